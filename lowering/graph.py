@@ -1,0 +1,607 @@
+"""Graph: what a jitted function computes, in a closed set of forms.
+
+A `Graph` is a tuple of input nodes and a tuple of output nodes over immutable, hash-consed `Node`s. It comes from the
+primitives' lower rules (through `Builder`) and goes to `canon`. Invariant: operands precede their users, every node's
+shape and dtype are what its form says, equal computations are one node. Building a node costs a few microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int, ...]
+
+
+# ---------------------------------------------------------------- the forms
+# Each form is a frozen dataclass that holds what is static; operands stand in Node.args.
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The index-th argument of the graph; no operands."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A scalar literal spread over the node's shape. `value` is a Python bool, int, float or complex."""
+
+    value: Any
+
+    def __eq__(
+        self, other: object
+    ) -> bool:  # 0.0 and -0.0, 1 and True, nan and nan must not be confused
+        return isinstance(other, Const) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Iota:
+    """The index along `dim`, in the node's dtype."""
+
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """Scalar operation `op` (a name in lowering.scalar) element by element; operands have the node's shape."""
+
+    op: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reshape:
+    """Row-major reshape to the node's shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transpose:
+    """out[i] = x[i permuted]: output axis k is operand axis perm[k]."""
+
+    perm: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Operand axis k becomes output axis dims[k] (size 1 stretches); the other output axes are new."""
+
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """out[i] = x[starts + i * strides]; strides are positive."""
+
+    starts: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """Flip along `dims`."""
+
+    dims: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """args (x, fill): low, high and interior padding, the first two may be negative (they crop)."""
+
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    interior: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Concat:
+    """Operands one after the other along `dim`."""
+
+    dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Fold over `axes` with `op` in add mul max min and or xor; the axes disappear."""
+
+    op: str
+    axes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArgReduce:
+    """Index of the first max or min along `axis` (NaN wins); the axis disappears; dtype is the node's."""
+
+    op: str
+    axis: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """dot_general: out axes are batch, then the free axes of x, then those of y; accumulates in the node's dtype or wider."""
+
+    contract: tuple[tuple[int, ...], tuple[int, ...]]
+    batch: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Conv:
+    """Correlation of x [N, C, *spatial] with w [O, C/groups, *window] to [N, O, *out]; batch and feature axes are already first."""
+
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    lhs_dilation: tuple[int, ...]
+    rhs_dilation: tuple[int, ...]
+    groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Fold windows of x with `op`; args (x, init scalar): one size, stride, (low, high) pad and two dilations per axis."""
+
+    op: str
+    size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: tuple[tuple[int, int], ...]
+    base_dilation: tuple[int, ...]
+    window_dilation: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CumScan:
+    """Inclusive running fold along `axis` with `op` in add mul max min logaddexp."""
+
+    op: str
+    axis: int
+    reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """args (x, indices [..., k]): XLA's gather; indices are starts of windows of `sizes`.
+
+    Output axes: the index batch axes, with the window axes placed at `offset_dims`. `start_map[j]` is the axis of x
+    that index component j moves along; `collapsed` window axes (size 1) vanish; `x_batch`/`index_batch` pair off.
+    mode: clip, fill (args has a third, scalar fill operand) or promise (still never out of the buffer: clipped).
+    """
+
+    sizes: tuple[int, ...]
+    offset_dims: tuple[int, ...]
+    collapsed: tuple[int, ...]
+    start_map: tuple[int, ...]
+    x_batch: tuple[int, ...]
+    index_batch: tuple[int, ...]
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """args (x, indices [..., k], updates): XLA's scatter, the mirror of Gather; `op` is set add mul min max.
+
+    Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip). Later updates win for `set`,
+    sums run in update order: the same bits on any number of cores.
+    """
+
+    op: str
+    window_dims: tuple[int, ...]
+    inserted: tuple[int, ...]
+    start_map: tuple[int, ...]
+    x_batch: tuple[int, ...]
+    index_batch: tuple[int, ...]
+    mode: str
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicSlice:
+    """args (x, *starts as integer scalars): a window of the node's shape, starts clamped so that it fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class DynamicUpdate:
+    """args (x, update, *starts as integer scalars): x with the window replaced, starts clamped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Operands sorted together along `dim` by the first `num_keys`, lexicographically; several outputs."""
+
+    dim: int
+    num_keys: int
+    stable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TopK:
+    """args (x): the k largest along the last axis and their int32 indices; two outputs; ties by lower index."""
+
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """args (k0, k1, c0, c1), uint32 of one shape: threefry2x32, 20 rounds; two outputs of that shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """args (consts..., carry..., xs...): `body`(consts, carry, x slices) -> (carry, y slices); outputs carries then stacked ys.
+
+    With `cond` None it runs `length` times (backwards over xs and ys if `reverse`). Otherwise it runs while
+    `cond`(cond consts, carry) holds; then there are no xs, and args are (cond consts..., consts..., carry...).
+    """
+
+    body: Graph
+    cond: Graph | None
+    length: int
+    reverse: bool
+    n_cond_consts: int
+    n_consts: int
+    n_carry: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cond:
+    """args (index int32 scalar, operands...): branches[clamp(index)](operands); several outputs."""
+
+    branches: tuple[Graph, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A host step: fn(*arrays) -> tuple of arrays on host-visible memory. `key` names it; equal keys are equal functions.
+
+    `effect`: it must run, in order with the others, even if no one reads its outputs.
+    """
+
+    key: Any
+    fn: Callable[..., Any]
+    effect: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Opaque) and (self.key, self.effect) == (other.key, other.effect)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.effect))
+
+
+@dataclass(frozen=True, slots=True)
+class KernelCall:
+    """A user's own OpenCL kernel: source, kernel name, global size (a tuple), build options; several outputs."""
+
+    source: str
+    name: str
+    global_size: tuple[int, ...]
+    local_size: tuple[int, ...] | None
+    scalars: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Get:
+    """The index-th output of a form with several outputs."""
+
+    index: int
+
+
+Form = Any
+VIEWS = (Reshape, Transpose, Broadcast, Slice, Reverse, Pad, Concat)
+
+
+# ---------------------------------------------------------------- nodes and graphs
+
+
+class Node:
+    """One value: a form, its operands, shape and dtype. Forms with several outputs carry `outs` and are read by Get."""
+
+    __slots__ = ("args", "dtype", "form", "outs", "shape", "tag")
+
+    def __init__(self, form, args, shape, dtype, outs=None, tag=None):
+        self.form: Form = form
+        self.args: tuple[Node, ...] = args
+        self.shape: Shape = shape
+        self.dtype: np.dtype = dtype
+        self.outs: tuple[tuple[Shape, np.dtype], ...] | None = outs
+        self.tag: str | None = (
+            tag  # the user's label, for explain and profiles; no part of identity
+        )
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        kind = "outs" if self.outs is not None else f"{self.dtype}{list(self.shape)}"
+        return f"<{type(self.form).__name__} {kind}>"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Inputs in order and outputs in order; `effects` are the effectful nodes that no output reaches."""
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    effects: tuple[Node, ...] = ()
+
+    def nodes(self) -> list[Node]:
+        """All nodes that the outputs need, operands first."""
+        return toposort((*self.outputs, *self.effects))
+
+
+def toposort(roots: Iterable[Node]) -> list[Node]:
+    """Nodes reachable from `roots`, each after its operands; iterative, so depth is no limit."""
+    order: list[Node] = []
+    done: set[int] = set()
+    stack = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            order.append(node)
+        elif id(node) not in done:
+            done.add(id(node))
+            stack.append((node, True))
+            stack.extend((a, False) for a in reversed(node.args) if id(a) not in done)
+    return order
+
+
+# ---------------------------------------------------------------- building
+
+
+class Builder:
+    """Builds one Graph. Its methods are the vocabulary of lower rules; each checks its operands and returns a Node."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Any, Node] = {}
+        self._inputs: list[Node] = []
+        self._effects: list[Node] = []
+        self.tag: str | None = None
+
+    def child(self) -> Builder:
+        """A builder for the body of a Loop or a branch of a Cond."""
+        return Builder()
+
+    def node(self, form, args: Sequence[Node], shape, dtype, outs=None) -> Node:
+        key = (form, tuple(map(id, args)), shape, dtype)
+        found = self._seen.get(key)
+        if found is None or (isinstance(form, Opaque) and form.effect):
+            found = Node(form, tuple(args), shape, dtype, outs, self.tag)
+            self._seen[key] = found
+        return found
+
+    def graph(self, outputs: Sequence[Node]) -> Graph:
+        return Graph(tuple(self._inputs), tuple(outputs), tuple(self._effects))
+
+    # leaves
+    def input(self, shape, dtype) -> Node:
+        n = Node(Input(len(self._inputs)), (), tuple(shape), np.dtype(dtype))
+        self._inputs.append(n)
+        return n
+
+    def const(self, value, dtype, shape=()) -> Node:
+        dtype = np.dtype(dtype)
+        if isinstance(value, (np.generic, np.ndarray)):
+            value = value.item()
+        if dtype.kind == "b":
+            value = bool(value)
+        elif dtype.kind in "iu":
+            value = int(value)
+        elif dtype.kind == "c":
+            value = complex(value)
+        else:
+            value = float(value)
+        return self.node(Const(value), (), tuple(shape), dtype)
+
+    def iota(self, shape, dim, dtype) -> Node:
+        return self.node(Iota(dim), (), tuple(shape), np.dtype(dtype))
+
+    # elementwise; scalars (shape ()) among the operands are spread
+    def map(self, op: str, *args: Node, dtype=None) -> Node:
+        shape = next((a.shape for a in args if a.shape), ())
+        args = tuple(a if a.shape == shape else self.broadcast(a, shape, ()) for a in args)
+        if dtype is None:
+            from lowering import scalar
+
+            dtype = scalar.result_dtype(op, tuple(a.dtype for a in args))
+        return self.node(Map(op), args, shape, np.dtype(dtype))
+
+    def convert(self, x: Node, dtype) -> Node:
+        dtype = np.dtype(dtype)
+        return x if x.dtype == dtype else self.map("convert", x, dtype=dtype)
+
+    def bitcast(self, x: Node, dtype) -> Node:
+        """Same bits in another dtype of the same width."""
+        return x if x.dtype == np.dtype(dtype) else self.map("bitcast", x, dtype=dtype)
+
+    def select(self, pred: Node, on_true: Node, on_false: Node) -> Node:
+        return self.map("select", pred, on_true, on_false, dtype=on_true.dtype)
+
+    # views
+    def reshape(self, x: Node, shape) -> Node:
+        shape = tuple(shape)
+        assert prod(shape) == x.size, (x.shape, shape)
+        if x.shape == shape:
+            return x
+        if isinstance(x.form, Reshape):
+            return self.reshape(x.args[0], shape)
+        if isinstance(x.form, Const):
+            return self.node(x.form, (), shape, x.dtype)
+        return self.node(Reshape(), (x,), shape, x.dtype)
+
+    def transpose(self, x: Node, perm) -> Node:
+        perm = tuple(perm)
+        if perm == tuple(range(x.ndim)):
+            return x
+        if isinstance(x.form, Transpose):
+            return self.transpose(x.args[0], tuple(x.form.perm[p] for p in perm))
+        shape = tuple(x.shape[p] for p in perm)
+        if isinstance(x.form, Const):
+            return self.node(x.form, (), shape, x.dtype)
+        return self.node(Transpose(perm), (x,), shape, x.dtype)
+
+    def broadcast(self, x: Node, shape, dims) -> Node:
+        shape, dims = tuple(shape), tuple(dims)
+        assert len(dims) == x.ndim and all(
+            x.shape[k] in (1, shape[d]) for k, d in enumerate(dims)
+        ), (
+            x.shape,
+            shape,
+            dims,
+        )
+        if x.shape == shape and dims == tuple(range(len(shape))):
+            return x
+        if isinstance(x.form, Const):
+            return self.node(x.form, (), shape, x.dtype)
+        return self.node(Broadcast(dims), (x,), shape, x.dtype)
+
+    def slice(self, x: Node, starts, limits, strides=None) -> Node:
+        strides = tuple(strides or (1,) * x.ndim)
+        starts, limits = tuple(starts), tuple(limits)
+        shape = tuple(
+            max(0, -(-(hi - lo) // s)) for lo, hi, s in zip(starts, limits, strides, strict=True)
+        )
+        if shape == x.shape:
+            return x
+        if isinstance(x.form, Const):
+            return self.node(x.form, (), shape, x.dtype)
+        return self.node(Slice(starts, strides), (x,), shape, x.dtype)
+
+    def reverse(self, x: Node, dims) -> Node:
+        dims = tuple(d for d in dims if x.shape[d] > 1)
+        return self.node(Reverse(dims), (x,), x.shape, x.dtype) if dims else x
+
+    def pad(self, x: Node, fill: Node, low, high, interior) -> Node:
+        low, high, interior = tuple(low), tuple(high), tuple(interior)
+        if (
+            not any(low)
+            and not any(high)
+            and not any(i and n > 1 for i, n in zip(interior, x.shape, strict=True))
+        ):
+            return x
+        shape = tuple(
+            max(0, lo + hi + n + max(n - 1, 0) * i)
+            for lo, hi, i, n in zip(low, high, interior, x.shape, strict=True)
+        )
+        return self.node(Pad(low, high, interior), (x, fill), shape, x.dtype)
+
+    def concat(self, xs: Sequence[Node], dim: int) -> Node:
+        xs = [x for x in xs if x.shape[dim]] or list(xs[:1])
+        if len(xs) == 1:
+            return xs[0]
+        shape = list(xs[0].shape)
+        shape[dim] = sum(x.shape[dim] for x in xs)
+        return self.node(Concat(dim), xs, tuple(shape), xs[0].dtype)
+
+    # reductions
+    def reduce(self, op: str, x: Node, axes) -> Node:
+        axes = tuple(sorted(axes))
+        if not axes:
+            return x
+        shape = tuple(n for k, n in enumerate(x.shape) if k not in axes)
+        return self.node(Reduce(op, axes), (x,), shape, x.dtype)
+
+    def argreduce(self, op: str, x: Node, axis: int, dtype) -> Node:
+        shape = x.shape[:axis] + x.shape[axis + 1 :]
+        return self.node(ArgReduce(op, axis), (x,), shape, np.dtype(dtype))
+
+    def cumscan(self, op: str, x: Node, axis: int, reverse=False) -> Node:
+        return self.node(CumScan(op, axis, bool(reverse)), (x,), x.shape, x.dtype)
+
+    # products
+    def contract(self, x: Node, y: Node, contract, batch=((), ()), dtype=None) -> Node:
+        (cx, cy), (bx, by) = tuple(map(tuple, contract)), tuple(map(tuple, batch))
+        free_x = [n for k, n in enumerate(x.shape) if k not in cx and k not in bx]
+        free_y = [n for k, n in enumerate(y.shape) if k not in cy and k not in by]
+        shape = (*(x.shape[k] for k in bx), *free_x, *free_y)
+        return self.node(Contract((cx, cy), (bx, by)), (x, y), shape, np.dtype(dtype or x.dtype))
+
+    def conv(
+        self, x, w, shape, strides, padding, lhs_dilation, rhs_dilation, groups, dtype
+    ) -> Node:
+        form = Conv(
+            tuple(strides),
+            tuple(map(tuple, padding)),
+            tuple(lhs_dilation),
+            tuple(rhs_dilation),
+            groups,
+        )
+        return self.node(form, (x, w), tuple(shape), np.dtype(dtype))
+
+    def window(
+        self, op, x, init, shape, size, strides, padding, base_dilation, window_dilation
+    ) -> Node:
+        form = Window(
+            op,
+            tuple(size),
+            tuple(strides),
+            tuple(map(tuple, padding)),
+            tuple(base_dilation),
+            tuple(window_dilation),
+        )
+        return self.node(form, (x, init), tuple(shape), x.dtype)
+
+    # data-dependent indices
+    def gather(self, x: Node, indices: Node, shape, form: Gather, fill: Node | None = None) -> Node:
+        args = (x, indices) if fill is None else (x, indices, fill)
+        return self.node(form, args, tuple(shape), x.dtype)
+
+    def scatter(self, x: Node, indices: Node, updates: Node, form: Scatter) -> Node:
+        return self.node(form, (x, indices, updates), x.shape, x.dtype)
+
+    def dynamic_slice(self, x: Node, starts: Sequence[Node], shape) -> Node:
+        return self.node(DynamicSlice(), (x, *starts), tuple(shape), x.dtype)
+
+    def dynamic_update(self, x: Node, update: Node, starts: Sequence[Node]) -> Node:
+        return self.node(DynamicUpdate(), (x, update, *starts), x.shape, x.dtype)
+
+    # several outputs
+    def several(self, form, args, outs) -> tuple[Node, ...]:
+        outs = tuple((tuple(s), np.dtype(d)) for s, d in outs)
+        n = self.node(form, args, outs, np.dtype(bool), outs)
+        if isinstance(form, Opaque) and form.effect:
+            self._effects.append(n)
+        return tuple(self.node(Get(i), (n,), s, d) for i, (s, d) in enumerate(outs))
+
+    def sort(self, xs: Sequence[Node], dim: int, num_keys: int, stable=True) -> tuple[Node, ...]:
+        return self.several(Sort(dim, num_keys, stable), xs, [(x.shape, x.dtype) for x in xs])
+
+    def topk(self, x: Node, k: int) -> tuple[Node, ...]:
+        shape = (*x.shape[:-1], k)
+        return self.several(TopK(k), (x,), [(shape, x.dtype), (shape, np.int32)])
+
+    def threefry(self, k0: Node, k1: Node, c0: Node, c1: Node) -> tuple[Node, ...]:
+        shape = next((a.shape for a in (k0, k1, c0, c1) if a.shape), ())
+        args = [a if a.shape == shape else self.broadcast(a, shape, ()) for a in (k0, k1, c0, c1)]
+        return self.several(Bits(), args, [(shape, np.uint32)] * 2)
+
+    def loop(
+        self, body: Graph, consts, carry, xs=(), *, length=0, reverse=False
+    ) -> tuple[Node, ...]:
+        ys = [((length, *o.shape), o.dtype) for o in body.outputs[len(carry) :]]
+        form = Loop(body, None, length, bool(reverse), 0, len(consts), len(carry))
+        return self.several(form, (*consts, *carry, *xs), [(c.shape, c.dtype) for c in carry] + ys)
+
+    def while_loop(self, cond: Graph, cond_consts, body: Graph, consts, carry) -> tuple[Node, ...]:
+        form = Loop(body, cond, 0, False, len(cond_consts), len(consts), len(carry))
+        return self.several(
+            form, (*cond_consts, *consts, *carry), [(c.shape, c.dtype) for c in carry]
+        )
+
+    def cond(self, index: Node, branches: Sequence[Graph], operands) -> tuple[Node, ...]:
+        outs = [(o.shape, o.dtype) for o in branches[0].outputs]
+        return self.several(Cond(tuple(branches)), (index, *operands), outs)
+
+    def opaque(self, key, fn, args, outs, effect=False) -> tuple[Node, ...]:
+        return self.several(Opaque(key, fn, effect), args, outs)
+
+    def kernel_call(self, form: KernelCall, args, outs) -> tuple[Node, ...]:
+        return self.several(form, args, outs)
