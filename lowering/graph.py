@@ -1,8 +1,9 @@
 """Graph: what a jitted function computes, in a closed set of forms.
 
-A `Graph` is a tuple of input nodes and a tuple of output nodes over immutable, hash-consed `Node`s. It comes from the
-primitives' lower rules (through `Builder`) and goes to `canon`. Invariant: operands precede their users, every node's
-shape and dtype are what its form says, equal computations are one node. Building a node costs a few microseconds.
+A `Graph` is a tuple of input nodes and a tuple of output nodes over immutable, hash-consed `Node`s.
+It comes from the primitives' lower rules (through `Builder`) and goes to `canon`. Invariant:
+operands precede their users, every node's shape and dtype are what its form says, equal
+computations are one node. Building a node costs a few microseconds.
 """
 
 from __future__ import annotations
@@ -30,13 +31,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A scalar literal spread over the node's shape. `value` is a Python bool, int, float or complex."""
+    """A scalar literal spread over the node's shape; `value` is a Python bool, int, float, complex."""
 
     value: Any
 
-    def __eq__(
-        self, other: object
-    ) -> bool:  # 0.0 and -0.0, 1 and True, nan and nan must not be confused
+    # 0.0 and -0.0, 1 and True, nan and nan must not be confused
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Const) and repr(self) == repr(other)
 
     def __hash__(self) -> int:
@@ -52,7 +52,7 @@ class Iota:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Scalar operation `op` (a name in lowering.scalar) element by element; operands have the node's shape."""
+    """Scalar operation `op` (a name in lowering.scalar) by element; operands of the node's shape."""
 
     op: str
 
@@ -71,7 +71,7 @@ class Transpose:
 
 @dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Operand axis k becomes output axis dims[k] (size 1 stretches); the other output axes are new."""
+    """Operand axis k becomes output axis dims[k] (size 1 stretches); other output axes are new."""
 
     dims: tuple[int, ...]
 
@@ -117,7 +117,7 @@ class Reduce:
 
 @dataclass(frozen=True, slots=True)
 class ArgReduce:
-    """Index of the first max or min along `axis` (NaN wins); the axis disappears; dtype is the node's."""
+    """Index of the first max or min along `axis` (NaN wins), in the node's dtype; the axis goes."""
 
     op: str
     axis: int
@@ -125,7 +125,9 @@ class ArgReduce:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """dot_general: out axes are batch, then the free axes of x, then those of y; accumulates in the node's dtype or wider."""
+    """dot_general: out axes are batch, then the free axes of x, then those of y; accumulates in the
+    node's dtype or wider.
+    """
 
     contract: tuple[tuple[int, ...], tuple[int, ...]]
     batch: tuple[tuple[int, ...], tuple[int, ...]]
@@ -133,7 +135,9 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Correlation of x [N, C, *spatial] with w [O, C/groups, *window] to [N, O, *out]; batch and feature axes are already first."""
+    """Correlation of x [N, C, *spatial] with w [O, C/groups, *window] to [N, O, *out]; batch and
+    feature axes are already first.
+    """
 
     strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
@@ -144,7 +148,7 @@ class Conv:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Fold windows of x with `op`; args (x, init scalar): one size, stride, (low, high) pad and two dilations per axis."""
+    """args (x, init scalar): fold windows of x; size, stride, pads and dilations per axis."""
 
     op: str
     size: tuple[int, ...]
@@ -167,9 +171,10 @@ class CumScan:
 class Gather:
     """args (x, indices [..., k]): XLA's gather; indices are starts of windows of `sizes`.
 
-    Output axes: the index batch axes, with the window axes placed at `offset_dims`. `start_map[j]` is the axis of x
-    that index component j moves along; `collapsed` window axes (size 1) vanish; `x_batch`/`index_batch` pair off.
-    mode: clip, fill (args has a third, scalar fill operand) or promise (still never out of the buffer: clipped).
+    Output axes: the index batch axes, with the window axes placed at `offset_dims`. `start_map[j]`
+    is the axis of x that index component j moves along; `collapsed` window axes (size 1) vanish;
+    `x_batch`/`index_batch` pair off. mode: clip, fill (args has a third, scalar fill operand) or
+    promise (still never out of the buffer: clipped).
     """
 
     sizes: tuple[int, ...]
@@ -183,10 +188,10 @@ class Gather:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """args (x, indices [..., k], updates): XLA's scatter, the mirror of Gather; `op` is set add mul min max.
+    """args (x, indices [..., k], updates): XLA's scatter; `op` is set add mul min max.
 
-    Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip). Later updates win for `set`,
-    sums run in update order: the same bits on any number of cores.
+    Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip). Later updates
+    win for `set`, sums run in update order: the same bits on any number of cores.
     """
 
     op: str
@@ -201,7 +206,7 @@ class Scatter:
 
 @dataclass(frozen=True, slots=True)
 class DynamicSlice:
-    """args (x, *starts as integer scalars): a window of the node's shape, starts clamped so that it fits."""
+    """args (x, *starts, integer scalars): a window of the node's shape, starts clamped to fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +216,7 @@ class DynamicUpdate:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """Operands sorted together along `dim` by the first `num_keys`, lexicographically; several outputs."""
+    """Operands sorted together along `dim` by the first `num_keys` in turn; several outputs."""
 
     dim: int
     num_keys: int
@@ -220,22 +225,24 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class TopK:
-    """args (x): the k largest along the last axis and their int32 indices; two outputs; ties by lower index."""
+    """args (x): k largest along the last axis, their int32 indices; ties by lower index."""
 
     k: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """args (k0, k1, c0, c1), uint32 of one shape: threefry2x32, 20 rounds; two outputs of that shape."""
+    """args (k0, k1, c0, c1), uint32 of one shape: threefry2x32, 20 rounds; two such outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """args (consts..., carry..., xs...): `body`(consts, carry, x slices) -> (carry, y slices); outputs carries then stacked ys.
+    """args (consts..., carry..., xs...): `body`(consts, carry, x slices) -> (carry, y slices);
+    outputs carries then stacked ys.
 
-    With `cond` None it runs `length` times (backwards over xs and ys if `reverse`). Otherwise it runs while
-    `cond`(cond consts, carry) holds; then there are no xs, and args are (cond consts..., consts..., carry...).
+    With `cond` None it runs `length` times (backwards over xs and ys if `reverse`). Otherwise it
+    runs while `cond`(cond consts, carry) holds; then there are no xs, and args are (cond consts...,
+    consts..., carry...).
     """
 
     body: Graph
@@ -256,7 +263,8 @@ class Cond:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A host step: fn(*arrays) -> tuple of arrays on host-visible memory. `key` names it; equal keys are equal functions.
+    """A host step: fn(*arrays) -> tuple of arrays on host-visible memory. `key` names it; equal
+    keys are equal functions.
 
     `effect`: it must run, in order with the others, even if no one reads its outputs.
     """
@@ -274,7 +282,7 @@ class Opaque:
 
 @dataclass(frozen=True, slots=True)
 class KernelCall:
-    """A user's own OpenCL kernel: source, kernel name, global size (a tuple), build options; several outputs."""
+    """A user's own OpenCL kernel: source, kernel name, sizes, scalar arguments; several outputs."""
 
     source: str
     name: str
@@ -298,7 +306,7 @@ VIEWS = (Reshape, Transpose, Broadcast, Slice, Reverse, Pad, Concat)
 
 
 class Node:
-    """One value: a form, its operands, shape and dtype. Forms with several outputs carry `outs` and are read by Get."""
+    """One value: form, operands, shape, dtype; with several outputs it has `outs`, read by Get."""
 
     __slots__ = ("args", "dtype", "form", "outs", "shape", "tag")
 
@@ -308,9 +316,8 @@ class Node:
         self.shape: Shape = shape
         self.dtype: np.dtype = dtype
         self.outs: tuple[tuple[Shape, np.dtype], ...] | None = outs
-        self.tag: str | None = (
-            tag  # the user's label, for explain and profiles; no part of identity
-        )
+        # the user's label, for explain and profiles; no part of identity
+        self.tag: str | None = tag
 
     @property
     def size(self) -> int:
@@ -327,7 +334,7 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """Inputs in order and outputs in order; `effects` are the effectful nodes that no output reaches."""
+    """Inputs and outputs in order; `effects` are the effectful nodes that no output reaches."""
 
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
@@ -358,7 +365,7 @@ def toposort(roots: Iterable[Node]) -> list[Node]:
 
 
 class Builder:
-    """Builds one Graph. Its methods are the vocabulary of lower rules; each checks its operands and returns a Node."""
+    """Builds one Graph: the vocabulary of lower rules; methods check operands and return Nodes."""
 
     def __init__(self) -> None:
         self._seen: dict[Any, Node] = {}
@@ -450,13 +457,8 @@ class Builder:
 
     def broadcast(self, x: Node, shape, dims) -> Node:
         shape, dims = tuple(shape), tuple(dims)
-        assert len(dims) == x.ndim and all(
-            x.shape[k] in (1, shape[d]) for k, d in enumerate(dims)
-        ), (
-            x.shape,
-            shape,
-            dims,
-        )
+        fits = all(n in (1, shape[d]) for n, d in zip(x.shape, dims))
+        assert len(dims) == x.ndim and fits, (x.shape, shape, dims)
         if x.shape == shape and dims == tuple(range(len(shape))):
             return x
         if isinstance(x.form, Const):
@@ -481,11 +483,8 @@ class Builder:
 
     def pad(self, x: Node, fill: Node, low, high, interior) -> Node:
         low, high, interior = tuple(low), tuple(high), tuple(interior)
-        if (
-            not any(low)
-            and not any(high)
-            and not any(i and n > 1 for i, n in zip(interior, x.shape, strict=True))
-        ):
+        spread = any(i and n > 1 for i, n in zip(interior, x.shape, strict=True))
+        if not (any(low) or any(high) or spread):
             return x
         shape = tuple(
             max(0, lo + hi + n + max(n - 1, 0) * i)
