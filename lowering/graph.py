@@ -31,7 +31,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A scalar literal spread over the node's shape; `value` is a Python bool, int, float, complex."""
+    """A scalar spread over the node's shape: a Python bool, int, float or complex."""
 
     value: Any
 
@@ -52,7 +52,7 @@ class Iota:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """Scalar operation `op` (a name in lowering.scalar) by element; operands of the node's shape."""
+    """Scalar operation `op` (of lowering.scalar) by element; operands have the node's shape."""
 
     op: str
 
@@ -125,9 +125,7 @@ class ArgReduce:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """dot_general: out axes are batch, then the free axes of x, then those of y; accumulates in the
-    node's dtype or wider.
-    """
+    """dot_general: axes are batch, free of x, free of y; accumulates in its dtype or wider."""
 
     contract: tuple[tuple[int, ...], tuple[int, ...]]
     batch: tuple[tuple[int, ...], tuple[int, ...]]
@@ -135,9 +133,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """Correlation of x [N, C, *spatial] with w [O, C/groups, *window] to [N, O, *out]; batch and
-    feature axes are already first.
-    """
+    """Correlation of x [N, C, *spatial] with w [O, C/groups, *window] to [N, O, *out]."""
 
     strides: tuple[int, ...]
     padding: tuple[tuple[int, int], ...]
@@ -237,8 +233,7 @@ class Bits:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """args (consts..., carry..., xs...): `body`(consts, carry, x slices) -> (carry, y slices);
-    outputs carries then stacked ys.
+    """args (consts, carry, xs): `body`(consts, carry, x slices) -> (carry, y slices); stacks ys.
 
     With `cond` None it runs `length` times (backwards over xs and ys if `reverse`). Otherwise it
     runs while `cond`(cond consts, carry) holds; then there are no xs, and args are (cond consts...,
