@@ -1,0 +1,235 @@
+"""Abstract values: shape, dtype and weak type, and the arithmetic on them.
+
+`ShapedArray` is all that tracing knows of an array. The promotion lattice is JAX's: Python scalars are weak and take the
+other operand's width; two strong dtypes meet at their least upper bound. Dtypes are canonical: 64-bit ones become 32-bit
+unless `enable_x64` is set.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+bfloat16 = np.dtype(ml_dtypes.bfloat16)
+float0 = np.dtype([("float0", np.void, 0)])
+
+
+class ShapedArray:
+    """Shape, dtype and weak type of an array, and nothing else. Immutable and hashable."""
+
+    __slots__ = ("_hash", "dtype", "shape", "weak_type")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, weak_type: bool = False):
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self.weak_type = bool(weak_type)
+        self._hash = hash((self.shape, self.dtype, self.weak_type))
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: prod(self.shape))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (
+            isinstance(other, ShapedArray)
+            and self.shape == other.shape
+            and self.dtype == other.dtype
+            and self.weak_type == other.weak_type
+        )
+
+    def __repr__(self) -> str:
+        return f"ShapedArray({self.str_short()}{', weak_type=True' if self.weak_type else ''})"
+
+    def str_short(self) -> str:
+        """float32[2,3], as errors and printed jaxprs show it."""
+        name = "float0" if self.dtype == float0 else self.dtype.name
+        return f"{name}[{','.join(map(str, self.shape))}]"
+
+    def update(self, **changes: Any) -> ShapedArray:
+        """A copy with some of shape, dtype, weak_type replaced."""
+        fields = {"shape": self.shape, "dtype": self.dtype, "weak_type": self.weak_type}
+        return ShapedArray(**(fields | changes))
+
+    def strip_weak_type(self) -> ShapedArray:
+        return self.update(weak_type=False) if self.weak_type else self
+
+    def to_tangent_aval(self) -> ShapedArray:
+        """The aval of a tangent: float0 for integers and booleans."""
+        if self.dtype.kind in "biuV" and self.dtype != bfloat16 and not is_inexact(self.dtype):
+            return ShapedArray(self.shape, float0)
+        return self.strip_weak_type()
+
+
+# ---------------------------------------------------------------- dtypes
+
+
+@lru_cache(maxsize=None)
+def is_inexact(dtype: np.dtype) -> bool:
+    """Floating (bfloat16 and the 8-bit kinds included) or complex."""
+    if dtype.kind in "fc":
+        return True
+    if dtype.kind != "V" or dtype == float0:
+        return False
+    try:
+        ml_dtypes.finfo(dtype)
+    except ValueError:
+        return False
+    return True
+
+
+def is_floating(dtype: np.dtype) -> bool:
+    return dtype.kind != "c" and is_inexact(dtype)
+
+
+class _X64(threading.local):
+    """Whether 64-bit dtypes are kept; per thread, with a process-wide default."""
+
+    default = False
+    value: bool | None = None
+
+
+_x64 = _X64()
+
+
+def x64_enabled() -> bool:
+    return _X64.default if _x64.value is None else _x64.value
+
+
+def set_x64(value: bool, *, thread_only: bool = False) -> None:
+    if thread_only:
+        _x64.value = value
+    else:
+        _X64.default = value
+
+
+def swap_thread_x64(value: bool | None) -> bool | None:
+    """Set this thread's override and return the old one (None = follow the default)."""
+    old, _x64.value = _x64.value, value
+    return old
+
+
+_NARROW = {
+    np.dtype(wide): np.dtype(narrow)
+    for wide, narrow in (
+        ("int64", "int32"),
+        ("uint64", "uint32"),
+        ("float64", "float32"),
+        ("complex128", "complex64"),
+    )
+}
+
+
+def canonicalize_dtype(dtype: Any) -> np.dtype:
+    """The dtype that is kept for `dtype`: 64-bit ones narrow to 32 bits unless x64 is enabled."""
+    dtype = np.dtype(dtype)
+    return dtype if x64_enabled() else _NARROW.get(dtype, dtype)
+
+
+def python_scalar_dtype(kind: type) -> np.dtype:
+    """The dtype of a Python bool, int, float or complex."""
+    return canonicalize_dtype(_PYTHON[kind])
+
+
+_PYTHON = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
+
+
+# ---------------------------------------------------------------- promotion lattice
+
+# Each node points to the nodes directly above it; i*, f*, c* are the weak (Python scalar) types.
+_UP: dict[str, list[str]] = {
+    "bool": ["i*"],
+    "i*": ["uint8", "int8", "int4", "uint4", "int2", "uint2"],
+    "int2": ["int4"],
+    "uint2": ["uint4", "int4"],
+    "uint4": ["uint8", "int8"],
+    "int4": ["int8"],
+    "uint8": ["int16", "uint16"],
+    "uint16": ["int32", "uint32"],
+    "uint32": ["int64", "uint64"],
+    "uint64": ["f*"],
+    "int8": ["int16"],
+    "int16": ["int32"],
+    "int32": ["int64"],
+    "int64": ["f*"],
+    "f*": ["c*", "float16", "bfloat16"],
+    "bfloat16": ["float32"],
+    "float16": ["float32"],
+    "float32": ["float64", "complex64"],
+    "float64": ["complex128"],
+    "c*": ["complex64"],
+    "complex64": ["complex128"],
+    "complex128": [],
+}
+
+
+@lru_cache(maxsize=None)
+def _above(node: str) -> frozenset[str]:
+    found, todo = {node}, [node]
+    while todo:
+        for up in _UP[todo.pop()]:
+            if up not in found:
+                found.add(up)
+                todo.append(up)
+    return frozenset(found)
+
+
+def lattice_node(dtype: np.dtype, weak: bool) -> str:
+    """The lattice's node for a dtype; a weak one goes to its kind's node."""
+    if weak:
+        if dtype.kind in "iu":
+            return "i*"
+        if dtype.kind == "c":
+            return "c*"
+        if is_floating(dtype):
+            return "f*"
+    return dtype.name
+
+
+@lru_cache(maxsize=4096)
+def _join(nodes: frozenset[str]) -> str:
+    common = frozenset.intersection(*(_above(n) for n in nodes))
+    least = [n for n in common if common <= _above(n)]
+    if len(least) != 1:
+        raise TypeError(
+            f"no implicit dtype promotion path is available for {sorted(nodes)}; "
+            "convert one of them explicitly with x.astype(...)"
+        )
+    return least[0]
+
+
+def lattice_join(dtypes_and_weak: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
+    """The common dtype of operands and whether it is weak; raises TypeError where no path exists."""
+    first, first_weak = dtypes_and_weak[0]
+    if all(d == first and w == first_weak for d, w in dtypes_and_weak[1:]):
+        return first, first_weak
+    node = _join(frozenset(lattice_node(d, w) for d, w in dtypes_and_weak))
+    weak = node.endswith("*")
+    if weak:
+        name = {"i*": "int64", "f*": "float64", "c*": "complex128"}[node]
+        return canonicalize_dtype(name), True
+    return canonicalize_dtype(np.dtype(node)), False
+
+
+# ---------------------------------------------------------------- shapes
+
+
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """NumPy's broadcast of shapes; raises ValueError that names all of them."""
+    first = shapes[0]
+    if all(s == first for s in shapes):
+        return tuple(first)
+    rank = max(map(len, shapes))
+    out = []
+    for k in range(rank):
+        sizes = {s[k - rank] for s in shapes if len(s) >= rank - k} - {1}
+        if len(sizes) > 1:
+            raise ValueError(f"Incompatible shapes for broadcasting: {[tuple(s) for s in shapes]}")
+        out.append(sizes.pop() if sizes else 1)
+    return tuple(out)

@@ -1,0 +1,650 @@
+"""Primitives, jaxprs, traces: what every transformation and every primitive stands on.
+
+`Primitive.bind` hands operands to the thread's one current trace. The trace evaluates (EvalTrace), records (JaxprTrace) or
+transforms and hands on to its parent (JVPTrace, PartialTrace, BatchTrace, each in its own file). Invariant: a value that is
+no tracer of the current trace is a constant to it; a tracer of a trace that has ended raises UnexpectedTracerError.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fx.avals import ShapedArray, canonicalize_dtype, float0, python_scalar_dtype
+from fx.errors import NoRuleError, UnexpectedTracerError, where
+
+# ---------------------------------------------------------------- source lines
+
+_HERE = str(Path(__file__).parent)
+
+
+class Source(NamedTuple):
+    """The user's line that made an equation."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} ({self.function})"
+
+
+def user_source() -> Source | None:
+    """The innermost frame outside this package; about a microsecond."""
+    if state.source is not None:
+        return state.source
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_HERE):
+            return Source(code.co_filename, frame.f_lineno, code.co_name)
+        frame = frame.f_back
+    return None
+
+
+# ---------------------------------------------------------------- jaxprs
+
+
+class Var:
+    """A variable of a jaxpr; it is its identity."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray):
+        self.aval = aval
+
+
+class DropVar(Var):
+    """An output that nothing reads; printed as `_`."""
+
+    __slots__ = ()
+
+
+class Literal:
+    """A scalar constant written into the equation."""
+
+    __slots__ = ("aval", "val")
+
+    def __init__(self, val: Any, aval: ShapedArray):
+        self.val = val
+        self.aval = aval
+
+
+Atom = Var | Literal
+
+
+class JaxprEqn:
+    """outvars = primitive[params] invars, with its effects and the user's line."""
+
+    __slots__ = ("effects", "invars", "outvars", "params", "primitive", "source")
+
+    def __init__(self, primitive, invars, outvars, params, effects=frozenset(), source=None):
+        self.primitive: Primitive = primitive
+        self.invars: list[Atom] = invars
+        self.outvars: list[Var] = outvars
+        self.params: dict[str, Any] = params
+        self.effects: frozenset = effects
+        self.source: Source | None = source
+
+    def replace(self, **changes: Any) -> JaxprEqn:
+        fields = {k: getattr(self, k) for k in self.__slots__} | changes
+        return JaxprEqn(**fields)
+
+
+class DebugInfo(NamedTuple):
+    """Names for messages and prints: the function, its argument paths, its result paths."""
+
+    name: str = "<unknown>"
+    arg_names: tuple[str, ...] = ()
+    result_paths: tuple[str, ...] = ()
+
+
+class Jaxpr:
+    """A straight-line program: constvars and invars in, equations, outvars out. Each variable is bound once, before use."""
+
+    __slots__ = ("__weakref__", "constvars", "debug_info", "effects", "eqns", "invars", "outvars")
+
+    def __init__(self, constvars, invars, eqns, outvars, effects=None, debug_info=DebugInfo()):
+        self.constvars: list[Var] = list(constvars)
+        self.invars: list[Var] = list(invars)
+        self.eqns: list[JaxprEqn] = list(eqns)
+        self.outvars: list[Atom] = list(outvars)
+        if effects is None:
+            effects = frozenset().union(*(e.effects for e in self.eqns))
+        self.effects: frozenset = effects
+        self.debug_info: DebugInfo = debug_info
+
+    def __str__(self) -> str:
+        return printer(self)
+
+    __repr__ = __str__
+
+
+class ClosedJaxpr:
+    """A jaxpr with the values of its constvars."""
+
+    __slots__ = ("__weakref__", "cache", "consts", "jaxpr")
+
+    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()):
+        self.jaxpr = jaxpr
+        self.consts = list(consts)
+        self.cache: dict[Any, Any] = {}  # what passes derived from this jaxpr; dies with it
+
+    in_avals = property(lambda self: [v.aval for v in self.jaxpr.invars])
+    out_avals = property(lambda self: [v.aval for v in self.jaxpr.outvars])
+    eqns = property(lambda self: self.jaxpr.eqns)
+    effects = property(lambda self: self.jaxpr.effects)
+    literals = property(lambda self: self.consts)
+
+    def __str__(self) -> str:
+        return printer(self.jaxpr)
+
+    __repr__ = __str__
+
+
+printer: Callable[[Jaxpr], str] = lambda jaxpr: f"<jaxpr of {len(jaxpr.eqns)} equations>"  # noqa: E731 (fx.trace installs the pretty printer)
+
+
+# ---------------------------------------------------------------- primitives
+
+
+class no:  # noqa: N801 (reads as a word in a primitive's entry)
+    """Declares that a primitive has no such rule, and why. Falsy; calling it raises NoRuleError with the reason."""
+
+    def __init__(self, reason: str):
+        self.reason = reason
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NoRuleError(self.reason)
+
+
+class Primitive:
+    """An operation that transformations know by its rules. See fx/prims/README.md for the signature of each rule.
+
+    Rules: abstract, numpy, jvp, transpose, batch, lower; for those that hold jaxprs also partial_eval, dce, and
+    trace_rules (by kind of trace). `effects(*avals, **params)` gives the effects of one application.
+    """
+
+    def __init__(self, name: str, multiple_results: bool = False, **rules: Any):
+        self.name = name
+        self.multiple_results = multiple_results
+        self.doc: str = rules.pop("doc", "")
+        self.abstract: Any = None
+        self.numpy: Any = None
+        self.jvp: Any = None
+        self.transpose: Any = None
+        self.batch: Any = None
+        self.lower: Any = None
+        self.partial_eval: Any = (
+            None  # (trace, known_mask, args, params) -> outs, called by PartialTrace
+        )
+        self.dce: Any = None  # (used_outputs, eqn) -> (used_inputs, eqn | None)
+        self.effects: Any = None
+        self.evaluate: Any = (
+            None  # eager override: (*args, **params) -> value(s), in place of `numpy`
+        )
+        self.trace_rules: dict[str, Any] = {}  # trace kind -> rule(trace, args, params)
+        self.cases: Any = None  # test cases: a callable that yields Case objects
+        self.elementwise = False  # operands of equal shape and dtype in, that shape out
+        self.weak_from: tuple[int, ...] | None = None  # operands that decide weak type; None = all
+        self.linear = False
+        self.where: dict[str, str] = {}  # rule -> file:line, for the cards
+        self.set(**rules)
+        PRIMITIVES[name] = self
+
+    def set(self, **rules: Any) -> Primitive:
+        for key, rule in rules.items():
+            if not hasattr(self, key):
+                raise AttributeError(f"primitive {self.name!r}: there is no rule called {key!r}")
+            setattr(self, key, rule)
+            code = getattr(rule, "__code__", None)
+            if code is not None:
+                self.where[key] = f"{code.co_filename}:{code.co_firstlineno}"
+        return self
+
+    def bind(self, *args: Any, **params: Any) -> Any:
+        """Apply to operands under the current trace: one value, or a list where multiple_results."""
+        return state.trace.process(self, args, params)
+
+    def rule(self, name: str) -> Any:
+        """The rule, or an error that names the primitive, the rule and the declared reason."""
+        found = getattr(self, name)
+        if found is None or isinstance(found, no):
+            reason = found.reason if isinstance(found, no) else "no reason is declared"
+            raise NoRuleError(f"primitive '{self.name}' has no {name} rule: {reason}")
+        return found
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+# ---------------------------------------------------------------- traces and the current one
+
+
+class Trace:
+    """A way to process primitives. `kind` selects entries of Primitive.trace_rules; `parent` is the trace beneath."""
+
+    kind = ""
+    parent: Trace
+    alive = True
+
+    def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """From now on this trace's tracers are dead."""
+        self.alive = False
+
+
+class _State(threading.local):
+    def __init__(self) -> None:
+        self.trace: Trace = EVAL
+        self.source: Source | None = (
+            None  # set while a jaxpr is evaluated: its equations keep their lines
+        )
+        self.axes: dict[Any, int] = {}  # named axes in scope and their sizes
+
+
+@contextmanager
+def set_trace(trace: Trace) -> Iterator[None]:
+    """Make `trace` current."""
+    old, state.trace = state.trace, trace
+    try:
+        yield
+    finally:
+        state.trace = old
+
+
+@contextmanager
+def named_axes(names_and_sizes: Iterable[tuple[Any, int]]) -> Iterator[None]:
+    """Bring named axes into scope."""
+    old = state.axes
+    state.axes = {**old, **dict(names_and_sizes)}
+    try:
+        yield
+    finally:
+        state.axes = old
+
+
+def axis_size(name: Any) -> int:
+    """The size of a named axis in scope; NameError if there is none."""
+    try:
+        return state.axes[name]
+    except KeyError:
+        raise NameError(
+            f"Found an unbound axis name: {name}. Use it inside vmap(..., axis_name={name!r})."
+        ) from None
+
+
+class Tracer:
+    """Stands for an array while a function is traced. Operators and methods are installed by fx.numpy."""
+
+    __slots__ = ("__weakref__", "_source", "_trace")
+    __array_priority__ = 1000
+    __hash__ = object.__hash__
+
+    def __init__(self, trace: Trace):
+        self._trace = trace
+        self._source: Source | None = None
+
+    aval: ShapedArray
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
+    ndim = property(lambda self: len(self.aval.shape))
+    size = property(lambda self: self.aval.size)
+    weak_type = property(lambda self: self.aval.weak_type)
+    itemsize = property(lambda self: self.aval.dtype.itemsize)
+    nbytes = property(lambda self: self.aval.size * self.aval.dtype.itemsize)
+
+    def concrete(self) -> Any:
+        """The concrete value behind this tracer, or None where it is abstract."""
+        return None
+
+    def origin(self) -> str:
+        """A sentence that says which argument or line the value came from."""
+        return where(self._source)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}<{self.aval.str_short()}>"
+
+
+def check_alive(x: Tracer) -> None:
+    """Raise UnexpectedTracerError if the trace of `x` has ended."""
+    if not x._trace.alive:
+        raise UnexpectedTracerError(
+            f"Encountered an unexpected tracer: a value of type {x.aval.str_short()} leaked out of the "
+            f"{x._trace.kind or 'traced'} function that made it. Return it from the function instead of "
+            f"storing it in a global, an attribute or a closure.{where(x._source)}"
+        )
+
+
+# ---------------------------------------------------------------- avals of values
+
+_AVAL_OF: dict[type, Callable[[Any], ShapedArray]] = {}
+
+
+def register_aval(kind: type, aval_of: Callable[[Any], ShapedArray]) -> None:
+    """Say that values of `kind` are array values, and how their aval is found."""
+    _AVAL_OF[kind] = aval_of
+
+
+def get_aval(x: Any) -> ShapedArray:
+    """The aval of an array value; TypeError for anything else."""
+    if isinstance(x, Tracer):
+        return x.aval
+    found = _AVAL_OF.get(type(x))
+    if found is None:
+        for base in type(x).__mro__[1:]:
+            if base in _AVAL_OF:
+                found = _AVAL_OF[base]
+                break
+        else:
+            raise TypeError(
+                f"{type(x).__module__}.{type(x).__qualname__} is not a valid array type: {x!r:.80}"
+            )
+    return found(x)
+
+
+def is_array_value(x: Any) -> bool:
+    return (
+        isinstance(x, Tracer) or type(x) in _AVAL_OF or any(b in _AVAL_OF for b in type(x).__mro__)
+    )
+
+
+for _kind in (bool, int, float, complex):
+    register_aval(
+        _kind, lambda x, _k=_kind: ShapedArray((), python_scalar_dtype(_k), _k is not bool)
+    )
+for _base in (np.ndarray, np.generic):
+    register_aval(_base, lambda x: ShapedArray(x.shape, canonicalize_dtype(x.dtype)))
+
+
+def typeof(x: Any) -> ShapedArray:
+    """The aval (shape, dtype, weak type) of an array value or tracer."""
+    return get_aval(x)
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+class Host(NamedTuple):
+    """What core needs of concrete arrays; fx.array fills it in at import."""
+
+    to_numpy: Callable[[Any], np.ndarray]
+    from_numpy: Callable[[Any, bool], Any]
+    evaluate_on_device: Callable[..., Any] | None  # for devices whose memory the host cannot see
+
+
+host = Host(np.asarray, lambda a, weak: a, None)
+
+
+def set_host(new: Host) -> None:
+    global host
+    host = new
+
+
+class EvalTrace(Trace):
+    """Runs primitives at once: the NumPy rule on host memory."""
+
+    kind = "eval"
+
+    def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        for a in args:
+            if isinstance(a, Tracer):
+                return _process_foreign(p, args, params)
+        rule = p.trace_rules.get("eval")
+        if rule is not None:
+            return rule(self, args, params)
+        if p.evaluate is not None:
+            return p.evaluate(*args, **params)
+        avals = [get_aval(a) for a in args]
+        out = p.rule("abstract")(*avals, **params)
+        arrays = [host.to_numpy(a) for a in args]
+        if p.multiple_results:
+            results = p.rule("numpy")(*arrays, **params)
+            return [
+                host.from_numpy(as_aval(r, o), o.weak_type)
+                for r, o in zip(results, out, strict=True)
+            ]
+        return host.from_numpy(as_aval(p.rule("numpy")(*arrays, **params), out), out.weak_type)
+
+
+def as_aval(result: Any, aval: ShapedArray) -> np.ndarray:
+    """The NumPy result as an array of the aval's dtype; its shape must agree already."""
+    a = np.asarray(result)
+    if a.dtype != aval.dtype:
+        a = a.astype(aval.dtype)
+    assert a.shape == aval.shape, f"NumPy rule gave {a.shape}, abstract evaluation {aval.shape}"
+    return a
+
+
+def _process_foreign(p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+    """A tracer reached plain evaluation: dead ones are leaks, live ones stand under ensure_compile_time_eval."""
+    for a in args:
+        if isinstance(a, Tracer):
+            check_alive(a)
+    raise UnexpectedTracerError(
+        f"'{p.name}' was asked to run at once on a traced value of type "
+        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}; inside ensure_compile_time_eval "
+        "every operand must be concrete."
+    )
+
+
+EVAL = EvalTrace()
+EVAL.parent = EVAL
+state = _State()
+
+
+# ---------------------------------------------------------------- recording
+
+
+class JaxprTracer(Tracer):
+    """A variable of the jaxpr that is being recorded."""
+
+    __slots__ = ("aval", "name", "var")
+
+    def __init__(self, trace: JaxprTrace, var: Var, name: str | None = None):
+        super().__init__(trace)
+        self.var = var
+        self.aval = var.aval
+        self.name = name  # the argument's path, for error messages
+
+    def origin(self) -> str:
+        if self.name is not None:
+            return f"\nThe value is the argument {self.name} of {self._trace.function}."  # type: ignore[attr-defined]
+        return super().origin()
+
+
+class JaxprTrace(Trace):
+    """Records equations. Values of other traces and arrays become constvars; Python scalars become literals."""
+
+    kind = "jaxpr"
+
+    def __init__(self, parent: Trace, function: str = "the traced function"):
+        self.parent = parent
+        self.function = function
+        self.eqns: list[JaxprEqn] = []
+        self.constants: dict[int, tuple[Var, Any]] = {}
+        self.alive = True
+
+    def new_arg(self, aval: ShapedArray, name: str | None = None) -> JaxprTracer:
+        return JaxprTracer(self, Var(aval), name)
+
+    def atom(self, x: Any) -> Atom:
+        """The variable or literal that stands for x in this jaxpr."""
+        if isinstance(x, Tracer):
+            if x._trace is self:
+                return x.var  # type: ignore[attr-defined]
+            check_alive(x)
+        elif type(x) in (bool, int, float, complex) or isinstance(x, np.generic):
+            return Literal(x, get_aval(x))
+        found = self.constants.get(id(x))
+        if found is None:
+            found = self.constants[id(x)] = (Var(get_aval(x)), x)
+        return found[0]
+
+    def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        rule = p.trace_rules.get("jaxpr")
+        if rule is not None:
+            return rule(self, args, params)
+        return self.record(p, [self.atom(a) for a in args], params)
+
+    def record(self, p: Primitive, atoms: list[Atom], params: dict[str, Any]) -> Any:
+        """Append one equation and return tracers for its outputs."""
+        avals = [a.aval for a in atoms]
+        out = p.rule("abstract")(*avals, **params)
+        effects = p.effects(*avals, **params) if p.effects is not None else frozenset()
+        outs = [Var(a) for a in (out if p.multiple_results else (out,))]
+        source = user_source()
+        self.eqns.append(JaxprEqn(p, atoms, outs, params, effects, source))
+        tracers = [JaxprTracer(self, v) for v in outs]
+        for t in tracers:
+            t._source = source
+        return tracers if p.multiple_results else tracers[0]
+
+    def to_jaxpr(
+        self, args: Sequence[JaxprTracer], outs: Sequence[Any], debug_info: DebugInfo = DebugInfo()
+    ) -> tuple[Jaxpr, list[Any]]:
+        """The jaxpr from `args` to `outs`, and the values of its constvars."""
+        outvars = [self.atom(o) for o in outs]
+        constvars = [v for v, _ in self.constants.values()]
+        consts = [c for _, c in self.constants.values()]
+        jaxpr = Jaxpr(constvars, [a.var for a in args], self.eqns, outvars, None, debug_info)
+        return jaxpr, consts
+
+
+def trace_to_jaxpr(
+    fun: Callable[..., Sequence[Any]],
+    avals: Sequence[ShapedArray],
+    names: Sequence[str | None] | None = None,
+    debug_info: DebugInfo = DebugInfo(),
+) -> tuple[Jaxpr, list[Any]]:
+    """Trace `fun(*flat tracers) -> flat outputs` on avals: a jaxpr and its constants (which may be outer tracers)."""
+    trace = JaxprTrace(state.trace, debug_info.name)
+    args = [trace.new_arg(a, n) for a, n in zip(avals, names or [None] * len(avals), strict=True)]
+    try:
+        with set_trace(trace):
+            outs = list(fun(*args))
+        return trace.to_jaxpr(args, outs, debug_info)
+    finally:
+        trace.end()
+
+
+# ---------------------------------------------------------------- evaluation of jaxprs
+
+
+def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
+    """Bind the jaxpr's equations one by one under the current trace; values are freed at their last use."""
+    env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
+    env.update(zip(jaxpr.invars, args, strict=True))
+    last = last_uses(jaxpr)
+    old = state.source
+    try:
+        for k, eqn in enumerate(jaxpr.eqns):
+            state.source = eqn.source
+            values = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
+            out = eqn.primitive.bind(*values, **eqn.params)
+            for v, o in zip(
+                eqn.outvars, out if eqn.primitive.multiple_results else (out,), strict=True
+            ):
+                env[v] = o
+            del values, out
+            for v in last.get(k, ()):
+                env.pop(v, None)
+    finally:
+        state.source = old
+    return [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
+
+
+def last_uses(jaxpr: Jaxpr) -> dict[int, list[Var]]:
+    """Equation index -> variables that nothing reads after it."""
+    kept = {a for a in jaxpr.outvars if isinstance(a, Var)}
+    last: dict[Var, int] = {}
+    for k, eqn in enumerate(jaxpr.eqns):
+        for a in (*eqn.invars, *eqn.outvars):
+            if isinstance(a, Var) and a not in kept:
+                last[a] = k
+    found: dict[int, list[Var]] = {}
+    for v, k in last.items():
+        found.setdefault(k, []).append(v)
+    return found
+
+
+def jaxpr_as_fun(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
+    """The closed jaxpr as a function of flat arguments."""
+    return lambda *args: eval_jaxpr(closed.jaxpr, closed.consts, *args)
+
+
+# ---------------------------------------------------------------- symbolic zeros
+
+
+class Zero:
+    """A tangent or cotangent that is zero, not yet materialised. Carries the tangent aval."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray):
+        self.aval = aval
+
+    @staticmethod
+    def like(x: Any) -> Zero:
+        """The zero tangent of a primal value."""
+        return Zero(get_aval(x).to_tangent_aval())
+
+    def __repr__(self) -> str:
+        return f"Zero({self.aval.str_short()})"
+
+
+class UndefinedPrimal:
+    """Stands in a transpose rule for an operand that the function is linear in."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray):
+        self.aval = aval
+
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
+
+
+def is_undefined(x: Any) -> bool:
+    return type(x) is UndefinedPrimal
+
+
+zeros_like_aval: Callable[[ShapedArray], Any] = lambda aval: np.zeros(aval.shape, aval.dtype)  # noqa: E731 (fx.prims.shape installs broadcasting of a scalar)
+add_values: Callable[[Any, Any], Any]  # fx.prims.elementwise installs add_any
+
+
+def instantiate(x: Any) -> Any:
+    """A real array in place of a symbolic zero; anything else as it is. float0 zeros become NumPy float0 arrays."""
+    if type(x) is not Zero:
+        return x
+    if x.aval.dtype == float0:
+        return np.zeros(x.aval.shape, float0)
+    return zeros_like_aval(x.aval)
+
+
+def install(name: str, value: Any) -> None:
+    """Late binding of the few functions that core needs from families above it (zeros_like_aval, add_values, printer)."""
+    if name not in ("zeros_like_aval", "add_values", "printer"):
+        raise AttributeError(name)
+    globals()[name] = value
+
+
+class AxisData(NamedTuple):
+    """The axis that vmap maps over: its name (or None) and its size."""
+
+    name: Any
+    size: int

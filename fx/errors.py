@@ -1,0 +1,60 @@
+"""The error classes, and how their texts name the user's argument and line.
+
+Classes and the first sentence follow JAX, so that a search for a message finds its explanation;
+after it stand the argument's path, the shapes and dtypes, the user's line and one suggestion.
+"""
+
+from __future__ import annotations
+
+
+class FxTypeError(TypeError):
+    """Base of the errors about abstract values that are used as concrete ones."""
+
+
+class TracerArrayConversionError(FxTypeError):
+    """A tracer was given to something that wants a NumPy array."""
+
+
+class ConcretizationTypeError(FxTypeError):
+    """An abstract tracer was used where a concrete value is needed."""
+
+
+class TracerBoolConversionError(ConcretizationTypeError):
+    """The truth value of an abstract tracer was asked for (`if`, `while`, `and`, `bool`)."""
+
+
+class TracerIntegerConversionError(FxTypeError):
+    """An abstract tracer was used as a Python integer (`range`, indexing a list, a shape)."""
+
+
+class NonConcreteBooleanIndexError(IndexError):
+    """A boolean mask that is traced was used as an index: the shape of the result would depend on data."""
+
+
+class UnexpectedTracerError(RuntimeError):
+    """A tracer outlived the transformation that made it."""
+
+
+class KeyReuseError(RuntimeError):
+    """A random key was used twice."""
+
+
+class KernelBuildError(RuntimeError):
+    """The driver refused a kernel; the message names the file that keeps its source."""
+
+
+class DeviceError(RuntimeError):
+    """No OpenCL driver, no such device, or something the device cannot do."""
+
+
+class OutOfDeviceMemory(MemoryError):
+    """The device refused an allocation; the message says what was asked and what is live."""
+
+
+class NoRuleError(NotImplementedError):
+    """A primitive lacks a rule that a transformation needs; the message gives the declared reason."""
+
+
+def where(source: object) -> str:
+    """The tail of a message that names the user's line, or nothing where it is unknown."""
+    return f"\nIn the user's code: {source}" if source is not None else ""
