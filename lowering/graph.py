@@ -258,8 +258,7 @@ class Cond:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A host step: fn(*arrays) -> tuple of arrays on host-visible memory. `key` names it; equal
-    keys are equal functions.
+    """A host step: fn(*arrays) -> tuple of arrays on host memory; equal keys, equal functions.
 
     `effect`: it must run, in order with the others, even if no one reads its outputs.
     """
