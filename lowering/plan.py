@@ -1,8 +1,8 @@
-"""Plan: everything needed to run one compiled function, frozen and picklable; no driver object is in it.
+"""Plan: everything needed to run one compiled function; frozen, picklable, free of driver objects.
 
-Made by `memory` from scheduled nests, bound once per device by `runtime.execute`. A plan is a buffer table, a few programs
-and a tuple of steps. Steps name buffers by id; `env[id]` at run time is the memory now bound to that id (swaps rebind ids).
-Invariant (`Plan.check`): every reference lies inside its buffer, every program and buffer index exists.
+Made by `memory` from scheduled nests, bound once per device by `runtime.execute`. Steps name
+buffers by id; `env[id]` at run time is the memory now bound to that id (swaps rebind ids).
+Invariant (`Plan.check`): every reference lies inside its buffer, every index exists.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 ALIGN = 256
-"""Offsets of temporaries in the arena are multiples of this many bytes (the strictest sub-buffer alignment in use)."""
+"""Offsets in the arena are multiples of this many bytes: the strictest sub-buffer alignment."""
 
+BYTE = np.dtype(np.uint8)
 Kind = Literal["input", "output", "temp", "const"]
 CTYPES = {
     "int": np.dtype(np.int32),
@@ -36,18 +37,21 @@ CTYPES = {
 class Buffer:
     """One block of memory that steps name by `id` (its place in `Plan.buffers`).
 
-    input   bound to the caller's array                    output  taken from the pool at each call
-    temp    at `offset` of the arena, or, with offset None, a block of its own from the pool for the call
+    input   bound to the caller's array
+    output  taken from the pool at each call
+    temp    at `offset` of the arena, or, with offset None, a block of its own for the call
     const   `data`, uploaded once when the plan is bound
-    `alias` (outputs only): this output starts with the contents of that input. It takes over the input's memory if
-    the caller donated it and nobody else holds it; otherwise the executor copies first.
+
+    `alias` (outputs only): this output starts with the contents of that input. It takes over the
+    input's memory if the caller donated it and nobody else holds it; otherwise the executor copies
+    first.
     """
 
     id: int
     kind: Kind
     nbytes: int
     shape: tuple[int, ...] = ()
-    dtype: np.dtype = np.dtype(np.uint8)
+    dtype: np.dtype = BYTE
     alias: int | None = None
     offset: int | None = None
     data: bytes | None = None
@@ -57,8 +61,9 @@ class Buffer:
 class BufferRef:
     """A pointer into a buffer: `offset` + iteration * `step` bytes from its start.
 
-    On a device with explicit buffers (GPU) a launch argument must stay aligned to ALIGN; kernels that walk through
-    stacked xs and ys therefore take the iteration as an `IterArg` and leave `step` 0. Copies and host steps may use it.
+    On a device with explicit buffers (GPU) a launch argument must stay aligned to ALIGN; kernels
+    that walk through stacked xs and ys therefore take the iteration as an `IterArg` and leave
+    `step` 0. Copies and host steps may use it.
     """
 
     id: int
@@ -87,7 +92,7 @@ class IntArg:
 
 @dataclass(frozen=True, slots=True)
 class IterArg:
-    """The iteration number of an enclosing loop (`level` 0 is the innermost), counted down if that loop is reversed."""
+    """The iteration of an enclosing loop (`level` 0: the innermost), counted down if reversed."""
 
     level: int = 0
     ctype: str = "int"
@@ -108,7 +113,7 @@ Arg = BufferRef | IntArg | IterArg | LocalArg
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """OpenCL source and build options. Many stages are cases of one kernel, chosen by an int argument."""
+    """OpenCL source and build options. Many stages are cases of one kernel (an int argument)."""
 
     source: str
     options: str = ""
@@ -116,9 +121,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Enqueue `kernel` of `Plan.programs[program]`. `args` are all of its arguments in order, stage number included.
+    """Enqueue `kernel` of `Plan.programs[program]`; `args`: all in order, stage number included.
 
-    `reads` and `writes` (buffer ids) and `label` are for dumps, explain and `check`; the executor does not use them.
+    `reads` and `writes` (buffer ids) and `label` are for dumps, explain and `check`; the executor
+    does not use them.
     """
 
     program: int
@@ -134,12 +140,12 @@ class Launch:
 
 @dataclass(frozen=True, slots=True)
 class HostStep:
-    """Run fn(*ins) on the host; it returns the outs (a tuple, or one array if there is one), which are copied in place.
+    """Run fn(*ins) on the host; it returns the outs: a tuple, or one array if there is one.
 
-    `fn` is a module-level function, a functools.partial of one, or any callable (then the plan does not pickle).
-    `fresh`: the results are new arrays that nobody else holds; then the executor may adopt them without a copy.
-    `inplace`: fn(*ins, *outs) writes into the outs itself and returns nothing (host-visible memory gets no copies at all).
-    `effect`: it was put here for what it does, not for its results. Ins are read-only unless `inplace`.
+    `fn` is a module-level function, a functools.partial of one, or any callable (then the plan
+    does not pickle); ins are read-only views. `effect`: it is here for what it does.
+    `fresh`: the results are new arrays that nobody else holds, the executor may adopt them.
+    `inplace`: fn(*ins, *outs) writes into the outs itself and returns nothing.
     """
 
     key: Any
@@ -164,12 +170,13 @@ class CopyStep:
 
 @dataclass(frozen=True, slots=True)
 class LoopStep:
-    """Run `body` `count` times, or, if `flag` is given, as long as the byte at `flag` is not zero after `cond` ran.
+    """Run `body` `count` times, or, given `flag`, while the byte there is not 0 after `cond` ran.
 
-    After each iteration the ids of every pair in `swaps` exchange their memory, so an id always means "the newest";
-    after the loop that stays so. `reverse`: IterArgs and steps count from count-1 down to 0. `flag` points to a scalar
-    of one byte. A swapped id is an output or a temp; an output's partner is a temp with offset None of the same size.
-    `check_every` n > 1 promises that iterations after the flag fell are no-ops: the host looks only every n-th time.
+    After each iteration the ids of every pair in `swaps` exchange their memory, so an id always
+    means "the newest"; after the loop that stays so. A swapped id is an output or a temp; an
+    output's partner is an output or a temp with offset None, of the same size. `reverse`:
+    IterArgs and steps count from count-1 down to 0. `check_every` n > 1 promises that iterations
+    after the flag fell are no-ops (no swaps then): the host looks only every n-th time.
     """
 
     body: tuple[Step, ...]
@@ -199,10 +206,10 @@ Step = Launch | HostStep | CopyStep | LoopStep | CondStep
 
 @dataclass(frozen=True)
 class Plan:
-    """Buffers, programs and steps of one compiled function; `inputs` and `outputs` are buffer ids in call order.
+    """Buffers, programs and steps of a function; `inputs`, `outputs`: buffer ids in call order.
 
-    An id may stand twice in `outputs`, and an input's id may stand there (the caller's array is handed through).
-    `meta`: what explain and cost_analysis print (kernels, bytes, operations, reasons for edges not fused, ...).
+    An id may stand twice in `outputs`, and so may an input's (the caller's array is returned).
+    `meta`: what explain and cost_analysis print (kernels, bytes, operations, unfused edges, ...).
     """
 
     inputs: tuple[int, ...]
@@ -231,7 +238,8 @@ class Plan:
 
     @property
     def host_steps(self) -> int:
-        """How many steps make the call wait: host steps, and conditions and flags that the host reads."""
+        """How many steps make the call wait: host steps, and conditions and flags that the host
+        reads."""
         return sum(
             isinstance(s, HostStep | CondStep) or (isinstance(s, LoopStep) and s.flag is not None)
             for s in self.walk()
@@ -302,10 +310,9 @@ def _check_ref(
         _require(bool(loops) and loops[-1].count is not None, f"{where}: step outside a loop")
         last += ref.step * max(0, (loops[-1].count or 0) - 1)
     size = plan.buffers[ref.id].nbytes
-    _require(
-        ref.offset >= 0 and last + nbytes <= max(size, 0) or nbytes == 0,
-        f"{where}: {nbytes} bytes at {ref.offset} (+{ref.step} per iteration) leave buffer {ref.id} of {size}",
-    )
+    walk = f"{nbytes} bytes at {ref.offset} (+{ref.step} per iteration)"
+    inside = nbytes == 0 or (ref.offset >= 0 and last + nbytes <= size)
+    _require(inside, f"{where}: {walk} leave buffer {ref.id} of {size}")
 
 
 def _check_launch(plan: Plan, s: Launch, loops: tuple[LoopStep, ...]) -> None:
