@@ -6,6 +6,10 @@ after it stand the argument's path, the shapes and dtypes, the user's line and o
 
 from __future__ import annotations
 
+from lowering.errors import DeviceError as DeviceError
+from lowering.errors import KernelBuildError as KernelBuildError
+from lowering.errors import OutOfDeviceMemory as OutOfDeviceMemory
+
 
 class FxTypeError(TypeError):
     """Base of the errors about abstract values that are used as concrete ones."""
@@ -37,18 +41,6 @@ class UnexpectedTracerError(RuntimeError):
 
 class KeyReuseError(RuntimeError):
     """A random key was used twice."""
-
-
-class KernelBuildError(RuntimeError):
-    """The driver refused a kernel; the message names the file that keeps its source."""
-
-
-class DeviceError(RuntimeError):
-    """No OpenCL driver, no such device, or something the device cannot do."""
-
-
-class OutOfDeviceMemory(MemoryError):
-    """The device refused an allocation; the message says what was asked and what is live."""
 
 
 class NoRuleError(NotImplementedError):

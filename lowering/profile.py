@@ -1,0 +1,80 @@
+"""Profile: what the compiler needs to know of a device, frozen and free of driver objects.
+
+`runtime.devices` fills it in from the driver and the CPU's feature list; `schedule` reads it; `key`
+enters every cache key. Profiles of machines that are not here can be written by hand, for tests.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A device as the schedule sees it. Sizes in bytes; `vector_bytes`: one vector register."""
+
+    kind: Literal["cpu", "gpu"]
+    driver: str = "pocl"  # pocl, intel, nvidia, amd, apple, ... or the platform's name
+    name: str = ""
+    vector_bytes: int = 32
+    registers: int = 16
+    features: frozenset[str] = frozenset()  # the CPU's: avx2, avx512f, fma, f16c, ...
+    fp64: bool = True
+    fp16: bool = False  # arithmetic; storing float16 works everywhere
+    subgroups: bool = False
+    host_visible: bool = True  # kernels read the host's arrays in place
+    compute_units: int = 2
+    max_group: int = 1024  # work-items in a work-group
+    local_bytes: int = 32768
+    l1_bytes: int = 32768
+    l2_bytes: int = 1 << 20
+    l3_bytes: int = 8 << 20
+    memory_bytes: int = 1 << 32
+    max_alloc: int = 1 << 30
+    schedule: Literal["cpu", "gpu"] = "cpu"  # which of the two schedules; FX_SCHEDULE forces one
+
+    def lanes(self, itemsize: int) -> int:
+        """Elements of `itemsize` bytes in one vector register: 1, 2, 4, 8 or 16."""
+        return max(1, min(16, self.vector_bytes // itemsize))
+
+    def with_(self, **changes: Any) -> Profile:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+    @cached_property
+    def key(self) -> str:
+        """What a plan made for this device depends on; equal keys may share plans."""
+        fields = (
+            self.kind,
+            self.driver,
+            self.vector_bytes,
+            self.registers,
+            sorted(self.features),
+            self.fp64,
+            self.fp16,
+            self.subgroups,
+            self.host_visible,
+            self.max_group,
+            self.local_bytes,
+            self.l1_bytes,
+            self.l2_bytes,
+            self.schedule,
+        )
+        return repr(fields)
+
+
+AVX2 = Profile("cpu", name="any CPU with AVX2")
+AVX512 = Profile("cpu", name="any CPU with AVX-512", vector_bytes=64, registers=32)
+GPU = Profile(
+    "gpu",
+    driver="any",
+    name="any GPU",
+    vector_bytes=16,
+    registers=128,
+    host_visible=False,
+    compute_units=64,
+    local_bytes=49152,
+    schedule="gpu",
+)
