@@ -7,8 +7,9 @@ unless `enable_x64` is set.
 
 from __future__ import annotations
 
+import operator
 import threading
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -20,29 +21,39 @@ float0 = np.dtype([("float0", np.void, 0)])
 
 
 class ShapedArray:
-    """Shape, dtype and weak type of an array, and nothing else. Immutable and hashable."""
+    """Shape, dtype and weak type of an array, and nothing else.
 
-    __slots__ = ("_hash", "dtype", "shape", "weak_type")
+    Immutable and interned: equal ones are one object, so that hashing and comparing them runs at C speed (they are in
+    the key of every jitted call).
+    """
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any, weak_type: bool = False):
-        self.shape = tuple(shape)
-        self.dtype = np.dtype(dtype)
-        self.weak_type = bool(weak_type)
-        self._hash = hash((self.shape, self.dtype, self.weak_type))
+    __slots__ = ("_tangent", "dtype", "shape", "weak_type")
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    weak_type: bool
+
+    def __new__(cls, shape: tuple[int, ...], dtype: Any, weak_type: bool = False) -> ShapedArray:
+        key = (shape, dtype, weak_type)
+        try:
+            found = _INTERNED.get(key)
+        except TypeError:  # a shape given as a list
+            found = None
+        if found is not None:
+            return found
+        key = (tuple(operator.index(d) for d in shape), np.dtype(dtype), bool(weak_type))
+        found = _INTERNED.get(key)
+        if found is None:
+            found = object.__new__(cls)
+            found.shape, found.dtype, found.weak_type = key
+            found._tangent = None
+            found = _INTERNED.setdefault(key, found)
+        return found
+
+    def __reduce__(self) -> Any:
+        return ShapedArray, (self.shape, self.dtype, self.weak_type)
 
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: prod(self.shape))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, ShapedArray)
-            and self.shape == other.shape
-            and self.dtype == other.dtype
-            and self.weak_type == other.weak_type
-        )
 
     def __repr__(self) -> str:
         return f"ShapedArray({self.str_short()}{', weak_type=True' if self.weak_type else ''})"
@@ -62,15 +73,22 @@ class ShapedArray:
 
     def to_tangent_aval(self) -> ShapedArray:
         """The aval of a tangent: float0 for integers and booleans."""
-        if self.dtype.kind in "biuV" and self.dtype != bfloat16 and not is_inexact(self.dtype):
-            return ShapedArray(self.shape, float0)
-        return self.strip_weak_type()
+        found = self._tangent
+        if found is None:
+            inexact = is_inexact(self.dtype)
+            found = self.strip_weak_type() if inexact else ShapedArray(self.shape, float0)
+            self._tangent = found
+        return found
+
+
+# (shape, dtype, weak_type) -> the one ShapedArray of that description; never cleared, because identity is equality
+_INTERNED: dict[Any, ShapedArray] = {}
 
 
 # ---------------------------------------------------------------- dtypes
 
 
-@lru_cache(maxsize=None)
+@cache
 def is_inexact(dtype: np.dtype) -> bool:
     """Floating (bfloat16 and the 8-bit kinds included) or complex."""
     if dtype.kind in "fc":
@@ -169,7 +187,7 @@ _UP: dict[str, list[str]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _above(node: str) -> frozenset[str]:
     found, todo = {node}, [node]
     while todo:

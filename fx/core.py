@@ -7,6 +7,7 @@ no tracer of the current trace is a constant to it; a tracer of a trace that has
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,22 +18,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fx.avals import ShapedArray, canonicalize_dtype, float0, python_scalar_dtype
+from fx.conversions import Conversions
 from fx.errors import NoRuleError, UnexpectedTracerError, where
+from fx.jaxpr import (  # noqa: F401 (these names are part of core)
+    Atom,
+    ClosedJaxpr,
+    DebugInfo,
+    DropVar,
+    Effect,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    NamedAxisEffect,
+    Source,
+    Var,
+    has_side_effects,
+    set_printer,
+)
 
 # ---------------------------------------------------------------- source lines
 
-_HERE = str(Path(__file__).parent)
-
-
-class Source(NamedTuple):
-    """The user's line that made an equation."""
-
-    file: str
-    line: int
-    function: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line} ({self.function})"
+_HERE = str(Path(__file__).parent) + os.sep
 
 
 def user_source() -> Source | None:
@@ -48,113 +54,10 @@ def user_source() -> Source | None:
     return None
 
 
-# ---------------------------------------------------------------- jaxprs
-
-
-class Var:
-    """A variable of a jaxpr; it is its identity."""
-
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: ShapedArray):
-        self.aval = aval
-
-
-class DropVar(Var):
-    """An output that nothing reads; printed as `_`."""
-
-    __slots__ = ()
-
-
-class Literal:
-    """A scalar constant written into the equation."""
-
-    __slots__ = ("aval", "val")
-
-    def __init__(self, val: Any, aval: ShapedArray):
-        self.val = val
-        self.aval = aval
-
-
-Atom = Var | Literal
-
-
-class JaxprEqn:
-    """outvars = primitive[params] invars, with its effects and the user's line."""
-
-    __slots__ = ("effects", "invars", "outvars", "params", "primitive", "source")
-
-    def __init__(self, primitive, invars, outvars, params, effects=frozenset(), source=None):
-        self.primitive: Primitive = primitive
-        self.invars: list[Atom] = invars
-        self.outvars: list[Var] = outvars
-        self.params: dict[str, Any] = params
-        self.effects: frozenset = effects
-        self.source: Source | None = source
-
-    def replace(self, **changes: Any) -> JaxprEqn:
-        fields = {k: getattr(self, k) for k in self.__slots__} | changes
-        return JaxprEqn(**fields)
-
-
-class DebugInfo(NamedTuple):
-    """Names for messages and prints: the function, its argument paths, its result paths."""
-
-    name: str = "<unknown>"
-    arg_names: tuple[str, ...] = ()
-    result_paths: tuple[str, ...] = ()
-
-
-class Jaxpr:
-    """A straight-line program: constvars and invars in, equations, outvars out. Each variable is bound once, before use."""
-
-    __slots__ = ("__weakref__", "constvars", "debug_info", "effects", "eqns", "invars", "outvars")
-
-    def __init__(self, constvars, invars, eqns, outvars, effects=None, debug_info=DebugInfo()):
-        self.constvars: list[Var] = list(constvars)
-        self.invars: list[Var] = list(invars)
-        self.eqns: list[JaxprEqn] = list(eqns)
-        self.outvars: list[Atom] = list(outvars)
-        if effects is None:
-            effects = frozenset().union(*(e.effects for e in self.eqns))
-        self.effects: frozenset = effects
-        self.debug_info: DebugInfo = debug_info
-
-    def __str__(self) -> str:
-        return printer(self)
-
-    __repr__ = __str__
-
-
-class ClosedJaxpr:
-    """A jaxpr with the values of its constvars."""
-
-    __slots__ = ("__weakref__", "cache", "consts", "jaxpr")
-
-    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()):
-        self.jaxpr = jaxpr
-        self.consts = list(consts)
-        self.cache: dict[Any, Any] = {}  # what passes derived from this jaxpr; dies with it
-
-    in_avals = property(lambda self: [v.aval for v in self.jaxpr.invars])
-    out_avals = property(lambda self: [v.aval for v in self.jaxpr.outvars])
-    eqns = property(lambda self: self.jaxpr.eqns)
-    effects = property(lambda self: self.jaxpr.effects)
-    literals = property(lambda self: self.consts)
-
-    def __str__(self) -> str:
-        return printer(self.jaxpr)
-
-    __repr__ = __str__
-
-
-printer: Callable[[Jaxpr], str] = lambda jaxpr: f"<jaxpr of {len(jaxpr.eqns)} equations>"  # noqa: E731 (fx.trace installs the pretty printer)
-
-
 # ---------------------------------------------------------------- primitives
 
 
-class no:  # noqa: N801 (reads as a word in a primitive's entry)
+class no:
     """Declares that a primitive has no such rule, and why. Falsy; calling it raises NoRuleError with the reason."""
 
     def __init__(self, reason: str):
@@ -257,14 +160,19 @@ class _State(threading.local):
         self.axes: dict[Any, int] = {}  # named axes in scope and their sizes
 
 
-@contextmanager
-def set_trace(trace: Trace) -> Iterator[None]:
-    """Make `trace` current."""
-    old, state.trace = state.trace, trace
-    try:
-        yield
-    finally:
-        state.trace = old
+class set_trace:
+    """Make `trace` current inside a `with` block."""
+
+    __slots__ = ("old", "trace")
+
+    def __init__(self, trace: Trace):
+        self.trace = trace
+
+    def __enter__(self) -> None:
+        self.old, state.trace = state.trace, self.trace
+
+    def __exit__(self, *exc: Any) -> None:
+        state.trace = self.old
 
 
 @contextmanager
@@ -288,7 +196,7 @@ def axis_size(name: Any) -> int:
         ) from None
 
 
-class Tracer:
+class Tracer(Conversions):
     """Stands for an array while a function is traced. Operators and methods are installed by fx.numpy."""
 
     __slots__ = ("__weakref__", "_source", "_trace")
@@ -411,14 +319,15 @@ class EvalTrace(Trace):
             return p.evaluate(*args, **params)
         avals = [get_aval(a) for a in args]
         out = p.rule("abstract")(*avals, **params)
-        arrays = [host.to_numpy(a) for a in args]
-        if p.multiple_results:
+        arrays = [as_aval(host.to_numpy(a), v) for a, v in zip(args, avals)]
+        with np.errstate(all="ignore"):
             results = p.rule("numpy")(*arrays, **params)
+        if p.multiple_results:
             return [
                 host.from_numpy(as_aval(r, o), o.weak_type)
                 for r, o in zip(results, out, strict=True)
             ]
-        return host.from_numpy(as_aval(p.rule("numpy")(*arrays, **params), out), out.weak_type)
+        return host.from_numpy(as_aval(results, out), out.weak_type)
 
 
 def as_aval(result: Any, aval: ShapedArray) -> np.ndarray:
@@ -623,8 +532,14 @@ def is_undefined(x: Any) -> bool:
     return type(x) is UndefinedPrimal
 
 
-zeros_like_aval: Callable[[ShapedArray], Any] = lambda aval: np.zeros(aval.shape, aval.dtype)  # noqa: E731 (fx.prims.shape installs broadcasting of a scalar)
+def zeros_like_aval(aval: ShapedArray) -> Any:
+    """Zeros; fx.prims.shape installs broadcasting of a scalar."""
+    return np.zeros(aval.shape, aval.dtype)
+
+
 add_values: Callable[[Any, Any], Any]  # fx.prims.elementwise installs add_any
+move_axis: Callable[[Any, int, int], Any]  # fx.prims.shape installs these two
+broadcast_new_axis: Callable[[Any, int, int], Any]
 
 
 def instantiate(x: Any) -> Any:
@@ -636,11 +551,17 @@ def instantiate(x: Any) -> Any:
     return zeros_like_aval(x.aval)
 
 
+_HOOKS = ("add_values", "broadcast_new_axis", "move_axis", "zeros_like_aval")
+
+
 def install(name: str, value: Any) -> None:
-    """Late binding of the few functions that core needs from families above it (zeros_like_aval, add_values, printer)."""
-    if name not in ("zeros_like_aval", "add_values", "printer"):
+    """Late binding of the few functions that transformations need from the families above core."""
+    if name == "printer":
+        set_printer(value)
+    elif name in _HOOKS:
+        globals()[name] = value
+    else:
         raise AttributeError(name)
-    globals()[name] = value
 
 
 class AxisData(NamedTuple):

@@ -1,0 +1,166 @@
+"""Jaxprs: variables, literals, equations, and the programs they make.
+
+A jaxpr is a straight-line program in which each variable is bound once, before use. These are data only: tracing makes
+them (fx.core), passes turn one into another (fx.trace, fx.jvp, fx.linearize, fx.vmap), `fx.lower` turns them into a Graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fx.avals import ShapedArray
+
+if TYPE_CHECKING:
+    from fx.core import Primitive
+
+# ---------------------------------------------------------------- effects and source lines
+
+
+class Effect:
+    """Something an equation does besides computing its outputs. Dead-code elimination keeps such equations.
+
+    `ordered` effects happen in program order.
+    """
+
+    ordered = False
+
+
+class NamedAxisEffect(Effect):
+    """The equation reads a named axis; it says where a jaxpr may stand, and is no side effect."""
+
+    def __init__(self, name: Any):
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedAxisEffect) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash((NamedAxisEffect, self.name))
+
+    def __repr__(self) -> str:
+        return f"NamedAxis({self.name!r})"
+
+
+def has_side_effects(effects: frozenset) -> bool:
+    """Whether an equation with these effects must be kept though nothing reads its outputs."""
+    return any(not isinstance(e, NamedAxisEffect) for e in effects)
+
+
+class Source(NamedTuple):
+    """The user's line that made an equation."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} ({self.function})"
+
+
+# ---------------------------------------------------------------- jaxprs
+
+
+class Var:
+    """A variable of a jaxpr; it is its identity."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray):
+        self.aval = aval
+
+
+class DropVar(Var):
+    """An output that nothing reads; printed as `_`."""
+
+    __slots__ = ()
+
+
+class Literal:
+    """A scalar constant written into the equation."""
+
+    __slots__ = ("aval", "val")
+
+    def __init__(self, val: Any, aval: ShapedArray):
+        self.val = val
+        self.aval = aval
+
+
+Atom = Var | Literal
+
+
+class JaxprEqn:
+    """outvars = primitive[params] invars, with its effects and the user's line."""
+
+    __slots__ = ("effects", "invars", "outvars", "params", "primitive", "source")
+
+    def __init__(self, primitive, invars, outvars, params, effects=frozenset(), source=None):
+        self.primitive: Primitive = primitive
+        self.invars: list[Atom] = invars
+        self.outvars: list[Var] = outvars
+        self.params: dict[str, Any] = params
+        self.effects: frozenset = effects
+        self.source: Source | None = source
+
+    def replace(self, **changes: Any) -> JaxprEqn:
+        fields = {k: getattr(self, k) for k in self.__slots__} | changes
+        return JaxprEqn(**fields)
+
+
+class DebugInfo(NamedTuple):
+    """Names for messages and prints: the function, its argument paths, its result paths."""
+
+    name: str = "<unknown>"
+    arg_names: tuple[str, ...] = ()
+    result_paths: tuple[str, ...] = ()
+
+
+class Jaxpr:
+    """A straight-line program: constvars and invars in, equations, outvars out. Each variable is bound once, before use."""
+
+    __slots__ = ("__weakref__", "constvars", "debug_info", "effects", "eqns", "invars", "outvars")
+
+    def __init__(self, constvars, invars, eqns, outvars, effects=None, debug_info=DebugInfo()):
+        self.constvars: list[Var] = list(constvars)
+        self.invars: list[Var] = list(invars)
+        self.eqns: list[JaxprEqn] = list(eqns)
+        self.outvars: list[Atom] = list(outvars)
+        if effects is None:
+            effects = frozenset().union(*(e.effects for e in self.eqns))
+        self.effects: frozenset = effects
+        self.debug_info: DebugInfo = debug_info
+
+    def __str__(self) -> str:
+        return _printer[0](self)
+
+    __repr__ = __str__
+
+
+class ClosedJaxpr:
+    """A jaxpr with the values of its constvars."""
+
+    __slots__ = ("__weakref__", "cache", "consts", "jaxpr")
+
+    def __init__(self, jaxpr: Jaxpr, consts: Sequence[Any] = ()):
+        self.jaxpr = jaxpr
+        self.consts = list(consts)
+        self.cache: dict[Any, Any] = {}  # what passes derived from this jaxpr; dies with it
+
+    in_avals = property(lambda self: [v.aval for v in self.jaxpr.invars])
+    out_avals = property(lambda self: [v.aval for v in self.jaxpr.outvars])
+    eqns = property(lambda self: self.jaxpr.eqns)
+    effects = property(lambda self: self.jaxpr.effects)
+    literals = property(lambda self: self.consts)
+
+    def __str__(self) -> str:
+        return _printer[0](self.jaxpr)
+
+    __repr__ = __str__
+
+
+_printer: list[Callable[[Jaxpr], str]] = [lambda jaxpr: f"<jaxpr of {len(jaxpr.eqns)} equations>"]
+
+
+def set_printer(printer: Callable[[Jaxpr], str]) -> None:
+    """How jaxprs print; fx.printer installs it."""
+    _printer[0] = printer
