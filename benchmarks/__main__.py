@@ -1,0 +1,82 @@
+"""Command line: measures rows against peers and writes the table and the plot."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.library import LIBRARIES
+from benchmarks.roofline import Roofline
+from benchmarks.rows import load
+from benchmarks.runner import PEER_PYTHON, Results, Runner
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: 3 minutes")
+    parser.add_argument("--rows", help="comma-separated names; all but the extra ones if left out")
+    parser.add_argument("--peers", default="jax,numpy", help="comma-separated: jax, numpy, torch")
+    parser.add_argument("--device", help="what FX_DEVICE is set to for fx")
+    parser.add_argument("--rounds", type=int, help="rounds per row")
+    parser.add_argument("--seconds", type=float, help="length of a round")
+    parser.add_argument("--out", default="benchmarks/out", help="folder of table and plot")
+    parser.add_argument("--list", action="store_true", help="print the rows and end")
+    parser.epilog = f"{PEER_PYTHON} names the interpreter that has jax and torch."
+    return parser.parse_args()
+
+
+def environment(cache: str, device: str | None) -> dict[str, str]:
+    """The workers' environment: every disk cache begins empty in a folder of this run."""
+    chosen = dict(os.environ)
+    for name in ("FX_CACHE_DIR", "POCL_CACHE_DIR", "XDG_CACHE_HOME"):
+        chosen[name] = str(Path(cache) / name.lower())
+        Path(chosen[name]).mkdir()
+    if device:
+        chosen["FX_DEVICE"] = device
+    return chosen
+
+
+def main() -> int:
+    """Runs the rows, prints each as it is done, then the table."""
+    options = arguments()
+    rows = load()
+    if options.list:
+        for row in rows.values():
+            print(f"{row.name:20} {row.what}")
+        return 0
+    default = [name for name, row in rows.items() if not row.extra]
+    names = options.rows.split(",") if options.rows else default
+    peers = [p for p in options.peers.split(",") if p]
+    unknown = [n for n in names if n not in rows] + [p for p in peers if p not in LIBRARIES]
+    if unknown:
+        print(f"unknown: {', '.join(unknown)}; --list prints the rows", file=sys.stderr)
+        return 2
+    rounds = options.rounds or (3 if options.quick else 7)
+    seconds = options.seconds or (0.12 if options.quick else 0.5)
+    roofline, results = Roofline(), Results()
+    with tempfile.TemporaryDirectory() as cache:
+        runner = Runner(["fx", *peers], environment(cache, options.device))
+        for place, name in enumerate(names):
+            if place % 8 == 0:
+                roofline.measure()
+            results[name] = runner.measure(name, rounds, seconds)
+            times = {lib: report.number(m.ms) for lib, m in results[name].items()}
+            print(f"{name:20} {times} {report.verdict(rows[name], results[name])}", flush=True)
+        versions = dict(runner.versions)
+        runner.second_process(results)
+        runner.close()
+    facts = {"Python": platform.python_version(), "cores": os.cpu_count(), **versions}
+    facts["device"] = options.device or os.environ.get("FX_DEVICE", "default")
+    text = report.write(Path(options.out), rows, results, roofline, peers, facts)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
