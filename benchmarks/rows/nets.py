@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from benchmarks.rows import Program, row
@@ -43,7 +45,7 @@ def adam(lib, gradient, first, second, parameters, step, rate=1e-3):
 def mlp_adam(lib):
     sizes = (784, 512, 512, 10)
     parameters = [(scaled(i, m, n), np.zeros(n, np.float32))
-                  for i, (m, n) in enumerate(zip(sizes, sizes[1:]))]  # fmt: skip
+                  for i, (m, n) in enumerate(itertools.pairwise(sizes))]  # fmt: skip
     zeros = [(np.zeros_like(w), np.zeros_like(b)) for w, b in parameters]
     images = np.abs(normal(7, 256, 784))
     labels = np.random.default_rng(8).integers(0, 10, 256).astype(np.int32)
