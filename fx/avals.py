@@ -18,6 +18,17 @@ import numpy as np
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 float0 = np.dtype([("float0", np.void, 0)])
+key_dtype = np.dtype([("key<fry>", np.uint32, (2,))])  # a typed random key: two words, moved as one
+
+
+def is_key(dtype: np.dtype) -> bool:
+    """Whether arrays of this dtype hold typed random keys."""
+    return dtype == key_dtype
+
+
+def storage_dtype(dtype: np.dtype) -> np.dtype:
+    """What lowering and device memory see: a key is one uint64, its first word the low one."""
+    return np.dtype(np.uint64) if dtype == key_dtype else dtype
 
 
 class ShapedArray:
@@ -60,7 +71,7 @@ class ShapedArray:
 
     def str_short(self) -> str:
         """float32[2,3], as errors and printed jaxprs show it."""
-        name = "float0" if self.dtype == float0 else self.dtype.name
+        name = self.dtype.names[0] if self.dtype.names else self.dtype.name
         return f"{name}[{','.join(map(str, self.shape))}]"
 
     def update(self, **changes: Any) -> ShapedArray:

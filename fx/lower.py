@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fx.avals import storage_dtype
 from fx.core import ClosedJaxpr, Jaxpr, Literal
 from lowering.graph import Builder, Graph, Node
 
@@ -32,7 +33,11 @@ def lower_eqns(
         for v, o in zip(
             eqn.outvars, out if eqn.primitive.multiple_results else (out,), strict=True
         ):
-            assert o.shape == v.aval.shape and o.dtype == v.aval.dtype, (eqn.primitive, o, v.aval)
+            assert (o.shape, o.dtype) == (v.aval.shape, storage_dtype(v.aval.dtype)), (
+                eqn.primitive,
+                o,
+                v.aval,
+            )
             env[v] = o
     return [read(v) for v in jaxpr.outvars]
 
@@ -55,5 +60,5 @@ def constant(b: Builder, value: Any) -> Node:
 def subgraph(b: Builder, closed: ClosedJaxpr) -> Graph:
     """The closed jaxpr as a Graph of its own: the body of a Loop, a branch of a Cond."""
     child = b.child()
-    args = [child.input(a.shape, a.dtype) for a in closed.in_avals]
+    args = [child.input(a.shape, storage_dtype(a.dtype)) for a in closed.in_avals]
     return child.graph(lower_closed(child, closed, *args))
