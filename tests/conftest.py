@@ -1,0 +1,81 @@
+"""What every test gets: a device, a fresh cache folder, fixed seeds, counters.
+
+`--fx-device` sets FX_DEVICE for the run; tests marked `lowering` run a second time with the GPU
+schedule forced when `--gpu-schedule` is given (FX_SCHEDULE=gpu for the whole run).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+FOLDER = "FX_TEST_FOLDER"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options for the whole run; xdist hands them to its workers."""
+    group = parser.getgroup("fx")
+    group.addoption("--fx-device", help="sets FX_DEVICE: pocl, intel, interpreter, ...")
+    group.addoption(
+        "--gpu-schedule", action="store_true",
+        help="forces the GPU schedule and runs only the tests marked `lowering`",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Sets the environment before the library is imported; workers inherit the folder."""
+    if config.getoption("--fx-device"):
+        os.environ["FX_DEVICE"] = config.getoption("--fx-device")
+    if config.getoption("--gpu-schedule"):
+        os.environ["FX_SCHEDULE"] = "gpu"
+    if FOLDER not in os.environ:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="fx-tests-")
+        config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True))
+    os.environ["FX_CACHE_DIR"] = os.path.join(os.environ[FOLDER], "cache")
+    os.environ["MPLBACKEND"] = "Agg"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under --gpu-schedule keeps the tests marked `lowering`; skips `driver` tests without one."""
+    if config.getoption("--gpu-schedule"):
+        kept = [item for item in items if item.get_closest_marker("lowering")]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+    if os.environ.get("FX_DEVICE") == "interpreter":
+        skip = pytest.mark.skip(reason="needs an OpenCL driver")
+        for item in items:
+            if item.get_closest_marker("driver"):
+                item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def seeds() -> None:
+    """The same random numbers in every run."""
+    random.seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A generator of NumPy's with a fixed seed."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def counted() -> Iterator[Callable[[], dict[str, int]]]:
+    """Calling it gives how much each of `fx.debug.counters()` grew since the test began.
+
+    >>> def test_one_launch(counted):
+    ...     jitted(x)
+    ...     assert counted()["launches"] == 1
+    """
+    import fx
+
+    before = dict(fx.debug.counters())
+    yield lambda: {name: n - before.get(name, 0) for name, n in fx.debug.counters().items()}

@@ -1,0 +1,249 @@
+"""How the house is kept: import arrows, lengths, docstrings, documents that run and link.
+
+Reads source as text or syntax tree; only the doctests and the README's code import the library.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import fnmatch
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LIBRARY = sorted([*(ROOT / "fx").rglob("*.py"), *(ROOT / "lowering").rglob("*.py")])
+FOLDERS = ("fx", "lowering", "tests", "benchmarks", "examples", "docs")
+SOURCES = sorted(p for folder in FOLDERS for p in (ROOT / folder).rglob("*.py"))
+MARKDOWN = sorted(
+    p
+    for p in [*ROOT.glob("*.md"), *(q for f in FOLDERS for q in (ROOT / f).rglob("*.md"))]
+    if "out" not in p.parts
+)
+
+FILE_LINES, FUNCTION_LINES, COLUMNS = 600, 60, 100
+
+
+def name_of(path: Path) -> str:
+    """The path below the root, as test ids show it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    """The syntax tree of a file."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+# ---------------------------------------------------------------- who imports whom
+
+TRANSFORMATIONS = ("jvp", "linearize", "vmap", "custom", "remat", "trace", "core", "avals", "tree")
+SURFACES = ("fx.numpy", "fx.lax", "fx.nn", "fx.scipy", "fx.random", "fx.optim", "fx.losses")
+
+# (importing files, imported modules, files exempt): such an import is an error
+FORBIDDEN = (
+    ("lowering/**", "fx", ()),
+    ("fx/**", "lowering.compile", ("fx/jit.py",)),
+    ("fx/**", "lowering.runtime", ("fx/array.py",)),
+    *((f"fx/{name}.py", "fx.prims", ()) for name in TRANSFORMATIONS),
+    *((f"fx/{name}.py", surface, ()) for name in TRANSFORMATIONS for surface in SURFACES),
+    *(("fx/prims/*", surface, ()) for surface in SURFACES),
+    ("fx/core.py", "lowering", ()),
+    ("fx/avals.py", "fx", ("fx/avals.py",)),
+    ("benchmarks/rows/*", "fx", ()),
+    ("benchmarks/rows/*", "jax", ()),
+)
+PRIMS_MAY_IMPORT = ("lowering.graph", "lowering.scalar")
+
+
+def imports_of(path: Path) -> list[tuple[str, int]]:
+    """Absolute names of the modules (and of `from m import n` the name m.n) with their lines."""
+    found = []
+    package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package[: len(package) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            found += [(f"{base}.{alias.name}", node.lineno) for alias in node.names]
+    return found
+
+
+def below(name: str, module: str) -> bool:
+    """Whether `name` is `module` or stands in it."""
+    return name == module or name.startswith(module + ".")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_follow_the_arrows(path):
+    name = name_of(path)
+    wrong = []
+    for files, module, exempt in FORBIDDEN:
+        if fnmatch.fnmatch(name, files) and name not in exempt:
+            wrong += [(n, line) for n, line in imports_of(path) if below(n, module)]
+    if fnmatch.fnmatch(name, "fx/prims/*"):
+        wrong += [
+            (n, line)
+            for n, line in imports_of(path)
+            if below(n, "lowering") and not any(below(n, m) for m in PRIMS_MAY_IMPORT)
+            and n not in [f"lowering.{m.split('.')[1]}" for m in PRIMS_MAY_IMPORT]
+        ]  # fmt: skip
+    assert wrong == []
+
+
+# ---------------------------------------------------------------- lengths and words
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_files_are_short(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= FILE_LINES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_functions_are_short(path):
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_modules_say_what_they_are(path):
+    source = path.read_text(encoding="utf-8")
+    assert not source.strip() or ast.get_docstring(ast.parse(source))
+
+
+@pytest.mark.parametrize("path", [*SOURCES, *MARKDOWN], ids=name_of)
+def test_nothing_is_left_for_later(path):
+    words = re.findall(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b", path.read_text("utf-8"))
+    assert words == []
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
+def test_public_names_have_docstrings(path):
+    missing = [
+        node.name
+        for node in tree_of(path).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+        and is_public_module(path)
+    ]
+    assert missing == []
+
+
+def is_public_module(path: Path) -> bool:
+    """Whether users reach the module's names: the surfaces."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[0] == "fx" and parts[1] in {s.split(".")[1] for s in SURFACES}
+
+
+# ---------------------------------------------------------------- import
+
+IMPORT = """
+import sys, time
+start = time.process_time()
+import fx
+print(time.process_time() - start, int("pyopencl" in sys.modules))
+"""
+
+
+def test_import_is_quick_and_touches_no_driver():
+    times = []
+    for _ in range(4):  # the first may write byte code
+        run = [sys.executable, "-c", IMPORT]
+        out = subprocess.run(run, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+        seconds, loaded = out.split()
+        times.append(float(seconds))
+        assert loaded == "0", "import fx loads pyopencl"
+    assert min(times) < 0.25
+
+
+# ---------------------------------------------------------------- documents
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a library file."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@pytest.mark.parametrize("path", [p for p in LIBRARY if ">>> " in p.read_text("utf-8")], ids=name_of)
+def test_docstring_examples_run(path):
+    if path.name == "__main__.py":
+        pytest.skip("a command")
+    module = importlib.import_module(module_name(path))
+    runner = doctest.DocTestRunner(optionflags=FLAGS)
+    reports: list[str] = []
+    for case in doctest.DocTestFinder(exclude_empty=True).find(module, module.__name__):
+        runner.run(case, out=reports.append)
+    assert runner.failures == 0, "".join(reports)
+
+
+def code_blocks(path: Path) -> list[tuple[int, str]]:
+    """The python blocks of a markdown file with their first lines; `python no-run` is left out."""
+    blocks, text = [], path.read_text(encoding="utf-8")
+    for match in re.finditer(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        blocks.append((text.count("\n", 0, match.start()) + 1, match.group(1)))
+    return blocks
+
+
+@pytest.mark.parametrize("path", [p for p in MARKDOWN if code_blocks(p)], ids=name_of)
+def test_code_of_documents_runs(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "document"}
+    for line, code in code_blocks(path):
+        if ">>> " in code:
+            case = doctest.DocTestParser().get_doctest(code, names, name_of(path), None, line)
+            reports: list[str] = []
+            runner = doctest.DocTestRunner(optionflags=FLAGS)
+            runner.run(case, out=reports.append, clear_globs=False)
+            names |= case.globs
+            assert runner.failures == 0, "".join(reports)
+        else:
+            exec(compile("\n" * line + code, str(path), "exec"), names)
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
+def test_links_lead_somewhere(path):
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file, _, anchor = target.partition("#")
+        place = (path.parent / file).resolve() if file else path
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            broken.append(target)
+    assert broken == []
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors that headings of a markdown file get."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    clean = (re.sub(r"[^\w\- ]", "", h.lower()).strip() for h in headings)
+    return {h.replace(" ", "-") for h in clean}
+
+
+def test_readme_has_exactly_two_setup_commands():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^pip install .*$", text, re.MULTILINE)
+    expected = [
+        'pip install -e ".[examples]" && python examples/digits.py',
+        'pip install -e ".[test]" && pytest',
+    ]
+    assert commands == expected
