@@ -1,0 +1,125 @@
+"""The disk cache: bytes under a hash of everything they depend on.
+
+Entries are versioned and carry a checksum; a write goes to a temporary file that is renamed. What
+cannot be read (corrupt, another version, another user's, no permission) is a miss, and the first
+failure of a process gives one warning. FX_CACHE_DIR names the place ("off": none).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+VERSION = "1"
+"""Part of every path: raise it when the layout of an entry, a Plan or the generated code changes."""
+
+_MAGIC = b"fxcache" + VERSION.encode() + b"\n"
+_warned = False
+
+
+class CacheWarning(UserWarning):
+    """The disk cache cannot be used; programs are built as if it were empty."""
+
+
+def directory() -> Path | None:
+    """Where entries are kept, or None if FX_CACHE_DIR is "off"."""
+    named = os.environ.get("FX_CACHE_DIR", "")
+    if named.lower() == "off":
+        return None
+    if named:
+        return Path(named)
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(home) / "fx"
+
+
+def key_of(*parts: Any) -> str:
+    """A hash of the parts' texts; their order and borders count."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()
+
+
+def load(kind: str, key: str) -> bytes | None:
+    """The bytes stored under `key`, or None."""
+    path = _path(kind, key)
+    if path is None:
+        return None
+    try:
+        data = path.read_bytes()
+        if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
+            raise OSError("it belongs to another user")
+    except FileNotFoundError:
+        return None
+    except OSError as e:
+        _warn(path, e)
+        return None
+    head, body = data[: len(_MAGIC) + 32], data[len(_MAGIC) + 32 :]
+    if head != _MAGIC + hashlib.sha256(body).digest():
+        _warn(path, ValueError("its contents are damaged or not ours"))
+        return None
+    return body
+
+
+def store(kind: str, key: str, body: bytes) -> None:
+    """Keep `body` under `key`; another process may do the same at the same time."""
+    path = _path(kind, key)
+    if path is None:
+        return
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as f:
+            f.write(_MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(temporary, path)
+    except OSError as e:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        _warn(path, e)
+
+
+def load_object(kind: str, key: str) -> Any:
+    """The pickled object under `key`, or None (also where it no longer unpickles)."""
+    body = load(kind, key)
+    if body is None:
+        return None
+    try:
+        return pickle.loads(body)
+    except Exception as e:  # an entry of other code may raise whatever its classes raise
+        _warn(_path(kind, key), e)
+        return None
+
+
+def store_object(kind: str, key: str, value: Any) -> None:
+    """Pickle `value` under `key`."""
+    store(kind, key, pickle.dumps(value, protocol=5))
+
+
+def clear() -> None:
+    """Forget that a warning was given (tests); entries stay."""
+    global _warned
+    _warned = False
+
+
+def _path(kind: str, key: str) -> Path | None:
+    root = directory()
+    return None if root is None else root / f"v{VERSION}" / kind / key[:2] / key
+
+
+def _warn(path: Path | None, reason: Exception) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(
+            f"the cache entry {path} cannot be used: {reason}. Going on without it; "
+            "FX_CACHE_DIR names another directory, FX_CACHE_DIR=off switches the cache off.",
+            CacheWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,359 @@
+"""Devices: what OpenCL offers, as objects with a profile, one in-order queue and a memory pool.
+
+Nothing is loaded until a device is asked for. FX_DEVICE chooses the default: a kind (gpu, cpu), a
+driver (pocl, intel, nvidia, ...), part of a name, "platform:device" numbers, or "interpreter". The
+suffix "+explicit" makes a CPU driver behave as if the host could not see its memory (for tests).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import Any
+
+import numpy as np
+
+from lowering.errors import DeviceError
+from lowering.profile import Profile
+from lowering.runtime import drivers
+from lowering.runtime.memory import HostStorage, Pool, Storage, host_view, physical_bytes
+
+LONG_WAIT = 0.05
+"""Seconds. After a wait that took longer, the next ones poll, so that Ctrl-C gets through."""
+
+
+class Device:
+    """An OpenCL device, or the interpreter, that arrays live on and plans run on."""
+
+    def __init__(self, index: int, profile: Profile, cl_device: Any = None, place: str = ""):
+        self.id = index
+        self.profile = profile
+        self.name = profile.name
+        self.driver = profile.driver
+        self.place = place  # "platform:device", as FX_DEVICE takes it
+        self.shared = profile.host_visible
+        self.interpreter = profile.driver == "interpreter"
+        self.pending: deque[tuple[Any, Any]] = deque()
+        self.programs: dict[Any, Any] = {}  # owned by runtime.programs
+        self.pool = Pool(self)
+        self._cl_device = cl_device
+        self._context: Any = None
+        self._queue: Any = None
+        self._long = False
+
+    platform = property(lambda self: self.profile.kind)
+    device_kind = property(lambda self: self.name)
+    process_index = 0
+    local_hardware_id = property(lambda self: self.id)
+
+    def __repr__(self) -> str:
+        return f"Device(id={self.id}, kind={self.platform!r}, driver={self.driver!r})"
+
+    def __str__(self) -> str:
+        return f"{self.driver}:{self.id}"
+
+    def __reduce__(self) -> Any:
+        return device, (self.driver if self.interpreter else self.place,)
+
+    # driver objects, made at first use
+    @property
+    def cl_device(self) -> Any:
+        if self._cl_device is None:
+            raise DeviceError(f"{self.name} is no OpenCL device")
+        return self._cl_device
+
+    @property
+    def context(self) -> Any:
+        if self._context is None:
+            import pyopencl as cl
+
+            self._context = cl.Context([self.cl_device])
+        return self._context
+
+    @property
+    def queue(self) -> Any:
+        if self._queue is None:
+            import pyopencl as cl
+
+            self._queue = cl.CommandQueue(self.context)
+        return self._queue
+
+    # waiting
+    def wait(self, event: Any) -> None:
+        """Return when `event` (of the last launch of a call) is complete."""
+        begin = time.perf_counter()
+        if self._long:
+            pause = 2e-5
+            while event.command_execution_status > 0:
+                time.sleep(pause)
+                pause = min(2 * pause, 1e-3)
+        event.wait()
+        self._long = time.perf_counter() - begin > LONG_WAIT
+        if self.pending:
+            self.reap()
+
+    def finish(self) -> None:
+        """Return when everything enqueued has run."""
+        if self._queue is not None:
+            self.wait(_marker(self._queue)) if self._long else self._queue.finish()
+            self.reap()
+
+    def hold(self, event: Any, things: Any) -> None:
+        """Keep `things` alive until `event` is complete."""
+        self.pending.append((event, things))
+        if len(self.pending) > 64:
+            self.reap()
+
+    def reap(self) -> None:
+        """Let go of what completed calls held."""
+        pending = self.pending
+        try:
+            while pending and pending[0][0].command_execution_status <= 0:
+                pending.popleft()
+        except IndexError:  # another thread was quicker
+            pass
+
+    # arrays
+    def put(self, array: np.ndarray) -> Storage | HostStorage:
+        """The array as a kernel argument: in place where the host's memory is shared."""
+        if not (array.flags.c_contiguous and array.flags.aligned):
+            array = np.array(array, order="C", copy=True)
+        if self.shared:
+            return HostStorage(array)
+        return self.upload(array)
+
+    def upload(self, array: np.ndarray) -> Storage:
+        """A copy of the array in the device's own memory."""
+        from lowering.runtime.memory import counts
+
+        store = self.pool.take(array.nbytes)
+        if array.nbytes:
+            counts.copies += 1
+            import pyopencl as cl
+
+            data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+            cl.enqueue_copy(self.queue, store.arg, data, is_blocking=True)
+        return store
+
+    def fetch(self, store: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """The storage's contents on the host: a view where shared (wait first), else a copy."""
+        if self.shared:
+            return host_view(store, shape, dtype)
+        from lowering.runtime.memory import counts
+
+        out = np.empty(shape, dtype)
+        if out.nbytes:
+            counts.copies += 1
+            import pyopencl as cl
+
+            cl.enqueue_copy(self.queue, out.reshape(-1).view(np.uint8), store.arg, is_blocking=True)
+        return out
+
+    def as_explicit(self) -> Device:
+        """This device with memory of its own, as a GPU has: for testing that path on a CPU."""
+        profile = self.profile.with_(host_visible=False)
+        return Device(self.id, profile, self._cl_device, self.place + "+explicit")
+
+
+def _marker(queue: Any) -> Any:
+    import pyopencl as cl
+
+    event = cl.enqueue_marker(queue)
+    queue.flush()
+    return event
+
+
+# ---------------------------------------------------------------- discovery
+
+_devices: list[Device] | None = None
+_interpreter: Device | None = None
+_chosen: dict[str, Device] = {}
+
+
+def devices() -> list[Device]:
+    """All OpenCL devices, the best first: GPUs, then Intel's CPU runtime, PoCL, other CPUs."""
+    global _devices
+    if _devices is None:
+        pairs = drivers.opencl_devices()
+        places: dict[Any, str] = {}
+        platforms = list(dict.fromkeys(p for p, _ in pairs))
+        for p in platforms:
+            for k, (_, d) in enumerate([pair for pair in pairs if pair[0] == p]):
+                places[d] = f"{platforms.index(p)}:{k}"
+        profiles = [(profile_of(p, d), d) for p, d in pairs]
+        profiles.sort(key=lambda pd: _rank(pd[0]))
+        _devices = [Device(k, p, d, places[d]) for k, (p, d) in enumerate(profiles)]
+    return _devices
+
+
+def interpreter() -> Device:
+    """The device that runs Graph in NumPy; it needs no driver."""
+    global _interpreter
+    if _interpreter is None:
+        memory = physical_bytes()
+        _interpreter = Device(
+            0,
+            Profile(
+                "cpu",
+                driver="interpreter",
+                name="NumPy interpreter",
+                memory_bytes=memory,
+                max_alloc=memory,
+                fp16=True,
+            ),
+        )
+    return _interpreter
+
+
+def default_device() -> Device:
+    """The device that FX_DEVICE names, else the best there is."""
+    return device(os.environ.get("FX_DEVICE", ""))
+
+
+def device(spec: str) -> Device:
+    """The device that `spec` names (see the head of this module); "" is the best one."""
+    found = _chosen.get(spec)
+    if found is None:
+        found = _chosen[spec] = _find(spec)
+    return found
+
+
+def _find(spec: str) -> Device:
+    name, _, suffix = spec.strip().lower().partition("+")
+    if suffix not in ("", "explicit"):
+        raise DeviceError(f"FX_DEVICE={spec!r}: the only suffix is +explicit")
+    if name == "interpreter":
+        return interpreter()
+    found = devices()
+    if not found:
+        raise DeviceError(
+            f"No OpenCL driver was found. Install the embedded one:  {drivers.MEND}\n"
+            "(FX_DEVICE=interpreter runs everything in NumPy, without a driver.)"
+        )
+    if name:
+        for test in (
+            lambda d: d.platform == name,
+            lambda d: d.driver == name,
+            lambda d: d.place == name,
+            lambda d: name in d.name.lower(),
+        ):
+            matching = [d for d in found if test(d)]
+            if matching:
+                found = matching
+                break
+        else:
+            there = ", ".join(f"{d.driver} ({d.platform} {d.place} {d.name!r})" for d in found)
+            raise DeviceError(f"no device matches {spec!r}; there are: {there}, and interpreter")
+    return found[0].as_explicit() if suffix else found[0]
+
+
+def _rank(p: Profile) -> int:
+    if p.kind == "gpu":
+        return 0
+    return {"intel": 1, "pocl": 2}.get(p.driver, 3)
+
+
+# ---------------------------------------------------------------- profiles
+
+_DRIVERS = {
+    "portable computing language": "pocl",
+    "intel": "intel",
+    "nvidia": "nvidia",
+    "amd": "amd",
+    "apple": "apple",
+    "rusticl": "rusticl",
+    "arm": "arm",
+    "qualcomm": "qualcomm",
+}
+
+
+def profile_of(platform: Any, d: Any) -> Profile:
+    """What the compiler needs to know of an OpenCL device."""
+    import pyopencl as cl
+
+    low = platform.name.lower()
+    driver = next((short for word, short in _DRIVERS.items() if word in low), low)
+    gpu = bool(d.type & (cl.device_type.GPU | cl.device_type.ACCELERATOR))
+    extensions = set(d.extensions.split())
+    features = frozenset() if gpu else cpu_features()
+    wide = "avx512f" in features
+    if gpu:
+        vector, registers = 16, 128
+    elif features:
+        vector = 64 if wide else 32 if "avx" in features else 16
+        registers = 32 if wide else 16
+    else:
+        vector, registers = max(16, 4 * d.native_vector_width_float), 32
+    shared = not gpu and (driver == "pocl" or bool(_svm(d) & 4))
+    memory = physical_bytes() if shared else d.global_mem_size
+    l1, l2, l3 = (0, d.global_mem_cache_size, 0) if gpu else _caches()
+    forced = os.environ.get("FX_SCHEDULE", "")
+    if forced not in ("", "cpu", "gpu"):
+        raise DeviceError(f"FX_SCHEDULE={forced!r}: expected cpu or gpu")
+    return Profile(
+        "gpu" if gpu else "cpu",
+        driver=driver,
+        name=d.name.strip(),
+        vector_bytes=vector,
+        registers=registers,
+        features=features & _RELEVANT,
+        fp64=bool(d.double_fp_config),
+        fp16="cl_khr_fp16" in extensions,
+        subgroups=_subgroups(d, extensions),
+        host_visible=shared,
+        compute_units=d.max_compute_units,
+        max_group=d.max_work_group_size,
+        local_bytes=d.local_mem_size,
+        l1_bytes=l1,
+        l2_bytes=l2,
+        l3_bytes=l3,
+        memory_bytes=memory,
+        max_alloc=memory if shared else d.max_mem_alloc_size,
+        schedule=forced or ("gpu" if gpu else "cpu"),  # type: ignore[arg-type]
+    )
+
+
+_RELEVANT = frozenset(
+    ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "asimd", "sve")
+)
+
+
+def cpu_features() -> frozenset[str]:
+    """The feature words of /proc/cpuinfo; empty where there is none."""
+    try:
+        with open("/proc/cpuinfo") as f:
+            for line in f:
+                if line.startswith(("flags", "Features")):
+                    return frozenset(line.split(":", 1)[1].split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def _caches() -> tuple[int, int, int]:
+    """Bytes of one core's L1 data, L2 and of the L3 cache, with common sizes where unknown."""
+    sizes = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
+    for index in range(6):
+        place = f"/sys/devices/system/cpu/cpu0/cache/index{index}/"
+        try:
+            texts = [open(place + n).read().strip() for n in ("level", "type", "size")]  # noqa: SIM115 (two lines of sysfs)
+        except OSError:
+            break
+        if texts[1] != "Instruction" and texts[2].endswith("K"):
+            sizes[int(texts[0])] = int(texts[2][:-1]) << 10
+    return sizes[1], sizes[2], sizes[3]
+
+
+def _svm(d: Any) -> int:
+    try:
+        return int(d.svm_capabilities)
+    except Exception:  # OpenCL 1.x drivers raise, or lack the attribute
+        return 0
+
+
+def _subgroups(d: Any, extensions: set[str]) -> bool:
+    try:  # part of the core from OpenCL 2.1 on; 0 where there are none
+        return bool(d.max_num_sub_groups)
+    except Exception:
+        return "cl_khr_subgroups" in extensions

@@ -1,0 +1,89 @@
+"""Finding OpenCL drivers: what must be set before the first platform query, and the query itself.
+
+PoCL's wheel is found by pyopencl alone. Intel's CPU runtime, if its two wheels are installed, is
+registered here: its own ICD file names a path of the machine that built it. Thread counts are also
+environment variables that drivers read once, at that query.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lowering.errors import DeviceError
+
+MEND = 'pip install "pyopencl[pocl]"'
+"""The one command that gives every machine a driver."""
+
+_queried = False
+_THREAD_VARIABLES = ("POCL_MAX_PTHREAD_COUNT", "POCL_CPU_MAX_CU_COUNT", "DPCPP_CPU_NUM_CUS")
+
+
+def set_num_threads(n: int) -> None:
+    """Let CPU drivers use `n` threads. Only before the first use of a device: they read it once."""
+    if n < 1:
+        raise ValueError(f"the number of threads must be positive, not {n}")
+    if _queried:
+        raise RuntimeError(
+            "set_num_threads: the OpenCL drivers are already loaded and read their thread count "
+            "only then. Call it before the first jitted call, or set POCL_MAX_PTHREAD_COUNT "
+            "(PoCL) or DPCPP_CPU_NUM_CUS (Intel) in the environment."
+        )
+    for name in _THREAD_VARIABLES:
+        os.environ[name] = str(n)
+
+
+def opencl_devices() -> list[tuple[Any, Any]]:
+    """All (platform, device) pairs that the installed drivers offer; [] if there is no driver."""
+    global _queried
+    if not _queried:
+        register_intel()
+        _queried = True
+    try:
+        import pyopencl as cl
+    except ImportError as e:
+        raise DeviceError(f"pyopencl cannot be imported ({e}). Run:  {MEND}") from e
+    found = []
+    try:
+        for platform in cl.get_platforms():
+            try:
+                found += [(platform, d) for d in platform.get_devices()]
+            except cl.Error:  # a driver without a device, as on a machine without its GPU
+                continue
+    except cl.Error:  # no platform at all
+        return []
+    return found
+
+
+def register_intel() -> None:
+    """Point the ICD loaders at Intel's runtime if its wheels are here and no one chose drivers."""
+    if os.environ.get("OCL_ICD_VENDORS") or os.environ.get("OCL_ICD_FILENAMES"):
+        return
+    library = _intel_library()
+    if library is None:
+        return
+    folder = Path(tempfile.mkdtemp(prefix="fx-icd-"))
+    (folder / "intel.icd").write_text(f"{library}\n")
+    system = Path("/etc/OpenCL/vendors")  # no longer read by the loader once the variable is set
+    if system.is_dir():
+        for icd in system.glob("*.icd"):
+            (folder / icd.name).write_bytes(icd.read_bytes())
+    import atexit
+    import shutil
+
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["OCL_ICD_VENDORS"] = str(folder)
+    os.environ["OCL_ICD_FILENAMES"] = str(library)  # the Khronos loader adds it to the system's
+
+
+def _intel_library() -> Path | None:
+    """libintelocl.so of the wheel, if the wheel with the compiler's libraries is here as well."""
+    roots = [Path(sys.prefix) / "lib", *(Path(p).parent.parent for p in sys.path if p)]
+    for root in roots:
+        library = root / "libintelocl.so"
+        if library.is_file() and (root / "libimf.so").is_file():
+            return library
+    return None
