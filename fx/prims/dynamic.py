@@ -1,6 +1,7 @@
 """dynamic_slice and dynamic_update_slice: one window whose start is data, clamped so that it fits.
 
-Starts are integer scalars, one per axis. Batched starts become a gather or a scatter with paired batch axes.
+Starts are integer scalars, one per axis. Batched starts become a gather or a scatter with paired
+batch axes.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from fx.prims.registry import Case, primitive
 def _check_starts(name: str, x: ShapedArray, sizes: Any, starts: Any) -> None:
     if len(starts) != x.ndim or len(sizes) != x.ndim:
         raise TypeError(
-            f"{name} requires one start index and one size per dimension of the operand, got operand shape "
+            f"{name} requires one start index and one size per dimension of the operand, got "
+            f"operand shape "
             f"{x.shape}, {len(starts)} start indices and window shape {tuple(sizes)}."
         )
     if any(s < 0 or s > n for s, n in zip(sizes, x.shape)):
         raise TypeError(
-            f"{name} slice_sizes must be less than or equal to operand shape, got slice_sizes {tuple(sizes)} for "
+            f"{name} slice_sizes must be less than or equal to operand shape, got slice_sizes "
+            f"{tuple(sizes)} for "
             f"operand shape {x.shape}."
         )
     for s in starts:
@@ -124,12 +127,14 @@ dynamic_slice_p = primitive(
 def _update_abstract(x, update, *starts):
     if x.dtype != update.dtype:
         raise TypeError(
-            f"dynamic_update_slice requires operand and update of one dtype, got {x.dtype.name} and "
+            f"dynamic_update_slice requires operand and update of one dtype, got {x.dtype.name} "
+            f"and "
             f"{update.dtype.name}."
         )
     if x.ndim != update.ndim:
         raise TypeError(
-            f"dynamic_update_slice update must have the same rank as operand, got update shape {update.shape} for "
+            f"dynamic_update_slice update must have the same rank as operand, got update shape "
+            f"{update.shape} for "
             f"operand shape {x.shape}."
         )
     _check_starts("dynamic_update_slice", x, update.shape, starts)

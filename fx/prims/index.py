@@ -1,7 +1,8 @@
 """gather: windows of an array at positions that are data, and what gather and scatter share.
 
-Indices are an integer array [..., k] whose last axis holds the start of one window. Out of bounds means that the whole
-window does not fit: it is moved inside (clip), or filled (fill). No mode ever reads outside the operand.
+Indices are an integer array [..., k] whose last axis holds the start of one window. Out of bounds
+means that the whole window does not fit: it is moved inside (clip), or filled (fill). No mode ever
+reads outside the operand.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from lowering import graph
 class GatherDimensionNumbers(NamedTuple):
     """Which axes mean what in `gather`, as in XLA.
 
-    offset_dims: output axes that hold window axes; collapsed_slice_dims: operand axes of window size 1 that vanish;
-    start_index_map[j]: the operand axis that index component j moves along; the two batching tuples pair axes off.
+    offset_dims: output axes that hold window axes; collapsed_slice_dims: operand axes of window
+    size 1 that vanish; start_index_map[j]: the operand axis that index component j moves along;
+    the two batching tuples pair axes off.
     """
 
     offset_dims: tuple[int, ...]
@@ -34,7 +36,9 @@ class GatherDimensionNumbers(NamedTuple):
 
 
 class GatherScatterMode(enum.Enum):
-    """What an index outside the operand does: CLIP moves the window inside, FILL_OR_DROP fills (gather) or drops (scatter)."""
+    """What an index outside the operand does: CLIP moves the window inside, FILL_OR_DROP fills
+    (gather) or drops (scatter).
+    """
 
     CLIP = 0
     FILL_OR_DROP = 1
@@ -43,13 +47,16 @@ class GatherScatterMode(enum.Enum):
 
     @staticmethod
     def from_any(s: Any) -> GatherScatterMode:
-        """The mode of a name ('clip', 'fill', 'drop', 'promise_in_bounds'), a mode, or None (fill or drop)."""
+        """The mode of a name ('clip', 'fill', 'drop', 'promise_in_bounds'), a mode, or None (fill
+        or drop).
+        """
         if isinstance(s, GatherScatterMode):
             return s
         found = _MODES.get(s)
         if found is None:
             raise ValueError(
-                f'Unknown gather mode "{s}"; expected one of "clip", "fill", "drop", "promise_in_bounds".'
+                f'Unknown gather mode "{s}"; expected one of "clip", "fill", "drop", '
+                f'"promise_in_bounds".'
             )
         return found
 
@@ -99,7 +106,9 @@ class Windows(NamedTuple):
 def starts_of(
     shape: tuple[int, ...], indices: np.ndarray, w: Windows, mode: GatherScatterMode
 ) -> tuple[list[Any], np.ndarray | None]:
-    """Per operand axis the start positions over the index batch (None: 0), and which windows fit (None: all do)."""
+    """Per operand axis the start positions over the index batch (None: 0), and which windows fit
+    (None: all do).
+    """
     indices = indices.astype(np.int64)
     batch = indices.shape[:-1]
     starts: list[Any] = [None] * len(shape)
@@ -122,10 +131,11 @@ def starts_of(
 def index_arrays(
     shape: tuple[int, ...], indices: np.ndarray, w: Windows, starts: list[Any]
 ) -> tuple[list[int], list[int], list[int], list[np.ndarray]]:
-    """Operand axes to index, those of them with a window, those taken whole, and the index arrays of the first.
+    """Operand axes to index, those of them with a window, those taken whole, and the index arrays
+    of the first.
 
-    The arrays broadcast to (index batch, windows of the second group), so x.transpose(first + third)[arrays] has axes
-    (index batch, second, third).
+    The arrays broadcast to (index batch, windows of the second group), so x.transpose(first +
+    third)[arrays] has axes (index batch, second, third).
     """
     batch, kept = indices.shape[:-1], w.kept()
     whole = [d for d in kept if w.sizes[d] == shape[d]]
@@ -167,7 +177,9 @@ def along_batch(mask: np.ndarray, w: Windows) -> np.ndarray:
 
 
 def default_fill(dtype: np.dtype, fill_value: Any) -> Any:
-    """What fill mode puts where there is no data: NaN, the least signed or the largest unsigned integer, True."""
+    """What fill mode puts where there is no data: NaN, the least signed or the largest unsigned
+    integer, True.
+    """
     if fill_value is not None:
         return fill_value
     if dtype.kind == "b":
@@ -205,17 +217,22 @@ def check_windows(name: str, x: ShapedArray, indices: ShapedArray, w: Windows) -
     for d, (size, n) in enumerate(zip(w.sizes, x.shape)):
         if not 0 <= size <= n:
             raise TypeError(
-                f"Slice size at index {d} in {name} op is out of range, must be within [0, {n} + 1), got {size}."
+                f"Slice size at index {d} in {name} op is out of range, must be within [0, {n} + "
+                f"1), got {size}."
             )
     if indices.shape[-1] != len(w.start_map):
         raise TypeError(
-            f"{name} op has {len(w.start_map)} elements in start_index_map and the bound of dimension "
-            f"index_vector_dim={indices.ndim - 1} of indices is {indices.shape[-1]}. These two numbers must be equal."
+            f"{name} op has {len(w.start_map)} elements in start_index_map and the bound of "
+            f"dimension "
+            f"index_vector_dim={indices.ndim - 1} of indices is {indices.shape[-1]}. These two "
+            f"numbers must be equal."
         )
     if len(w.kept()) != len(w.offset_dims):
         raise TypeError(
-            f"All components of the offset index in a {name} op must either be an offset dimension or explicitly "
-            f"collapsed or batching; got len(slice_sizes)={len(w.sizes)}, offset_dims={w.offset_dims}, "
+            f"All components of the offset index in a {name} op must either be an offset "
+            f"dimension or explicitly "
+            f"collapsed or batching; got len(slice_sizes)={len(w.sizes)}, "
+            f"offset_dims={w.offset_dims}, "
             f"collapsed_slice_dims={w.collapsed}, operand_batching_dims={w.x_batch}."
         )
     for d in (*w.collapsed, *w.x_batch):

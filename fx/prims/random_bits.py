@@ -1,7 +1,8 @@
-"""Random keys and bits: threefry2x32 with 20 rounds, counter = the element's flat position (JAX's partitionable scheme).
+"""Random keys and bits: threefry2x32 with 20 rounds, the counter an element's flat position.
 
-A typed key is one element of `avals.key_dtype`, two uint32 words that move as one, so indexing, reshaping and stacking are
-the ordinary primitives; lowering sees a uint64 whose low word is the first. No derivative exists: bits are integers.
+This is JAX's partitionable scheme. A typed key is one element of `avals.key_dtype`, two uint32
+words that move as one, so indexing, reshaping and stacking are the ordinary primitives; lowering
+sees a uint64 whose low word is the first. No derivative exists: bits are integers.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _BLOCK = 1 << 15  # elements a pass, so that the four working arrays stay in the
 
 
 def threefry(k0: Any, k1: Any, c0: np.ndarray, c1: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Threefry-2x32-20 (Salmon et al., SC 2011) of counters under keys; all uint32, broadcast together."""
+    """Threefry-2x32-20 (Salmon et al., SC 2011) of counters under keys; all uint32, broadcast
+    together.
+    """
     shape = np.broadcast_shapes(np.shape(k0), np.shape(k1), c0.shape, c1.shape)
     keys = (k0, k1, k0 ^ k1 ^ np.uint32(0x1BD11BDA))
     x0 = np.add(c0, k0, out=np.empty(shape, _U32))
@@ -241,7 +244,8 @@ def _fold_abstract(keys, data):
     _keys_only("random_fold_in", keys)
     if keys.shape != data.shape or data.dtype != _U32:
         raise TypeError(
-            f"random_fold_in requires uint32 data of the keys' shape, got {data.str_short()} for keys of shape "
+            f"random_fold_in requires uint32 data of the keys' shape, got {data.str_short()} for "
+            f"keys of shape "
             f"{keys.shape}."
         )
     return ShapedArray(keys.shape, key_dtype)
@@ -254,9 +258,13 @@ def _fold_numpy(keys, data):
 
 
 def _fold_batch(axis, args, dims):
-    from fx.prims.registry import batch_elementwise
+    from fx.prims import shape
 
-    return batch_elementwise(random_fold_in_p, axis, args, dims, {})
+    moved = [
+        shape.broadcast_new_axis(a, 0, axis.size) if d is None else shape.move_axis(a, d, 0)
+        for a, d in zip(args, dims)
+    ]
+    return random_fold_in_p.bind(*moved), 0
 
 
 def _fold_lower(b, keys, data):

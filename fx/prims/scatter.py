@@ -1,7 +1,8 @@
 """The scatter family: set, add, mul, min, max of windows of an array at positions that are data.
 
-Updates are taken in row-major order of the index batch: later ones win for `scatter`, sums run in that order, so results
-are the same everywhere. A window that does not fit is dropped, or moved inside in clip mode.
+Updates are taken in row-major order of the index batch: later ones win for `scatter`, sums run in
+that order, so results are the same everywhere. A window that does not fit is dropped, or moved
+inside in clip mode.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, instantiate, is_undefined, no
-from fx.prims import elementwise, shape
+from fx.prims import compare, elementwise, shape
 from fx.prims.index import (
     MODE_NAMES,
     GatherDimensionNumbers,
@@ -34,9 +35,9 @@ from lowering import graph
 class ScatterDimensionNumbers(NamedTuple):
     """Which axes mean what in the scatter family, as in XLA.
 
-    update_window_dims: axes of updates that hold window axes; inserted_window_dims: operand axes of window size 1 that
-    updates lack; scatter_dims_to_operand_dims[j]: the operand axis that index component j moves along; the batching tuples
-    pair axes off.
+    update_window_dims: axes of updates that hold window axes; inserted_window_dims: operand axes
+    of window size 1 that updates lack; scatter_dims_to_operand_dims[j]: the operand axis that
+    index component j moves along; the batching tuples pair axes off.
     """
 
     update_window_dims: tuple[int, ...]
@@ -52,7 +53,8 @@ def window_sizes(ndim: int, update_shape: Any, n: ScatterDimensionNumbers) -> tu
     kept = [d for d in range(ndim) if d not in gone]
     if len(kept) != len(n.update_window_dims):
         raise TypeError(
-            f"Scatter op has window of size {len(n.update_window_dims) + len(gone)}; window must have rank equal to "
+            f"Scatter op has window of size {len(n.update_window_dims) + len(gone)}; window must "
+            f"have rank equal to "
             f"operand.ndim={ndim}."
         )
     sizes = {d: update_shape[a] for d, a in zip(kept, n.update_window_dims)}
@@ -66,7 +68,8 @@ def windows_of_scatter(x_shape, update_shape, n: ScatterDimensionNumbers) -> Win
 def _abstract(x, indices, updates, *, dimension_numbers, **params):
     if x.dtype != updates.dtype:
         raise TypeError(
-            f"scatter requires operand and updates of one dtype, got {x.dtype.name} and {updates.dtype.name}."
+            f"scatter requires operand and updates of one dtype, got {x.dtype.name} and "
+            f"{updates.dtype.name}."
         )
     w = windows_of_scatter(x.shape, updates.shape, dimension_numbers)
     sizes = tuple(min(a, b) if d in dimension_numbers.operand_batching_dims else a
@@ -74,16 +77,20 @@ def _abstract(x, indices, updates, *, dimension_numbers, **params):
     for d, (size, n) in enumerate(zip(sizes, x.shape)):
         if size > n and d not in dimension_numbers.inserted_window_dims:
             raise TypeError(
-                f"Bounds of the window dimensions of updates must not exceed the bounds of the corresponding "
-                f"dimensions of operand. For dimension {d}, updates bound is {size}, operand bound is {n}."
+                f"Bounds of the window dimensions of updates must not exceed the bounds of the "
+                f"corresponding "
+                f"dimensions of operand. For dimension {d}, updates bound is {size}, operand "
+                f"bound is {n}."
             )
     sizes = tuple(map(min, sizes, x.shape))
     check_windows("scatter", x, indices, w._replace(sizes=sizes))
     expected = w.result_shape(indices.shape)
     if updates.shape != expected:
         raise TypeError(
-            f"Bounds of the scatter dimensions of updates must be the same as the bounds of the corresponding "
-            f"dimensions of scatter indices: updates have shape {updates.shape}, expected {expected}."
+            f"Bounds of the scatter dimensions of updates must be the same as the bounds of the "
+            f"corresponding "
+            f"dimensions of scatter indices: updates have shape {updates.shape}, expected "
+            f"{expected}."
         )
     return ShapedArray(x.shape, x.dtype, x.weak_type)
 
@@ -122,8 +129,8 @@ def _numpy(op: str) -> Any:
         values = values.reshape(at.size, rows.shape[1])
         at = at.reshape(-1)
         if valid is not None:
-            keep = np.broadcast_to(valid[(..., *(None,) * len(partial))],
-                                   (*batch, *(w.sizes[d] for d in partial))).reshape(-1)  # fmt: skip
+            sizes = (*batch, *(w.sizes[d] for d in partial))
+            keep = np.broadcast_to(valid[(..., *(None,) * len(partial))], sizes).reshape(-1)
             at, values = at[keep], values[keep]
         _combine_rows(rows, at, values, combine, unique_indices)
         turned[...] = rows.reshape(turned.shape)
@@ -133,7 +140,10 @@ def _numpy(op: str) -> Any:
 
 
 def _combine_rows(rows, at, values, combine, unique) -> None:
-    """rows[at] op= values in order, in place. Elements go through ufunc.at's fast path for one dimension."""
+    """rows[at] op= values in order, in place.
+
+    Elements go through ufunc.at's fast path for one dimension.
+    """
     if combine is None:
         rows[at] = values
     elif unique:
@@ -164,6 +174,12 @@ def _gather_at(value, indices, updates_shape, x_shape, n, mode, fill, unique=Fal
         mode=mode,
         fill_value=fill,
     )
+
+
+def full_like(x: Any, value: Any) -> Any:
+    """The scalar `value` in the shape and dtype of x."""
+    aval = core.get_aval(x)
+    return shape.full(aval.shape, value, aval.dtype)
 
 
 def _batch(p_of: Any) -> Any:
@@ -223,7 +239,9 @@ def _linear_jvp(p_of: Any) -> Any:
 
 
 def _set_transpose(ct, x, indices, updates, *, dimension_numbers, mode, unique_indices, **params):
-    """ct of x: ct with the windows zeroed; ct of updates: what reached the result, so the last of equal positions."""
+    """ct of x: ct with the windows zeroed; ct of updates: what reached the result, so the last of
+    equal positions.
+    """
     if type(ct) is Zero:
         return [Zero(a.aval) if is_undefined(a) else None for a in (x, indices, updates)]
     common = {"dimension_numbers": dimension_numbers, "mode": mode} | params
@@ -240,8 +258,8 @@ def _set_transpose(ct, x, indices, updates, *, dimension_numbers, mode, unique_i
             holder = core.zeros_like_aval(ShapedArray(ct.shape, np.int32))
             last = scatter_p.bind(holder, indices, ids, unique_indices=False, **common)
             last = _gather_at(last, indices, u.shape, ct.shape, dimension_numbers, mode, -1)
-            u_ct = elementwise.select_n(
-                elementwise.eq(last, ids), core.zeros_like_aval(core.typeof(u_ct)), u_ct
+            u_ct = compare.select_n_p.bind(
+                compare.eq(last, ids), core.zeros_like_aval(core.typeof(u_ct)), u_ct
             )
     return [x_ct, None, u_ct]
 
@@ -264,7 +282,9 @@ def _add_transpose(ct, x, indices, updates, *, dimension_numbers, mode, unique_i
 
 
 def _mul_jvp(primals, tangents, *, dimension_numbers, mode, unique_indices, **params):
-    """d(x prod u) = dx prod u + sum_k du_k x prod_{j != k} u_j; the products of the others count zeros apart."""
+    """d(x prod u) = dx prod u + sum_k du_k x prod_{j != k} u_j; the products of the others count
+    zeros apart.
+    """
     (x, indices, u), (tx, _, tu) = primals, tangents
     every = {
         "dimension_numbers": dimension_numbers,
@@ -280,17 +300,17 @@ def _mul_jvp(primals, tangents, *, dimension_numbers, mode, unique_indices, **pa
         look = lambda v: _gather_at(v, indices, u.shape, x.shape, dimension_numbers, mode, 0)  # noqa: E731
         scale = look(x)
         if not unique_indices:
-            zero, one = shape.full_like(u, 0), shape.full_like(u, 1)
-            is_zero = elementwise.eq(u, zero)
-            safe = elementwise.select_n(is_zero, u, one)
+            zero, one = full_like(u, 0), full_like(u, 1)
+            is_zero = compare.eq(u, zero)
+            safe = compare.select_n_p.bind(is_zero, u, one)
             blank = core.zeros_like_aval(core.typeof(x))
             n_zero = scatter_add_p.bind(
-                blank, indices, elementwise.select_n(is_zero, zero, one), **every
+                blank, indices, compare.select_n_p.bind(is_zero, zero, one), **every
             )
-            product = look(scatter_mul_p.bind(shape.full_like(x, 1), indices, safe, **every))
-            other_zeros = elementwise.sub(look(n_zero), elementwise.select_n(is_zero, zero, one))
-            others = elementwise.select_n(
-                elementwise.eq(other_zeros, zero), zero, elementwise.div(product, safe)
+            product = look(scatter_mul_p.bind(full_like(x, 1), indices, safe, **every))
+            other_zeros = elementwise.sub(look(n_zero), compare.select_n_p.bind(is_zero, zero, one))
+            others = compare.select_n_p.bind(
+                compare.eq(other_zeros, zero), zero, elementwise.div(product, safe)
             )
             scale = elementwise.mul(scale, others)
         blank = core.zeros_like_aval(core.typeof(x))
@@ -320,22 +340,22 @@ def _extremal_jvp(p_of: Any) -> Any:
             return out, Zero.like(out)
         n, mode = params["dimension_numbers"], params["mode"]
         best = _gather_at(out, indices, u.shape, x.shape, n, mode, 0)
-        from_x, from_u = elementwise.eq(x, out), elementwise.eq(u, best)
-        one_x, one_u = shape.full_like(x, 1), shape.full_like(u, 1)
-        zero_x, zero_u = shape.full_like(x, 0), shape.full_like(u, 0)
+        from_x, from_u = compare.eq(x, out), compare.eq(u, best)
+        one_x, one_u = full_like(x, 1), full_like(u, 1)
+        zero_x, zero_u = full_like(x, 0), full_like(u, 0)
         count = scatter_add_p.bind(
-            elementwise.select_n(from_x, zero_x, one_x),
+            compare.select_n_p.bind(from_x, zero_x, one_x),
             indices,
-            elementwise.select_n(from_u, zero_u, one_u),
+            compare.select_n_p.bind(from_u, zero_u, one_u),
             **params,
         )
         total = scatter_add_p.bind(
-            elementwise.select_n(from_x, zero_x, instantiate(tx)),
+            compare.select_n_p.bind(from_x, zero_x, instantiate(tx)),
             indices,
-            elementwise.select_n(from_u, zero_u, instantiate(tu)),
+            compare.select_n_p.bind(from_u, zero_u, instantiate(tu)),
             **params,
         )
-        return out, elementwise.div(total, elementwise.max(count, one_x))
+        return out, elementwise.div(total, elementwise.max_p.bind(count, one_x))
 
     return jvp
 
@@ -403,7 +423,8 @@ scatter_add_p = _entry(
 scatter_mul_p = _entry(
     "scatter-mul",
     "mul",
-    "The operand with its windows multiplied by the updates. Where two updates of one position are exactly zero, "
+    "The operand with its windows multiplied by the updates. Where two updates of one position "
+    "are exactly zero, "
     "derivatives beyond the first lack the cross terms of the two.",
     _mul_jvp,
     _mul_transpose,
