@@ -24,6 +24,7 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     Atom,
     ClosedJaxpr,
     DebugInfo,
+    NO_INFO,
     DropVar,
     Effect,
     Jaxpr,
@@ -424,7 +425,7 @@ class JaxprTrace(Trace):
         return tracers if p.multiple_results else tracers[0]
 
     def to_jaxpr(
-        self, args: Sequence[JaxprTracer], outs: Sequence[Any], debug_info: DebugInfo = DebugInfo()
+        self, args: Sequence[JaxprTracer], outs: Sequence[Any], debug_info: DebugInfo = NO_INFO
     ) -> tuple[Jaxpr, list[Any]]:
         """The jaxpr from `args` to `outs`, and the values of its constvars."""
         outvars = [self.atom(o) for o in outs]
@@ -438,7 +439,7 @@ def trace_to_jaxpr(
     fun: Callable[..., Sequence[Any]],
     avals: Sequence[ShapedArray],
     names: Sequence[str | None] | None = None,
-    debug_info: DebugInfo = DebugInfo(),
+    debug_info: DebugInfo = NO_INFO,
 ) -> tuple[Jaxpr, list[Any]]:
     """Trace `fun(*flat tracers) -> flat outputs` on avals: a jaxpr and its constants (which may be outer tracers)."""
     trace = JaxprTrace(state.trace, debug_info.name)
@@ -449,6 +450,13 @@ def trace_to_jaxpr(
         return trace.to_jaxpr(args, outs, debug_info)
     finally:
         trace.end()
+
+
+def close(
+    fun: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], debug_info: DebugInfo = NO_INFO
+) -> ClosedJaxpr:
+    """Trace `fun` on avals to a closed jaxpr."""
+    return ClosedJaxpr(*trace_to_jaxpr(fun, avals, None, debug_info))
 
 
 # ---------------------------------------------------------------- evaluation of jaxprs

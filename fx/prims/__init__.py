@@ -1,0 +1,13 @@
+"""Primitive families. Importing the package registers them, in an order that resolves."""
+
+from fx.prims import (  # noqa: I001  the order matters: families below use those above at import
+    shape,
+    parts,
+    convert,
+    elementwise,
+    compare,
+    reduce,
+    dot,
+)
+
+__all__ = ["compare", "convert", "dot", "elementwise", "parts", "reduce", "shape"]

@@ -1,7 +1,8 @@
-"""The three ways to define a primitive: `unary`, `binary` (elementwise) and `primitive` (everything else).
+"""The three ways to define a primitive: `unary` and `binary` (elementwise), `primitive` (the rest).
 
-A definition holds the sentence, abstract evaluation, NumPy rule, jvp, transpose, batching, lowering and test cases of one
-primitive. Elementwise ones derive all but the NumPy function, the derivative and the scalar operation.
+A definition holds the sentence, abstract evaluation, NumPy rule, jvp, transpose, batching, lowering
+and test cases of one primitive. Elementwise ones derive all but the NumPy function, the derivative
+and the scalar operation.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ def bitwise(dtype: np.dtype) -> bool:
 class Case:
     """One application for the registry-driven tests.
 
-    `shapes`: operand shapes; `dtypes`: operand dtypes (default float32 each); `ranges`: (low, high) per operand for random
-    values, or an explicit array; `params`: the primitive's parameters; `diff`: operands to differentiate by.
+    `shapes`: operand shapes; `dtypes`: operand dtypes (default float32 each); `ranges`: (low, high)
+    per operand for random values, or an explicit array; `params`: the primitive's parameters;
+    `diff`: operands to differentiate by.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -89,7 +91,10 @@ def unary(
     transpose: Any = None,
     dtypes: Sequence[Any] = (np.float32,),
 ) -> Primitive:
-    """An elementwise primitive of one operand. jvp: (x, y, t) -> tangent, "zero", or "linear" (then t -> f(t))."""
+    """An elementwise primitive of one operand.
+
+    jvp: (x, y, t) -> tangent, "zero", or "linear" (then t -> f(t)).
+    """
     p = Primitive(name, doc=doc)
     p.elementwise = True
     p.set(
@@ -131,7 +136,7 @@ def binary(
 ) -> Primitive:
     """An elementwise primitive of two operands of equal shape and dtype.
 
-    jvp: "zero", "linear" (in both together), or a pair of (x, y, out, t) -> tangent, one per operand.
+    jvp: "zero", "linear" (in both together), or a pair of (x, y, out, t) -> tangent.
     """
     p = Primitive(name, doc=doc)
     p.elementwise = True
@@ -161,7 +166,10 @@ def binary(
 
 
 def primitive(name: str, doc: str, *, multiple_results: bool = False, **rules: Any) -> Primitive:
-    """Any other primitive; every rule is given, or declared missing with `no(reason)`. jvp="linear" derives the jvp."""
+    """Any other primitive; a rule is given or declared missing with `no(reason)`.
+
+    jvp="linear" and jvp="zero" derive the jvp.
+    """
     if rules.get("jvp") == "linear":
         rules.pop("jvp")
         p = Primitive(name, multiple_results, doc=doc, **rules)
@@ -189,26 +197,34 @@ def _stand(p: Primitive) -> None:
 
 def _elementwise_abstract(p: Primitive, accepts: Any, result: Any) -> Any:
     def abstract(*avals: ShapedArray, **params: Any) -> ShapedArray:
+        shape = elementwise_shape(p.name, avals)
         first = avals[0]
-        for a in avals[1:]:
-            if a.shape != first.shape:
-                raise TypeError(
-                    f"{p.name} requires arguments to have equal shapes, got "
-                    f"{', '.join(str(list(b.shape)) for b in avals)}."
-                )
-            if a.dtype != first.dtype:
-                raise TypeError(
-                    f"{p.name} requires arguments to have the same dtypes, got "
-                    f"{', '.join(b.dtype.name for b in avals)}. (Tip: fx.numpy.{p.name} is a similar function "
-                    "that does automatic type promotion on inputs.)"
-                )
+        if any(a.dtype != first.dtype for a in avals):
+            raise TypeError(
+                f"lax.{p.name} requires arguments to have the same dtypes, got "
+                f"{', '.join(a.dtype.name for a in avals)}. (Tip: fx.numpy.{p.name} is a similar "
+                "function that does automatic type promotion on inputs.)"
+            )
         if not accepts(first.dtype):
             raise TypeError(f"{p.name} does not accept dtype {first.dtype.name}.")
         dtype = first.dtype if result is None else np.dtype(result(first.dtype))
         weak = all(a.weak_type for a in avals) and dtype != np.bool_
-        return ShapedArray(first.shape, dtype, weak)
+        return ShapedArray(shape, dtype, weak)
 
     return abstract
+
+
+def elementwise_shape(name: str, avals: Sequence[ShapedArray]) -> tuple[int, ...]:
+    """The one shape of the operands of an elementwise primitive, scalars aside, which spread."""
+    shapes = [a.shape for a in avals if a.shape]
+    if not shapes:
+        return ()
+    given = ", ".join(str(a.shape) for a in avals)
+    if any(len(s) != len(shapes[0]) for s in shapes):
+        raise TypeError(f"{name}: arrays must have same number of dimensions, got {given}.")
+    if any(s != shapes[0] for s in shapes):
+        raise TypeError(f"{name} got incompatible shapes for broadcasting: {given}.")
+    return shapes[0]
 
 
 def _elementwise_batch(p: Primitive) -> Any:
@@ -221,17 +237,41 @@ def _elementwise_batch(p: Primitive) -> Any:
 def batch_elementwise(
     p: Primitive, axis: Any, args: Sequence[Any], dims: Sequence[Any], params: Any
 ) -> Any:
-    """Move every operand's mapped axis to one place (broadcasting the unmapped ones) and apply once."""
+    """Move mapped axes to one place, broadcast unmapped operands, and apply once."""
     from fx.prims import shape
 
+    ranks = [core.get_aval(a).ndim - (d is not None) for a, d in zip(args, dims)]
+    rank = max(ranks)
     place = next(d for d in dims if d is not None)
-    if all(d == place for d in dims):
+    if all((r == rank and d == place) or (r == 0 and d is None) for r, d in zip(ranks, dims)):
         return p.bind(*args, **params), place
-    moved = [
-        shape.broadcast_new_axis(a, 0, axis.size) if d is None else shape.move_axis(a, d, 0)
-        for a, d in zip(args, dims)
-    ]
+    full, at = next((a, d) for a, r, d in zip(args, ranks, dims) if r == rank)
+    each = [n for k, n in enumerate(core.get_aval(full).shape) if k != at]
+    moved = []
+    for a, r, d in zip(args, ranks, dims):
+        if r == rank:
+            a = shape.broadcast_new_axis(a, 0, axis.size) if d is None else shape.move_axis(a, d, 0)
+        elif d is not None:
+            a = shape.broadcast_in_dim(a, (axis.size, *each), (0,))
+        moved.append(a)
     return p.bind(*moved, **params), 0
+
+
+def spread(x: Any, like: Any) -> Any:
+    """A scalar broadcast to the shape of `like`; anything else as it is."""
+    from fx.prims import shape
+
+    if core.get_aval(x).shape == core.get_aval(like).shape:
+        return x
+    return shape.broadcast_in_dim(x, core.get_aval(like).shape, ())
+
+
+def unspread(ct: Any, aval: ShapedArray) -> Any:
+    """The transpose of `spread`: the cotangent summed where the operand was a scalar."""
+    from fx.prims import reduce
+
+    shape = core.get_aval(ct).shape
+    return ct if shape == aval.shape else reduce.reduce_sum(ct, tuple(range(len(shape))))
 
 
 def _elementwise_lower(op: str, result: Any) -> Any:
@@ -255,7 +295,11 @@ def _binary_jvp(p: Primitive, rules: Any) -> Any:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
         x, y = primals
         out = p.bind(x, y, **params)
-        parts = [rule(x, y, out, t) for rule, t in zip(rules, tangents) if type(t) is not Zero]
+        parts = [
+            spread(rule(x, y, out, t), out)
+            for rule, t in zip(rules, tangents)
+            if type(t) is not Zero
+        ]
         if not parts:
             return out, Zero.like(out)
         return out, parts[0] if len(parts) == 1 else core.add_values(*parts)
@@ -284,7 +328,7 @@ def _linear_jvp(p: Primitive) -> Any:
 
 
 def transpose_linear_operand(rule: Callable[..., Any]) -> Callable[..., list[Any]]:
-    """A transpose rule for a primitive of one linear operand from `rule(ct, aval, **params) -> ct of the operand`."""
+    """The transpose rule of one linear operand, from `rule(ct, aval, **params) -> its ct`."""
 
     def transpose(ct: Any, x: Any, **params: Any) -> list[Any]:
         assert isinstance(x, UndefinedPrimal)

@@ -1,0 +1,554 @@
+"""Arithmetic primitives: sums, products, powers, roots, rounding, signs, extrema.
+
+Operands have one shape and dtype; scalars spread. The functions at the end (`add(x, y)`, ...) take
+Python scalars too and serve the rules of every family. Comparisons and selection stand in
+compare.py, conversions in convert.py, elementary functions in transcendental.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx import core
+from fx.avals import ShapedArray, is_inexact
+from fx.core import Zero, instantiate, is_undefined
+from fx.prims.convert import convert
+from fx.prims.registry import (
+    Case,
+    any_dtype,
+    batch_elementwise,
+    binary,
+    elementwise_shape,
+    floating,
+    inexact,
+    no,
+    number,
+    primitive,
+    spread,
+    transpose_linear_operand,
+    unary,
+    unspread,
+)
+from lowering import scalar
+
+INTS = (np.int32, np.uint8)
+FLOATS = (np.float32,)
+
+
+def meaning(op: str) -> Any:
+    """The NumPy rule that is the scalar operation's own meaning (XLA's, where NumPy's differs)."""
+    return lambda *xs: scalar.numpy(op, *xs)
+
+
+# ---------------------------------------------------------------- sums
+
+
+def _add_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    if type(ct) is Zero:
+        return [Zero(a.aval) if is_undefined(a) else None for a in (x, y)]
+    return [unspread(ct, a.aval) if is_undefined(a) else None for a in (x, y)]
+
+
+def _sub_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    cx, cy = _add_transpose(ct, x, y)
+    return [cx, cy if cy is None or type(cy) is Zero else -cy]
+
+
+_pass_on = (lambda x, y, out, t: t, lambda x, y, out, t: t)
+
+add_p = binary(
+    "add",
+    any_dtype,
+    "Sum, element by element.",
+    numpy=np.add,
+    jvp=_pass_on,
+    transpose=_add_transpose,
+    scalar="add",
+    dtypes=(np.float32, np.int32, np.complex64),
+)
+add_any_p = binary(
+    "add_any",
+    any_dtype,
+    "Sum of two cotangents of one value.",
+    numpy=np.add,
+    jvp=_pass_on,
+    transpose=_add_transpose,
+    scalar="add",
+)
+sub_p = binary(
+    "sub",
+    number,
+    "Difference, element by element.",
+    numpy=np.subtract,
+    jvp=(lambda x, y, out, t: t, lambda x, y, out, t: -t),
+    transpose=_sub_transpose,
+    scalar="sub",
+    dtypes=(np.float32, np.uint8),
+)
+neg_p = unary(
+    "neg",
+    number,
+    "Negation, element by element.",
+    numpy=np.negative,
+    jvp="linear",
+    transpose=transpose_linear_operand(lambda ct, aval: neg_p.bind(ct)),
+    scalar="neg",
+    dtypes=(np.float32, np.int32),
+)
+
+# ---------------------------------------------------------------- products
+
+
+def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    if type(ct) is Zero:
+        return [Zero(a.aval) if is_undefined(a) else None for a in (x, y)]
+    if is_undefined(x):
+        return [unspread(ct * y, x.aval), None]
+    return [None, unspread(ct * x, y.aval)]
+
+
+def _div_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
+    if type(ct) is Zero:
+        return [Zero(x.aval), None]
+    return [unspread(ct / y, x.aval), None]
+
+
+mul_p = binary(
+    "mul",
+    any_dtype,
+    "Product, element by element.",
+    numpy=np.multiply,
+    jvp=(lambda x, y, out, t: t * y, lambda x, y, out, t: x * t),
+    transpose=_mul_transpose,
+    scalar="mul",
+    dtypes=(np.float32, np.int32, np.complex64),
+)
+div_p = binary(
+    "div",
+    number,
+    "Quotient, element by element; integers round toward zero, x / 0 is -1.",
+    numpy=meaning("div"),
+    jvp=(
+        lambda x, y, out, t: div_p.bind(t, spread(y, out)),
+        lambda x, y, out, t: -t * (out / y),
+    ),
+    transpose=_div_transpose,
+    scalar="div",
+    near=((-2.0, 2.0), (0.5, 2.0)),
+    dtypes=(np.float32, np.int32, np.complex64),
+)
+rem_p = binary(
+    "rem",
+    number,
+    "Remainder of division toward zero, with the sign of the dividend.",
+    numpy=meaning("rem"),
+    jvp=(
+        lambda x, y, out, t: t,
+        lambda x, y, out, t: -t * trunc(x / y),
+    ),
+    scalar="rem",
+    near=((2.1, 2.9), (0.8, 0.95)),
+    dtypes=(np.float32, np.int32),
+)
+
+
+def trunc(x: Any) -> Any:
+    """Rounding toward zero, from sign, floor and abs."""
+    return sign_p.bind(x) * floor_p.bind(abs_p.bind(x))
+
+
+# ---------------------------------------------------------------- rounding and signs
+
+floor_p = unary(
+    "floor",
+    floating,
+    "The largest integer that is not greater, in the operand's dtype.",
+    numpy=np.floor,
+    jvp="zero",
+    scalar="floor",
+    near=(0.2, 0.8),
+)
+ceil_p = unary(
+    "ceil",
+    floating,
+    "The smallest integer that is not less, in the operand's dtype.",
+    numpy=np.ceil,
+    jvp="zero",
+    scalar="ceil",
+    near=(0.2, 0.8),
+)
+
+
+def _round_abstract(x: ShapedArray, *, rounding_method: int) -> ShapedArray:
+    if not floating(x.dtype):
+        raise TypeError(f"round does not accept dtype {x.dtype.name}.")
+    return x
+
+
+round_p = primitive(
+    "round",
+    "The nearest integer; halves go away from zero (rounding_method 0) or to even (1).",
+    abstract=_round_abstract,
+    numpy=lambda x, *, rounding_method: np.rint(x) if rounding_method else scalar.numpy("round", x),
+    jvp="zero",
+    transpose=no("its derivative is zero everywhere"),
+    batch=lambda axis, args, dims, **params: batch_elementwise(round_p, axis, args, dims, params),
+    lower=lambda b, x, *, rounding_method: b.map("rint" if rounding_method else "round", x),
+    cases=lambda: (
+        [
+            Case(
+                ((6,),),
+                {"rounding_method": m},
+                ranges=(np.array([0.5, 1.5, 2.5, -0.5, -1.2, 0.49999997], np.float32),),
+                diff=(),
+            )
+            for m in (0, 1)
+        ]
+        + [Case(((2, 3),), {"rounding_method": 0}, ranges=((0.6, 0.9),))]
+    ),
+)
+round_p.elementwise = True
+
+
+sign_p = unary(
+    "sign",
+    number,
+    "-1, 0 or 1 by sign; x / abs(x) for complex; keeps -0.0 and NaN.",
+    numpy=meaning("sign"),
+    jvp="zero",
+    scalar="sign",
+    near=(0.2, 2.0),
+    dtypes=(np.float32, np.int32),
+)
+
+
+def _real_of(dtype: np.dtype) -> np.dtype:
+    return {8: np.dtype(np.float32), 16: np.dtype(np.float64)}[dtype.itemsize]
+
+
+def _abs_result(dtype: np.dtype) -> np.dtype:
+    return _real_of(dtype) if dtype.kind == "c" else dtype
+
+
+def _abs_jvp(x: Any, y: Any, t: Any) -> Any:
+    """1 at 0, as JAX decided; for complex x it is Re(t conj(x)) / |x|, and 0 at 0."""
+    from fx.prims.complex_ import conj, real
+
+    from fx.prims import compare
+
+    if core.get_aval(x).dtype.kind != "c":
+        return compare.select(compare.ge(x, 0), t, -t)
+    safe = compare.select(compare.eq(y, 0), spread(one_like(y), y), y)
+    return real(t * conj(x)) / safe
+
+
+abs_p = unary(
+    "abs",
+    number,
+    "Absolute value, element by element; of complex numbers the modulus, which is real.",
+    numpy=np.abs,
+    jvp=_abs_jvp,
+    scalar="abs",
+    result=_abs_result,
+    near=(0.3, 2.0),
+    dtypes=(np.float32, np.int32, np.complex64),
+)
+
+# ---------------------------------------------------------------- extrema
+
+
+def _share(x: Any, out: Any, other: Any) -> Any:
+    """1 where x is the extremum, one half where both operands are."""
+    from fx.prims import compare
+
+    one, zero = one_like(out), zero_like(out)
+    half = convert(0.5, core.get_aval(out).dtype)
+    x, other = spread(x, out), spread(other, out)
+    tied = compare.select(compare.eq(other, out), spread(half, out), spread(one, out))
+    return compare.select(compare.eq(x, out), tied, spread(zero, out))
+
+
+_extremum_jvp = (
+    lambda x, y, out, t: t * _share(x, out, y),
+    lambda x, y, out, t: t * _share(y, out, x),
+)
+
+
+def _complex_order(pick_first: Any) -> Any:
+    """Extrema of complex numbers go by real part, then imaginary part."""
+
+    def rule(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if x.dtype.kind != "c":
+            return (np.maximum if pick_first is np.greater else np.minimum)(x, y)
+        first = np.where(x.real == y.real, pick_first(x.imag, y.imag), pick_first(x.real, y.real))
+        return np.where(first | np.isnan(x), x, y)
+
+    return rule
+
+
+def _extremum_lower(op: str, compare_op: str) -> Any:
+    def lower(b: Any, x: Any, y: Any) -> Any:
+        if x.dtype.kind != "c":
+            return b.map(op, x, y, dtype=x.dtype)
+        real = [b.map("real", v) for v in (x, y)]
+        imag = [b.map("imag", v) for v in (x, y)]
+        equal = b.map("eq", *real)
+        first = b.select(equal, b.map(compare_op, *imag), b.map(compare_op, *real))
+        nan = b.map("ne", x, x)
+        return b.select(b.map("or", first, nan), x, y)
+
+    return lower
+
+
+max_p = binary(
+    "max",
+    any_dtype,
+    "The larger of two, element by element; NaN wins; ties share the derivative evenly.",
+    numpy=_complex_order(np.greater),
+    jvp=_extremum_jvp,
+    scalar="max",
+    near=((-2.0, 2.0), (2.5, 3.0)),
+    dtypes=(np.float32, np.int32),
+)
+max_p.set(lower=_extremum_lower("max", "gt"))
+min_p = binary(
+    "min",
+    any_dtype,
+    "The smaller of two, element by element; NaN wins; ties share the derivative evenly.",
+    numpy=_complex_order(np.less),
+    jvp=_extremum_jvp,
+    scalar="min",
+    near=((-2.0, 2.0), (2.5, 3.0)),
+    dtypes=(np.float32, np.int32),
+)
+min_p.set(lower=_extremum_lower("min", "lt"))
+
+# ---------------------------------------------------------------- powers and roots
+
+square_p = unary(
+    "square",
+    number,
+    "x * x, element by element.",
+    numpy=np.square,
+    jvp=lambda x, y, t: t * (2 * x),
+    scalar="mul",
+    dtypes=(np.float32, np.complex64),
+)
+square_p.set(lower=lambda b, x: b.map("mul", x, x))
+sqrt_p = unary(
+    "sqrt",
+    inexact,
+    "Square root, element by element.",
+    numpy=np.sqrt,
+    jvp=lambda x, y, t: t * (0.5 / y),
+    scalar="sqrt",
+    near=(0.3, 2.0),
+    dtypes=(np.float32, np.complex64),
+)
+rsqrt_p = unary(
+    "rsqrt",
+    inexact,
+    "1 / sqrt(x), element by element.",
+    numpy=lambda x: (1 / np.sqrt(x)).astype(x.dtype),
+    jvp=lambda x, y, t: t * (-0.5 * (y / x)),
+    scalar="rsqrt",
+    near=(0.5, 2.0),
+)
+cbrt_p = unary(
+    "cbrt",
+    floating,
+    "Real cube root, element by element.",
+    numpy=np.cbrt,
+    jvp=lambda x, y, t: t * (1 / 3) / square_p.bind(y),
+    scalar="cbrt",
+    near=(0.5, 2.0),
+)
+
+
+def _by_squaring(x: Any, n: int, one: Any, multiply: Any, divide: Any) -> Any:
+    """x**n in about log2(n) products; the same sequence in NumPy and in kernels."""
+    if n == 0:
+        return one
+    power, base, left = None, x, abs(n)
+    while left:
+        if left & 1:
+            power = base if power is None else multiply(power, base)
+        left >>= 1
+        if left:
+            base = multiply(base, base)
+    return divide(one, power) if n < 0 else power
+
+
+def _integer_pow_abstract(x: ShapedArray, *, y: int) -> ShapedArray:
+    if y < 0 and not is_inexact(x.dtype):
+        raise TypeError("Integers cannot be raised to negative powers, got integer_pow({x}, {y})")
+    return x
+
+
+def _integer_pow_jvp(primals: Any, tangents: Any, *, y: int) -> Any:
+    (x,), (t,) = primals, tangents
+    out = integer_pow(x, y)
+    if type(t) is Zero or y == 0:
+        return out, Zero.like(out)
+    return out, t if y == 1 else t * (y * integer_pow(x, y - 1))
+
+
+integer_pow_p = primitive(
+    "integer_pow",
+    "x to a power that is a Python integer, by repeated squaring; 0**0 is 1.",
+    abstract=_integer_pow_abstract,
+    numpy=lambda x, *, y: _by_squaring(x, y, np.ones_like(x), np.multiply, np.divide),
+    jvp=_integer_pow_jvp,
+    transpose=no("it is not linear; integer_pow(x, 1) is never recorded"),
+    batch=lambda axis, args, dims, **params: batch_elementwise(
+        integer_pow_p, axis, args, dims, params
+    ),
+    lower=lambda b, x, *, y: _by_squaring(
+        x,
+        y,
+        b.const(1, x.dtype, x.shape),
+        lambda p, q: b.map("mul", p, q),
+        lambda p, q: b.map("div", p, q),
+    ),
+    cases=lambda: (
+        [Case(((2, 3),), {"y": y}, ranges=((0.5, 2.0),)) for y in (0, 2, 3, 7, -2)]
+        + [Case(((3,),), {"y": 3}, (np.int32,), ((-3, 4),)), Case(((),), {"y": 2})]
+    ),
+)
+integer_pow_p.elementwise = True
+
+
+def _pow_abstract(x: ShapedArray, y: ShapedArray) -> ShapedArray:
+    if not is_inexact(x.dtype):
+        raise TypeError(f"pow requires an inexact base, got {x.dtype.name}.")
+    if y.dtype != x.dtype and y.dtype.kind not in "iu":
+        raise TypeError(
+            f"lax.pow requires an exponent of the base's dtype or an integer one, got "
+            f"{x.dtype.name}, {y.dtype.name}."
+        )
+    return ShapedArray(elementwise_shape("pow", (x, y)), x.dtype, x.weak_type and y.weak_type)
+
+
+def _pow_jvp(primals: Any, tangents: Any) -> Any:
+    """d/dx = y x^(y-1), and 0 where y is 0; d/dy = log(x) x^y, and 0 where x is 0."""
+    from fx.prims import compare
+
+    (x, y), (tx, ty) = primals, tangents
+    out = pow_p.bind(x, y)
+    parts = []
+    if type(tx) is not Zero:
+        zero_power = compare.eq(y, 0)
+        one = spread(one_like(y), y)
+        lower_power = pow_p.bind(x, compare.select(zero_power, one, y - one))
+        slope = convert(y, core.get_aval(x).dtype) * lower_power
+        mask = spread(zero_power, slope)
+        parts.append(tx * compare.select(mask, spread(zero_like(slope), slope), slope))
+    if type(ty) is not Zero and is_inexact(core.get_aval(y).dtype):
+        from fx.prims.transcendental import log_p
+
+        safe = compare.select(compare.eq(x, 0), spread(one_like(x), x), x)
+        parts.append(ty * (log_p.bind(safe) * out))
+    if not parts:
+        return out, Zero.like(out)
+    parts = [spread(p, out) for p in parts]
+    return out, parts[0] if len(parts) == 1 else core.add_values(*parts)
+
+
+def _pow_numpy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    if y.dtype != x.dtype:
+        y = y.astype(x.dtype)
+    return np.power(x, y)
+
+
+pow_p = primitive(
+    "pow",
+    "x to the power y, element by element; y has the dtype of x or an integer one.",
+    abstract=_pow_abstract,
+    numpy=_pow_numpy,
+    jvp=_pow_jvp,
+    transpose=no("it is linear in neither operand"),
+    batch=lambda axis, args, dims: batch_elementwise(pow_p, axis, args, dims, {}),
+    lower=lambda b, x, y: b.map("pow", x, b.convert(y, x.dtype), dtype=x.dtype),
+    cases=lambda: [
+        Case(((2, 3), (2, 3)), ranges=((0.5, 2.0), (-2.0, 2.0))),
+        Case(((), ()), ranges=((0.5, 2.0), (-2.0, 2.0))),
+        Case(((3,), (3,)), {}, (np.float32, np.int32), ((0.5, 2.0), (-2, 3)), (0,)),
+        Case(
+            ((4,), (4,)),
+            ranges=(np.float32([0, 0, 2, -2]), np.float32([0, 2, 0, 3])),
+            diff=(),
+        ),
+    ],
+)
+pow_p.elementwise = True
+
+nextafter_p = binary(
+    "nextafter",
+    floating,
+    "The next representable number after x in the direction of y.",
+    numpy=np.nextafter,
+    jvp=no("it is a step function"),
+    scalar="nextafter",
+)
+
+# ---------------------------------------------------------------- functions for rules
+
+
+def one_like(x: Any) -> Any:
+    """The scalar 1 in the dtype of x."""
+    return core.get_aval(x).dtype.type(1)
+
+
+def zero_like(x: Any) -> Any:
+    """The scalar 0 in the dtype of x."""
+    return core.get_aval(x).dtype.type(0)
+
+
+_PYTHON = (bool, int, float, complex)
+
+
+def matched(x: Any, y: Any) -> tuple[Any, Any]:
+    """Python scalars take the other operand's dtype."""
+    if type(x) in _PYTHON and type(y) not in _PYTHON:
+        return core.get_aval(y).dtype.type(x), y
+    if type(y) in _PYTHON and type(x) not in _PYTHON:
+        return x, core.get_aval(x).dtype.type(y)
+    return x, y
+
+
+def add(x: Any, y: Any) -> Any:
+    return add_p.bind(*matched(x, y))
+
+
+def sub(x: Any, y: Any) -> Any:
+    return sub_p.bind(*matched(x, y))
+
+
+def mul(x: Any, y: Any) -> Any:
+    return mul_p.bind(*matched(x, y))
+
+
+def div(x: Any, y: Any) -> Any:
+    return div_p.bind(*matched(x, y))
+
+
+def neg(x: Any) -> Any:
+    return neg_p.bind(x)
+
+
+def integer_pow(x: Any, y: int) -> Any:
+    """x ** y for a Python integer y; the first power is x itself, the second one product."""
+    if y == 1:
+        return x
+    return square_p.bind(x) if y == 2 else integer_pow_p.bind(x, y=int(y))
+
+
+def _add_values(x: Any, y: Any) -> Any:
+    if type(x) is Zero or type(y) is Zero:
+        return y if type(x) is Zero else x
+    return add_any_p.bind(instantiate(x), instantiate(y))
+
+
+core.install("add_values", _add_values)
