@@ -187,7 +187,14 @@ Writer = Callable[[Sequence[np.dtype], np.dtype, int, list[str]], str]
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "and": "&", "or": "|", "xor": "^"}
 _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 _MASK_ORDER = {"lt": ">", "le": ">=", "gt": "<", "ge": "<="}  # -1 is true in a vector mask
-_INTEGER_CALLS = set("abs sign max min div rem shl shr shrl popcount clz mulhi".split())
+_INTEGER_CALLS = {"abs", "sign", "max", "min", "div", "rem"} | {
+    "shl",
+    "shr",
+    "shrl",
+    "popcount",
+    "clz",
+    "mulhi",
+}
 _BOOL_AS = {"add": "or", "mul": "and", "max": "or", "min": "and"}
 
 

@@ -1,0 +1,180 @@
+"""Signs, extrema, rounding, tests and float conversions: exact functions in plain arithmetic.
+
+Rounding adds and subtracts 2^23 (2^52) on the magnitude: the sum has no room for a fraction.
+"""
+
+_BIG = {"f32": "8388608.0f", "f64": "4503599627370496.0"}
+_TOP = {"f32": "0x80000000u", "f64": "0x8000000000000000UL"}
+_INF = {"f32": "0x7f800000", "f64": "0x7ff0000000000000L"}
+_REST = {"f32": "0x7fffffff", "f64": "0x7fffffffffffffffL"}
+
+
+def _both(template: str) -> dict[str, str]:
+    """f32 and f64 texts: `@BIG` 2^23 or 2^52, `@TOP` the sign bit, `@INF` infinity's bits."""
+    texts = {}
+    for kind in ("f32", "f64"):
+        marks = (("@BIG", _BIG), ("@TOP", _TOP), ("@INF", _INF), ("@REST", _REST))
+        text = template
+        for mark, values in marks:
+            text = text.replace(mark, values[kind])
+        texts[kind] = text
+    return texts
+
+
+TEMPLATES: dict[str, dict[str, str]] = {
+    "abs": _both("$F abs_$N($F x) { return $asF($asI(x) & @REST); }"),
+    "copysign": _both("""
+$F copysign_$N($F x, $F y) { return $asF(($asU(x) & ~@TOP) | ($asU(y) & @TOP)); }"""),
+    # NaN if either is, as np.maximum
+    "max": {"float": "$F max_$N($F a, $F b) { return ((a > b) | (a != a)) ? a : b; }"},
+    "min": {"float": "$F min_$N($F a, $F b) { return ((a < b) | (a != a)) ? a : b; }"},
+    "sign": {
+        "float": """
+$F sign_$N($F x) { return x > $c{0.0} ? $v{1.0} : (x < $c{0.0} ? $v{-1.0} : x); }""",
+    },
+    "is_finite": _both("$M is_finite_$N($F x) { return ($asI(x) & @INF) != @INF; }"),
+    "is_nan": {"float": "$M is_nan_$N($F x) { return x != x; }"},
+    "rint": _both("""
+$F rint_$N($F x) {
+  $F size = abs_$N(x);
+  $F whole = (size + @BIG) - @BIG;
+  return size < @BIG ? copysign_$N(whole, x) : x;
+}"""),
+    "trunc": _both("""
+$F trunc_$N($F x) {
+  $F size = abs_$N(x);
+  $F whole = (size + @BIG) - @BIG;
+  whole = whole > size ? whole - $c{1.0} : whole;
+  return size < @BIG ? copysign_$N(whole, x) : x;
+}"""),
+    "floor": _both("""
+$F floor_$N($F x) {
+  $F whole = rint_$N(x);
+  return whole > x ? whole - $c{1.0} : whole;
+}"""),
+    "ceil": _both("""
+$F ceil_$N($F x) {
+  $F whole = rint_$N(x);
+  return copysign_$N(whole < x ? whole + $c{1.0} : whole, x);
+}"""),
+    # half away from zero
+    "round": _both("""
+$F round_$N($F x) {
+  $F whole = trunc_$N(x);
+  $F step = copysign_$N($v{1.0}, x);
+  return abs_$N(x - whole) >= $c{0.5} ? whole + step : whole;
+}"""),
+    "nextafter": _both("""
+$F nextafter_$N($F x, $F y) {
+  $I bits = $asI(x);
+  $I tiny = ($asI(y) & ($I)(@TOP)) | ($I)(1);
+  $M away = (y > x) == (x > $c{0.0});
+  $I next = x == $c{0.0} ? tiny : bits + (away ? ($I)(1) : ($I)(-1));
+  $F moved = x == y ? y : $asF(next);
+  return ((x != x) | (y != y)) ? x + y : moved;
+}"""),
+    "sqrt": {"float": "$F sqrt_$N($F x) { return sqrt(x); }"},
+    "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
+    "rem": {"float": "$F rem_$N($F x, $F y) { return fmod(x, y); }"},
+}
+
+
+def _limits(kind: str) -> tuple[int, int]:
+    bits = int(kind[1:])
+    return (0, 2**bits - 1) if kind[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def _clamped(kind: str) -> str:
+    """Float to integer `kind` whose ends the float type has exactly: clamp, then convert."""
+    low, high = _limits(kind)
+    return f"""
+${kind} to_{kind}_$N($F x) {{
+  x = x == x ? x : $v{{0.0}};
+  x = x > $c{{{high}.0}} ? $v{{{high}.0}} : x;
+  return $to{kind}(x < $c{{{low}.0}} ? $v{{{low}.0}} : x);
+}}"""
+
+
+def _saturated(kind: str, mask: str = "") -> str:
+    """Float to integer `kind` whose upper end rounds up in the float type: convert, then mend."""
+    low, high = _limits(kind)
+    suffix = {"i32": "", "u32": "u", "i64": "L", "u64": "UL"}[kind]
+    least = f"(-{-low - 1}{suffix} - 1)" if low else "0"
+    return f"""
+${kind} to_{kind}_$N($F x) {{
+  $M many = x >= $c{{{float(high)!r}}};
+  $M few = x <= $c{{{float(low)!r}}};
+  ${kind} whole = $to{kind}(((many | few) | (x != x)) ? $v{{0.0}} : x);
+  whole = {mask}(few) ? (${kind})({least}) : whole;
+  return {mask}(many) ? (${kind})({high}{suffix}) : whole;
+}}"""
+
+
+for _kind in ("i8", "u8", "i16", "u16"):
+    TEMPLATES[f"to_{_kind}"] = {"float": _clamped(_kind)}
+for _kind in ("i32", "u32"):
+    TEMPLATES[f"to_{_kind}"] = {"f32": _saturated(_kind), "f64": _clamped(_kind)}
+for _kind in ("i64", "u64"):
+    TEMPLATES[f"to_{_kind}"] = {"f32": _saturated(_kind, "$toi64"), "f64": _saturated(_kind)}
+
+# 16-bit floats: memory (u16) <-> registers (f32), to nearest even; NaN stays NaN
+TEMPLATES |= {
+    "from_bf16": {"u16": "$f32 from_bf16_$N($F x) { return $asf32($tou32(x) << 16); }"},
+    "to_bf16": {
+        "f32": """
+$u16 to_bf16_$N($F x) {
+  $U bits = $asU(x);
+  $U even = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  $U nan = (bits >> 16) | 0x40u;
+  return $tou16(x == x ? even : nan);
+}""",
+    },
+    "from_f16": {
+        "u16": """
+$f32 from_f16_$N($F x) {
+  $u32 bits = $tou32(x), size = (bits & 0x7fffu) << 13;
+  $u32 normal = size + 0x38000000u, special = size | 0x7f800000u;
+  $u32 small = $asu32($asf32(size + 0x38800000u) - $asf32(($u32)(0x38800000u)));
+  $u32 value = size < 0x00800000u ? small : normal;
+  value = size >= 0x0f800000u ? special : value;
+  return $asf32(value | ((bits & 0x8000u) << 16));
+}""",
+    },
+    "to_f16": {
+        "f32": """
+$u16 to_f16_$N($F x) {
+  $U bits = $asU(x), size = bits & 0x7fffffffu;
+  $U normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
+  $U small = $asU($asF(size) + 0.5f) - 0x3f000000u;
+  $U special = size > 0x7f800000u ? ($U)(0x7e00u) : ($U)(0x7c00u);
+  $U value = size < 0x38800000u ? small : normal;
+  value = size >= 0x47800000u ? special : value;
+  return $tou16(value | ((bits >> 16) & 0x8000u));
+}""",
+    },
+    "round_f16": {"f32": "$F round_f16_$N($F x) { return from_f16_u16x$W(to_f16_$N(x)); }"},
+    "round_bf16": {"f32": "$F round_bf16_$N($F x) { return from_bf16_u16x$W(to_bf16_$N(x)); }"},
+}
+
+
+def _nextafter_narrow(kind: str) -> str:
+    return f"""
+$F nextafter_$N($F x, $F y) {{
+  $i32 bits = $toi32(to_{kind}_f32x$W(x)), size = bits & 0x7fff, sign = bits & 0x8000;
+  $i32 towards = ($toi32(to_{kind}_f32x$W(y)) & 0x8000) | 1;
+  $i32 grows = (y > x) == (x > 0.0f);
+  $i32 next = sign | (size + (grows ? ($i32)(1) : ($i32)(-1)));
+  next = size == 0 ? towards : next;
+  $F moved = x == y ? y : from_{kind}_u16x$W($tou16(next));
+  return ((x != x) | (y != y)) ? x + y : moved;
+}}"""
+
+
+TEMPLATES["nextafter"] |= {k: _nextafter_narrow(k) for k in ("f16", "bf16")}
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("floor", "ceil", "trunc", "rint", "round", "nextafter"), (0, 0)),
+    "sqrt": (0.5, 0.5),
+    "rsqrt": (1.5, 1.5),
+    "rem": (0, 0),
+}

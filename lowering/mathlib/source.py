@@ -1,0 +1,151 @@
+"""Turns names of functions (exp, float32, 16) into the OpenCL C that defines them.
+
+A template is one function's text with `$` marks for the element type and the width; a family file
+holds a dict of them by name, then by kind (f32, f64, `float` for both; i32, ..., `int` for all).
+The output is canonical: dependencies first, otherwise by name, so equal needs give equal text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+import numpy as np
+
+from lowering.mathlib import basic, exponential, integer, special, trigonometric
+from lowering.scalar_text import code
+
+Needed = tuple[str, np.dtype, int]
+
+TEMPLATES: dict[str, dict[str, str]] = {}
+BOUNDS: dict[str, tuple[float, float]] = {}  # name: largest error in ulp, float32 and float64
+for _family in (basic, integer, exponential, trigonometric, special):
+    for _name, _kinds in _family.TEMPLATES.items():
+        TEMPLATES[_name] = TEMPLATES.get(_name, {}) | _kinds
+    BOUNDS.update(_family.BOUNDS)
+
+_DTYPES = {
+    "i8": "int8",
+    "u8": "uint8",
+    "i16": "int16",
+    "u16": "uint16",
+    "i32": "int32",
+    "u32": "uint32",
+    "i64": "int64",
+    "u64": "uint64",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f32": "float32",
+    "f64": "float64",
+}
+_ELEMENT = {
+    "i8": "char",
+    "u8": "uchar",
+    "i16": "short",
+    "u16": "ushort",
+    "i32": "int",
+    "u32": "uint",
+    "i64": "long",
+    "u64": "ulong",
+    "f16": "float",
+    "bf16": "float",
+    "f32": "float",
+    "f64": "double",
+}
+_BITS = {c: np.dtype(_DTYPES[c]).itemsize * 8 for c in _DTYPES if c != "bf16"} | {"bf16": 16}
+_SIGNED = {8: "char", 16: "short", 32: "int", 64: "long"}
+_CALL = re.compile(r"\b([a-z][a-z0-9_]*?)_(bf16|[fiu](?:8|16|32|64))x(1|2|4|8|16)\b(?=\()")
+_HEADER = "#define FX_INLINE static inline __attribute__((always_inline))\n"
+
+
+def needed(text: str) -> set[Needed]:
+    """The functions of this library that `text` calls."""
+    return {
+        (name, np.dtype(_DTYPES[kind]), int(width))
+        for name, kind, width in _CALL.findall(text)
+        if name in TEMPLATES
+    }
+
+
+def function_name(name: str, dtype, width: int) -> str:
+    """`exp`, float32, 16 -> exp_f32x16; 16-bit floats are float32 unless the function is theirs."""
+    exact = {"float16": "f16", "bfloat16": "bf16"}.get(np.dtype(dtype).name)
+    kind = exact if exact in TEMPLATES.get(name, {}) else code(dtype)
+    return f"{name}_{kind}x{width}"
+
+
+def source(functions: Iterable[Needed]) -> str:
+    """The definitions of `functions` and of all they call, each after what it calls.
+
+    Raises KeyError with the function's name if there is none of that name for that dtype.
+    """
+    order: list[str] = []
+    done: set[str] = set()
+    for name in sorted(function_name(*f) for f in functions):
+        _append(name, order, done)
+    return _HEADER + "".join(order) if order else ""
+
+
+def _append(name: str, order: list[str], done: set[str]) -> None:
+    if name in done:
+        return
+    done.add(name)
+    text, calls = _instance(name)
+    for other in calls:
+        _append(other, order, done)
+    order.append(text)
+
+
+@cache
+def _instance(name: str) -> tuple[str, tuple[str, ...]]:
+    """One function's text, and the functions it calls in canonical order."""
+    match = re.fullmatch(r"(\w+?)_(bf16|[fiu]\d+)x(\d+)", name)
+    if match is None:
+        raise KeyError(f"no function {name}")
+    base, kind, width = match[1], match[2], int(match[3])
+    kinds = TEMPLATES.get(base, {})
+    family = "float" if kind in ("f32", "f64") else "int" if kind[0] in "iu" else kind
+    scalar = kinds.get(f"{family}x1") if width == 1 else None
+    template = scalar or kinds.get(kind) or kinds.get(family)
+    if template is None:
+        raise KeyError(f"no function {name}: {base} is defined for {sorted(kinds) or 'nothing'}")
+    text = expand(template, kind, width)
+    calls = {m.group(0) for m in _CALL.finditer(text) if m.group(1) in TEMPLATES} - {name}
+    return text, tuple(sorted(calls))
+
+
+def expand(template: str, kind: str, width: int) -> str:
+    """A template with its marks replaced.
+
+    $F the type, $I and $U the signed and unsigned types of its width, $M its mask type;
+    $N this element and width in names (f32x16), $NI, $NU those of $I and $U, $H with half the
+    lanes; $W the width, $E the type of one lane; $i32, $f64, ... those types at this width;
+    $toF( $toI( $toU( conversions, $asF( $asI( $asU( bit casts; $c{1.5} a literal, $v{1.5} spread.
+    """
+    w = "" if width == 1 else str(width)
+    element, bits = _ELEMENT[kind], _BITS[kind]
+    signed = _SIGNED[bits]
+    float_kind = kind[0] in "fb"
+    suffix = "f" if element == "float" and float_kind else ""
+    types = {"F": element, "I": signed, "U": f"u{signed}"}
+    types |= {"i32": "int", "u32": "uint", "f32": "float", "f64": "double", "u16": "ushort"}
+    types |= {"i64": "long", "u64": "ulong", "i16": "short"}
+    marks = {"N": f"{kind}x{width}", "NI": f"i{bits}x{width}", "NU": f"u{bits}x{width}"}
+    marks |= {"W": str(width), "H": f"{kind}x{width // 2}", "E": element}
+    marks["M"] = "int" if width == 1 else f"{signed}{w}"
+    for letter, t in types.items():
+        marks[letter] = t + w
+        marks[f"to{letter}"] = f"({t})" if width == 1 else f"convert_{t}{w}"
+        marks[f"as{letter}"] = f"as_{t}{w}"
+
+    def literal(match: re.Match) -> str:
+        digits = match[2]
+        if digits not in ("INFINITY", "NAN"):
+            digits += suffix
+        return digits if match[1] == "c" or width == 1 else f"({element}{w})({digits})"
+
+    text = re.sub(r"\$([cv])\{([^}]*)\}", literal, template)
+    text = re.sub(r"\$(\w+?)(?=\b|_)", lambda m: marks[m[1]], text)
+    body = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return f"FX_INLINE {body}\n"
