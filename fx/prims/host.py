@@ -1,0 +1,90 @@
+"""Host steps: primitives that run their NumPy rule on host memory inside jitted programs too
+(factorisations, FFT).
+
+In: a primitive with abstract and NumPy rules whose operands may have leading batch axes. Out: its
+lower rule (one Opaque node, picklable) and its batch rule (mapped axes go in front).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx.avals import ShapedArray
+from fx.core import PRIMITIVES, Primitive, as_aval
+from fx.prims import shape
+from fx.prims.registry import primitive
+
+
+class HostStep:
+    """The NumPy rule of a primitive under fixed parameters, as a function of arrays; pickles by
+    name.
+    """
+
+    def __init__(self, name: str, params: dict[str, Any]):
+        self.name, self.params = name, params
+
+    def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        p = PRIMITIVES[self.name]
+        avals = [ShapedArray(a.shape, a.dtype) for a in arrays]
+        outs = p.rule("abstract")(*avals, **self.params)
+        results = p.rule("numpy")(*arrays, **self.params)
+        if not p.multiple_results:
+            outs, results = (outs,), (results,)
+        return tuple(as_aval(r, o) for r, o in zip(results, outs, strict=True))
+
+
+def lower_host(p_of: Callable[[], Primitive]) -> Any:
+    """A lower rule: one host step."""
+
+    def lower(b: Any, *nodes: Any, **params: Any) -> Any:
+        p = p_of()
+        outs = p.rule("abstract")(*(ShapedArray(n.shape, n.dtype) for n in nodes), **params)
+        outs = outs if p.multiple_results else [outs]
+        key = (p.name, tuple(sorted(params.items(), key=lambda kv: kv[0])))
+        shapes = [(o.shape, o.dtype) for o in outs]
+        found = b.opaque(key, HostStep(p.name, params), nodes, shapes)
+        return list(found) if p.multiple_results else found[0]
+
+    return lower
+
+
+def batch_in_front(p_of: Callable[[], Primitive]) -> Any:
+    """A batch rule for primitives that take leading batch axes, the same for all operands."""
+
+    def batch(axis: Any, args: Any, dims: Any, **params: Any) -> Any:
+        p = p_of()
+        moved = [
+            shape.broadcast_new_axis(a, 0, axis.size) if d is None else shape.move_axis(a, d, 0)
+            for a, d in zip(args, dims)
+        ]
+        out = p.bind(*moved, **params)
+        return out, [0] * len(out) if p.multiple_results else 0
+
+    return batch
+
+
+def host_primitive(name: str, doc: str, *, multiple_results: bool = False, **rules: Any) -> Any:
+    """A primitive that runs as a host step and takes leading batch axes."""
+    rules.setdefault("lower", lower_host(lambda: p))
+    rules.setdefault("batch", batch_in_front(lambda: p))
+    p = primitive(name, doc, multiple_results=multiple_results, **rules)
+    return p
+
+
+def loop_over_batch(
+    fn: Callable[..., Any], ranks: tuple[int, ...], arrays: Any, outs: list[ShapedArray]
+) -> list[np.ndarray]:
+    """Call `fn` on each item of the common leading axes; fn gives a tuple of arrays, one per aval
+    in `outs`.
+    """
+    batch = arrays[0].shape[: arrays[0].ndim - ranks[0]]
+    if not batch:
+        return [np.asarray(r) for r in fn(*arrays)]
+    results = [np.empty(o.shape, o.dtype) for o in outs]
+    for i in np.ndindex(*batch):
+        for out, r in zip(results, fn(*(a[i] for a in arrays)), strict=True):
+            out[i] = r
+    return results
