@@ -559,6 +559,16 @@ def instantiate(x: Any) -> Any:
     return zeros_like_aval(x.aval)
 
 
+def constant_like(value: Any, aval: ShapedArray) -> Any:
+    """A Python number with the dtype of a scalar aval: an array, or a literal where a jaxpr is being recorded."""
+    trace = state.trace
+    while trace.kind != "eval":
+        if trace.kind == "jaxpr":
+            return np.asarray(value, aval.dtype)[()]
+        trace = trace.parent
+    return host.from_numpy(np.asarray(value, aval.dtype), False)
+
+
 _HOOKS = ("add_values", "broadcast_new_axis", "move_axis", "zeros_like_aval")
 
 

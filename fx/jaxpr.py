@@ -1,7 +1,8 @@
 """Jaxprs: variables, literals, equations, and the programs they make.
 
-A jaxpr is a straight-line program in which each variable is bound once, before use. These are data only: tracing makes
-them (fx.core), passes turn one into another (fx.trace, fx.jvp, fx.linearize, fx.vmap), `fx.lower` turns them into a Graph.
+A jaxpr is a straight-line program in which each variable is bound once, before use. These are data
+only: tracing makes them (fx.core), passes turn one into another (fx.passes, fx.jvp, fx.linearize,
+fx.vmap), `fx.lower` turns them into a Graph.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Effect:
-    """Something an equation does besides computing its outputs. Dead-code elimination keeps such equations.
+    """Something an equation does besides computing its outputs; it is never dead code.
 
     `ordered` effects happen in program order.
     """
@@ -115,12 +116,18 @@ class DebugInfo(NamedTuple):
     result_paths: tuple[str, ...] = ()
 
 
+NO_INFO = DebugInfo()
+
+
 class Jaxpr:
-    """A straight-line program: constvars and invars in, equations, outvars out. Each variable is bound once, before use."""
+    """A straight-line program: constvars and invars in, equations, outvars out.
+
+    Each variable is bound once, before use.
+    """
 
     __slots__ = ("__weakref__", "constvars", "debug_info", "effects", "eqns", "invars", "outvars")
 
-    def __init__(self, constvars, invars, eqns, outvars, effects=None, debug_info=DebugInfo()):
+    def __init__(self, constvars, invars, eqns, outvars, effects=None, debug_info=NO_INFO):
         self.constvars: list[Var] = list(constvars)
         self.invars: list[Var] = list(invars)
         self.eqns: list[JaxprEqn] = list(eqns)
@@ -151,6 +158,12 @@ class ClosedJaxpr:
     eqns = property(lambda self: self.jaxpr.eqns)
     effects = property(lambda self: self.jaxpr.effects)
     literals = property(lambda self: self.consts)
+
+    def remember(self, key: Any, derived: Any) -> Any:
+        """Keep what a pass derived, unless this jaxpr closes over values of one call."""
+        if not self.consts:
+            self.cache[key] = derived
+        return derived
 
     def __str__(self) -> str:
         return _printer[0](self.jaxpr)

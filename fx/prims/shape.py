@@ -119,6 +119,8 @@ def _zeros_like_aval(aval: ShapedArray) -> Any:
 
 
 core.install("zeros_like_aval", _zeros_like_aval)
+core.install("move_axis", move_axis)
+core.install("broadcast_new_axis", broadcast_new_axis)
 
 # ---------------------------------------------------------------- reshape, transpose
 

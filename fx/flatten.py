@@ -1,0 +1,133 @@
+"""Functions of trees as functions of flat values: what every transformation's entry point does first.
+
+`flatten_function(f, in_tree)` gives a function from leaves to leaves and a record that holds the output's structure after
+the call. `argument_names` gives each leaf the path that errors print: `x['w'][0]`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fx import core
+from fx.tree_util import keystr, tree_flatten, tree_leaves_with_path
+
+
+class OutTree:
+    """The structure of the last call's output (and of its auxiliary output)."""
+
+    __slots__ = ("aux_tree", "tree")
+    tree: Any
+    aux_tree: Any
+
+
+def flatten_function(
+    fun: Callable[..., Any], in_tree: Any, has_aux: bool = False, kwargs: bool = False
+) -> tuple[Callable[..., list[Any]], OutTree]:
+    """`fun` on leaves of `in_tree` (args, or (args, kwargs)); the auxiliary output's leaves come last."""
+    out = OutTree()
+
+    def flat(*leaves: Any) -> list[Any]:
+        tree = in_tree.unflatten(leaves)
+        result = fun(*tree[0], **tree[1]) if kwargs else fun(*tree)
+        aux_leaves: list[Any] = []
+        if has_aux:
+            result, aux_leaves = _split_aux(fun, result, out)
+        values, out.tree = tree_flatten(result)
+        check_outputs(fun, result, values)
+        return [*values, *aux_leaves]
+
+    return flat, out
+
+
+def _split_aux(fun: Callable[..., Any], result: Any, out: OutTree) -> tuple[Any, list[Any]]:
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        raise TypeError(
+            f"expected function with aux output to return a two-element tuple, but {name_of(fun)} "
+            f"returned {type(result).__name__}"
+            + (f" of length {len(result)}" if isinstance(result, tuple | list) else "")
+        )
+    leaves, out.aux_tree = tree_flatten(result[1])
+    check_outputs(fun, result[1], leaves)
+    return result[0], leaves
+
+
+def check_outputs(fun: Callable[..., Any], tree: Any, leaves: Sequence[Any]) -> None:
+    """Raise TypeError where an output is no array value, naming its path."""
+    for leaf in leaves:
+        if not core.is_array_value(leaf):
+            for path, x in tree_leaves_with_path(tree):
+                if not core.is_array_value(x):
+                    at = f" at output component {keystr(path)}" if path else ""
+                    raise TypeError(
+                        f"function {name_of(fun)} returned a value of type {type(x)}{at}, which is "
+                        "not a valid array type: return arrays, numbers, or trees of them"
+                    )
+
+
+def name_of(fun: Callable[..., Any]) -> str:
+    """A function's name for messages."""
+    while True:
+        name = getattr(fun, "__name__", None)
+        if name is not None:
+            return name
+        inner = getattr(fun, "func", None) or getattr(fun, "__wrapped__", None)
+        if inner is None:
+            return type(fun).__name__
+        fun = inner
+
+
+def source_of(fun: Callable[..., Any]) -> str:
+    """`f at file:line`, as far as it is known."""
+    code = getattr(inspect.unwrap(fun), "__code__", None)
+    at = f" at {code.co_filename}:{code.co_firstlineno}" if code is not None else ""
+    return f"{name_of(fun)}{at}"
+
+
+def argument_names(
+    fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[str, ...]:
+    """The path of each leaf of (args, kwargs), by the names in the function's signature."""
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (ValueError, TypeError):
+        parameters = []
+    names = []
+    for k, arg in enumerate(args):
+        name = _positional_name(parameters, k)
+        names += [name + keystr(path) for path, _ in tree_leaves_with_path(arg)]
+    for key in sorted(kwargs):
+        names += [key + keystr(path) for path, _ in tree_leaves_with_path(kwargs[key])]
+    return tuple(names)
+
+
+def _positional_name(parameters: list[inspect.Parameter], k: int) -> str:
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if k < len(positional):
+        return positional[k].name
+    for p in parameters:
+        if p.kind is p.VAR_POSITIONAL:
+            return f"{p.name}[{k - len(positional)}]"
+    return f"args[{k}]"
+
+
+def check_callable(fun: Any) -> None:
+    if not callable(fun):
+        raise TypeError(f"Expected a callable value, got {fun}")
+
+
+def normalize_argnums(argnums: Any, count: int, what: str) -> tuple[int, ...]:
+    """argnums as a tuple of non-negative positions; ValueError or TypeError where they do not fit."""
+    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for n in nums:
+        if not isinstance(n, int):
+            raise TypeError(
+                f"{what}: argnums must be an int or a sequence of ints, got {argnums!r}"
+            )
+        if not -count <= n < count:
+            raise ValueError(
+                f"{what}: argnums {argnums!r} is out of range: the function was called with "
+                f"{count} positional argument{'s' if count != 1 else ''}"
+            )
+    return tuple(n % count for n in nums)

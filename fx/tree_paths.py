@@ -1,0 +1,117 @@
+"""Key paths: where in a pytree a leaf stands, as `['a'][0].b`, and the children of a node with their keys.
+
+One level of flattening in Python, for error messages, `tree_map_with_path` and prefix trees; not for hot calls.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+
+class SequenceKey(NamedTuple):
+    """A position in a list or tuple."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+
+class DictKey(NamedTuple):
+    """A key of a dict."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+
+class GetAttrKey(NamedTuple):
+    """An attribute of a dataclass or named tuple."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+
+class FlattenedIndexKey(NamedTuple):
+    """A position among the children of a registered node without keys."""
+
+    key: int
+
+    def __str__(self) -> str:
+        return f"[<flat index {self.key}>]"
+
+
+KeyEntry = Any
+KeyPath = tuple[Any, ...]
+
+
+def keystr(keys: Iterable[Any], *, simple: bool = False, separator: str = "") -> str:
+    """A key path as text.
+
+    >>> keystr((DictKey("a"), SequenceKey(0), GetAttrKey("b")))
+    "['a'][0].b"
+    """
+    if not simple:
+        return separator.join(map(str, keys))
+    return separator.join(
+        str(k[0])
+        if isinstance(k, SequenceKey | DictKey | GetAttrKey | FlattenedIndexKey)
+        else str(k)
+        for k in keys
+    )
+
+
+# type -> flatten with keys; the types that users register
+_KEYED: dict[type, Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]]] = {}
+
+
+def register_keys(
+    nodetype: type,
+    flatten: Callable[[Any], tuple[Iterable[Any], Any]],
+    with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]] | None,
+) -> None:
+    """How the children of a registered type are named; by position where the user gives no keys."""
+
+    def by_position(x: Any) -> tuple[list[tuple[Any, Any]], Any]:
+        children, aux = flatten(x)
+        return [(FlattenedIndexKey(k), c) for k, c in enumerate(children)], aux
+
+    _KEYED[nodetype] = with_keys or by_position
+
+
+def forget_keys(nodetype: type) -> None:
+    _KEYED.pop(nodetype, None)
+
+
+def children_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any] | None:
+    """The (key, child) pairs of a node and its auxiliary data; None for a leaf."""
+    kind = type(x)
+    if kind in _KEYED:
+        pairs, aux = _KEYED[kind](x)
+        return list(pairs), aux
+    if x is None:
+        return [], None
+    if kind in (list, tuple, deque):
+        aux = x.maxlen if kind is deque else None
+        return [(SequenceKey(k), c) for k, c in enumerate(x)], aux
+    if kind in (dict, defaultdict):
+        keys = _sorted_keys(x)
+        aux = (x.default_factory, keys) if kind is defaultdict else keys
+        return [(DictKey(k), x[k]) for k in keys], aux
+    if kind is OrderedDict:
+        return [(DictKey(k), c) for k, c in x.items()], list(x)
+    if isinstance(x, tuple) and hasattr(x, "_fields"):
+        return [(GetAttrKey(n), getattr(x, n)) for n in x._fields], kind
+    return None
+
+
+def _sorted_keys(x: dict[Any, Any]) -> list[Any]:
+    try:
+        return sorted(x)
+    except TypeError:  # keys of several kinds: by kind, as the C flattening does
+        return sorted(x, key=lambda k: (type(k).__module__ + type(k).__qualname__, str(k)))
