@@ -6,7 +6,10 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     convert,
     elementwise,
     compare,
+    complex_,
+    transcendental,
     reduce,
+    cumulative,
     dot,
 )
 
