@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = "1"
-"""Part of every path: raise it when the layout of an entry, a Plan or the generated code changes."""
+"""Part of every path: raise it when the layout of an entry, a Plan or generated code changes."""
 
 _MAGIC = b"fxcache" + VERSION.encode() + b"\n"
 _warned = False

@@ -8,8 +8,10 @@ suffix "+explicit" makes a CPU driver behave as if the host could not see its me
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,21 @@ import numpy as np
 from lowering.errors import DeviceError
 from lowering.profile import Profile
 from lowering.runtime import drivers
-from lowering.runtime.memory import HostStorage, Pool, Storage, host_view, physical_bytes
+from lowering.runtime.counters import counts
+from lowering.runtime.memory import (
+    HostStorage,
+    PlainStorage,
+    Pool,
+    Storage,
+    host_view,
+    physical_bytes,
+)
 
 LONG_WAIT = 0.05
 """Seconds. After a wait that took longer, the next ones poll, so that Ctrl-C gets through."""
+
+
+_lock = threading.RLock()  # discovery, contexts, queues: things made once
 
 
 class Device:
@@ -68,7 +81,9 @@ class Device:
         if self._context is None:
             import pyopencl as cl
 
-            self._context = cl.Context([self.cl_device])
+            with _lock:
+                if self._context is None:
+                    self._context = cl.Context([self.cl_device])
         return self._context
 
     @property
@@ -76,7 +91,9 @@ class Device:
         if self._queue is None:
             import pyopencl as cl
 
-            self._queue = cl.CommandQueue(self.context)
+            with _lock:
+                if self._queue is None:
+                    self._queue = cl.CommandQueue(self.context)
         return self._queue
 
     # waiting
@@ -115,18 +132,18 @@ class Device:
             pass
 
     # arrays
-    def put(self, array: np.ndarray) -> Storage | HostStorage:
+    def put(self, array: np.ndarray) -> Storage | HostStorage | PlainStorage:
         """The array as a kernel argument: in place where the host's memory is shared."""
         if not (array.flags.c_contiguous and array.flags.aligned):
             array = np.array(array, order="C", copy=True)
+        if self.interpreter:
+            return PlainStorage(array)
         if self.shared:
             return HostStorage(array)
         return self.upload(array)
 
     def upload(self, array: np.ndarray) -> Storage:
         """A copy of the array in the device's own memory."""
-        from lowering.runtime.memory import counts
-
         store = self.pool.take(array.nbytes)
         if array.nbytes:
             counts.copies += 1
@@ -140,8 +157,6 @@ class Device:
         """The storage's contents on the host: a view where shared (wait first), else a copy."""
         if self.shared:
             return host_view(store, shape, dtype)
-        from lowering.runtime.memory import counts
-
         out = np.empty(shape, dtype)
         if out.nbytes:
             counts.copies += 1
@@ -174,17 +189,21 @@ _chosen: dict[str, Device] = {}
 def devices() -> list[Device]:
     """All OpenCL devices, the best first: GPUs, then Intel's CPU runtime, PoCL, other CPUs."""
     global _devices
-    if _devices is None:
-        pairs = drivers.opencl_devices()
-        places: dict[Any, str] = {}
-        platforms = list(dict.fromkeys(p for p, _ in pairs))
-        for p in platforms:
-            for k, (_, d) in enumerate([pair for pair in pairs if pair[0] == p]):
-                places[d] = f"{platforms.index(p)}:{k}"
-        profiles = [(profile_of(p, d), d) for p, d in pairs]
-        profiles.sort(key=lambda pd: _rank(pd[0]))
-        _devices = [Device(k, p, d, places[d]) for k, (p, d) in enumerate(profiles)]
-    return _devices
+    with _lock:
+        if _devices is None:
+            _devices = _discover()
+        return _devices
+
+
+def _discover() -> list[Device]:
+    pairs = drivers.opencl_devices()
+    platforms = list(dict.fromkeys(p for p, _ in pairs))
+    found = []
+    for number, p in enumerate(platforms):
+        of_platform = [d for q, d in pairs if q == p]
+        found += [(profile_of(p, d), d, f"{number}:{k}") for k, d in enumerate(of_platform)]
+    found.sort(key=lambda entry: _rank(entry[0]))
+    return [Device(k, profile, d, place) for k, (profile, d, place) in enumerate(found)]
 
 
 def interpreter() -> Device:
@@ -215,7 +234,8 @@ def device(spec: str) -> Device:
     """The device that `spec` names (see the head of this module); "" is the best one."""
     found = _chosen.get(spec)
     if found is None:
-        found = _chosen[spec] = _find(spec)
+        with _lock:
+            found = _chosen[spec] = _chosen.get(spec) or _find(spec)
     return found
 
 
@@ -337,7 +357,7 @@ def _caches() -> tuple[int, int, int]:
     for index in range(6):
         place = f"/sys/devices/system/cpu/cpu0/cache/index{index}/"
         try:
-            texts = [open(place + n).read().strip() for n in ("level", "type", "size")]  # noqa: SIM115 (two lines of sysfs)
+            texts = [Path(place + n).read_text().strip() for n in ("level", "type", "size")]
         except OSError:
             break
         if texts[1] != "Instruction" and texts[2].endswith("K"):

@@ -77,13 +77,7 @@ class Executable:
         self._launches = 0
         self._frames: list[Frame] = []
         self._frames.append(self._new_frame())
-        if device.shared:
-            import pyopencl as cl
-
-            flush = cl.get_platforms() and device.driver != "pocl"
-        else:
-            flush = True
-        self._flush = flush  # PoCL starts work when it is enqueued; others when asked to
+        self._flush = device.driver != "pocl"  # PoCL starts work at once; others when asked to
         from pyopencl import enqueue_nd_range_kernel
 
         self._enqueue = enqueue_nd_range_kernel

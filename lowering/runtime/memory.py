@@ -41,14 +41,26 @@ class Storage:
         block.home.append(block)
 
 
+class PlainStorage:
+    """A NumPy array as a storage of the interpreter device."""
+
+    __slots__ = ("__weakref__", "array")
+    foreign = False
+    arg = host = None
+
+    def __init__(self, array: np.ndarray):
+        self.array = array
+
+
 class HostStorage:
     """A NumPy array of any origin as a kernel argument of a device that shares the host's memory.
 
     `foreign`: its memory is not the pool's, so a call holds it until its kernels have run.
     """
 
-    __slots__ = ("__weakref__", "arg", "array", "host")
+    __slots__ = ("__weakref__", "arg", "array")
     foreign = True
+    host = None
 
     def __init__(self, array: np.ndarray):
         from pyopencl import SVM
@@ -61,9 +73,9 @@ class HostStorage:
         except ValueError:  # pyopencl takes no read-only arrays; the kernel only reads
             memory = (ctypes.c_char * array.nbytes).from_address(array.ctypes.data)
             self.arg = SVM(memory)
-        self.host = None
 
     def bytes(self) -> np.ndarray:
+        """The array's memory, flat."""
         return self.array.reshape(-1).view(np.uint8)
 
 
@@ -132,7 +144,7 @@ class _Exporter:
 
 def host_view(store: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """The storage's memory as an array without a copy (shared devices); writable: see callers."""
-    if isinstance(store, HostStorage):
+    if isinstance(store, HostStorage | PlainStorage):
         array = store.array
         if array.shape == shape and array.dtype == dtype:
             return array
@@ -242,11 +254,8 @@ def physical_bytes() -> int:
 
 
 def _human(nbytes: int) -> str:
-    size = float(nbytes)
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            break
+    size, units = float(nbytes), ["bytes", "KiB", "MiB", "GiB"]
+    while size >= 1024 and len(units) > 1:
         size /= 1024
-    else:
-        unit = "GiB"
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        units.pop(0)
+    return f"{size:.0f} {units[0]}" if units[0] == "bytes" else f"{size:.1f} {units[0]}"

@@ -1,0 +1,572 @@
+"""Array: an immutable array that lives on the host, on a device, or on both.
+
+It holds a host view (NumPy), a device storage, or both, and makes the missing one when asked; a
+result of a jitted call is pending until someone reads it. The only importer of lowering.runtime:
+`Call` is how fx.jit runs a bound plan on arrays. Operators and methods are installed by fx.numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import sys
+from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from fx import core
+from fx.avals import ShapedArray, canonicalize_dtype, python_scalar_dtype
+
+COPY_BELOW = 1 << 20
+"""Bytes. A caller's NumPy array may change after the call: smaller ones are copied (100 us at
+most), larger ones are read in place and the call returns when its kernels have run."""
+
+
+@lru_cache(maxsize=4096)
+def _aval(shape: tuple[int, ...], dtype: np.dtype, weak: bool) -> ShapedArray:
+    return ShapedArray(shape, dtype, weak)
+
+
+class _ArrayType(type):
+    """isinstance(x, Array) holds for tracers too; `type(x) is Array` says that x is concrete."""
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return type(x) is cls or isinstance(x, core.Tracer)
+
+
+class Array(metaclass=_ArrayType):
+    """An immutable n-dimensional array. Make one with `fx.numpy.array` and its kin.
+
+    `np.asarray(x)` is a read-only view without a copy where the device shares the host's memory.
+    """
+
+    __slots__ = ("__weakref__", "_device", "_event", "_host", "_known", "_store", "_weak")
+    __array_priority__ = 100
+
+    def __init__(self, host: np.ndarray, weak: bool = False):
+        self._host = host  # a NumPy array that nobody writes any more, or None
+        self._weak = weak
+        self._store = None  # the device's memory, or None
+        self._device = None
+        self._event = None  # of the call that computes the storage; None once it is complete
+        self._known = None  # the aval, once asked for; always set where there is no host view
+
+    # ------------------------------------------------------------ what it is
+
+    @property
+    def aval(self) -> ShapedArray:
+        """Shape, dtype and weak type."""
+        known = self._known
+        if known is None:
+            host = self._host
+            known = self._known = _aval(host.shape, host.dtype, self._weak)
+        return known
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of its axes."""
+        return self._known.shape if self._host is None else self._host.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of its elements."""
+        return self._known.dtype if self._host is None else self._host.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.aval.size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def weak_type(self) -> bool:
+        """Whether it came from Python scalars alone, and so takes the dtype of what it meets."""
+        return self._weak
+
+    # ------------------------------------------------------------ where it is
+
+    @property
+    def device(self) -> Any:
+        """The device it lives on; for an array made on the host, the default device."""
+        return default_device() if self._device is None else self._device
+
+    def devices(self) -> set[Any]:
+        """The set of its devices (always one)."""
+        return {self.device}
+
+    committed = property(lambda self: self._device is not None)
+    is_fully_addressable = property(lambda self: True)
+    is_fully_replicated = property(lambda self: True)
+
+    def addressable_data(self, index: int) -> Array:
+        """The piece on the index-th device: the array itself."""
+        if index != 0:
+            raise IndexError(f"the array lives on one device, there is no shard {index}")
+        return self
+
+    def on_device_size_in_bytes(self) -> int:
+        """Bytes it takes on its device."""
+        return self.nbytes
+
+    def unsafe_buffer_pointer(self) -> int:
+        """The address of its elements, where the host can see them."""
+        return self._numpy().ctypes.data
+
+    def is_deleted(self) -> bool:
+        """Whether `delete` was called or the array was donated."""
+        return self._host is None and self._store is None
+
+    def delete(self) -> None:
+        """Let go of the memory now; reading the array raises from here on."""
+        self.aval  # noqa: B018 (shape and dtype stay known)
+        self._host = self._store = self._event = None
+
+    def is_ready(self) -> bool:
+        """Whether its value is computed."""
+        return self._event is None or self._event.command_execution_status <= 0
+
+    def block_until_ready(self) -> Array:
+        """Wait until its value is computed; returns the array."""
+        if self._event is not None:
+            self._wait()
+        elif self._host is None and self._store is None:
+            raise self._deleted()
+        return self
+
+    def copy_to_host_async(self) -> None:
+        """Ask that the value come to the host. Where memory is shared there is nothing to do."""
+        if self.is_deleted():
+            raise self._deleted()
+
+    # ------------------------------------------------------------ its value
+
+    def _numpy(self) -> np.ndarray:
+        """The value as NumPy's; for use inside the library, nobody may write to it."""
+        host = self._host
+        if host is None:
+            store = self._store
+            if store is None:
+                raise self._deleted()
+            if self._event is not None:
+                self._wait()
+            host = self._host = self._device.fetch(store, self._known.shape, self._known.dtype)
+        return host
+
+    def _wait(self) -> None:
+        self._device.wait(self._event)
+        self._event = None
+
+    def _deleted(self) -> RuntimeError:
+        return RuntimeError(
+            f"Array has been deleted with shape={self.aval.str_short()}. It was donated to a "
+            "jitted function (donate_argnums) or delete() was called on it."
+        )
+
+    def _storage(self, device: Any) -> Any:
+        """Its memory as an argument of an executable on `device`; kept for the next call."""
+        if self._device is device and self._store is not None:
+            return self._store
+        store = device.put(self._numpy())
+        if self._store is None:
+            self._store, self._device = store, device
+        return store
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        host = self._numpy()
+        if dtype is not None and np.dtype(dtype) != host.dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to convert {host.dtype} to {dtype}")
+            return host.astype(dtype)
+        if copy:
+            return host.copy()
+        view = host.view()
+        view.flags.writeable = False
+        return view
+
+    def item(self, *args: Any) -> Any:
+        """The only element, or the one at an index, as a Python scalar."""
+        return self._numpy().item(*args)
+
+    def tolist(self) -> Any:
+        """Nested lists of Python scalars."""
+        return self._numpy().tolist()
+
+    def tobytes(self, order: Any = "C") -> bytes:
+        """The elements' bytes."""
+        return self._numpy().tobytes(order)
+
+    def __len__(self) -> int:
+        shape = self.shape
+        if not shape:
+            raise TypeError("len() of unsized object")
+        return shape[0]
+
+    def __iter__(self) -> Iterator[Array]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        host, weak = self._numpy(), self._weak
+        return (Array(np.asarray(host[k, ...]), weak) for k in range(host.shape[0]))
+
+    def __reversed__(self) -> Iterator[Array]:
+        return reversed(list(self))
+
+    def __bool__(self) -> bool:
+        size = self.size
+        if size != 1:
+            which = "an empty array" if size == 0 else "an array with more than one element"
+            advice = "Use `array.size > 0`." if size == 0 else "Use a.any() or a.all()"
+            raise ValueError(f"The truth value of {which} is ambiguous. {advice}")
+        return bool(self._numpy().reshape(()))
+
+    def _scalar(self) -> Any:
+        if self.shape:
+            raise TypeError(
+                "Only scalar arrays can be converted to Python scalars; "
+                f"got arr.ndim={len(self.shape)}"
+            )
+        return self._numpy().item()
+
+    def __int__(self) -> int:
+        return int(self._scalar())
+
+    def __float__(self) -> float:
+        return float(self._scalar())
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar())
+
+    def __index__(self) -> int:
+        if self.shape or self.dtype.kind not in "iu":
+            raise TypeError(
+                "Only integer scalar arrays can be converted to a scalar index; "
+                f"got {self.aval.str_short()}"
+            )
+        return operator.index(self._numpy().item())
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            f"Arrays are immutable and do not support in-place item assignment; got {type(self)}. "
+            "Instead of x[idx] = y, use x = x.at[idx].set(y) or another .at[] method."
+        )
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Arrays are immutable: their items cannot be deleted.")
+
+    # ------------------------------------------------------------ text, copies, exchange
+
+    def __repr__(self) -> str:
+        if self.is_deleted():
+            return f"Array(deleted, shape={self.aval.str_short()})"
+        name = "float0" if self.dtype.kind == "V" and not self.itemsize else self.dtype.name
+        tail = f"dtype={name}, weak_type=True)" if self._weak else f"dtype={name})"
+        width = np.get_printoptions()["linewidth"]
+        if self.size == 0:
+            body = f"[], shape={self.shape}"
+        else:
+            body = np.array2string(
+                self._numpy(), prefix="Array(", suffix=",", separator=", ", max_line_width=width
+            )
+        last = len(body) - (body.rfind("\n") + 1)
+        if "\n" not in body:
+            last += len("Array(")
+        space = " " if last + len(tail) + 2 <= width else "\n" + " " * len("Array(")
+        return f"Array({body},{space}{tail}"
+
+    def __str__(self) -> str:
+        return "Array(deleted)" if self.is_deleted() else str(self._numpy())
+
+    def __format__(self, spec: str) -> str:
+        host = self._numpy()
+        return format(host[()] if not self.shape else host, spec)
+
+    def __reduce__(self) -> Any:
+        return _restore, (np.array(self._numpy()), self._weak)
+
+    def copy(self) -> Array:
+        """An array with memory of its own."""
+        return Array(np.array(self._numpy()), self._weak)
+
+    def __copy__(self) -> Array:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self.copy()
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """The module of the Python array API: fx.numpy."""
+        return importlib.import_module("fx.numpy")
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU: what leaves the library is host memory
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """A DLPack capsule of the host view, without a copy; options as in the array API."""
+        options.pop("stream", None)
+        host = self._numpy()
+        if not host.flags.writeable:  # consumers of the old protocol cannot know of read-only
+            host = np.array(host)
+        try:
+            return host.__dlpack__(**options)
+        except TypeError:  # a NumPy without max_version
+            return host.__dlpack__()
+
+
+def _restore(host: np.ndarray, weak: bool) -> Array:
+    return Array(host, weak)
+
+
+def _pending(store: Any, device: Any, event: Any, aval: ShapedArray) -> Array:
+    """A result of a call: on the device, perhaps not computed yet."""
+    x = Array.__new__(Array)
+    x._host = None
+    x._weak = aval.weak_type
+    x._store = store
+    x._device = device
+    x._event = event
+    x._known = aval
+    return x
+
+
+# ---------------------------------------------------------------- making and reading arrays
+
+
+def from_numpy(a: np.ndarray, weak: bool = False) -> Array:
+    """Wrap a NumPy array that nobody will write to any more, without a copy."""
+    return Array(a, weak)
+
+
+def to_numpy(x: Any) -> np.ndarray:
+    """Any array value as NumPy's, in its canonical dtype, without a copy where there is none."""
+    if type(x) is Array:
+        host = x._host
+        return host if host is not None else x._numpy()
+    dtype = _SCALARS.get(type(x))
+    if dtype is not None:
+        return np.asarray(x, python_scalar_dtype(type(x)))
+    a = np.asarray(x)
+    dtype = canonicalize_dtype(a.dtype)
+    return a if a.dtype == dtype else a.astype(dtype)
+
+
+_SCALARS = {bool: True, int: True, float: True, complex: True}
+
+
+def from_dlpack(x: Any, *, copy: bool | None = None) -> Array:
+    """An Array over the memory of a DLPack exporter (PyTorch, CuPy on the host, NumPy, ...).
+
+    Shares memory unless `copy`; the exporter must not be written to while the Array lives. Raises
+    TypeError for memory that the host cannot see and for dtypes that NumPy's DLPack lacks.
+    """
+    if type(x) is Array:
+        return x.copy() if copy else x
+    kind = x.__dlpack_device__()[0] if hasattr(x, "__dlpack_device__") else 1
+    if int(kind) not in (1, 3, 11):  # CPU, CUDA's and ROCm's pinned host memory
+        raise TypeError(f"from_dlpack: memory of DLPack device type {kind} is not on the host")
+    try:
+        a = np.from_dlpack(x)
+    except (BufferError, RuntimeError) as e:
+        raise TypeError(f"from_dlpack: {type(x).__name__} cannot be imported: {e}") from None
+    dtype = canonicalize_dtype(a.dtype)
+    return Array(np.array(a, dtype) if copy or a.dtype != dtype else a)
+
+
+# ---------------------------------------------------------------- devices
+
+
+def runtime() -> Any:
+    """The back end's device module, loaded at first use (it is what imports pyopencl)."""
+    from lowering.runtime import devices
+
+    return devices
+
+
+_default: Any = None
+
+
+def default_device() -> Any:
+    """Where jitted functions run: set_default_device, else FX_DEVICE, else the best device."""
+    return runtime().default_device() if _default is None else _default
+
+
+def set_default_device(device: Any) -> Any:
+    """Make `device` (a Device, a name as FX_DEVICE takes it, or None) the default; returns it."""
+    global _default
+    _default = find_device(device) if device is not None else None
+    return _default
+
+
+def find_device(device: Any) -> Any:
+    """The Device for a Device or a name."""
+    return runtime().device(device) if isinstance(device, str) else device
+
+
+def list_devices(kind: str | None = None) -> list[Any]:
+    """All devices, the best first, or those of one kind or driver."""
+    found = runtime().devices()
+    if kind is None:
+        return list(found)
+    if kind == "interpreter":
+        return [runtime().interpreter()]
+    return [d for d in found if kind in (d.platform, d.driver)]
+
+
+def put(x: Any, device: Any = None) -> Array:
+    """The value on `device` as an Array; what is there already is not copied."""
+    device = default_device() if device is None else find_device(device)
+    if type(x) is Array:
+        if x._device is device and not x.is_deleted():
+            return x
+        out = Array(x._numpy(), x._weak)
+    else:
+        out = Array(np.array(to_numpy(x)), type(x) in (int, float, complex))
+    if device is not default_device() or not device.shared:
+        out._storage(device)
+    return out
+
+
+def set_num_threads(n: int) -> None:
+    """Let CPU drivers use `n` threads; only before the first use of a device."""
+    from lowering.runtime import drivers
+
+    drivers.set_num_threads(n)
+
+
+def counters() -> Any:
+    """What the run-time counted until now; subtract two to see what happened between them."""
+    from lowering.runtime import counters
+
+    return counters.counters()
+
+
+def reset_counters() -> None:
+    """Start the counters again from zero."""
+    from lowering.runtime import counters
+
+    counters.reset()
+
+
+# ---------------------------------------------------------------- calls
+
+
+class Call:
+    """A plan (or, on the interpreter, a graph) bound to a device, as a function of array values.
+
+    `call(args) -> list[Array]`: asynchronous; args are array values in the plan's input order.
+    """
+
+    __slots__ = ("device", "executable", "in_avals", "out_avals")
+
+    def __init__(
+        self,
+        program: Any,
+        device: Any,
+        in_avals: Sequence[ShapedArray],
+        out_avals: Sequence[ShapedArray],
+    ):
+        self.device = device
+        self.in_avals = tuple(in_avals)
+        self.out_avals = tuple(out_avals)
+        if device.interpreter:
+            from lowering.runtime.interpret import InterpreterExecutable
+
+            self.executable: Any = InterpreterExecutable(program)
+        else:
+            from lowering.runtime.execute import Executable
+
+            self.executable = Executable(program, device)
+
+    def __call__(self, args: Sequence[Any], donated: Collection[int] = ()) -> list[Array]:
+        """Run on flat array values; `donated`: positions of Arrays that the caller gives away."""
+        device = self.device
+        stores = []
+        wait = False
+        for x, aval in zip(args, self.in_avals):
+            if type(x) is Array:
+                store = x._store
+                if store is None or x._device is not device:
+                    store = x._storage(device)
+            else:
+                a, shared = _argument(x, aval.dtype)
+                wait |= shared
+                store = device.put(a)
+            stores.append(store)
+        reusable = _release(args, stores, donated) if donated else ()
+        outs, event = self.executable(stores, reusable)
+        if wait and event is not None:
+            device.wait(event)
+            event = None
+        return [_pending(s, device, event, a) for s, a in zip(outs, self.out_avals)]
+
+
+def _argument(x: Any, dtype: np.dtype) -> tuple[np.ndarray, bool]:
+    """A NumPy array or scalar as an argument, and whether the caller may still write to it."""
+    if not isinstance(x, np.ndarray):
+        return np.asarray(x, dtype), False
+    if x.dtype != dtype or x.nbytes <= COPY_BELOW:
+        return np.array(x, dtype, order="C"), False
+    return x, True
+
+
+def _release(args: Sequence[Any], stores: list[Any], donated: Collection[int]) -> set[int]:
+    """Delete the donated arrays; gives the positions whose memory nobody else can see.
+
+    A storage is ours alone if only `stores` and this function refer to it: views that the user
+    took keep the storage of pool memory, or the NumPy array of host memory, alive.
+    """
+    for k in donated:
+        if type(args[k]) is Array:
+            args[k].delete()
+    return {k for k in donated if type(args[k]) is Array and _unshared(stores, k)}
+
+
+_POOL_REFERENCES = 3  # stores, the local name, getrefcount's argument
+_HOST_REFERENCES = 4  # the HostStorage, the driver's buffer view, the local name, the argument
+
+
+def _unshared(stores: list[Any], k: int) -> bool:
+    store = stores[k]
+    if sys.getrefcount(store) > _POOL_REFERENCES:
+        return False
+    if not store.foreign:
+        return store.arg is not None
+    array = store.array
+    owned = array.flags.owndata and array.flags.writeable
+    return owned and sys.getrefcount(array) <= _HOST_REFERENCES
+
+
+core.register_aval(Array, lambda x: x.aval)
+core.set_host(core.Host(to_numpy, from_numpy, None))
+
+__all__ = [
+    "Array",
+    "Call",
+    "counters",
+    "default_device",
+    "find_device",
+    "from_dlpack",
+    "from_numpy",
+    "list_devices",
+    "put",
+    "reset_counters",
+    "set_default_device",
+    "set_num_threads",
+    "to_numpy",
+]
