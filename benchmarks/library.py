@@ -41,7 +41,7 @@ class Library:
 def _functional(name: str) -> Library:
     """fx or JAX: the same names in both."""
     module = importlib.import_module(name)
-    part = lambda path: importlib.import_module(f"{name}.{path}")  # noqa: E731
+    part = lambda path: importlib.import_module(f"{name}.{path}")
     tree = part("tree")
     return Library(
         name=name,

@@ -81,7 +81,7 @@ def train_step(parameters, state, rate, images, labels):
 def train(parameters, images, labels, epochs: int, batch: int):
     """Runs the epochs; returns parameters, the loss of each step, launches per step, seconds."""
     step = fx.jit(train_step, donate_argnums=(0, 1))
-    zeros = lambda: fx.tree.map(np.zeros_like, parameters)  # noqa: E731
+    zeros = lambda: fx.tree.map(np.zeros_like, parameters)
     state = (zeros(), zeros(), np.float32(0))
     order = onp.random.default_rng(0)
     history, launches, start = [], 0, time.perf_counter()

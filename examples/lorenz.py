@@ -36,7 +36,7 @@ def rk4(f, state, h):
 
 def integrate(start, rho):
     """The state after STEPS steps, for one system."""
-    step = lambda state, _: (rk4(lambda s: lorenz(s, rho), state, STEP), None)  # noqa: E731
+    step = lambda state, _: (rk4(lambda s: lorenz(s, rho), state, STEP), None)
     return lax.scan(step, start, None, length=STEPS)[0]
 
 

@@ -105,7 +105,7 @@ def main(arguments: list[str] | None = None) -> tuple[float, float]:
     data = table[onp.frombuffer(text.encode("ascii"), onp.uint8)]
 
     p = initial(fx.random.key(0), len(alphabet))
-    zeros = lambda: fx.tree.map(np.zeros_like, p)  # noqa: E731
+    zeros = lambda: fx.tree.map(np.zeros_like, p)
     state = (p, zeros(), zeros(), np.float32(0))
     step = fx.jit(train_step, donate_argnums=(0, 1, 2, 3))
     places = onp.random.default_rng(0)

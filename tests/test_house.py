@@ -182,7 +182,9 @@ def module_name(path: Path) -> str:
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("path", [p for p in LIBRARY if ">>> " in p.read_text("utf-8")], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [p for p in LIBRARY if ">>> " in p.read_text("utf-8")], ids=name_of
+)
 def test_docstring_examples_run(path):
     if path.name == "__main__.py":
         pytest.skip("a command")

@@ -66,9 +66,7 @@ def cnn(lib, parameters, images):
     """conv 3x3x32, pool, conv 3x3x64, pool, dense 10."""
     kernel1, bias1, kernel2, bias2, weight, bias = parameters
     dims = ("NHWC", "HWIO", "NHWC")
-    conv = lambda x, w: lib.lax.conv_general_dilated(  # noqa: E731
-        x, w, (1, 1), "SAME", dimension_numbers=dims
-    )
+    conv = lambda x, w: lib.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=dims)
     x = pool(lib, lib.nn.relu(conv(images, kernel1) + bias1))
     x = pool(lib, lib.nn.relu(conv(x, kernel2) + bias2))
     return x.reshape(x.shape[0], -1) @ weight + bias

@@ -18,7 +18,7 @@ def lorenz(lib, state):
      flops=500 * 16384 * 70, tolerance=0.2)  # fmt: skip
 def ode(lib):
     def step(state, _):
-        move = lambda h, k: tuple(s + h * d for s, d in zip(state, k))  # noqa: E731
+        move = lambda h, k: tuple(s + h * d for s, d in zip(state, k))
         k1 = lorenz(lib, state)
         k2 = lorenz(lib, move(0.005, k1))
         k3 = lorenz(lib, move(0.005, k2))
@@ -96,7 +96,7 @@ def nbody(lib):
      flops=10_000 * 54, tolerance=1e-9)  # fmt: skip
 def scan_3x3(lib):
     def run(a, b):
-        step = lambda m, _: ((a @ m) * 0.5 + b, None)  # noqa: E731
+        step = lambda m, _: ((a @ m) * 0.5 + b, None)
         return lib.lax.scan(step, b, None, length=10_000)[0]
 
     a = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]

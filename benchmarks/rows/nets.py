@@ -64,7 +64,7 @@ def mlp_adam(lib):
 def transformer_block(lib, p, x):
     """Pre-norm block: causal attention with 4 heads, then an MLP of four times the width."""
     batch, steps, width = x.shape
-    heads = lambda y: y.reshape(batch, steps, 4, width // 4).swapaxes(1, 2)  # noqa: E731
+    heads = lambda y: y.reshape(batch, steps, 4, width // 4).swapaxes(1, 2)
     h = layer_norm(lib, x, p["gain1"], p["bias1"])
     q, k, v = (heads(h @ p[name]) for name in ("query", "key", "value"))
     mixed = attention(lib, q, k, v).swapaxes(1, 2).reshape(batch, steps, width)
