@@ -496,15 +496,15 @@ class Call:
     def __call__(self, args: Sequence[Any], donated: Collection[int] = ()) -> list[Array]:
         """Run on flat array values; `donated`: positions of Arrays that the caller gives away."""
         device = self.device
-        stores = []
+        stores: list[Any] = []
         wait = False
-        for x, aval in zip(args, self.in_avals):
+        for x in args:
             if type(x) is Array:
                 store = x._store
                 if store is None or x._device is not device:
                     store = x._storage(device)
             else:
-                a, shared = _argument(x, aval.dtype)
+                a, shared = _argument(x, self.in_avals[len(stores)].dtype)
                 wait |= shared
                 store = device.put(a)
             stores.append(store)
@@ -513,6 +513,8 @@ class Call:
         if wait and event is not None:
             device.wait(event)
             event = None
+        if len(outs) == 1:
+            return [_pending(outs[0], device, event, self.out_avals[0])]
         return [_pending(s, device, event, a) for s, a in zip(outs, self.out_avals)]
 
 

@@ -134,6 +134,8 @@ class Device:
     # arrays
     def put(self, array: np.ndarray) -> Storage | HostStorage | PlainStorage:
         """The array as a kernel argument: in place where the host's memory is shared."""
+        if type(array) is not np.ndarray:  # a NumPy scalar
+            array = np.asarray(array)
         if not (array.flags.c_contiguous and array.flags.aligned):
             array = np.array(array, order="C", copy=True)
         if self.interpreter:

@@ -68,6 +68,7 @@ class Executable:
             places[b.id] = len(plan.inputs) + k
         self._places = places
         self._results = [places[key] for key in plan.outputs]
+        self._one_result = self._results[0] if len(self._results) == 1 else None
         self._arena_home = home(plan.arena_bytes) if plan.arena_bytes else None
         self._straight = all(
             isinstance(s, Launch)
@@ -142,9 +143,12 @@ class Executable:
         self._frames.append(frame)
         counts.calls += 1
         counts.launches += self._launches
-        held = [s for s in inputs if s.foreign]
-        if held and event is not None:
-            device.hold(event, held)
+        for s in inputs:
+            if s.foreign and event is not None:
+                device.hold(event, [s for s in inputs if s.foreign])
+                break
+        if self._one_result is not None:
+            return [env[self._one_result]], event
         return [env[k] for k in self._results], event
 
     def _aliased(
