@@ -1,0 +1,101 @@
+"""Canon: the graph as the later stages want it. One sweep; each node is rebuilt from its rebuilt operands.
+
+Reductions that would leave the machine idle become two (blocks, then the blocks' results); the number of blocks depends
+on shapes alone. Complex values become pairs of real ones (`complex_pairs`). In and out: a Graph with the same meaning.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from lowering import graph as g
+from lowering.build import BlockReduce
+
+MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
+MAX_BLOCKS = 64
+
+
+def canonicalize(graph: g.Graph, *, split_reductions: bool = True) -> g.Graph:
+    """The canonical form of a graph and of the graphs inside it."""
+    b = g.Builder()
+    new: dict[int, g.Node] = {}
+    for n in graph.inputs:
+        new[id(n)] = b.input(n.shape, n.dtype)
+    for n in graph.nodes():
+        if id(n) in new:
+            continue
+        b.tag = n.tag
+        args = tuple(new[id(a)] for a in n.args)
+        if isinstance(n.form, g.Reduce) and split_reductions:
+            new[id(n)] = _reduce(b, n, args[0])
+        elif isinstance(n.form, g.Loop | g.Cond):
+            new[id(n)] = _inner_graphs(b, n, args, split_reductions)
+        else:
+            new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
+    effects = tuple(new[id(e)] for e in graph.effects)
+    return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+
+
+def _inner_graphs(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool) -> g.Node:
+    def again(x: g.Graph) -> g.Graph:
+        return canonicalize(x, split_reductions=split)
+
+    form: Any = n.form
+    if isinstance(form, g.Cond):
+        form = g.Cond(tuple(map(again, form.branches)))
+    else:
+        cond = None if form.cond is None else again(form.cond)
+        form = g.Loop(
+            again(form.body),
+            cond,
+            form.length,
+            form.reverse,
+            form.n_cond_consts,
+            form.n_consts,
+            form.n_carry,
+        )
+    return b.node(form, args, n.shape, n.dtype, n.outs)
+
+
+def block_count(rows: int, inner: int) -> int:
+    """How many blocks of rows a reduction is cut into: from shapes alone."""
+    return max(1, min(MAX_BLOCKS, rows, rows * inner // MIN_SPLIT))
+
+
+def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
+    """A reduction whose result is small against its operand, in two steps where one would run on one core."""
+    op, axes = n.form.op, n.form.axes
+    kept = [k for k in range(x.ndim) if k not in axes]
+    if x.size < 2 * MIN_SPLIT:
+        return b.reduce(op, x, axes)
+    if not kept:
+        return _reduce_all(b, op, x)
+    lead = 0
+    while lead in axes:
+        lead += 1
+    inner_axes = tuple(k for k in axes if k >= lead)
+    if lead and inner_axes:
+        return _blocks(b, op, b.reduce(op, x, inner_axes), lead)
+    if lead:
+        return _blocks(b, op, x, lead)
+    return b.reduce(op, x, axes)
+
+
+def _reduce_all(b: g.Builder, op: str, x: g.Node) -> g.Node:
+    """Everything to one scalar: rows of the last axis if it is long, else as one flat axis."""
+    rows, last = x.size // x.shape[-1], x.shape[-1]
+    if x.ndim > 1 and last >= 64 and rows >= 16:
+        return _blocks(b, op, b.reduce(op, x, (x.ndim - 1,)), x.ndim - 1, last)
+    return _blocks(b, op, b.reshape(x, (x.size,)), 1)
+
+
+def _blocks(b: g.Builder, op: str, x: g.Node, lead: int, inner: int = 1) -> g.Node:
+    """Fold the leading axes by blocks, then the blocks."""
+    rows = prod(x.shape[:lead])
+    rest = x.shape[lead:]
+    blocks = block_count(rows, prod(rest) * inner)
+    if blocks < 2:
+        return b.reduce(op, x, tuple(range(lead)))
+    parts = b.node(BlockReduce(op, lead, blocks), (x,), (blocks, *rest), x.dtype)
+    return b.reduce(op, parts, (0,))

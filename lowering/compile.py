@@ -1,0 +1,36 @@
+"""Compile: Graph to Plan to Executable, the one door into the back end.
+
+    canonicalize -> fuse -> build nests -> schedule -> emit -> steps and memory -> Plan -> bind to a device
+
+`compile` keeps nothing between calls but the executable it returns; plans of equal graphs come from the disk cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lowering import canon
+from lowering.graph import Graph
+from lowering.plan import Plan
+from lowering.planner import Planner
+from lowering.profile import Profile
+
+
+def make_plan(
+    graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
+) -> Plan:
+    """The plan of a graph on a device with this profile; no driver is needed."""
+    graph = canon.canonicalize(graph, split_reductions=options.pop("split_reductions", True))
+    return Planner(profile, options).plan(graph, tuple(donated), name)
+
+
+def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: str = "") -> Any:
+    """An executable of the graph on `device` (lowering.runtime.devices): call it with storages."""
+    if device.profile.driver == "interpreter":
+        from lowering.runtime.interpret import InterpreterExecutable
+
+        return InterpreterExecutable(graph)
+    from lowering.runtime.execute import Executable
+
+    return Executable(make_plan(graph, device.profile, donated=donated, name=name), device)

@@ -1,0 +1,514 @@
+"""Fuse: which nodes are computed together. One backward sweep over the graph with a cost test.
+
+In: a canonical graph. Out: groups in execution order, each the roots that one nest writes and the space it runs over, and
+single steps for the forms that are no nest. A node is computed inside its consumers' group unless that repeats costly
+work, breaks a row, or makes a cycle; then it is kept in memory, and the reason is stored for `explain`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import prod
+
+from lowering import graph as g
+from lowering import scalar
+from lowering.build import BlockReduce, Root
+
+SINGLE = (
+    g.Sort,
+    g.TopK,
+    g.Opaque,
+    g.KernelCall,
+    g.Loop,
+    g.Cond,
+    g.Scatter,
+    g.DynamicUpdate,
+)
+VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
+MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
+CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
+
+DimMap = tuple[int | None, ...]  # node axis -> space axis, None where it is mixed or folded
+
+
+@dataclass(eq=False)
+class Group:
+    """One nest to be: roots over `space`, or a single node that is no nest."""
+
+    space: tuple[int, ...]
+    roots: list[Root] = field(default_factory=list)
+    single: g.Node | None = None
+    nodes: set[int] = field(default_factory=set)
+    blocks: int | None = None
+    after: set[int] = field(default_factory=set)  # ids of groups that must come before this one
+
+    @property
+    def members(self) -> list[g.Node]:
+        return [self.single] if self.single is not None else [r.node for r in self.roots]
+
+
+@dataclass
+class Fusion:
+    """Groups in order, the nodes that stand in memory, and why edges were not fused."""
+
+    groups: list[Group]
+    stored: set[int]
+    reasons: list[tuple[str, str]]
+
+
+def fuse(
+    graph: g.Graph, *, enabled: bool = True, keep: Iterable[tuple[g.Node, str]] = ()
+) -> Fusion:
+    """Partition the graph. `keep` are nodes that must stand in memory (found by an earlier attempt)."""
+    return _Fuser(graph, enabled, keep).run()
+
+
+class _Fuser:
+    def __init__(self, graph: g.Graph, enabled: bool, keep: Iterable[tuple[g.Node, str]]):
+        self.graph = graph
+        self.enabled = enabled
+        self.order = graph.nodes()
+        self.users: dict[int, list[g.Node]] = {}
+        for n in self.order:
+            for a in n.args:
+                self.users.setdefault(id(a), []).append(n)
+        self.stored: set[int] = set()
+        self.reasons: list[tuple[str, str]] = []
+        self.groups: list[Group] = []
+        self.homes: dict[int, dict[int, tuple[Group, DimMap]]] = {}  # node -> groups computing it
+        self.group_of: dict[int, Group] = {}  # stored node -> the group that writes it
+        self.kept = {id(n): r for n, r in keep}
+        self.reach: dict[int, set[int]] = {}
+
+    # ------------------------------------------------ the sweep
+
+    def run(self) -> Fusion:
+        for n in self.graph.outputs:
+            self.stored.add(id(n))
+        for n in reversed(self.order):
+            if isinstance(n.form, g.Input | g.Const):
+                if isinstance(n.form, g.Const) and id(n) in self.stored:
+                    self.root(n)
+                continue
+            if isinstance(n.form, SINGLE):
+                self.single(n)
+            elif isinstance(n.form, g.Get) and isinstance(n.args[0].form, SINGLE):
+                self.stored.add(id(n))
+            else:
+                self.place(n)
+        return Fusion(self.ordered(), self.stored, self.reasons)
+
+    def single(self, n: g.Node) -> None:
+        group = Group((), single=n)
+        self.groups.append(group)
+        self.group_of[id(n)] = group
+        for user in self.users.get(id(n), ()):
+            if isinstance(user.form, g.Get):
+                self.group_of[id(user)] = group
+        for a in n.args:
+            if not isinstance(a.form, g.Const):
+                self.stored.add(id(a))
+
+    def place(self, n: g.Node) -> None:
+        """Inline n into the groups of its users, or make it a root."""
+        if id(n) in self.stored:
+            self.root(n)
+            return
+        homes = self.user_homes(n)
+        why = self.kept.get(id(n)) or self.why_store(n, homes)
+        if why is not None:
+            self.note(n, why)
+            self.stored.add(id(n))
+            self.root(n)
+            return
+        self.homes[id(n)] = homes
+        for group, _ in homes.values():
+            group.nodes.add(id(n))
+
+    def user_homes(self, n: g.Node) -> dict[int, tuple[Group, DimMap]]:
+        """The groups that compute n's users, with n's axes in each group's space."""
+        homes: dict[int, tuple[Group, DimMap]] = {}
+        for user in self.users.get(id(n), ()):
+            for group, dims in self.homes.get(id(user), {}).values():
+                group = self.find(group)
+                mapped = operand_dims(user, n, dims)
+                old = homes.get(id(group))
+                if old is not None and old[1] != mapped:
+                    mapped = tuple(a if a == b else None for a, b in zip(old[1], mapped))
+                homes[id(group)] = (group, mapped)
+        return homes
+
+    def find(self, group: Group) -> Group:
+        return group
+
+    # ------------------------------------------------ decisions
+
+    def why_store(self, n: g.Node, homes: dict[int, tuple[Group, DimMap]]) -> str | None:
+        """None if n may be computed inside all of its users' groups."""
+        if not self.enabled and not isinstance(n.form, (*VIEWS, g.Iota, g.Get)):
+            return "fusion is switched off"
+        users = self.users.get(id(n), ())
+        for user in users:
+            if isinstance(user.form, g.Gather | g.DynamicSlice) and user.args[0] is n:
+                return "it is read at indices that come from data"
+            if isinstance(user.form, g.Contract | g.Conv) and not _free(n):
+                return "a product reads each element many times"
+            if isinstance(user.form, g.Window) and _cone_cost(n) > CHEAP:
+                return "overlapping windows would repeat it"
+        if isinstance(n.form, g.Concat):
+            return "its pieces are written side by side"
+        if len(homes) > 1 and _cone_cost(n) > CHEAP:
+            return f"{len(homes)} kernels need it and it costs too much to repeat"
+        for group, dims in homes.values():
+            if len(group.nodes) > MAX_NODES:
+                return f"the kernel has {MAX_NODES} operations already"
+            why = self.why_not_inside(n, group, dims)
+            if why is not None:
+                return why
+        return None
+
+    def why_not_inside(self, n: g.Node, group: Group, dims: DimMap) -> str | None:
+        """Whether computing n over the group's space repeats costly work."""
+        covered = {d for d in dims if d is not None}
+        whole = all(d in covered for d in range(len(group.space)) if group.space[d] > 1)
+        prefix = all(d in covered for d in range(max(covered, default=-1) + 1))
+        if isinstance(
+            n.form, g.Reduce | g.ArgReduce | g.Contract | g.Conv | g.Window | BlockReduce
+        ):
+            if isinstance(n.form, BlockReduce):
+                return "its blocks are combined by a second kernel"
+            if isinstance(n.form, g.Contract | g.Conv):
+                return (
+                    None
+                    if whole and None not in dims and n.size <= 4096
+                    else "it is a product of its own"
+                )
+            if isinstance(n.form, g.Window):
+                return None if whole else "its windows would be folded again and again"
+            axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+            x = n.args[0]
+            trailing = all(k in axes for k in range(x.ndim) if k >= min(axes))
+            if not trailing and x.size > 1024:
+                return "it folds an axis that is not the last"
+            if not (whole or prefix) or (None in dims and n.size > 1):
+                return "its rows do not lie along the kernel's rows"
+            return None
+        if isinstance(n.form, g.CumScan):
+            if not whole or None in dims:
+                return "a running fold is read out of order"
+            return None if n.form.axis == n.ndim - 1 else "a running fold along an outer axis"
+        if not whole and not prefix and _own_cost(n) >= 10:
+            repeats = prod(group.space[d] for d in range(len(group.space)) if d not in covered)
+            if repeats > 4:
+                return f"broadcasting it would compute it {repeats} times"
+        return None
+
+    # ------------------------------------------------ roots and groups
+
+    def root(self, n: g.Node) -> None:
+        """Give a stored node to a group: one that already reads it over the same space, a sibling, or a new one."""
+        if isinstance(n.form, g.Concat) and n.size > 64:
+            group = Group((), single=n)
+            self.groups.append(group)
+            self.group_of[id(n)] = group
+            for a in n.args:
+                if not isinstance(a.form, g.Const):
+                    self.stored.add(id(a))
+            return
+        space, blocks = root_space(n)
+        if self.enabled:
+            for group in self.candidates(n):
+                dims = self.joins(n, group, blocks)
+                if dims is not None and self.legal(n, group):
+                    self.add_root(n, group, dims)
+                    return
+        group = Group(space, blocks=blocks)
+        self.groups.append(group)
+        self.add_root(n, group, root_dims(n, space))
+
+    def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:
+        group.roots.append(Root(n, dims))
+        group.nodes.add(id(n))
+        self.group_of[id(n)] = group
+        if isinstance(n.form, BlockReduce):
+            group.blocks = n.form.blocks
+            inner: DimMap = tuple(range(len(group.space)))
+            self.homes.setdefault(id(n), {})[id(group)] = (group, (None,) + inner[n.form.lead :])
+            return
+        mapped: DimMap = dims if dims is not None else (None,) * n.ndim
+        self.homes.setdefault(id(n), {})[id(group)] = (group, mapped)
+
+    def candidates(self, n: g.Node) -> list[Group]:
+        """Groups that read n, and groups that read what n reads."""
+        found: dict[int, Group] = {}
+        for group, _ in self.user_homes(n).values():
+            found[id(group)] = group
+        for a in _leaves(n, self.stored):
+            for user in self.users.get(id(a), ()):
+                for group, _ in self.homes.get(id(user), {}).values():
+                    found[id(group)] = group
+        return [x for x in found.values() if x.single is None and len(x.nodes) < MAX_NODES]
+
+    def joins(self, n: g.Node, group: Group, blocks: int | None) -> tuple[int, ...] | None:
+        """How n lies in the group's space, or None. The space may grow to n's if all roots are rows of it."""
+        space, _ = root_space(n)
+        if blocks is not None and group.blocks not in (None, blocks):
+            return None
+        if prod(space) == 0 or prod(group.space) == 0:
+            return None
+        reader = id(group) in self.user_homes(n)
+        if reader and self.read_elsewhere(n, group):
+            return None
+        if space == group.space:
+            return root_dims(n, space)
+        k = len(n.shape)
+        rows = isinstance(n.form, g.Map | g.Reduce | g.ArgReduce | g.Broadcast | g.Reshape)
+        if blocks is None and rows and n.shape == group.space[:k] and space == n.shape:
+            return tuple(range(k)) if k else None
+        if group.space == space[: len(group.space)] and group.space and _trailing(n):
+            if all(r.dims == tuple(range(len(r.dims or ()))) and r.dims for r in group.roots):
+                group.space = space
+                return root_dims(n, space)
+        return None
+
+    def read_elsewhere(self, n: g.Node, group: Group) -> bool:
+        """Whether the group reads n at an index that is not n's own place in the space."""
+        _, dims = self.user_homes(n)[id(group)]
+        covered = [d for d in dims if d is not None]
+        return None in dims and n.size > 1 or covered != sorted(set(covered))
+
+    def legal(self, n: g.Node, group: Group) -> bool:
+        """Adding n must not put the group before and after another one."""
+        later = [
+            self.group_of[id(u)]
+            for u in self.stored_users(n)
+            if id(u) in self.group_of and self.group_of[id(u)] is not group
+        ]
+        if any(self.leads_to(x, group) for x in later):
+            return False
+        # n's inputs must not come from the group itself through a third one
+        return True
+
+    def stored_users(self, n: g.Node) -> list[g.Node]:
+        """Stored nodes that read n, directly or through inlined ones."""
+        found, todo, seen = [], [n], {id(n)}
+        while todo:
+            for u in self.users.get(id(todo.pop()), ()):
+                if id(u) in seen:
+                    continue
+                seen.add(id(u))
+                if id(u) in self.group_of:
+                    found.append(u)
+                    continue
+                todo.append(u)
+        return found
+
+    def leads_to(self, a: Group, b: Group) -> bool:
+        """Whether something group a writes is needed, through any number of groups, by group b."""
+        seen: set[int] = set()
+        todo = [a]
+        while todo:
+            x = todo.pop()
+            if x is b:
+                return True
+            if id(x) in seen:
+                continue
+            seen.add(id(x))
+            for m in x.members:
+                gets = [u for u in self.users.get(id(m), ()) if isinstance(u.form, g.Get)]
+                for src in (m, *gets):
+                    for u in self.stored_users(src):
+                        nxt = self.group_of[id(u)]
+                        if nxt is not x:
+                            todo.append(nxt)
+        return False
+
+    # ------------------------------------------------ order
+
+    def ordered(self) -> list[Group]:
+        """Groups so that each comes after those that write what it reads; effects keep their order."""
+        place = {id(n): k for k, n in enumerate(self.order)}
+        needs: dict[int, set[int]] = {}
+        by_id = {id(x): x for x in self.groups}
+        for x in self.groups:
+            needs[id(x)] = {
+                id(self.group_of[id(leaf)])
+                for m in x.members
+                for leaf in _reads(m, self.stored)
+                if id(leaf) in self.group_of
+            } - {id(x)}
+        effects = [x for x in self.groups if x.single is not None and _has_effect(x.single)]
+        effects.sort(key=lambda x: place[id(x.single)])
+        for a, b in zip(effects, effects[1:]):
+            needs[id(b)].add(id(a))
+        first = {id(x): min(place[id(m)] for m in x.members) for x in self.groups}
+        done: set[int] = set()
+        out: list[Group] = []
+
+        def visit(start: int) -> None:
+            stack = [(start, False)]
+            active: set[int] = set()
+            while stack:
+                k, ready = stack.pop()
+                if ready:
+                    active.discard(k)
+                    if k not in done:
+                        done.add(k)
+                        out.append(by_id[k])
+                    continue
+                if k in done:
+                    continue
+                assert k not in active, "a cycle between kernels"
+                active.add(k)
+                stack.append((k, True))
+                for other in sorted(needs[k] - done, key=lambda x: -first[x]):
+                    stack.append((other, False))
+
+        for k in sorted(by_id, key=lambda k: first[k]):
+            visit(k)
+        return out
+
+    def note(self, n: g.Node, why: str) -> None:
+        self.reasons.append((_describe(n), why))
+
+
+# ---------------------------------------------------------------- helpers
+
+
+def root_space(n: g.Node) -> tuple[tuple[int, ...], int | None]:
+    """The space a root runs over by itself, and its block count."""
+    if isinstance(n.form, BlockReduce):
+        return n.args[0].shape, n.form.blocks
+    if isinstance(n.form, g.Reduce | g.ArgReduce) and _trailing(n) and n.args[0].size:
+        return n.args[0].shape, None
+    return n.shape, None
+
+
+def root_dims(n: g.Node, space: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(n.form, BlockReduce):
+        return ()
+    return tuple(range(n.ndim))
+
+
+def _trailing(n: g.Node) -> bool:
+    """Whether a fold leaves the leading axes; other forms count as such."""
+    if isinstance(n.form, g.Reduce):
+        return min(n.form.axes) == n.args[0].ndim - len(n.form.axes)
+    if isinstance(n.form, g.ArgReduce):
+        return n.form.axis == n.args[0].ndim - 1
+    return True
+
+
+def _free(n: g.Node) -> bool:
+    """Whether n is only another view of memory."""
+    return isinstance(n.form, (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Const))
+
+
+def _own_cost(n: g.Node) -> float:
+    if isinstance(n.form, g.Map):
+        return scalar.cost(n.form.op)
+    if isinstance(n.form, g.Get) and isinstance(n.args[0].form, g.Bits):
+        return 100.0
+    if isinstance(n.form, g.Reduce | g.ArgReduce | g.Contract | g.Conv | g.Window | g.CumScan):
+        return 1000.0
+    return 0.0
+
+
+def _cone_cost(n: g.Node, depth: int = 6) -> float:
+    """Flops to compute n from what surely stands in memory, cut off at a small depth."""
+    total = _own_cost(n)
+    if depth == 0 or total > CHEAP:
+        return total + (CHEAP if depth == 0 and n.args else 0)
+    if isinstance(n.form, g.Gather):
+        return 4.0 + sum(_cone_cost(a, depth - 1) for a in n.args[1:])
+    return total + sum(_cone_cost(a, depth - 1) for a in n.args if not isinstance(a.form, g.Input))
+
+
+def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
+    """Where n's axes lie in the space when `user`'s axes lie at `dims`."""
+    form = user.form
+    if isinstance(form, g.Transpose):
+        out: list[int | None] = [None] * n.ndim
+        for k, p in enumerate(form.perm):
+            out[p] = dims[k]
+        return tuple(out)
+    if isinstance(form, g.Broadcast):
+        return (
+            tuple(dims[d] if n.shape[k] > 1 else None for k, d in enumerate(form.dims))
+            if n.size > 1
+            else (None,) * n.ndim
+        )
+    if isinstance(form, g.Reshape):
+        return _reshape_dims(user.shape, n.shape, dims)
+    if isinstance(form, g.Reduce | g.ArgReduce):
+        axes = form.axes if isinstance(form, g.Reduce) else (form.axis,)
+        kept = iter(dims)
+        return tuple(None if k in axes else next(kept) for k in range(n.ndim))
+    if isinstance(form, g.Map | g.CumScan):
+        return dims
+    if isinstance(form, g.Slice | g.Reverse | g.Pad) and n.ndim == len(dims):
+        return tuple(
+            d if n.shape[k] == user.shape[k] and not isinstance(form, g.Reverse) else None
+            for k, d in enumerate(dims)
+        )
+    if isinstance(form, BlockReduce):
+        return tuple(range(n.ndim))
+    return (None,) * n.ndim
+
+
+def _reshape_dims(out: tuple[int, ...], inner: tuple[int, ...], dims: DimMap) -> DimMap:
+    """Axes that a reshape leaves alone keep their place: those at equal stride and extent."""
+    places = {}
+    step = 1
+    for k in range(len(out) - 1, -1, -1):
+        if out[k] > 1:
+            places[(step, out[k])] = dims[k]
+        step *= out[k]
+    found: list[int | None] = [None] * len(inner)
+    step = 1
+    for k in range(len(inner) - 1, -1, -1):
+        found[k] = places.get((step, inner[k])) if inner[k] > 1 else None
+        step *= inner[k]
+    return tuple(found)
+
+
+def _leaves(n: g.Node, stored: set[int]) -> list[g.Node]:
+    """Inputs and stored nodes that n reads through inlined ones; at most a few dozen steps."""
+    found: list[g.Node] = []
+    todo, seen = list(n.args), 0
+    while todo and seen < 64:
+        a = todo.pop()
+        seen += 1
+        if isinstance(a.form, g.Input) or id(a) in stored:
+            found.append(a)
+        elif not isinstance(a.form, g.Const):
+            todo.extend(a.args)
+    return found
+
+
+def _reads(n: g.Node, stored: set[int]) -> list[g.Node]:
+    """Every stored node that computing n reads."""
+    found, todo, seen = [], list(n.args), set()
+    while todo:
+        a = todo.pop()
+        if id(a) in seen:
+            continue
+        seen.add(id(a))
+        if id(a) in stored or isinstance(a.form, SINGLE):
+            found.append(a)
+        else:
+            todo.extend(a.args)
+    return found
+
+
+def _has_effect(n: g.Node) -> bool:
+    return isinstance(n.form, g.Opaque) and n.form.effect
+
+
+def _describe(n: g.Node) -> str:
+    form = n.form
+    name = (
+        form.op if isinstance(form, g.Map | g.Reduce | g.ArgReduce) else type(form).__name__.lower()
+    )
+    return f"{name} {n.dtype.name}{list(n.shape)}" + (f" at {n.tag}" if n.tag else "")

@@ -1,0 +1,158 @@
+"""Nest: one fused kernel. Axes with extents, SSA values that know which axes they depend on, and stores.
+
+Made by `build` from a group of graph nodes, read by `schedule` and `emit`. Invariants: arguments precede users; a value's
+`mask` is the set of axes it varies over; every index is affine in the axes, or one bounded integer value plus an affine
+part; nothing says yet in which order or how wide the axes run. A value is emitted at the loop depth of its mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lowering.affine import Affine, Range
+from lowering.graph import Node
+
+
+def _lowest(d: np.dtype) -> Any:
+    if d.kind == "b":
+        return False
+    return np.iinfo(d).min if d.kind in "iu" else -np.inf
+
+
+def _highest(d: np.dtype) -> Any:
+    if d.kind == "b":
+        return True
+    return np.iinfo(d).max if d.kind in "iu" else np.inf
+
+
+IDENTITY = {
+    "add": lambda d: 0,
+    "mul": lambda d: 1,
+    "max": lambda d: _lowest(d),
+    "min": lambda d: _highest(d),
+    "and": lambda d: True if d.kind == "b" else -1 if d.kind == "i" else np.iinfo(d).max,
+    "or": lambda d: 0,
+    "xor": lambda d: 0,
+    "logaddexp": lambda d: -np.inf,
+}
+
+
+@dataclass(slots=True)
+class Value:
+    """One scalar value per point of `mask`.
+
+    op        args, attr
+    const     (), Python number                       index    (), Affine: the index as a number
+    load      () or (dynamic offset,), (buffer, Affine in elements, guards); outside the guards it reads 0
+    guard     (), tuple of Range: whether all hold     map      operands, scalar operation
+    bits      (k0, k1, c0, c1), ()                    get      (bits,), which
+    reduce    (x,), (op, axes)                        argreduce (x,), (op, Affine index, axes)
+    cumscan   (x,), (op, axis, reverse)               mad      (x, y), axes: sum of products over axes
+    carry     (), (loop id, k)                        loop     inits..., LoopBody; its results are read by get
+    """
+
+    op: str
+    args: tuple[int, ...]
+    dtype: np.dtype
+    mask: frozenset[int]
+    attr: Any = None
+
+
+@dataclass(slots=True)
+class Store:
+    """buffer[index (+ dynamic offset)] = value for every point of the value's and the index's axes.
+
+    `partial` is None, or the fold ("add", ...) that combines all points of one block of the grid axis: then the store
+    goes to buffer[block, index].
+    """
+
+    buffer: int
+    index: Affine
+    value: int
+    dynamic: int | None = None
+    guards: tuple[Range, ...] = ()
+    partial: str | None = None
+
+
+@dataclass(slots=True)
+class LoopBody:
+    """A time loop inside the kernel: `axis` counts the steps; `carries` are carry values, `nexts` their successors.
+
+    `stop` is the value of the while condition on the carries, or None. Stores of stacked outputs are in `stores`.
+    """
+
+    axis: int
+    length: int
+    reverse: bool
+    carries: tuple[int, ...]
+    nexts: tuple[int, ...]
+    stop: int | None
+    stores: list[Store] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class NestBuffer:
+    """A buffer of the nest's signature: the graph node whose memory it is, and whether it is written."""
+
+    node: Node
+    dtype: np.dtype
+    size: int
+    written: bool = False
+    lead: int = 0  # elements before the block dimension of a partial buffer's row, 0 if none
+
+
+@dataclass
+class Nest:
+    """See the module's head. `label` is the user's line of its first store."""
+
+    extents: list[int]
+    values: list[Value] = field(default_factory=list)
+    stores: list[Store] = field(default_factory=list)
+    buffers: list[NestBuffer] = field(default_factory=list)
+    label: str = ""
+    contract_fp: bool = True
+
+    def dump(self) -> str:
+        """A readable text: axes, buffers, values, stores."""
+        names = [f"i{k}" for k in range(len(self.extents))]
+        lines = ["axes " + " ".join(f"{n}:{e}" for n, e in zip(names, self.extents))]
+        for k, b in enumerate(self.buffers):
+            lines.append(f"buffer b{k} {b.dtype.name}[{b.size}]{' out' if b.written else ''}")
+        for k, v in enumerate(self.values):
+            args = " ".join(f"%{a}" for a in v.args)
+            at = ",".join(names[a] for a in sorted(v.mask))
+            lines.append(
+                f"%{k} = {v.op} {_attr(v, names)}{' ' + args if args else ''} : {v.dtype.name} ({at})"
+            )
+        for s in self.stores:
+            partial = f" {s.partial} over block" if s.partial else ""
+            dyn = f" + %{s.dynamic}" if s.dynamic is not None else ""
+            lines.append(f"b{s.buffer}[{text_of(s.index, names)}{dyn}] = %{s.value}{partial}")
+        return "\n".join(lines)
+
+
+def text_of(e: Affine, names: list[str]) -> str:
+    """An affine expression as C or as a reader writes it."""
+    parts = [names[a] if c == 1 else f"{c}*{names[a]}" for a, c in e.terms]
+    if e.const or not parts:
+        parts.append(str(e.const))
+    return " + ".join(parts)
+
+
+def _attr(v: Value, names: list[str]) -> str:
+    if v.op == "load":
+        buffer, index, guards = v.attr
+        tail = "".join(f" if {g.low}<={text_of(g.index, names)}<{g.high}" for g in guards)
+        return f"b{buffer}[{text_of(index, names)}]{tail}"
+    if v.op == "index":
+        return text_of(v.attr, names)
+    if v.op == "guard":
+        return " and ".join(f"{g.low}<={text_of(g.index, names)}<{g.high}" for g in v.attr)
+    if v.op == "reduce":
+        return f"{v.attr[0]} over {','.join(names[a] for a in sorted(v.attr[1]))}"
+    if v.op == "mad":
+        return f"over {','.join(names[a] for a in sorted(v.attr))}"
+    return str(v.attr) if v.attr is not None else ""

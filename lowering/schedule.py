@@ -1,0 +1,305 @@
+"""Schedule: in which order and how wide a nest's axes run on a device. A table of decisions, no search.
+
+Parallel axes (never folded) stand outside, folded ones inside. One axis `v` runs in vector strips: the one along which
+most accesses are contiguous. The parallel axes but v are flattened into rows; an item does a block of rows. How a
+reduction is split into blocks depends on shapes alone, so results do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from lowering import scalar
+from lowering.affine import Affine, Range
+from lowering.nest import LoopBody, Nest, Store, Value
+from lowering.profile import Profile
+
+
+@dataclass(slots=True)
+class Schedule:
+    """`rows` are the parallel axes in order, without v. The row block and the strip block are per item."""
+
+    rows: tuple[int, ...]
+    folds: tuple[int, ...]  # folded axes in loop order, v last if it is one
+    v: int | None
+    width: int
+    unroll: int
+    row_block: int
+    strip_block: int  # elements of v that an item does, where v is parallel
+    items: tuple[int, int]  # blocks of rows, blocks of v
+    mode: str  # cpu or gpu
+    local: int  # work-items in a group (gpu)
+
+
+# ---------------------------------------------------------------- analysis
+
+
+def accesses(nest: Nest) -> list[tuple[Affine, int]]:
+    """Every load and store index with the element size."""
+    found = [(v.attr[1], v.dtype.itemsize) for v in nest.values if v.op == "load"]
+    return found + [(s.index, nest.buffers[s.buffer].dtype.itemsize) for s in all_stores(nest)]
+
+
+def all_stores(nest: Nest) -> list[Store]:
+    """The stores of the nest and of the loops inside it."""
+    inner = [s for v in nest.values if v.op == "loop" for s in v.attr.stores]
+    return [*nest.stores, *inner]
+
+
+def folded_axes(nest: Nest) -> frozenset[int]:
+    """Axes that some value folds or runs along."""
+    found: set[int] = set()
+    for v in nest.values:
+        if v.op == "reduce":
+            found |= v.attr[1]
+        elif v.op == "mad":
+            found |= v.attr
+        elif v.op == "argreduce":
+            found |= v.attr[2]
+        elif v.op == "cumscan":
+            found.add(v.attr[1])
+        elif v.op == "loop":
+            found.add(v.attr.axis)
+    return frozenset(found)
+
+
+def work(nest: Nest) -> float:
+    """Flops of one point of the nest's innermost body, roughly: 1 an access, the table's cost an operation."""
+    total = float(len(nest.stores))
+    for v in nest.values:
+        if v.op == "map":
+            total += scalar.cost(v.attr)
+        elif v.op == "bits":
+            total += 100
+        elif v.op in ("load", "reduce", "mad", "cumscan"):
+            total += 1
+    return total
+
+
+# ---------------------------------------------------------------- merging axes
+
+
+def merge_axes(nest: Nest) -> Nest:
+    """Join axes that every index walks through as one; fewer and longer loops, the same meaning."""
+    while True:
+        pair = _mergeable(nest)
+        if pair is None:
+            return nest
+        _merge(nest, *pair)
+
+
+def _indices(nest: Nest):
+    for v in nest.values:
+        if v.op == "load":
+            yield v.attr[1]
+            yield from (r.index for r in v.attr[2])
+        elif v.op == "index":
+            yield v.attr
+        elif v.op == "guard":
+            yield from (r.index for r in v.attr)
+        elif v.op == "argreduce":
+            yield v.attr[1]
+    for s in all_stores(nest):
+        yield s.index
+        yield from (r.index for r in s.guards)
+
+
+def _mergeable(nest: Nest) -> tuple[int, int] | None:
+    live = sorted(
+        {a for e in _indices(nest) for a in e.axes} | {a for v in nest.values for a in v.mask}
+    )
+    folded = folded_axes(nest)
+    fixed = {v.attr[1] for v in nest.values if v.op == "cumscan"}
+    fixed |= {v.attr.axis for v in nest.values if v.op == "loop"}
+    groups = [v.attr[1] for v in nest.values if v.op == "reduce"]
+    groups += [v.attr for v in nest.values if v.op == "mad"]
+    groups += [v.attr[2] for v in nest.values if v.op == "argreduce"]
+    groups += [v.mask for v in nest.values]
+    groups += [_block_axes(nest, s) for s in nest.stores if s.partial]
+    indices = set(_indices(nest))
+    for a in live:
+        for b in live:
+            if a == b or a in fixed or b in fixed or (a in folded) != (b in folded):
+                continue
+            n = nest.extents[b]
+            if all(e.coef(a) == e.coef(b) * n for e in indices) and all(
+                (a in group) == (b in group) for group in groups
+            ):
+                return a, b
+    return None
+
+
+def _block_axes(nest: Nest, s: Store) -> frozenset[int]:
+    """The axes that a partial store folds in blocks."""
+    return nest.values[s.value].mask - s.index.axes
+
+
+def _merge(nest: Nest, a: int, b: int) -> None:
+    """Axis a disappears into axis b."""
+    nest.extents[b] *= nest.extents[a]
+
+    def fix(e: Affine) -> Affine:
+        return Affine(e.const, tuple(t for t in e.terms if t[0] != a))
+
+    def drop(axes: frozenset[int]) -> frozenset[int]:
+        return axes - {a}
+
+    def ranges(rs: tuple[Range, ...]) -> tuple[Range, ...]:
+        return tuple(Range(fix(r.index), r.low, r.high) for r in rs)
+
+    for v in nest.values:
+        _rewrite(v, fix, drop, ranges)
+    for s in all_stores(nest):
+        s.index = fix(s.index)
+        s.guards = ranges(s.guards)
+
+
+def _rewrite(v: Value, fix, drop, ranges) -> None:
+    v.mask = drop(v.mask)
+    if v.op == "load":
+        v.attr = (v.attr[0], fix(v.attr[1]), ranges(v.attr[2]))
+    elif v.op == "index":
+        v.attr = fix(v.attr)
+    elif v.op == "guard":
+        v.attr = ranges(v.attr)
+    elif v.op == "reduce":
+        v.attr = (v.attr[0], drop(v.attr[1]))
+    elif v.op == "mad":
+        v.attr = drop(v.attr)
+    elif v.op == "argreduce":
+        v.attr = (v.attr[0], fix(v.attr[1]), drop(v.attr[2]))
+    elif v.op == "loop":
+        assert isinstance(v.attr, LoopBody)
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def schedule(nest: Nest, profile: Profile) -> Schedule:
+    """Decide the order and width of a nest whose axes are merged."""
+    gpu = profile.schedule == "gpu"
+    folded = folded_axes(nest)
+    live = sorted(
+        {a for v in nest.values for a in v.mask} | {a for s in nest.stores for a in s.index.axes}
+    )
+    parallel = [a for a in live if a not in folded]
+    v = _vector_axis(nest, live, folded)
+    width = 1 if gpu or v is None else _width(nest, v, profile)
+    if width == 1 and not gpu:
+        v = None if v in folded else v
+    rows = tuple(a for a in parallel if a != v)
+    folds = tuple(sorted((a for a in folded if a != v), key=lambda a: a)) + (
+        (v,) if v in folded else ()
+    )
+    unroll = _unroll(nest, v, folded, width)
+    grid = prod(nest.extents[a] for a in rows)
+    row_block, strip_block = _blocks(nest, v, parallel, folds, grid, width * unroll, gpu)
+    strips = 1 if v is None or v in folded else -(-nest.extents[v] // strip_block)
+    items = (max(1, -(-grid // row_block)), max(1, strips))
+    blocks = _partial_blocks(nest)
+    if blocks is not None:
+        in_v = (
+            v is not None
+            and v in parallel
+            and any(v in _block_axes(nest, s) for s in nest.stores if s.partial)
+        )
+        items = (1, blocks) if in_v and not rows else (blocks, 1)
+        if in_v and not rows:
+            row_block = max(1, grid)
+            step = width * unroll
+            strip_block = max(step, -(-nest.extents[v] // blocks))
+            strip_block = -(-strip_block // step) * step
+        else:
+            row_block = max(1, -(-grid // blocks))
+            strip_block = nest.extents[v] if v is not None else 1
+    return Schedule(
+        rows,
+        folds,
+        v,
+        width,
+        unroll,
+        row_block,
+        strip_block,
+        items,
+        "gpu" if gpu else "cpu",
+        128 if gpu else 1,
+    )
+
+
+def _partial_blocks(nest: Nest) -> int | None:
+    """How many blocks the nest's partial stores ask for; all of one nest agree."""
+    counts = {nest.buffers[s.buffer].node.shape[0] for s in nest.stores if s.partial}
+    assert len(counts) <= 1, counts
+    return counts.pop() if counts else None
+
+
+def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | None:
+    """The axis with the most contiguous accesses; longer ones and parallel ones win ties."""
+    best, best_score = None, 0.0
+    found = accesses(nest)
+    for a in live:
+        n = nest.extents[a]
+        if n < 2:
+            continue
+        score = 0.0
+        for e, _ in found:
+            c = e.coef(a)
+            score += 1.0 if c == 1 else 0.25 if c in (0, -1) else -0.5
+        stores = [s.index.coef(a) for s in nest.stores]
+        score += sum(1.0 for c in stores if c == 1)
+        score *= min(1.0, n / 8)
+        score += 0.01 * (a not in folded) + 0.001 * a
+        if any(v.op == "loop" and v.attr.axis == a for v in nest.values):
+            continue
+        if score > best_score:
+            best, best_score = a, score
+    if best is None and live:
+        best = max(
+            (a for a in live if a not in folded), key=lambda a: nest.extents[a], default=None
+        )
+    return best
+
+
+def _width(nest: Nest, v: int, profile: Profile) -> int:
+    """Lanes of a strip: a full register of the widest common type, no more than the axis has."""
+    sizes = [x.dtype.itemsize for x in nest.values if x.dtype.kind != "b" and v in x.mask]
+    size = max([4, *sizes]) if any(s > 4 for s in sizes) else 4
+    width = profile.lanes(size)
+    while width > nest.extents[v]:
+        width //= 2
+    return max(1, width)
+
+
+def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> int:
+    """Independent strips in flight: folds need several accumulators, loops several chains."""
+    if v is None or width == 1:
+        return 1
+    if any(x.op == "cumscan" and x.attr[1] == v for x in nest.values):
+        return 1
+    if not folded:
+        return 1
+    heavy = work(nest) > 60
+    strips = nest.extents[v] // width
+    for u in (2, 1) if heavy else (4, 2, 1):
+        if strips >= u and (strips % u == 0 or strips >= 16 * u):
+            return u
+    return 1
+
+
+def _blocks(nest, v, parallel, folds, grid, step, gpu) -> tuple[int, int]:
+    """Rows and strip elements an item does: about 30,000 units of work, never more than 256 items' worth of overhead."""
+    inner = prod(nest.extents[a] for a in folds)
+    cost = max(1.0, work(nest))
+    target = 65536.0
+    n = nest.extents[v] if v is not None and v in parallel else 1
+    per_row = max(1.0, cost * inner * n)
+    if grid >= 16 or n <= step:
+        row_block = max(1, min(grid, int(target / per_row) or 1, -(-grid // 4)))
+        row_block = max(row_block, -(-grid // 1024))
+        if grid >= 4:
+            return row_block, max(n, 1)
+    per_element = max(1.0, cost * inner)
+    strip = max(step, int(target / per_element) // step * step)
+    strip = max(strip, -(-n // 1024 // step) * step if step else strip)
+    return 1, min(max(strip, step), -(-n // step) * step) if n > 1 else 1
