@@ -88,7 +88,8 @@ print(source[-1200:])"""),
     ("markdown", """## Two modes
 
 Forward mode (`jvp`) pushes a tangent along with the value: good for few inputs. Reverse mode
-(`vjp`) pulls a cotangent back: good for few outputs. Together they make Jacobians and Hessians."""),
+(`vjp`) pulls a cotangent back: good for few outputs. Together they make Jacobians and
+Hessians."""),
     ("code", """def rosenbrock(p):
     return ((1 - p[:-1]) ** 2 + 100 * (p[1:] - p[:-1] ** 2) ** 2).sum()
 
