@@ -466,8 +466,19 @@ def reset_counters() -> None:
 # ---------------------------------------------------------------- calls
 
 
+def bind(program: Any, device: Any) -> Any:
+    """A Plan (on the interpreter: a Graph) as an executable on `device`."""
+    if device.interpreter:
+        from lowering.runtime.interpret import InterpreterExecutable
+
+        return InterpreterExecutable(program)
+    from lowering.runtime.execute import Executable
+
+    return Executable(program, device)
+
+
 class Call:
-    """A plan (or, on the interpreter, a graph) bound to a device, as a function of array values.
+    """An executable (what lowering.compile or `bind` returns) as a function of array values.
 
     `call(args) -> list[Array]`: asynchronous; args are array values in the plan's input order.
     """
@@ -476,22 +487,15 @@ class Call:
 
     def __init__(
         self,
-        program: Any,
+        executable: Any,
         device: Any,
         in_avals: Sequence[ShapedArray],
         out_avals: Sequence[ShapedArray],
     ):
+        self.executable = executable
         self.device = device
         self.in_avals = tuple(in_avals)
         self.out_avals = tuple(out_avals)
-        if device.interpreter:
-            from lowering.runtime.interpret import InterpreterExecutable
-
-            self.executable: Any = InterpreterExecutable(program)
-        else:
-            from lowering.runtime.execute import Executable
-
-            self.executable = Executable(program, device)
 
     def __call__(self, args: Sequence[Any], donated: Collection[int] = ()) -> list[Array]:
         """Run on flat array values; `donated`: positions of Arrays that the caller gives away."""
@@ -508,7 +512,10 @@ class Call:
                 wait |= shared
                 store = device.put(a)
             stores.append(store)
-        reusable = _release(args, stores, donated) if donated else ()
+        reusable: Collection[int] = ()
+        if donated:
+            store = None  # _release counts references
+            reusable = _release(args, stores, donated)
         outs, event = self.executable(stores, reusable)
         if wait and event is not None:
             device.wait(event)
@@ -539,19 +546,25 @@ def _release(args: Sequence[Any], stores: list[Any], donated: Collection[int]) -
     return {k for k in donated if type(args[k]) is Array and _unshared(stores, k)}
 
 
-_POOL_REFERENCES = 3  # stores, the local name, getrefcount's argument
-_HOST_REFERENCES = 4  # the HostStorage, the driver's buffer view, the local name, the argument
-
-
 def _unshared(stores: list[Any], k: int) -> bool:
     store = stores[k]
-    if sys.getrefcount(store) > _POOL_REFERENCES:
+    if sys.getrefcount(store) > 3:  # `stores`, the name above, getrefcount's argument
         return False
     if not store.foreign:
         return store.arg is not None
     array = store.array
     owned = array.flags.owndata and array.flags.writeable
-    return owned and sys.getrefcount(array) <= _HOST_REFERENCES
+    return owned and sys.getrefcount(array) <= _references_of_host_storage()
+
+
+@lru_cache(maxsize=1)
+def _references_of_host_storage() -> int:
+    """References to an array that a storage, one name and getrefcount hold; drivers add theirs."""
+    from lowering.runtime.memory import HostStorage
+
+    store = HostStorage(np.zeros(16, np.uint8))
+    array = store.array
+    return sys.getrefcount(array)
 
 
 core.register_aval(Array, lambda x: x.aval)
@@ -560,6 +573,7 @@ core.set_host(core.Host(to_numpy, from_numpy, None))
 __all__ = [
     "Array",
     "Call",
+    "bind",
     "counters",
     "default_device",
     "find_device",
