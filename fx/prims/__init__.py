@@ -11,6 +11,21 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     reduce,
     cumulative,
     dot,
+    index,
+    sort,
 )
 
-__all__ = ["compare", "convert", "dot", "elementwise", "parts", "reduce", "shape"]
+__all__ = [
+    "compare",
+    "complex_",
+    "convert",
+    "cumulative",
+    "dot",
+    "elementwise",
+    "index",
+    "parts",
+    "reduce",
+    "shape",
+    "sort",
+    "transcendental",
+]

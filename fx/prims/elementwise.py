@@ -234,9 +234,8 @@ def _abs_result(dtype: np.dtype) -> np.dtype:
 
 def _abs_jvp(x: Any, y: Any, t: Any) -> Any:
     """1 at 0, as JAX decided; for complex x it is Re(t conj(x)) / |x|, and 0 at 0."""
-    from fx.prims.complex_ import conj, real
-
     from fx.prims import compare
+    from fx.prims.complex_ import conj, real
 
     if core.get_aval(x).dtype.kind != "c":
         return compare.select(compare.ge(x, 0), t, -t)
@@ -492,6 +491,38 @@ nextafter_p = binary(
     jvp=no("it is a step function"),
     scalar="nextafter",
 )
+
+
+def _mulhi(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    wide = np.dtype(f"{x.dtype.kind}8")
+    return ((x.astype(wide) * y.astype(wide)) >> wide.type(32)).astype(x.dtype)
+
+
+def _mulhi_lower(b: Any, x: Any, y: Any) -> Any:
+    """Of signed words: the unsigned result less y where x < 0 and less x where y < 0."""
+    if x.dtype.kind == "u":
+        return b.map("mulhi", x, y)
+    u, v = b.bitcast(x, np.uint32), b.bitcast(y, np.uint32)
+    zero, shape = b.const(0, np.uint32), (x.shape or y.shape)
+    high = b.map("mulhi", u, v)
+    for word, other in ((x, v), (y, u)):
+        negative = b.map("lt", word, b.const(0, np.int32))
+        spread_zero = b.broadcast(zero, shape, ()) if shape else zero
+        high = b.map("sub", high, b.map("select", negative, other, spread_zero, dtype=np.uint32))
+    return b.bitcast(high, np.int32)
+
+
+mulhi_p = binary(
+    "mulhi",
+    lambda dtype: dtype.kind in "iu" and dtype.itemsize == 4,
+    "The high 32 bits of the 64-bit product.",
+    numpy=_mulhi,
+    jvp="zero",
+    scalar="mulhi",
+    near=((-(2**31), 2**31 - 1), (-(2**31), 2**31 - 1)),
+    dtypes=(np.uint32, np.int32),
+)
+mulhi_p.set(lower=_mulhi_lower)
 
 # ---------------------------------------------------------------- functions for rules
 

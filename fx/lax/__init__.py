@@ -1,0 +1,13 @@
+"""fx.lax: the primitives as functions, with exact dtypes and shapes, and control flow.
+
+Python scalars take the other operand's dtype; nothing else is promoted. Every
+module lists its names.
+"""
+
+from fx.lax.compare import *  # noqa: F403
+from fx.lax.convert import *  # noqa: F403
+from fx.lax.elementwise import *  # noqa: F403
+from fx.lax.products import *  # noqa: F403
+from fx.lax.reductions import *  # noqa: F403
+from fx.lax.shape import *  # noqa: F403
+from fx.lax.sorting import *  # noqa: F403
