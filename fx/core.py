@@ -323,12 +323,20 @@ class EvalTrace(Trace):
         arrays = [as_aval(host.to_numpy(a), v) for a, v in zip(args, avals)]
         with np.errstate(all="ignore"):
             results = p.rule("numpy")(*arrays, **params)
-        if p.multiple_results:
-            return [
-                host.from_numpy(as_aval(r, o), o.weak_type)
-                for r, o in zip(results, out, strict=True)
-            ]
-        return host.from_numpy(as_aval(results, out), out.weak_type)
+        if not p.multiple_results:
+            value = host.from_numpy(as_aval(results, out), out.weak_type)
+            if checker is not None:
+                checker(p, [value])
+            return value
+        values = [
+            host.from_numpy(as_aval(r, o), o.weak_type) for r, o in zip(results, out, strict=True)
+        ]
+        if checker is not None:
+            checker(p, values)
+        return values
+
+
+checker: Callable[[Primitive, list[Any]], None] | None = None  # debug_nans, debug_infs set it
 
 
 def as_aval(result: Any, aval: ShapedArray) -> np.ndarray:
@@ -569,7 +577,7 @@ def constant_like(value: Any, aval: ShapedArray) -> Any:
     return host.from_numpy(np.asarray(value, aval.dtype), False)
 
 
-_HOOKS = ("add_values", "broadcast_new_axis", "move_axis", "zeros_like_aval")
+_HOOKS = ("add_values", "checker", "broadcast_new_axis", "move_axis", "zeros_like_aval")
 
 
 def install(name: str, value: Any) -> None:

@@ -161,7 +161,7 @@ class ClosedJaxpr:
 
     def remember(self, key: Any, derived: Any) -> Any:
         """Keep what a pass derived, unless this jaxpr closes over values of one call."""
-        if not self.consts:
+        if not any(hasattr(c, "_trace") for c in self.consts):
             self.cache[key] = derived
         return derived
 

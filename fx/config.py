@@ -1,0 +1,182 @@
+"""Configuration: JAX's flag names, process-wide with thread-local overrides by context managers.
+
+`config.update("jax_enable_x64", True)` and `config.update("enable_x64", True)` are the same. Every change makes a new
+`token`, an object that stands for the whole setting in the key of each jitted call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from fx import avals
+
+_DEFAULTS: dict[str, Any] = {
+    "enable_x64": False,
+    "debug_nans": False,
+    "debug_infs": False,
+    "disable_jit": False,
+    "log_compiles": False,
+    "explain_cache_misses": False,
+    "check_tracer_leaks": False,
+    "enable_checks": False,
+    "no_tracing": False,
+    "debug_key_reuse": False,
+    "default_matmul_precision": None,
+    "numpy_rank_promotion": "allow",
+    "numpy_dtype_promotion": "standard",
+    "default_prng_impl": "threefry2x32",
+    "default_device": None,
+    "traceback_filtering": "auto",
+    "platform_name": "",
+    "platforms": None,
+    "threefry_partitionable": True,
+    "enable_custom_prng": False,
+    "legacy_prng_key": "allow",
+    "softmax_custom_jvp": True,
+    "compilation_cache_dir": None,
+    "debug_log_modules": "",
+    "cpu_enable_async_dispatch": True,
+}
+_CHOICES = {
+    "numpy_rank_promotion": ("allow", "warn", "raise"),
+    "numpy_dtype_promotion": ("standard", "strict"),
+}
+# flag -> what to call with the new value, and whether it holds for this thread only
+_LISTENERS: dict[str, Callable[[Any, bool], None]] = {}
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.overrides: dict[str, Any] = {}
+        self.token: object = None
+        self.version = -1
+
+
+class Config:
+    """Reads flags as attributes (`config.enable_x64`, `config.jax_enable_x64`); `update` sets them."""
+
+    def __init__(self) -> None:
+        self.__dict__["_values"] = dict(_DEFAULTS)
+        self.__dict__["_local"] = _Local()
+        self.__dict__["_tokens"] = {}
+        self.__dict__["_version"] = 0
+
+    def update(self, name: str, value: Any) -> None:
+        """Set a flag for the whole process. Raises AttributeError for a name that is no flag."""
+        key = _flag(name)
+        _check_choice(key, value)
+        self._values[key] = value
+        self.__dict__["_version"] += 1
+        if key == "enable_x64":
+            avals.set_x64(bool(value))
+        _tell(key, value, False)
+
+    def read(self, name: str) -> Any:
+        """The flag's value in this thread."""
+        key = _flag(name)
+        return self._local.overrides.get(key, self._values[key])
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "x64_enabled":
+            return avals.x64_enabled()
+        try:
+            return self.read(name)
+        except AttributeError:
+            raise AttributeError(f"Unrecognized config option: {name}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.update(name, value)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All flags under JAX's names."""
+        return {f"jax_{k}": self.read(k) for k in self._values}
+
+    def token(self) -> object:
+        """An object that is the same exactly while all flags are the same in this thread."""
+        local = self._local
+        if local.version != self._version:
+            values = tuple({**self._values, **local.overrides}.items())
+            local.token = self._tokens.setdefault(repr(values), object())
+            local.version = self._version
+        return local.token
+
+    @contextmanager
+    def override(self, name: str, value: Any) -> Iterator[None]:
+        """Set a flag for this thread inside a `with` block."""
+        key = _flag(name)
+        _check_choice(key, value)
+        local = self._local
+        had, old = key in local.overrides, local.overrides.get(key)
+        old_x64 = avals.swap_thread_x64(bool(value)) if key == "enable_x64" else None
+        local.overrides[key] = value
+        local.version = -1
+        _tell(key, value, True)
+        try:
+            yield
+        finally:
+            if had:
+                local.overrides[key] = old
+            else:
+                del local.overrides[key]
+            local.version = -1
+            if key == "enable_x64":
+                avals.swap_thread_x64(old_x64)
+            _tell(key, self.read(key), True)
+
+
+def _flag(name: str) -> str:
+    key = name.removeprefix("jax_")
+    if key not in _DEFAULTS:
+        raise AttributeError(f"Unrecognized config option: {name}")
+    return key
+
+
+def _check_choice(key: str, value: Any) -> None:
+    legal = _CHOICES.get(key)
+    if legal is not None and value not in legal:
+        raise ValueError(f"{key}: new value must be one of {legal}, got {value!r}")
+
+
+def _tell(key: str, value: Any, thread_only: bool) -> None:
+    listener = _LISTENERS.get(key)
+    if listener is not None:
+        listener(value, thread_only)
+
+
+def on_change(name: str, listener: Callable[[Any, bool], None]) -> None:
+    """Call `listener(value, thread_only)` whenever the flag changes; for modules that keep a copy on a hot path."""
+    _LISTENERS[_flag(name)] = listener
+
+
+config = Config()
+
+_UNSET = object()
+
+
+def _flag_context(name: str, default: Any = True) -> Callable[..., Any]:
+    def manager(new_val: Any = _UNSET) -> Any:
+        return config.override(name, default if new_val is _UNSET else new_val)
+
+    manager.__name__ = name
+    manager.__doc__ = f"Context manager: `{name}` inside the block, for this thread."
+    return manager
+
+
+enable_x64 = _flag_context("enable_x64")
+debug_nans = _flag_context("debug_nans")
+debug_infs = _flag_context("debug_infs")
+disable_jit = _flag_context("disable_jit")
+log_compiles = _flag_context("log_compiles")
+explain_cache_misses = _flag_context("explain_cache_misses")
+check_tracer_leaks = _flag_context("check_tracer_leaks")
+checking_leaks = _flag_context("check_tracer_leaks")
+enable_checks = _flag_context("enable_checks")
+no_tracing = _flag_context("no_tracing")
+debug_key_reuse = _flag_context("debug_key_reuse")
+default_matmul_precision = _flag_context("default_matmul_precision", None)
+numpy_rank_promotion = _flag_context("numpy_rank_promotion")
+numpy_dtype_promotion = _flag_context("numpy_dtype_promotion")

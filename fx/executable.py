@@ -1,0 +1,116 @@
+"""From a jaxpr to a function of flat array values: lower to a Graph, compile for a device, run.
+
+A Runner drops dead code and unread inputs, passes outputs that are inputs or literals through, and hands the rest to the
+back end. One is kept per jaxpr, device and donation; making one runs no kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fx import array, core
+from fx.core import ClosedJaxpr, Jaxpr, Literal
+from fx.lower import lower_eqns
+from fx.passes import cse_jaxpr, dce_closed
+from lowering.graph import Builder, Graph
+
+
+def graph_of(closed: ClosedJaxpr) -> Graph:
+    """The Graph of a jaxpr without constants."""
+    b = Builder()
+    inputs = [b.input(a.shape, a.dtype) for a in closed.in_avals]
+    return b.graph(lower_eqns(b, closed.jaxpr, [], inputs))
+
+
+class Runner:
+    """A jaxpr compiled for a device; call it with the list of its input values."""
+
+    __slots__ = ("call", "device", "donated", "graph", "name", "outputs", "used")
+
+    def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], device: Any, name: str):
+        closed, used = dce_closed(closed)
+        self.name, self.device = name, device
+        self.used = None if all(used) else [k for k, u in enumerate(used) if u]
+        flags = [d for d, u in zip(donated, used) if u]
+        self.donated = tuple(k for k, d in enumerate(flags) if d)
+        jaxpr = cse_jaxpr(closed.jaxpr)
+        computed, self.outputs = _split_outputs(jaxpr, flags)
+        body = Jaxpr([], jaxpr.invars, jaxpr.eqns, computed, jaxpr.effects, jaxpr.debug_info)
+        self.graph = self.call = None
+        if jaxpr.eqns or computed:
+            slim = ClosedJaxpr(body)
+            self.graph = graph_of(slim)
+            executable = compile_graph(self.graph, flags, device, name)
+            self.call = array.Call(executable, device, slim.in_avals, slim.out_avals)
+
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
+        used = self.used
+        if used is not None:
+            values = [values[k] for k in used]
+        call = self.call
+        outs = call(values, self.donated) if call is not None else []
+        plan = self.outputs
+        return outs if plan is None else [_output(kind, k, outs, values) for kind, k in plan]
+
+
+def _output(kind: str, k: Any, outs: Sequence[Any], values: Sequence[Any]) -> Any:
+    if kind == "computed":
+        return outs[k]
+    if kind == "literal":
+        return k
+    value = values[k]
+    if type(value) is array.Array:
+        return value
+    aval = core.get_aval(value)
+    return array.from_numpy(np.array(value, aval.dtype), aval.weak_type)
+
+
+def _split_outputs(jaxpr: Jaxpr, donated: Sequence[bool]) -> tuple[list[Any], Any]:
+    """The outputs to compute, and where each output comes from; None where all are computed in order."""
+    inputs = {v: k for k, v in enumerate(jaxpr.invars)}
+    computed: list[Any] = []
+    places: dict[Any, int] = {}
+    plan: list[tuple[str, Any]] = []
+    for a in jaxpr.outvars:
+        if isinstance(a, Literal):
+            value = np.asarray(a.val, a.aval.dtype)
+            plan.append(("literal", array.from_numpy(value, a.aval.weak_type)))
+        elif a in inputs and not donated[inputs[a]]:
+            plan.append(("input", inputs[a]))
+        else:
+            if a not in places:
+                places[a] = len(computed)
+                computed.append(a)
+            plan.append(("computed", places[a]))
+    trivial = all(kind == "computed" and k == i for i, (kind, k) in enumerate(plan))
+    return computed, None if trivial else plan
+
+
+def runner_for(closed: ClosedJaxpr, donated: Sequence[bool], device: Any, name: str) -> Runner:
+    """The Runner of a jaxpr without constants; kept with the jaxpr."""
+    key = ("runner", tuple(donated), device)
+    found = closed.cache.get(key)
+    if found is None:
+        found = closed.cache[key] = Runner(closed, donated, device, name)
+    return found
+
+
+def compile_graph(graph: Graph, donated: Sequence[bool], device: Any, name: str) -> Any:
+    """The back end's executable; the back end is loaded at the first compilation."""
+    from lowering.compile import compile
+
+    return compile(graph, donated=tuple(donated), device=device, name=name)
+
+
+def evaluate_jit(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """`jit` outside every transformation: compile, or take the compiled one, and run."""
+    from fx.config import config
+
+    closed = params["jaxpr"]
+    if config.disable_jit:
+        return core.eval_jaxpr(closed.jaxpr, closed.consts, *args)
+    device = array.default_device()
+    return runner_for(closed, params["donated"], device, params["name"])(args)
