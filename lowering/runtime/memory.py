@@ -19,6 +19,8 @@ from lowering.errors import OutOfDeviceMemory
 from lowering.runtime.counters import counts
 
 ALIGNMENT = 64
+KEEP_FREE = 1 << 30
+"""Bytes that the pool may keep free, or as much as is live; beyond that it gives memory back."""
 
 
 class Storage:
@@ -183,8 +185,8 @@ class Pool:
     def grow(self, nbytes: int, home: list[Block]) -> Block:
         """A new block for `home`; gives free blocks of other sizes back where memory is short."""
         size = size_class(nbytes)
-        limit = self.device.profile.memory_bytes
-        if self.allocated + size > limit * 3 // 4:
+        limit, live = self.device.profile.memory_bytes, counts.live_bytes
+        if self.allocated - live > max(KEEP_FREE, live) or self.allocated + size > limit * 3 // 4:
             self.trim()
         for last_try in (False, True):
             try:
@@ -201,15 +203,16 @@ class Pool:
         return block
 
     def trim(self) -> None:
-        """Give every free block back to the system, once the queue is empty."""
-        self.device.finish()
-        for home in self.free.values():
+        """Give every free block back to the system, once no queued kernel can touch it."""
+        taken: list[Block] = []
+        for home in list(self.free.values()):
             while home:
                 try:
-                    block = home.pop()
-                except IndexError:
+                    taken.append(home.pop())
+                except IndexError:  # another thread took the last one
                     break
-                self.allocated -= block.nbytes
+        self.device.finish()  # after taking: what is enqueued from now on cannot use them
+        self.allocated -= sum(block.nbytes for block in taken)
 
     def _allocate(self, size: int, home: list[Block]) -> Block:
         if self.device.shared:
