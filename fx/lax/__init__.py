@@ -10,4 +10,5 @@ from fx.lax.elementwise import *  # noqa: F403
 from fx.lax.products import *  # noqa: F403
 from fx.lax.reductions import *  # noqa: F403
 from fx.lax.shape import *  # noqa: F403
+from fx.lax.slicing import *  # noqa: F403
 from fx.lax.sorting import *  # noqa: F403
