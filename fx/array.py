@@ -46,12 +46,12 @@ class Array(metaclass=_ArrayType):
     __array_priority__ = 100
 
     def __init__(self, host: np.ndarray, weak: bool = False):
-        self._host = host  # a NumPy array that nobody writes any more, or None
+        self._host: Any = host  # a NumPy array that nobody writes any more, or None
         self._weak = weak
-        self._store = None  # the device's memory, or None
-        self._device = None
-        self._event = None  # of the call that computes the storage; None once it is complete
-        self._known = None  # the aval, once asked for; always set where there is no host view
+        self._store: Any = None  # the device's memory, or None
+        self._device: Any = None
+        self._event: Any = None  # of the call that computes the storage; None once it is complete
+        self._known: Any = None  # the aval, once asked for; always set where there is no host view
 
     # ------------------------------------------------------------ what it is
 

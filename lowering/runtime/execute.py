@@ -30,7 +30,7 @@ class Frame:
     def __init__(self, steps: list[Any]):
         self.steps = steps
         self.arena: Any = None
-        self.launches: list[tuple[Any, Any, Any, tuple[tuple[int, int], ...]]] = []
+        self.launches: list[tuple[Any, Any, Any, Any, tuple[tuple[int, int], ...]]] = []
         self.temps: list[tuple[Any, int, int, int]] = []  # setter, argument, offset, bytes
 
     def bind_arena(self, block: Any) -> None:
