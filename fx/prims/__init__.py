@@ -13,6 +13,7 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     dot,
     index,
     sort,
+    window,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "shape",
     "sort",
     "transcendental",
+    "window",
 ]

@@ -174,7 +174,7 @@ reduce_prod_p = primitive(
 # ---------------------------------------------------------------- extrema
 
 
-def _lowest(dtype: np.dtype) -> Any:
+def lowest(dtype: np.dtype) -> Any:
     """The identity of max: -inf, the least integer, False."""
     if dtype.kind == "b":
         return False
@@ -183,7 +183,7 @@ def _lowest(dtype: np.dtype) -> Any:
     return np.iinfo(dtype).min
 
 
-def _highest(dtype: np.dtype) -> Any:
+def highest(dtype: np.dtype) -> Any:
     """The identity of min: inf, the largest integer, True."""
     if dtype.kind == "b":
         return True
@@ -225,7 +225,7 @@ reduce_max_p = primitive(
     "reduce_max",
     "The maximum over some axes; NaN wins; ties share the derivative evenly.",
     abstract=_abstract("reduce_max", any_dtype),
-    numpy=_extremum_numpy(np.maximum, _lowest),
+    numpy=_extremum_numpy(np.maximum, lowest),
     jvp=_extremum_jvp(lambda: reduce_max_p),
     transpose=no("it is not linear"),
     batch=_batch(lambda: reduce_max_p),
@@ -236,7 +236,7 @@ reduce_min_p = primitive(
     "reduce_min",
     "The minimum over some axes; NaN wins; ties share the derivative evenly.",
     abstract=_abstract("reduce_min", any_dtype),
-    numpy=_extremum_numpy(np.minimum, _highest),
+    numpy=_extremum_numpy(np.minimum, highest),
     jvp=_extremum_jvp(lambda: reduce_min_p),
     transpose=no("it is not linear"),
     batch=_batch(lambda: reduce_min_p),
