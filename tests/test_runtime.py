@@ -10,7 +10,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ from lowering.plan import (
     Plan,
     Program,
 )
-from lowering.runtime import cache, devices, drivers
+from lowering.runtime import devices
 from lowering.runtime.counters import counters, reset
 from lowering.runtime.execute import Executable
 
@@ -423,7 +422,7 @@ def test_peak_and_reset(shared):
     assert counters().peak_bytes == counters().live_bytes
 
 
-# ---------------------------------------------------------------- threads, builds, caches
+# ---------------------------------------------------------------- threads, builds, Ctrl-C
 
 
 def test_many_threads_call_one_executable(device):
@@ -473,92 +472,10 @@ def test_wrong_number_of_arguments(shared):
         Executable(p, shared)
 
 
-@pytest.fixture
-def cache_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
-    cache.clear()
-    yield tmp_path
-    cache.clear()
-
-
-def test_cache_round_trip(cache_folder):
-    key = cache.key_of("a", b"b", 3)
-    assert cache.load("plan", key) is None
-    cache.store_object("plan", key, ADD)
-    assert cache.load_object("plan", key) == ADD
-    assert cache.key_of("ab") != cache.key_of("a", "b")
-
-
-@pytest.mark.parametrize("damage", [b"", b"garbage", None])
-def test_damaged_cache_entries_are_misses_with_one_warning(cache_folder, damage):
-    key = cache.key_of("x")
-    cache.store("plan", key, b"payload")
-    (entry,) = [p for p in cache_folder.rglob("*") if p.is_file()]
-    entry.write_bytes(entry.read_bytes()[:-1] if damage is None else damage)
-    with pytest.warns(cache.CacheWarning, match="FX_CACHE_DIR"):
-        assert cache.load("plan", key) is None
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert cache.load("plan", key) is None
-
-
-def test_unwritable_cache(cache_folder, monkeypatch):
-    (cache_folder / "file").write_text("")
-    monkeypatch.setenv("FX_CACHE_DIR", str(cache_folder / "file"))
-    with pytest.warns(cache.CacheWarning):
-        cache.store("plan", "k", b"")
-    monkeypatch.setenv("FX_CACHE_DIR", "off")
-    cache.store("plan", "k", b"")
-    assert cache.load("plan", "k") is None
-
-
-# ---------------------------------------------------------------- devices
-
-
-def test_choosing_a_device(shared):
-    assert devices.device(shared.driver).driver == shared.driver
-    assert devices.device(shared.place) is not None
-    assert devices.device("interpreter").interpreter
-    with pytest.raises(DeviceError, match="no device matches 'abacus'"):
-        devices.device("abacus")
-    assert pickle.loads(pickle.dumps(shared)).driver == shared.driver
-
-
-def test_threads_cannot_change_once_drivers_are_loaded(shared):
-    with pytest.raises(RuntimeError, match="before the first"):
-        drivers.set_num_threads(1)
-
-
 def run_python(text, **env):
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True,
                           env=os.environ | env, timeout=120)  # fmt: skip
     return done.stdout + done.stderr
-
-
-def test_no_driver_is_a_clear_error():
-    """A loader that finds nothing: the message names the one command that mends it."""
-    text = """
-from lowering.runtime import devices, drivers
-drivers.opencl_devices = lambda: []
-try:
-    devices.default_device()
-except Exception as e:
-    print(type(e).__name__, e)
-print(devices.device("interpreter").name)
-"""
-    out = run_python(text)
-    assert "DeviceError No OpenCL driver was found. Install the embedded one:  pip install" in out
-    assert "NumPy interpreter" in out
-
-
-def test_thread_count_is_set_before_the_drivers_load():
-    text = """
-from lowering.runtime import devices, drivers
-drivers.set_num_threads(1)
-print("units", devices.device("pocl").profile.compute_units)
-"""
-    if any(d.driver == "pocl" for d in devices.devices()):
-        assert "units 1" in run_python(text)
 
 
 def test_ctrl_c_during_a_long_loop_leaves_the_library_usable():
@@ -582,26 +499,3 @@ print("usable", run(ADD, d, X, X)[0][3])
     out = run_python(text)
     assert "interrupted True" in out, out
     assert "usable 6.0" in out, out
-
-
-# ---------------------------------------------------------------- the plan's own check
-
-
-@pytest.mark.parametrize(
-    "buffers, steps, message",
-    [
-        ([f32(0, "temp", offset=3)], [], "unaligned"),
-        ([f32(0, "temp", offset=ALIGN)], [], "outside the arena"),
-        ([f32(0, "const")], [], "no data"),
-        ([f32(0, "input"), f32(1, "output", 2, alias=0)], [], "cannot alias"),
-        ([f32(0, "input")], [launch("bump", 7)], "no buffer 7"),
-        ([f32(0, "input")], [CopyStep(BufferRef(0), BufferRef(0, 32), 64)], "leave buffer"),
-        ([f32(0, "input")], [launch("later", 0, 0, IterArg())], "outside a loop"),
-        ([f32(0, "input")], [LoopStep((), None)], "count or flag"),
-        ([f32(0, "input"), f32(1, "output")], [LoopStep((), 1, ((0, 1),))], "swap of"),
-        ([f32(0, "input")], [launch("bump", 0, local=(3,))], "local size"),
-    ],
-)
-def test_invalid_plans_are_refused(buffers, steps, message):
-    with pytest.raises(ValueError, match=message):
-        plan(buffers, steps, (), ())

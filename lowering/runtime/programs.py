@@ -72,9 +72,10 @@ def _load(device: Device, program: Program) -> Any:
     if binary is None:
         return None
     import pyopencl as cl
+    from pyopencl import _cl
 
     try:
-        built = cl._cl._Program(device.context, [device.cl_device], [binary])
+        built = _cl._Program(device.context, [device.cl_device], [binary])
         built._build(program.options.encode(), [device.cl_device])
     except cl.Error:  # a driver that changed without changing its version
         return None
@@ -84,15 +85,16 @@ def _load(device: Device, program: Program) -> Any:
 
 def _compile(device: Device, program: Program) -> Any:
     import pyopencl as cl
+    from pyopencl import _cl
 
     counts.compiles += 1
-    built = cl._cl._Program(device.context, program.source)
+    built = _cl._Program(device.context, program.source)
     try:
         built._build(program.options.encode(), [device.cl_device])
     except cl.Error as e:
         raise _refused(device, program, built, e) from None
     if device.driver in KEEP_NO_BINARIES:
-        binaries = built.get_info(cl.program_info.BINARIES)
+        binaries: Any = built.get_info(cl.program_info.BINARIES)
         cache.store("binary", _disk_key(device, program), bytes(binaries[0]))
     return built
 

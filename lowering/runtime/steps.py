@@ -235,17 +235,19 @@ class BoundCopy:
 
 def enqueue_copy(state: State, src: Any, dst: Any, nbytes: int, start=0, to=0) -> None:
     """Copy bytes between storages, in queue order."""
-    import pyopencl as cl
-
     if nbytes == 0:
         return
     counts.copies += 1
     if state.device.shared:
+        from pyopencl import _cl
+
         # the event holds no host memory: the caller holds both storages until the call has run
-        event = cl._cl._enqueue_svm_memcpy(
+        event = _cl._enqueue_svm_memcpy(
             state.queue, False, part_of(dst, to, nbytes).arg, part_of(src, start, nbytes).arg
         )
     else:
+        import pyopencl as cl
+
         event = cl.enqueue_copy(
             state.queue, dst.arg, src.arg, byte_count=nbytes, src_offset=start, dst_offset=to
         )

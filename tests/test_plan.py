@@ -1,0 +1,44 @@
+"""Plans: what check() refuses, what counts as a launch, pickling."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+from test_runtime import ADD, f32, launch, plan
+
+from lowering.plan import ALIGN, BufferRef, CondStep, CopyStep, IterArg, LoopStep
+
+
+def test_counting_and_pickling():
+    p = plan(
+        [f32(0, "input"), f32(1, "temp", 1)],
+        [launch("bump", 0), LoopStep((launch("bump", 0), launch("bump", 0)), 5),
+         CondStep(BufferRef(1), ((launch("bump", 0),), ()))],
+        (0,), (0,),
+    )  # fmt: skip
+    assert p.launches == 12
+    assert p.host_steps == 1
+    assert len(list(p.walk())) == 6
+    assert ADD.portable
+    assert pickle.loads(pickle.dumps(ADD)) == ADD
+
+
+@pytest.mark.parametrize(
+    "buffers, steps, message",
+    [
+        ([f32(0, "temp", offset=3)], [], "unaligned"),
+        ([f32(0, "temp", offset=ALIGN)], [], "outside the arena"),
+        ([f32(0, "const")], [], "no data"),
+        ([f32(0, "input"), f32(1, "output", 2, alias=0)], [], "cannot alias"),
+        ([f32(0, "input")], [launch("bump", 7)], "no buffer 7"),
+        ([f32(0, "input")], [CopyStep(BufferRef(0), BufferRef(0, 32), 64)], "leave buffer"),
+        ([f32(0, "input")], [launch("later", 0, 0, IterArg())], "outside a loop"),
+        ([f32(0, "input")], [LoopStep((), None)], "count or flag"),
+        ([f32(0, "input"), f32(1, "output")], [LoopStep((), 1, ((0, 1),))], "swap of"),
+        ([f32(0, "input")], [launch("bump", 0, local=(3,))], "local size"),
+    ],
+)
+def test_invalid_plans_are_refused(buffers, steps, message):
+    with pytest.raises(ValueError, match=message):
+        plan(buffers, steps, (), ())
