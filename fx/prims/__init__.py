@@ -14,11 +14,13 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     index,
     sort,
     window,
+    conv,
 )
 
 __all__ = [
     "compare",
     "complex_",
+    "conv",
     "convert",
     "cumulative",
     "dot",
