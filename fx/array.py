@@ -139,7 +139,8 @@ class Array(metaclass=_ArrayType):
 
     def is_ready(self) -> bool:
         """Whether its value is computed."""
-        return self._event is None or self._event.command_execution_status <= 0
+        event = self._event
+        return event is None or event.command_execution_status <= 0
 
     def block_until_ready(self) -> Array:
         """Wait until its value is computed; returns the array."""
@@ -169,8 +170,10 @@ class Array(metaclass=_ArrayType):
         return host
 
     def _wait(self) -> None:
-        self._device.wait(self._event)
-        self._event = None
+        event = self._event  # another thread may clear it meanwhile
+        if event is not None:
+            self._device.wait(event)
+            self._event = None
 
     def _deleted(self) -> RuntimeError:
         return RuntimeError(
