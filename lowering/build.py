@@ -37,6 +37,7 @@ class Root:
 
     node: g.Node
     dims: tuple[int, ...] | None
+    piece: tuple[g.Node, int, int] | None = None  # of a Concat: operand, axis, where it begins
 
 
 def build_nest(
@@ -184,6 +185,8 @@ class NestBuilder:
         node = root.node
         if isinstance(node.form, BlockReduce):
             return self.store_partial(node)
+        if root.piece is not None:
+            return self.store_piece(node, *root.piece)
         if root.dims is not None:
             index = tuple(self.space[d] for d in root.dims)
         else:
@@ -204,6 +207,11 @@ class NestBuilder:
             v = self.value(node, index)
         self.memo[(id(node), index, ())] = v
         self.store(node, affine.linearize(index, node.shape), v)
+
+    def store_piece(self, node: g.Node, x: g.Node, dim: int, at: int) -> None:
+        """One operand of a concatenation, into its range."""
+        place = (*self.space[:dim], self.space[dim] + at, *self.space[dim + 1 :])
+        self.store(node, affine.linearize(place, node.shape), self.value(x, self.space))
 
     def store(self, node: g.Node, linear: Affine, value: int, **kwargs: Any) -> None:
         b = self.buffer(node)
@@ -679,4 +687,16 @@ RULES: dict[type, Callable[[NestBuilder, g.Node, Index, Guards], int]] = {
     g.DynamicSlice: _dynamic_slice,
     g.Get: _get,
 }
-ROOT_RULES: dict[type, Callable[[NestBuilder, g.Node, Index], None]] = {}
+
+
+def _dynamic_update_root(b: NestBuilder, node: g.Node, index: Index) -> None:
+    """The update over its window of the node's buffer, which holds the operand already."""
+    x, update, *starts = node.args
+    offset = start_offset(b, starts, x.shape, update.shape, ())
+    value = b.value(update, index)
+    b.store(node, affine.linearize(index, x.shape), value, dynamic=offset)
+
+
+ROOT_RULES: dict[type, Callable[[NestBuilder, g.Node, Index], None]] = {
+    g.DynamicUpdate: _dynamic_update_root,
+}

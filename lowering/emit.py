@@ -30,6 +30,7 @@ class Stage:
     items: int
     local: int
     label: str = ""
+    windows: tuple[tuple[int, int, int], ...] = ()  # buffer, elements an iteration, loop level
 
 
 @dataclass(slots=True)

@@ -23,7 +23,6 @@ SINGLE = (
     g.Loop,
     g.Cond,
     g.Scatter,
-    g.DynamicUpdate,
 )
 VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
 MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
@@ -41,7 +40,8 @@ class Group:
     single: g.Node | None = None
     nodes: set[int] = field(default_factory=set)
     blocks: int | None = None
-    after: set[int] = field(default_factory=set)  # ids of groups that must come before this one
+    closed: bool = False  # no other root may join
+    after: Group | None = None  # a group that must come before this one
 
     @property
     def members(self) -> list[g.Node]:
@@ -79,7 +79,7 @@ class _Fuser:
         self.homes: dict[int, dict[int, tuple[Group, DimMap]]] = {}  # node -> groups computing it
         self.group_of: dict[int, Group] = {}  # stored node -> the group that writes it
         self.kept = {id(n): r for n, r in keep}
-        self.reach: dict[int, set[int]] = {}
+        self.pieces: dict[int, list[Group]] = {}  # stored concatenation -> a group per operand
 
     # ------------------------------------------------ the sweep
 
@@ -130,8 +130,7 @@ class _Fuser:
         """The groups that compute n's users, with n's axes in each group's space."""
         homes: dict[int, tuple[Group, DimMap]] = {}
         for user in self.users.get(id(n), ()):
-            for group, dims in self.homes.get(id(user), {}).values():
-                group = self.find(group)
+            for group, dims in self.homes_of_operand(user, n):
                 mapped = operand_dims(user, n, dims)
                 old = homes.get(id(group))
                 if old is not None and old[1] != mapped:
@@ -139,8 +138,12 @@ class _Fuser:
                 homes[id(group)] = (group, mapped)
         return homes
 
-    def find(self, group: Group) -> Group:
-        return group
+    def homes_of_operand(self, user: g.Node, n: g.Node) -> list[tuple[Group, DimMap]]:
+        """The groups in which `user` reads n; of a stored concatenation those of n's pieces."""
+        pieces = self.pieces.get(id(user))
+        if pieces is None:
+            return list(self.homes.get(id(user), {}).values())
+        return [(p, tuple(range(n.ndim))) for p, a in zip(pieces, user.args) if a is n]
 
     # ------------------------------------------------ decisions
 
@@ -152,11 +155,13 @@ class _Fuser:
         for user in users:
             if isinstance(user.form, g.Gather | g.DynamicSlice) and user.args[0] is n:
                 return "it is read at indices that come from data"
+            if isinstance(user.form, g.DynamicUpdate) and user.args[0] is n:
+                return "it is updated in place"
             if isinstance(user.form, g.Contract | g.Conv) and not _free(n):
                 return "a product reads each element many times"
             if isinstance(user.form, g.Window) and _cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
-        if isinstance(n.form, g.Concat):
+        if isinstance(n.form, g.Concat | g.DynamicUpdate):
             return "its pieces are written side by side"
         if len(homes) > 1 and _cone_cost(n) > CHEAP:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
@@ -208,13 +213,14 @@ class _Fuser:
 
     def root(self, n: g.Node) -> None:
         """Give a stored node to a group: one that already reads it over the same space, a sibling, or a new one."""
-        if isinstance(n.form, g.Concat) and n.size > 64:
-            group = Group((), single=n)
+        if isinstance(n.form, g.Concat):
+            self.piecewise(n)
+            return
+        if isinstance(n.form, g.DynamicUpdate):
+            self.stored.add(id(n.args[0]))
+            group = Group(n.args[1].shape, closed=True)
             self.groups.append(group)
-            self.group_of[id(n)] = group
-            for a in n.args:
-                if not isinstance(a.form, g.Const):
-                    self.stored.add(id(a))
+            self.add_root(n, group, tuple(range(n.ndim)))
             return
         space, blocks = root_space(n)
         if self.enabled:
@@ -226,6 +232,20 @@ class _Fuser:
         group = Group(space, blocks=blocks)
         self.groups.append(group)
         self.add_root(n, group, root_dims(n, space))
+
+    def piecewise(self, n: g.Node) -> None:
+        """A concatenation in memory: one group an operand, in order, each writing its range."""
+        groups: list[Group] = []
+        at = 0
+        for x in n.args:
+            dims = tuple(range(x.ndim))
+            group = Group(x.shape, [Root(n, dims, (x, n.form.dim, at))], closed=True)
+            group.after = groups[-1] if groups else None
+            groups.append(group)
+            at += x.shape[n.form.dim]
+        self.groups += groups
+        self.pieces[id(n)] = groups
+        self.group_of[id(n)] = groups[-1]
 
     def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:
         group.roots.append(Root(n, dims))
@@ -248,7 +268,7 @@ class _Fuser:
             for user in self.users.get(id(a), ()):
                 for group, _ in self.homes.get(id(user), {}).values():
                     found[id(group)] = group
-        return [x for x in found.values() if x.single is None and len(x.nodes) < MAX_NODES]
+        return [x for x in found.values() if not x.closed and x.single is None and len(x.nodes) < MAX_NODES]
 
     def joins(self, n: g.Node, group: Group, blocks: int | None) -> tuple[int, ...] | None:
         """How n lies in the group's space, or None. The space may grow to n's if all roots are rows of it."""
@@ -338,6 +358,9 @@ class _Fuser:
                 for leaf in _reads(m, self.stored)
                 if id(leaf) in self.group_of
             } - {id(x)}
+            if x.after is not None:
+                needs[id(x)].add(id(x.after))
+                needs[id(x)] -= {id(self.group_of[id(x.roots[0].node)])} - {id(x.after)}
         effects = [x for x in self.groups if x.single is not None and _has_effect(x.single)]
         effects.sort(key=lambda x: place[id(x.single)])
         for a, b in zip(effects, effects[1:]):
@@ -453,6 +476,8 @@ def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
             for k, d in enumerate(dims)
         )
     if isinstance(form, BlockReduce):
+        return tuple(range(n.ndim))
+    if isinstance(form, g.DynamicUpdate) and n is user.args[1]:
         return tuple(range(n.ndim))
     return (None,) * n.ndim
 

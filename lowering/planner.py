@@ -1,24 +1,34 @@
 """Planner: groups to steps. Owns a plan's buffer table, its stages and the order of its steps.
 
-In: a canonical graph. Out: a Plan. Every stored node has one buffer; equal stage texts are one stage; all stages of a plan
+In: a canonical graph. Out: a Plan. Every stored node has one place; equal stage texts are one stage; all stages of a plan
 are cases of few kernels, because a build costs far more than a stage. What is no nest is planned by `singles`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from lowering import graph as g
-from lowering import memory, program, schedule
+from lowering import memory, program, schedule, singles
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse
 from lowering.nest import Nest
-from lowering.plan import ArrayRef, Buffer, BufferRef, CopyStep, IntArg, Launch, Plan, Step
+from lowering.plan import (
+    ArrayRef,
+    Buffer,
+    BufferRef,
+    CopyStep,
+    IntArg,
+    IterArg,
+    Launch,
+    Plan,
+    Step,
+)
 from lowering.profile import Profile
 
 
@@ -39,15 +49,29 @@ class Slot:
         return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands: a buffer, or the part of it that belongs to a loop's current iteration."""
+
+    slot: int
+    stride: int = 0  # elements from one iteration's part to the next
+    depth: int = 0  # how many loops are open inside the loop that counts, that one included
+
+
 @dataclass
 class Region:
     """The nodes that one step list computes, and where they stand; loops and branches have their own."""
 
     graph: g.Graph
     fusion: Fusion
-    slot_of: dict[int, int] = field(default_factory=dict)
+    places: dict[int, Place] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
-    parent: Region | None = None
+    gets: dict[int, dict[int, g.Node]] = field(default_factory=dict)
+    last_reads: dict[int, int] = field(default_factory=dict)
+    position: int = 0
+    depth: int = 0
+    wanted: dict[int, Place] = field(default_factory=dict)  # where some nodes must be written
+    owned: frozenset[int] = frozenset()  # inputs that may be overwritten after their last read
 
 
 class Planner:
@@ -59,22 +83,35 @@ class Planner:
         self.slots: list[Slot] = []
         self.stages: list[Stage] = []
         self.stage_index: dict[Any, int] = {}
-        self.now = 0  # the current top-level step, for liveness
+        self.now = 0  # the current step, for liveness
         self.reasons: list[tuple[str, str]] = []
         self.nests: list[tuple[str, Nest]] = []
         self.extra_programs: list[Any] = []
-        self.donated: tuple[bool, ...] = ()
+        self.donated: set[int] = set()
+        self.depth = 0  # open loops
 
     # ------------------------------------------------ the whole
 
     def plan(self, graph: g.Graph, donated: tuple[bool, ...], name: str) -> Plan:
-        self.donated = donated or (False,) * len(graph.inputs)
         inputs = [self.slot("input", n.shape, n.dtype) for n in graph.inputs]
-        env = {id(n): k for n, k in zip(graph.inputs, inputs)}
-        region = self.region(graph, env, outputs=True)
-        outputs = [region.slot_of[id(o)] for o in graph.outputs]
-        for k in outputs:
-            self.slots[k].last = self.now + 1
+        self.donated = {k for k, d in zip(inputs, donated) if d}
+        places = {id(n): Place(k) for n, k in zip(graph.inputs, inputs)}
+        wanted = {
+            id(o): Place(self.slot("output", o.shape, o.dtype))
+            for o in dict.fromkeys(graph.outputs)
+            if not isinstance(o.form, g.Input)
+        }
+        region = self.region(graph, places, wanted)
+        self.now += 1
+        outputs = []
+        for o in graph.outputs:
+            place = wanted.get(id(o), places.get(id(o)))
+            assert place is not None
+            if region.places.get(id(o)) != place:
+                self.fill(region, o, place)
+                region.places[id(o)] = place
+            outputs.append(place.slot)
+        self.touch(*outputs)
         return self.assemble(inputs, outputs, region.steps, name)
 
     def assemble(self, inputs: list[int], outputs: list[int], steps: list[Step], name: str) -> Plan:
@@ -88,7 +125,7 @@ class Planner:
             Buffer(k, s.kind, s.nbytes, s.shape, s.dtype, s.alias, offsets.get(k))  # type: ignore[arg-type]
             for k, s in enumerate(self.slots)
         )
-        programs, steps_out = program.assemble(self.stages, steps, self.extra_programs)
+        programs, placed = program.assemble(self.stages, steps, self.extra_programs)
         meta = {
             "name": name,
             "reasons": list(self.reasons),
@@ -96,7 +133,7 @@ class Planner:
             "nests": [(label, nest.dump()) for label, nest in self.nests],
             "bound": memory.lower_bound(spans),
         }
-        return Plan(tuple(inputs), tuple(outputs), buffers, arena, programs, steps_out, meta)
+        return Plan(tuple(inputs), tuple(outputs), buffers, arena, programs, placed, meta)
 
     # ------------------------------------------------ buffers
 
@@ -108,167 +145,222 @@ class Planner:
         for k in slots:
             self.slots[k].last = max(self.slots[k].last, self.now)
 
-    def slot_of(self, region: Region, node: g.Node) -> int:
-        """The buffer in which a stored node stands; constants get theirs when first asked for."""
-        found = region.slot_of.get(id(node))
-        if found is None:
-            if isinstance(node.form, g.Const):
-                return self.constant(region, node)
-            raise AssertionError(f"{node!r} is read before it is computed")
-        self.touch(found)
-        return found
+    def span(self, start: int, *slots: int) -> None:
+        """Keep buffers alive from step `start` to now."""
+        for k in slots:
+            self.slots[k].first = min(self.slots[k].first, start)
+            self.slots[k].last = max(self.slots[k].last, self.now)
 
-    def constant(self, region: Region, node: g.Node) -> int:
-        """A literal in memory, filled by a nest of its own."""
-        k = region.slot_of[id(node)] = self.slot("temp", node.shape, node.dtype)
-        self.nest_step(region, [Root(node, tuple(range(node.ndim)))], node.shape)
-        return k
+    def place_of(self, region: Region, node: g.Node) -> Place:
+        """Where a stored node stands; constants get a buffer when first asked for."""
+        found = region.places.get(id(node))
+        if found is None:
+            if not isinstance(node.form, g.Const):
+                raise AssertionError(f"{node!r} is read before it is computed")
+            found = region.places[id(node)] = Place(self.slot("temp", node.shape, node.dtype))
+            self.fill(region, node, found)
+        self.touch(found.slot)
+        return found
 
     # ------------------------------------------------ regions
 
-    def region(self, graph: g.Graph, env: dict[int, int], *, outputs: bool = False) -> Region:
-        """Plan a graph whose inputs stand in the buffers `env`; top level only: outputs get output buffers."""
-        region = Region(graph, fuse(graph, enabled=self.options.get("fuse", True)))
-        region.slot_of.update(env)
+    def region(
+        self,
+        graph: g.Graph,
+        places: dict[int, Place],
+        wanted: dict[int, Place],
+        owned: frozenset[int] = frozenset(),
+    ) -> Region:
+        """Plan a graph whose inputs stand at `places`; `wanted` says where some nodes must be written."""
+        region = Region(graph, fuse(graph, enabled=self.options.get("fuse", True)), dict(places))
+        region.depth, region.wanted, region.owned = self.depth, wanted, owned
+        nests = self.all_nests(region)
+        self.reasons += region.fusion.reasons
+        region.last_reads = _last_reads(region.fusion, graph)
+        for n in graph.nodes():
+            if isinstance(n.form, g.Get):
+                region.gets.setdefault(id(n.args[0]), {})[n.form.index] = n
+        for k, group in enumerate(region.fusion.groups):
+            self.now += 1
+            region.position = k
+            self.make_places(region, group, nests.get(id(group)))
+            if group.single is not None:
+                singles.plan(self, region, group.single)
+                continue
+            node = group.roots[0].node
+            if isinstance(node.form, g.DynamicUpdate):
+                self.take_over(region, node.args[0], node)
+            self.launch(region, nests[id(group)])
+        return region
+
+    def all_nests(self, region: Region) -> dict[int, tuple[Nest, Stage]]:
+        """Nest and stage of every group; where one fails, a node is kept in memory and all is tried again."""
         keep: list[tuple[g.Node, str]] = []
         while True:
             try:
-                nests = self.all_nests(region)
-                break
+                return {
+                    id(group): self.nest(group.roots, group.space, region.fusion.stored)
+                    for group in region.fusion.groups
+                    if group.single is None
+                }
             except Cut as cut:
-                keep.append((self.cut_node(cut, region), cut.reason))
-                region.fusion = fuse(graph, enabled=self.options.get("fuse", True), keep=keep)
-        self.reasons += region.fusion.reasons
-        last_reads = _last_reads(region.fusion)
-        wanted = {id(o) for o in graph.outputs} if outputs else set()
-        for k, group in enumerate(region.fusion.groups):
-            if outputs:
-                self.now += 1
-            self.make_slots(region, group, wanted, k, last_reads, nests.get(id(group)))
-            if group.single is not None:
-                from lowering import singles
+                if not isinstance(cut.node, g.Node) or id(cut.node) in region.fusion.stored:
+                    raise AssertionError(f"no kernel for {cut.node!r}: {cut.reason}") from cut
+                keep.append((cut.node, cut.reason))
+                enabled = self.options.get("fuse", True)
+                region.fusion = fuse(region.graph, enabled=enabled, keep=keep)
 
-                singles.plan(self, region, group.single)
-            else:
-                self.launch(region, nests[id(group)])
-        return region
-
-    def cut_node(self, cut: Cut, region: Region) -> g.Node:
-        assert isinstance(cut.node, g.Node), cut.reason
-        return cut.node
-
-    def all_nests(self, region: Region) -> dict[int, tuple[Nest, Stage]]:
-        """Nest and stage of every group; raises Cut where one cannot be built."""
-        stored = region.fusion.stored
-        found = {}
-        for group in region.fusion.groups:
-            if group.single is None:
-                found[id(group)] = self.nest(group.roots, group.space, stored)
-        return found
-
-    def nest(
-        self, roots: list[Root], space: tuple[int, ...], stored: set[int]
-    ) -> tuple[Nest, Stage]:
+    def nest(self, roots: list[Root], space: tuple[int, ...], stored: set[int]) -> tuple[Nest, Stage]:
         own = {id(r.node) for r in roots}
 
         def inside(n: g.Node) -> bool:
             return not isinstance(n.form, g.Input) and (id(n) in own or id(n) not in stored)
 
         nest = schedule.merge_axes(build_nest(roots, space, inside))
-        stage = emit(nest, schedule.schedule(nest, self.profile))
-        return nest, stage
+        return nest, emit(nest, schedule.schedule(nest, self.profile))
 
-    def make_slots(self, region, group: Group, wanted: set[int], k: int, last_reads, made) -> None:
+    def make_places(self, region: Region, group: Group, made: Any) -> None:
         """Buffers for what the group writes."""
         nodes = group.members
         if group.single is not None and group.single.outs is not None:
-            gets = {
-                u.form.index: u
-                for u in region.graph.nodes()
-                if isinstance(u.form, g.Get) and u.args[0] is group.single
-            }
-            nodes = [gets[i] for i in sorted(gets)]
+            nodes = list(region.gets.get(id(group.single), {}).values())
         for n in nodes:
-            if id(n) in region.slot_of:
-                continue
-            kind = "output" if id(n) in wanted else "temp"
-            region.slot_of[id(n)] = self.slot(kind, n.shape, n.dtype)
-            if kind == "output" and made is not None:
-                self.alias_output(region, n, made[0], k, last_reads)
+            if id(n) in region.places or isinstance(n.form, g.DynamicUpdate | g.Scatter):
+                continue  # updates: take_over decides
+            place = region.wanted.get(id(n))
+            if place is None:
+                place = Place(self.slot("temp", n.shape, n.dtype))
+            region.places[id(n)] = place
+            self.touch(place.slot)
+            if self.slots[place.slot].kind == "output" and made is not None:
+                self.alias_output(region, n, made[0])
 
-    def alias_output(
-        self, region: Region, n: g.Node, nest: Nest, k: int, last_reads: dict[int, int]
-    ) -> None:
-        """Let an output take over a donated input that this nest reads, and nobody later, at the same index."""
-        if schedule.folded_axes(nest):
-            return
+    def alias_output(self, region: Region, n: g.Node, nest: Nest) -> None:
+        """Let an output take over a donated input that this nest, and nobody later, reads at the same index."""
         store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
+        if store is None or schedule.folded_axes(nest):
+            return
         taken = {s.alias for s in self.slots if s.alias is not None}
         for b, buffer in enumerate(nest.buffers):
             m = buffer.node
-            if store is None or not isinstance(m.form, g.Input) or id(m) not in region.slot_of:
+            if not isinstance(m.form, g.Input) or id(m) not in region.places:
                 continue
-            slot = region.slot_of[id(m)]
-            index = m.form.index
-            if slot in taken or not self.donated[index] or last_reads.get(id(m)) != k:
+            slot = region.places[id(m)].slot
+            if slot in taken or slot not in self.donated:
+                continue
+            if region.last_reads.get(id(m)) != region.position:
                 continue
             same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
             loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
-            if same and all(
-                v.attr[1] == store.index and not v.attr[2] and not v.args for v in loads
-            ):
-                self.slots[region.slot_of[id(n)]].alias = slot
+            if same and all(v.attr[1] == store.index and not v.attr[2] and not v.args for v in loads):
+                self.slots[region.places[id(n)].slot].alias = slot
                 return
+
+    def take_over(self, region: Region, x: g.Node, node: g.Node) -> None:
+        """Give `node` a place that holds x's contents: x's own if nobody reads it later, else a copy."""
+        place = region.wanted.get(id(node))
+        held = None if isinstance(x.form, g.Const) else region.places[id(x)]
+        last = region.last_reads.get(id(x)) == region.position
+        if held is not None and last and not held.stride and self.slots[held.slot].kind != "input":
+            owned = id(x) in region.owned
+            if owned or (place is None and not isinstance(x.form, g.Input)):
+                region.places[id(node)] = held
+                self.touch(held.slot)
+                return
+        if place is None:
+            place = Place(self.slot("temp", node.shape, node.dtype))
+        region.places[id(node)] = place
+        self.touch(place.slot)
+        target = self.slots[place.slot]
+        if held is not None and target.kind == "output" and self.slots[held.slot].kind == "input":
+            if target.alias is None and self.depth == 0:
+                target.alias = held.slot  # the executor copies, or hands donated memory on
+                self.touch(held.slot)
+                return
+        self.fill(region, x, place)
+
+    def fill(self, region: Region, x: g.Node, place: Place) -> None:
+        """Write the contents of a stored node or a constant to another place."""
+        if isinstance(x.form, g.Const):
+            alone = replace(region, places={id(x): place})
+            self.launch(alone, self.nest([Root(x, tuple(range(x.ndim)))], x.shape, {id(x)}))
+            return
+        self.copy(region, region.places[id(x)], place, x.size * x.dtype.itemsize)
+
+    # ------------------------------------------------ loops and branches
+
+    def inner_region(
+        self, graph: g.Graph, inputs: list[Place], outs: list[Place], owned: tuple[int, ...] = ()
+    ) -> Region:
+        """A graph on places of the outer region; its outputs end up at `outs`, or where updates left them."""
+        start = self.now
+        places = {id(n): p for n, p in zip(graph.inputs, inputs)}
+        wanted: dict[int, Place] = {}
+        for o, p in zip(graph.outputs, outs):
+            if not isinstance(o.form, g.Input | g.Const):
+                wanted.setdefault(id(o), p)
+        region = self.region(graph, places, wanted, frozenset(id(graph.inputs[k]) for k in owned))
+        self.now += 1
+        self.span(start, *(p.slot for p in (*inputs, *outs)))
+        return region
 
     # ------------------------------------------------ steps
 
-    def nest_step(
-        self, region: Region, roots: list[Root], space: tuple[int, ...], **kwargs: Any
-    ) -> None:
-        """Build, emit and launch one nest outside the fusion's groups."""
-        self.launch(region, self.nest(roots, space, region.fusion.stored))
-
     def launch(self, region: Region, made: tuple[Nest, Stage]) -> None:
         nest, stage = made
-        slots = [self.slot_of(region, b.node) for b in nest.buffers]
+        places = [self.place_of(region, b.node) for b in nest.buffers]
         self.nests.append((stage.label, nest))
-        writes = [s for s, b in zip(slots, nest.buffers) if b.written]
-        reads = [s for s, b in zip(slots, nest.buffers) if not b.written]
-        self.add_launch(region, stage, [BufferRef(s) for s in slots], reads, writes)
+        self.add_launch(region, stage, places)
 
-    def add_launch(self, region: Region, stage: Stage, args: list[Any], reads, writes) -> None:
-        """A launch of `stage`; its place in a program is settled by `program.assemble`."""
+    def add_launch(self, region: Region, stage: Stage, places: list[Place]) -> None:
+        """A launch of `stage` on buffers; its place in a program is settled by `program.assemble`."""
         if stage.items == 0 or any(b.size == 0 for b in stage.buffers if b.written):
             return
-        key = (stage.text, tuple(b.dtype.name for b in stage.buffers), len(stage.ints), stage.local)
+        windows = tuple(
+            (k, p.stride, region.depth - p.depth) for k, p in enumerate(places) if p.stride
+        )
+        stage = replace(stage, windows=windows)
+        dtypes = tuple(b.dtype.name for b in stage.buffers)
+        key = (stage.text, dtypes, len(stage.ints), stage.local, windows)
         index = self.stage_index.get(key)
         if index is None:
             index = self.stage_index[key] = len(self.stages)
             self.stages.append(stage)
-        args = [*args, *(IntArg(i, "long") for i in stage.ints)]
-        local = (stage.local,) if stage.local > 1 else (1,)
-        size = (stage.items * stage.local,)
+        args: list[Any] = [BufferRef(p.slot) for p in places]
+        args += [IntArg(i, "long") for i in stage.ints]
+        args += [IterArg(level, "long") for _, _, level in windows]
+        writes = [p.slot for p, b in zip(places, stage.buffers) if b.written]
+        reads = [p.slot for p, b in zip(places, stage.buffers) if not b.written]
         region.steps.append(
             Launch(
-                0, "fx", size, tuple(args), local, index, stage.label, tuple(reads), tuple(writes)
+                0,
+                "fx",
+                (stage.items * stage.local,),
+                tuple(args),
+                (stage.local,),
+                index,
+                stage.label,
+                tuple(reads),
+                tuple(writes),
             )
         )
 
-    def copy(self, region: Region, src: int, dst: int, **kwargs: Any) -> None:
-        """Copy a whole buffer."""
-        nbytes = self.slots[dst].nbytes
-        self.touch(src, dst)
+    def copy(self, region: Region, src: Place, dst: Place, nbytes: int) -> None:
+        """Copy an array from one place to another."""
+        self.touch(src.slot, dst.slot)
         if nbytes:
-            region.steps.append(CopyStep(BufferRef(src), BufferRef(dst), nbytes))
+            size = self.slots[dst.slot].dtype.itemsize
+            source = BufferRef(src.slot, 0, src.stride * size)
+            region.steps.append(CopyStep(source, BufferRef(dst.slot, 0, dst.stride * size), nbytes))
 
     def array_ref(self, region: Region, node: g.Node) -> ArrayRef:
-        return ArrayRef(self.slot_of(region, node), node.shape, node.dtype)
+        place = self.place_of(region, node)
+        return ArrayRef(place.slot, node.shape, node.dtype, 0, place.stride * node.dtype.itemsize)
 
 
-def _last_reads(fusion: Fusion) -> dict[int, int]:
-    """Node id -> index of the last group that reads it."""
+def _last_reads(fusion: Fusion, graph: g.Graph) -> dict[int, int]:
+    """Node id -> index of the last group that reads it; outputs are read after all of them."""
     last: dict[int, int] = {}
-    stored = fusion.stored
     for k, group in enumerate(fusion.groups):
         for m in group.members:
             todo, seen = list(m.args), set()
@@ -277,8 +369,10 @@ def _last_reads(fusion: Fusion) -> dict[int, int]:
                 if id(a) in seen:
                     continue
                 seen.add(id(a))
-                if isinstance(a.form, g.Input) or id(a) in stored:
+                if isinstance(a.form, g.Input) or id(a) in fusion.stored:
                     last[id(a)] = k
                 else:
                     todo.extend(a.args)
+    for o in graph.outputs:
+        last[id(o)] = len(fusion.groups)
     return last

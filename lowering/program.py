@@ -26,7 +26,7 @@ def assemble(
     for start in range(0, len(stages), PER_PROGRAM):
         part = stages[start : start + PER_PROGRAM]
         buffers = max(len(s.buffers) for s in part)
-        ints = max(len(s.ints) for s in part)
+        ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
         programs.append(Program(source(part, buffers, ints)))
     first_extra = len(programs)
@@ -93,9 +93,10 @@ def kernel(stages: Sequence[Stage], buffers: int, ints: int) -> str:
     ]
     for k, s in enumerate(stages):
         args = ["item"]
+        moves = {j: f" + n{len(s.ints) + w} * {step}" for w, (j, step, _) in enumerate(s.windows)}
         for j, b in enumerate(s.buffers):
             const = "" if b.written else "const "
-            args.append(f"(__global {const}{scalar.memory_type(b.dtype)} *)p{j}")
+            args.append(f"(__global {const}{scalar.memory_type(b.dtype)} *)p{j}{moves.get(j, '')}")
         args += [f"n{j}" for j in range(len(s.ints))]
         lines.append(f"  case {k}: stage_{k}({', '.join(args)}); break;")
     return "\n".join([*lines, "  }", "}"]) + "\n"

@@ -106,7 +106,7 @@ def _instance(name: str) -> tuple[str, tuple[str, ...]]:
     base, kind, width = match[1], match[2], int(match[3])
     kinds = TEMPLATES.get(base, {})
     family = "float" if kind in ("f32", "f64") else "int" if kind[0] in "iu" else kind
-    scalar = kinds.get(f"{family}x1") if width == 1 else None
+    scalar = (kinds.get(f"{kind}x1") or kinds.get(f"{family}x1")) if width == 1 else None
     template = scalar or kinds.get(kind) or kinds.get(family)
     if template is None:
         raise KeyError(f"no function {name}: {base} is defined for {sorted(kinds) or 'nothing'}")
@@ -147,5 +147,5 @@ def expand(template: str, kind: str, width: int) -> str:
 
     text = re.sub(r"\$([cv])\{([^}]*)\}", literal, template)
     text = re.sub(r"\$(\w+?)(?=\b|_)", lambda m: marks[m[1]], text)
-    body = "\n".join(line.rstrip() for line in text.strip().splitlines())
+    body = "\n".join(line.rstrip() for line in text.splitlines() if line.strip())
     return f"FX_INLINE {body}\n"

@@ -1,0 +1,34 @@
+"""Host functions that plans call: sorting on host memory with NumPy's own kernels.
+
+Each is a module-level function of plain arrays, so that plans pickle. NaN sorts last, ties keep their order.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def sort(*xs: np.ndarray, dim: int, num_keys: int) -> tuple[np.ndarray, ...]:
+    """All operands in the order of the first `num_keys`, lexicographically, along `dim`."""
+    if len(xs) == 1 and xs[0].dtype.kind != "V":
+        return (np.sort(xs[0], axis=dim),)
+    keys = [sortable(x) for x in xs[:num_keys]]
+    if num_keys == 1:
+        order = np.argsort(keys[0], axis=dim, kind="stable")
+    else:
+        order = np.lexsort([np.moveaxis(k, dim, -1) for k in reversed(keys)], axis=-1)
+        order = np.moveaxis(order, -1, dim)
+    return tuple(np.take_along_axis(x, order, axis=dim) for x in xs)
+
+
+def sortable(x: np.ndarray) -> np.ndarray:
+    """A key that NumPy sorts in the right order: 16-bit floats of ml_dtypes as float32."""
+    return x.astype(np.float32) if x.dtype.kind == "V" else x
+
+
+def top_k(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k largest of the last axis, largest first, and where they were; NaN is largest, ties by lower index."""
+    flipped = sortable(x)[..., ::-1]
+    order = np.argsort(flipped, axis=-1, kind="stable")[..., ::-1][..., :k]
+    index = (x.shape[-1] - 1 - order).astype(np.int32)
+    return np.take_along_axis(x, index.astype(np.intp), axis=-1), index

@@ -1,0 +1,240 @@
+"""Singles: the forms that are no nest, as steps: updates in place, branches, loops, host functions, users' kernels.
+
+`plan(planner, region, node)` appends the node's steps to the region. The places of what the node writes exist already; an
+update may take over its operand's place instead. Loops run on the host here; `loops` decides when a kernel can run them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowering import graph as g
+from lowering import host, scatter
+from lowering.plan import (
+    ArrayRef,
+    BufferRef,
+    CondStep,
+    HostStep,
+    IntArg,
+    Launch,
+    LoopStep,
+    Program,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from lowering.planner import Place, Planner, Region
+
+
+def plan(p: Planner, region: Region, node: g.Node) -> None:
+    """Append the steps that compute `node`."""
+    PLANS[type(node.form)](p, region, node)
+
+
+def result_places(p: Planner, region: Region, node: g.Node) -> list[Place]:
+    """A place for every output; outputs that nothing reads get a scratch one."""
+    from lowering.planner import Place
+
+    gets = region.gets.get(id(node), {})
+    places = []
+    for i, (shape, dtype) in enumerate(node.outs or ()):
+        get = gets.get(i)
+        known = region.places[id(get)] if get is not None else None
+        places.append(known or Place(p.slot("temp", shape, dtype)))
+    p.touch(*(x.slot for x in places))
+    return places
+
+
+def _scatter(p: Planner, region: Region, node: g.Node) -> None:
+    x, indices, updates = node.args
+    p.take_over(region, x, node)
+    if updates.size and x.size:
+        places = [p.place_of(region, n) for n in (indices, updates, node)]
+        p.add_launch(region, scatter.stage(node, p.profile), places)
+
+
+# ---------------------------------------------------------------- host functions
+
+
+def _host(p: Planner, region: Region, node: g.Node, fn: Any, key: Any, effect: bool = False) -> None:
+    outs = [
+        ArrayRef(place.slot, shape, dtype, 0, place.stride * dtype.itemsize)
+        for place, (shape, dtype) in zip(result_places(p, region, node), node.outs or ())
+    ]
+    ins = [p.array_ref(region, a) for a in node.args]
+    fresh = not isinstance(node.form, g.Opaque)
+    label = node.tag or ""
+    region.steps.append(HostStep(key, fn, tuple(ins), tuple(outs), effect, fresh, label=label))
+
+
+def _sort(p: Planner, region: Region, node: g.Node) -> None:
+    f = node.form
+    _host(p, region, node, partial(host.sort, dim=f.dim, num_keys=f.num_keys), ("sort", f))
+
+
+def _topk(p: Planner, region: Region, node: g.Node) -> None:
+    _host(p, region, node, partial(host.top_k, k=node.form.k), ("top_k", node.form.k))
+
+
+def _opaque(p: Planner, region: Region, node: g.Node) -> None:
+    _host(p, region, node, node.form.fn, node.form.key, node.form.effect)
+
+
+def _kernel_call(p: Planner, region: Region, node: g.Node) -> None:
+    """A user's kernel: operands, then results, then scalars, as its arguments."""
+    f = node.form
+    ins = [p.place_of(region, a).slot for a in node.args]
+    outs = [x.slot for x in result_places(p, region, node)]
+    p.extra_programs.append(Program(f.source))
+    args = [*(BufferRef(s) for s in (*ins, *outs)), *(IntArg(v, c) for c, v in f.scalars)]
+    index = len(p.extra_programs) - 1
+    region.steps.append(
+        Launch(
+            index, f.name, f.global_size, tuple(args), f.local_size, None, f.name, tuple(ins), tuple(outs)
+        )
+    )
+
+
+# ---------------------------------------------------------------- branches and loops
+
+
+def _cond(p: Planner, region: Region, node: g.Node) -> None:
+    """Each branch writes the same results; the host reads the index."""
+    index, *operands = node.args
+    outs = result_places(p, region, node)
+    chosen = p.place_of(region, index)
+    places = [p.place_of(region, a) for a in operands]
+    branches = []
+    start = p.now
+    for branch in node.form.branches:
+        inner = p.inner_region(branch, places, outs)
+        finish(p, inner, branch.outputs, outs)
+        branches.append(tuple(inner.steps))
+    p.span(start, chosen.slot, *(x.slot for x in (*places, *outs)))
+    region.steps.append(CondStep(BufferRef(chosen.slot), tuple(branches), node.tag or ""))
+
+
+def finish(p: Planner, inner: Region, nodes: tuple[g.Node, ...], outs: list[Place]) -> None:
+    """Copy results that stand elsewhere (inputs handed through, one node wanted twice) to their places."""
+    for o, place in zip(nodes, outs):
+        if inner.places.get(id(o)) != place:
+            p.fill(inner, o, place)
+
+
+def _loop(p: Planner, region: Region, node: g.Node) -> None:
+    """A loop that the host drives: launches are bound before it, carries alternate between two buffers."""
+    f = node.form
+    n_cc, n_c, n_k = f.n_cond_consts, f.n_consts, f.n_carry
+    args = node.args
+    cond_consts = [p.place_of(region, a) for a in args[:n_cc]]
+    consts = [p.place_of(region, a) for a in args[n_cc : n_cc + n_c]]
+    init = args[n_cc + n_c : n_cc + n_c + n_k]
+    xs = args[n_cc + n_c + n_k :]
+    x_places = [p.place_of(region, a) for a in xs]
+    outs = result_places(p, region, node)
+    carries, ys = outs[:n_k], outs[n_k:]
+    for a, place in zip(init, carries):
+        p.fill(region, a, place)
+    start = p.now
+    p.depth += 1
+    cond_steps, flag = _condition(p, f, [*cond_consts, *carries])
+    body, swaps = _body(p, f, consts, carries, list(zip(x_places, xs)), ys)
+    p.depth -= 1
+    p.now += 1
+    p.span(start, *(x.slot for x in (*cond_consts, *consts, *x_places, *outs)))
+    p.span(start, *(k for pair in swaps for k in pair))
+    count = f.length if f.cond is None else None
+    if flag is not None:
+        p.span(start, flag.id)
+    region.steps.append(
+        LoopStep(body, count, swaps, f.reverse, cond_steps, flag, label=node.tag or "")
+    )
+
+
+def _condition(p: Planner, f: g.Loop, inputs: list[Place]) -> tuple[tuple[Step, ...], BufferRef | None]:
+    """The steps that compute a while loop's flag."""
+    from lowering.planner import Place
+
+    if f.cond is None:
+        return (), None
+    flag = Place(p.slot("temp", (), np.dtype(bool)))
+    inner = p.inner_region(f.cond, inputs, [flag])
+    finish(p, inner, f.cond.outputs, [flag])
+    return tuple(inner.steps), BufferRef(flag.slot)
+
+
+def _body(p, f: g.Loop, consts, carries, xs, ys) -> tuple[tuple[Step, ...], tuple[tuple[int, int], ...]]:
+    """One iteration's steps, and the pairs of carry buffers that change roles after it."""
+    from lowering.planner import Place
+
+    body, n_k = f.body, f.n_carry
+    n_c = len(consts)
+    before: list[Step] = []
+    inputs: list[Place] = [*consts, *carries]
+    for k, (place, node) in enumerate(xs):
+        window = Place(place.slot, prod(node.shape[1:]), p.depth)
+        if place.stride or _read_by_singles(body, body.inputs[n_c + n_k + k]):
+            window = _sliced(p, before, place, window, node)
+        inputs.append(window)
+    spare: list[Place | None] = []
+    outs: list[Place] = []
+    for k, (o, carry) in enumerate(zip(body.outputs, carries)):
+        kept = o is body.inputs[n_c + k]  # handed through unchanged: nothing to write
+        own = p.slots[carry.slot].kind == "output"
+        shape, dtype = p.slots[carry.slot].shape, p.slots[carry.slot].dtype
+        other = None if kept else Place(p.slot("temp", shape, dtype, own))
+        spare.append(other)
+        outs.append(carry if other is None else other)
+    stacked: list[Place] = []
+    for y, place in zip(body.outputs[n_k:], ys):
+        stacked.append(Place(place.slot, prod(y.shape), p.depth))
+    outs += stacked
+    inner = p.inner_region(body, inputs, outs, tuple(range(n_c, n_c + n_k)))
+    swaps = []
+    for k, (o, carry) in enumerate(zip(body.outputs, carries)):
+        other = spare[k]
+        if other is None or inner.places.get(id(o)) == carry:
+            continue  # unchanged, or updated in place
+        if inner.places.get(id(o)) != other:
+            p.fill(inner, o, other)
+        swaps.append((carry.slot, other.slot))
+    finish(p, inner, body.outputs[n_k:], stacked)
+    return (*before, *inner.steps), tuple(swaps)
+
+
+def _sliced(p, before: list[Step], place: Place, window: Place, node: g.Node) -> Place:
+    """A copy of the current slice, for readers that cannot follow a window."""
+    from lowering.plan import CopyStep
+    from lowering.planner import Place
+
+    if place.stride:
+        raise AssertionError("a loop over the slices of another loop's slice")
+    size = node.dtype.itemsize
+    own = Place(p.slot("temp", node.shape[1:], node.dtype))
+    nbytes = prod(node.shape[1:]) * size
+    if nbytes:
+        ref = BufferRef(place.slot, 0, window.stride * size)
+        before.append(CopyStep(ref, BufferRef(own.slot), nbytes))
+    return own
+
+
+def _read_by_singles(graph: g.Graph, x: g.Node) -> bool:
+    """Whether a form that is no nest, or the graph's own outputs, read x directly."""
+    if any(o is x for o in graph.outputs):
+        return True
+    return any(x in n.args and (n.outs is not None or isinstance(n.form, g.Scatter)) for n in graph.nodes())
+
+
+PLANS: dict[type, Any] = {
+    g.Scatter: _scatter,
+    g.Sort: _sort,
+    g.TopK: _topk,
+    g.Opaque: _opaque,
+    g.KernelCall: _kernel_call,
+    g.Cond: _cond,
+    g.Loop: _loop,
+}
