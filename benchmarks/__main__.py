@@ -21,6 +21,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: 3 minutes")
     parser.add_argument("--rows", help="comma-separated names; all but the extra ones if left out")
+    parser.add_argument("--extra", action="store_true", help="the extra rows too")
     parser.add_argument("--peers", default="jax,numpy", help="comma-separated: jax, numpy, torch")
     parser.add_argument("--device", help="what FX_DEVICE is set to for fx")
     parser.add_argument("--rounds", type=int, help="rounds per row")
@@ -50,7 +51,7 @@ def main() -> int:
         for row in rows.values():
             print(f"{row.name:20} {row.what}")
         return 0
-    default = [name for name, row in rows.items() if not row.extra]
+    default = [name for name, row in rows.items() if options.extra or not row.extra]
     names = options.rows.split(",") if options.rows else default
     peers = [p for p in options.peers.split(",") if p]
     unknown = [n for n in names if n not in rows] + [p for p in peers if p not in LIBRARIES]

@@ -7,7 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-FAMILIES = ("elementwise", "reduce", "dense", "nets", "loops", "indexing", "randoms", "small")
+FAMILIES = (
+    "elementwise",
+    "reduce",
+    "dense",
+    "nets",
+    "loops",
+    "indexing",
+    "randoms",
+    "small",
+    "sweeps",
+)
 
 
 @dataclass(frozen=True)

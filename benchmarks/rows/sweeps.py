@@ -1,0 +1,98 @@
+"""Extra rows, run by name or with --extra: products of many shapes, row kernels, convolutions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.rows import Program, row
+from benchmarks.rows.elementwise import normal, uniform
+
+# ---------------------------------------------------------------- products
+
+
+def product(name: str, left: tuple[int, ...], right: tuple[int, ...], spec: str) -> None:
+    """A row for one einsum of two float32 operands."""
+    sizes = dict(zip(spec.split("->")[0].replace(",", ""), left + right))
+    flops = 2.0 * np.prod(list(sizes.values()))
+    nbytes = 4.0 * (np.prod(left) + np.prod(right))
+
+    @row(name, f"{spec}, {left} by {right}", nbytes=nbytes, flops=flops, extra=True, tolerance=1e-3)
+    def build(lib):
+        args = (normal(0, *left), normal(1, *right))
+        return Program(lambda a, b: lib.np.einsum(spec, a, b), args)
+
+
+for n in (64, 128, 256, 512, 768, 1000, 1537, 2048):
+    product(f"product_{n}", (n, n), (n, n), "mk,kn->mn")
+for label, spec in (("tn", "km,kn->mn"), ("nt", "mk,nk->mn"), ("tt", "km,nk->mn")):
+    product(f"product_{label}", (768, 768), (768, 768), spec)
+product("product_skinny", (8, 4096), (4096, 4096), "mk,kn->mn")
+product("product_vector", (4096, 4096), (4096,), "mk,k->m")
+product("product_outer", (4096, 8), (8, 4096), "mk,kn->mn")
+product("product_batch_64", (64, 128, 64), (64, 64, 128), "bmk,bkn->bmn")
+product("product_batch_4x4", (65536, 4, 4), (65536, 4, 4), "bmk,bkn->bmn")
+
+
+# ---------------------------------------------------------------- rows and columns
+
+
+def over_rows(name: str, what: str, make, shape=(4096, 1024), passes: float = 2.0) -> None:
+    """A row for a function of one [rows, columns] array."""
+    nbytes = 4.0 * passes * np.prod(shape)
+
+    @row(name, f"{what}, {shape[0]}x{shape[1]}", nbytes=nbytes, extra=True, tolerance=1e-3)
+    def build(lib):
+        return Program(make(lib), (normal(0, *shape),))
+
+
+def gradient(lib, f):
+    """The gradient of the sum of squares of f."""
+    return lib.grad(lambda x: (f(x) ** 2).sum())
+
+
+over_rows("log_softmax", "log_softmax", lambda lib: lambda x: lib.nn.log_softmax(x, axis=-1))
+over_rows("logsumexp", "logsumexp", lambda lib: lambda x: lib.nn.logsumexp(x, axis=-1), passes=1)
+over_rows("variance", "variance of rows", lambda lib: lambda x: x.var(-1), passes=1)
+over_rows("column_sum", "sum of columns", lambda lib: lambda x: x.sum(0), passes=1)
+over_rows("row_max", "max of rows", lambda lib: lambda x: x.max(-1), passes=1)
+over_rows("cumsum_columns", "cumsum down columns", lambda lib: lambda x: lib.np.cumsum(x, axis=0))
+over_rows("transpose", "copy of the transpose", lambda lib: lambda x: x.T + 0.0)
+over_rows("softmax_grad", "gradient of softmax",
+          lambda lib: gradient(lib, lambda x: lib.nn.softmax(x, axis=-1)))  # fmt: skip
+over_rows("logsumexp_grad", "gradient of logsumexp",
+          lambda lib: gradient(lib, lambda x: lib.nn.logsumexp(x, axis=-1)))  # fmt: skip
+over_rows("cumsum_grad", "gradient of cumsum",
+          lambda lib: gradient(lib, lambda x: lib.np.cumsum(x, axis=-1)))  # fmt: skip
+
+
+# ---------------------------------------------------------------- elementary functions
+
+for function in ("exp", "log", "sin", "tanh", "sqrt", "log1p", "expm1", "arctan"):
+
+    @row(function, "4M", nbytes=8.0 * (1 << 22), extra=True, numpy=True)
+    def build(lib, function=function):
+        return Program(getattr(lib.np, function), (uniform(0, 0.1, 3, 1 << 22),))
+
+
+# ---------------------------------------------------------------- convolutions
+
+
+def convolution(name: str, image: tuple[int, ...], kernel: tuple[int, ...], **options) -> None:
+    """A row for one convolution, NHWC by HWIO."""
+
+    @row(name, f"{image} by {kernel} {options or ''}", extra=True, tolerance=1e-3)
+    def build(lib):
+        def f(x, w):
+            return lib.lax.conv_general_dilated(
+                x, w, options.get("strides", (1, 1)), "SAME",
+                feature_group_count=options.get("groups", 1),
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            )  # fmt: skip
+
+        return Program(f, (normal(0, *image), normal(1, *kernel)))
+
+
+convolution("conv_1x1", (32, 28, 28, 64), (1, 1, 64, 128))
+convolution("conv_3x3", (32, 28, 28, 64), (3, 3, 64, 64))
+convolution("conv_strided", (32, 28, 28, 64), (3, 3, 64, 64), strides=(2, 2))
+convolution("conv_depthwise", (32, 28, 28, 64), (3, 3, 1, 64), groups=64)
