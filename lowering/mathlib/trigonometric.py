@@ -166,8 +166,7 @@ $F trig_reduce_$N($F x, $I *quadrant) {
     "sin_kernel": _both("""
 $F sin_kernel_$N($F r) {
   $F z = r * r;
-  $F y = r + (r * z) * @s(z);
-  return z == $c{0.0} ? r : y;
+  return r + (r * z) * @s(z);
 }"""),
     "cos_kernel": _both("""
 $F cos_kernel_$N($F r) {
@@ -179,7 +178,7 @@ $F sin_$N($F x) {
   $I q;
   $F r = trig_reduce_$N(x, &q);
   $F y = (q & 1) != 0 ? cos_kernel_$N(r) : sin_kernel_$N(r);
-  return $asF($asI(y) ^ ((q & 2) << @SIGNPLACE));
+  return x == $c{0.0} ? x : $asF($asI(y) ^ ((q & 2) << @SIGNPLACE));
 }"""),
     "cos": _both("""
 $F cos_$N($F x) {
@@ -194,7 +193,7 @@ $F tan_$N($F x) {
   $F r = trig_reduce_$N(x, &q);
   $F s = sin_kernel_$N(r), c = cos_kernel_$N(r);
   $M odd = (q & 1) != 0;
-  return (odd ? -c : s) / (odd ? s : c);
+  return x == $c{0.0} ? x : (odd ? -c : s) / (odd ? s : c);
 }"""),
     # the angle of (x, y) with x, y >= 0: about pi/8's multiples 0, 2, 4 for a small quotient
     "angle": _both("""
