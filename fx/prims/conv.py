@@ -249,7 +249,6 @@ def _transpose_lhs(ct: Any, aval: ShapedArray, w: Any, p: dict[str, Any]) -> Any
     groups = max(p["feature_group_count"], p["batch_group_count"])
     if groups > 1:
         # (O, I) = (g * O/g, I) to (O/g, g * I): output features of the transpose group by group
-        w = _split_axis(w, o_at, groups)
         w = _regroup(w, o_at, i_at, groups)
     windows = _windows([shape.shape_of(w)[k] for k in w_space], p)
     x_space = [aval.shape[k] for k in lhs_spec[2:]]
