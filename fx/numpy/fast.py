@@ -1,0 +1,106 @@
+"""Arithmetic of concrete arrays without the machinery: one NumPy call and a wrap, within about 2 µs of NumPy.
+
+Taken only where the result is the general path's to the bit: eager evaluation, equal dtypes (or a Python scalar of the same or
+a lower kind), host-visible memory, no checks. Everything else returns MISS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx import core
+from fx.array import Array
+from fx.numpy.promotion import modes
+
+try:  # np.errstate costs 2 µs, the context variable beneath it 0.3
+    from numpy._core.umath import _extobj_contextvar, _make_extobj
+
+    _quiet = _make_extobj(all="ignore")
+
+    def silently(op: Any, *args: Any) -> Any:
+        """op(*args) without floating-point warnings."""
+        token = _extobj_contextvar.set(_quiet)
+        try:
+            return op(*args)
+        finally:
+            _extobj_contextvar.reset(token)
+
+except ImportError:
+
+    def silently(op: Any, *args: Any) -> Any:
+        """op(*args) without floating-point warnings."""
+        with np.errstate(all="ignore"):
+            return op(*args)
+
+
+MISS = object()
+_FLOATS = frozenset(map(np.dtype, ("float32", "float64")))
+_NUMBERS = _FLOATS | frozenset(
+    map(np.dtype, ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"))
+)
+_EVAL = core.EVAL
+
+
+def binary(op: Any, dtypes: frozenset[np.dtype], compares: bool, reverse: bool) -> Callable[[Any, Any], Any]:
+    """A function of (array, other) that gives the result or MISS."""
+
+    def fast(x: Any, y: Any) -> Any:
+        if core.state.trace is not _EVAL or core.checker is not None:
+            return MISS
+        a = x._host
+        if a is None or a.dtype not in dtypes:
+            return MISS
+        kind = type(y)
+        if kind is Array:
+            b = y._host
+            if b is None or b.dtype != a.dtype:
+                return MISS
+            if b.shape != a.shape and modes.rank_promotion != "allow":
+                return MISS
+            weak = x._weak and y._weak
+        elif kind is float and a.dtype in _FLOATS or kind is int and -_BOUND < y < _BOUND:
+            b, weak = y, x._weak
+            if kind is int and a.dtype.itemsize < 4:
+                return MISS
+            if kind is int and a.dtype.kind == "u" and y < 0:
+                return MISS
+        else:
+            return MISS
+        try:
+            out = silently(op, b, a) if reverse else silently(op, a, b)
+        except ValueError:
+            return MISS
+        if type(out) is not np.ndarray:
+            out = np.asarray(out)
+        return Array(out, weak and not compares)
+
+    return fast
+
+
+_BOUND = 1 << 24  # integers below it are exact in float32
+
+BINARY: dict[str, tuple[Any, frozenset[np.dtype], bool]] = {
+    "add": (np.add, _NUMBERS, False),
+    "sub": (np.subtract, _NUMBERS, False),
+    "mul": (np.multiply, _NUMBERS, False),
+    "truediv": (np.true_divide, _FLOATS, False),
+    "lt": (np.less, _NUMBERS, True),
+    "le": (np.less_equal, _NUMBERS, True),
+    "gt": (np.greater, _NUMBERS, True),
+    "ge": (np.greater_equal, _NUMBERS, True),
+    "eq": (np.equal, _NUMBERS, True),
+    "ne": (np.not_equal, _NUMBERS, True),
+}
+
+
+def negative(x: Any) -> Any:
+    """-x of a concrete array, or MISS."""
+    if core.state.trace is not _EVAL or core.checker is not None:
+        return MISS
+    a = x._host
+    if a is None or a.dtype not in _NUMBERS:
+        return MISS
+    return Array(np.asarray(silently(np.negative, a)), x._weak)

@@ -1,0 +1,198 @@
+"""Reductions that leave NaNs out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx import core
+from fx.avals import is_inexact
+from fx.numpy import reductions as r
+from fx.numpy import ufuncs as u
+from fx.numpy.reductions import highest, lowest
+from fx.numpy.take import where as where_
+from fx.numpy.ufuncs import no_out
+from fx.numpy.util import convert, promote_inexact, shape_dtype
+
+__all__ = [
+    "nanargmax",
+    "nanargmin",
+    "nancumprod",
+    "nancumsum",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+]
+
+
+def _replaced(name: str, a: Any, fill: Any) -> tuple[Any, Any]:
+    """The array with NaNs replaced, and the mask of NaNs (None for integers)."""
+    x, aval = shape_dtype(name, a)
+    if not is_inexact(aval.dtype):
+        return x, None
+    nans = u.isnan(x)
+    return where_(nans, u.const_as(x, fill(aval.dtype)), x), nans
+
+
+def _extremum(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any, op: Any, fill: Any) -> Any:
+    x, nans = _replaced(name, a, fill)
+    out = op(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
+    if nans is None:
+        return out
+    everything = r.all(nans, axis=axis, keepdims=keepdims) if where is None else r.all(
+        u.logical_or(nans, u.logical_not(where)), axis=axis, keepdims=keepdims
+    )
+    missing = np.nan if initial is None else u.const_as(out, initial)
+    return where_(everything, u.const_as(out, missing) if isinstance(missing, float) else missing, out)
+
+
+def nanmax(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """The largest value; NaN where there are only NaNs."""
+    no_out("nanmax", out)
+    return _extremum("nanmax", a, axis, keepdims, initial, where, r.max, lowest)
+
+
+def nanmin(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+) -> Any:
+    """The smallest value; NaN where there are only NaNs."""
+    no_out("nanmin", out)
+    return _extremum("nanmin", a, axis, keepdims, initial, where, r.min, highest)
+
+
+def nansum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """The sum of the numbers."""
+    no_out("nansum", out)
+    x, _ = _replaced("nansum", a, lambda d: 0)
+    return r.sum(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=where)
+
+
+def nanprod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
+) -> Any:
+    """The product of the numbers."""
+    no_out("nanprod", out)
+    x, _ = _replaced("nanprod", a, lambda d: 1)
+    return r.prod(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=where)
+
+
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = None
+) -> Any:
+    """The mean of the numbers."""
+    no_out("nanmean", out)
+    x, aval = shape_dtype("nanmean", a)
+    if not is_inexact(aval.dtype):
+        return r.mean(x, axis, dtype, keepdims=keepdims, where=where)
+    mask = u.logical_not(u.isnan(x))
+    if where is not None:
+        mask = u.logical_and(mask, where)
+    count = r.sum(mask, axis=axis, dtype=np.int32, keepdims=keepdims)
+    total = nansum(x, axis, dtype=dtype, keepdims=keepdims, where=where)
+    return u.divide(total, convert(count, core.get_aval(total).dtype))
+
+
+def nanvar(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    where: Any = None,
+    mean: Any = None,
+) -> Any:
+    """The variance of the numbers; NaN where fewer than ddof + 1 are left."""
+    no_out("nanvar", out)
+    (x,) = promote_inexact("nanvar", a)
+    x = shape_dtype("nanvar", x)[0]
+    center = nanmean(x, axis, dtype, keepdims=True, where=where) if mean is None else mean
+    nans = u.isnan(x)
+    centered = where_(nans, u.const_as(x, 0), u.subtract(x, center))
+    if core.get_aval(x).dtype.kind == "c":
+        squares = u.real(u.multiply(centered, u.conjugate(centered)))
+    else:
+        squares = u.square(centered)
+    mask = u.logical_not(nans)
+    if where is not None:
+        mask = u.logical_and(mask, where)
+    count = r.sum(mask, axis=axis, dtype=np.int32, keepdims=keepdims)
+    left = u.subtract(count, ddof)
+    enough = u.greater(left, 0)
+    total = r.sum(squares, axis=axis, dtype=None, keepdims=keepdims, where=where)
+    out_value = u.divide(total, convert(where_(enough, left, 1), core.get_aval(total).dtype))
+    result = where_(enough, out_value, u.const_as(out_value, np.nan))
+    return result if dtype is None else convert(result, np.dtype(dtype))
+
+
+def nanstd(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: int = 0,
+    keepdims: bool = False,
+    where: Any = None,
+    mean: Any = None,
+) -> Any:
+    """The standard deviation of the numbers."""
+    no_out("nanstd", out)
+    return u.sqrt(nanvar(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean))
+
+
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    """The running sum, NaNs as zeros."""
+    no_out("nancumsum", out)
+    x, _ = _replaced("nancumsum", a, lambda d: 0)
+    return r.cumsum(x, axis, dtype)
+
+
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
+    """The running product, NaNs as ones."""
+    no_out("nancumprod", out)
+    x, _ = _replaced("nancumprod", a, lambda d: 1)
+    return r.cumprod(x, axis, dtype)
+
+
+def _arg(name: str, a: Any, axis: Any, keepdims: Any, op: Any, fill: Any) -> Any:
+    x, nans = _replaced(name, a, fill)
+    out = op(x, axis=axis, keepdims=bool(keepdims))
+    if nans is None:
+        return out
+    everything = r.all(nans, axis=axis, keepdims=bool(keepdims))
+    return where_(everything, u.const_as(out, -1), out)
+
+
+def nanargmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
+    """The index of the largest number; -1 where there are only NaNs."""
+    no_out("nanargmax", out)
+    return _arg("nanargmax", a, axis, keepdims, r.argmax, lowest)
+
+
+def nanargmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
+    """The index of the smallest number; -1 where there are only NaNs."""
+    no_out("nanargmin", out)
+    return _arg("nanargmin", a, axis, keepdims, r.argmin, highest)
+
+

@@ -1,0 +1,398 @@
+"""Positions and counts that depend on data: nonzero, unique, bincount, histograms. Under jit their size must be given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fx import core, lax
+from fx.avals import canonicalize_dtype, is_floating
+from fx.numpy import ufuncs as u
+from fx.numpy.creation import asarray, linspace
+from fx.numpy.manipulation import moveaxis, ravel
+from fx.numpy.reductions import cumsum
+from fx.numpy.reductions import sum as sum_
+from fx.numpy.sorting import lexsort, searchsorted
+from fx.numpy.take import take, where
+from fx.numpy.util import (
+    broadcast_value,
+    canonical_axis,
+    check_arraylike,
+    concrete,
+    concrete_int,
+    convert,
+    is_concrete,
+    promote_dtypes,
+    promote_dtypes_inexact,
+    shape_dtype,
+    wrap,
+)
+
+__all__ = [
+    "argwhere",
+    "bincount",
+    "flatnonzero",
+    "histogram",
+    "histogram2d",
+    "histogram_bin_edges",
+    "histogramdd",
+    "nonzero",
+    "unique",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+]
+
+
+def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Any, ...]:
+    """Index arrays of the elements that are not zero; under jit `size` says how many to return."""
+    x, aval = shape_dtype("nonzero", a)
+    if not aval.shape:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use fx.numpy.atleast_1d(scalar).nonzero().")
+    index = canonicalize_dtype(np.int64)
+    if is_concrete(x) and size is None:
+        return tuple(wrap(i.astype(index)) for i in np.nonzero(concrete(x)))
+    context = (
+        "The size argument of fx.numpy.nonzero must be statically specified to use fx.numpy.nonzero within "
+        "transformations."
+    )
+    if size is None:
+        concrete(x, context)
+    size = concrete_int(size, context)
+    mask = ravel(u.not_equal(x, 0))
+    n = core.get_aval(mask).size
+    fills = _fills(fill_value, len(aval.shape))
+    if n == 0 or size == 0:
+        return tuple(broadcast_value(convert(f, index), (size,)) for f in fills)
+    # The k-th nonzero element stands where the running count reaches k + 1.
+    counts = cumsum(mask, dtype=np.int32)
+    flat = searchsorted(counts, lax.iota(np.dtype(np.int32), size), side="right")
+    total = lax.squeeze(lax.slice_in_dim(counts, n - 1, n), (0,))
+    found = u.less(lax.iota(np.dtype(np.int32), size), total)
+    flat = convert(u.minimum(flat, n - 1), index)
+    out = []
+    for axis, f in enumerate(fills):
+        stride = int(np.prod(aval.shape[axis + 1 :], dtype=np.int64))
+        i = u.remainder(u.floor_divide(flat, stride), aval.shape[axis])
+        out.append(where(found, i, convert(f, index)))
+    return tuple(out)
+
+
+def _fills(fill_value: Any, ndim: int) -> list[Any]:
+    if fill_value is None:
+        return [0] * ndim
+    values = tuple(fill_value) if isinstance(fill_value, (tuple, list)) else (fill_value,) * ndim
+    if len(values) != ndim:
+        raise ValueError(f"fill_value must be a scalar or one value per axis ({ndim}), got {fill_value}")
+    return [asarray(v) for v in values]
+
+
+def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """Positions of nonzero elements in the flattened array."""
+    return nonzero(ravel(a), size=size, fill_value=fill_value)[0]
+
+
+def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """Index rows of nonzero elements."""
+    from fx.numpy.joining import stack
+
+    x, aval = shape_dtype("argwhere", a)
+    if not aval.shape:
+        found = nonzero(lax.reshape(x, (1,)), size=size, fill_value=fill_value)[0]
+        return lax.full((core.get_aval(found).size, 0), 0, core.get_aval(found).dtype)
+    return stack(nonzero(x, size=size, fill_value=fill_value), 1)
+
+
+# ---------------------------------------------------------------- unique
+
+
+class UniqueAll(NamedTuple):
+    """Result of unique_all."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCounts(NamedTuple):
+    """Result of unique_counts."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverse(NamedTuple):
+    """Result of unique_inverse."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    size: int | None = None,
+    fill_value: Any = None,
+    sorted: bool = True,
+) -> Any:
+    """The distinct elements (or slices along an axis) in order; under jit `size` says how many to return."""
+    x, aval = shape_dtype("unique", ar)
+    if size is None and not is_concrete(x):
+        concrete(
+            x,
+            "The error arose in fx.numpy.unique. In order to use unique() within transformations, specify the `size` "
+            "argument.",
+        )
+    if size is None:
+        return _unique_now(x, return_index, return_inverse, return_counts, axis, equal_nan)
+    flat_axis = axis is None
+    if axis is None:
+        x, axis = ravel(x), 0
+    k = canonical_axis(axis, len(core.get_aval(x).shape))
+    rows = moveaxis(x, k, 0)
+    return _unique_sized(
+        rows, x, k, aval.shape, flat_axis, (return_index, return_inverse, return_counts), equal_nan, size, fill_value
+    )
+
+
+def _unique_now(x: Any, index: bool, inverse: bool, counts: bool, axis: Any, equal_nan: bool) -> Any:
+    a = concrete(x)
+    kw = {"axis": axis, "equal_nan": equal_nan}
+    values, first, back, count = np.unique(a, True, True, True, **kw)
+    if axis is None:
+        back = back.reshape(a.shape)
+    else:
+        back = back.reshape(-1)
+    picked = [take(ravel(x), wrap(first)) if axis is None else take(x, wrap(first), axis=axis)]
+    if values.size == 0:
+        picked = [wrap(values.astype(a.dtype))]
+    for flag, part in ((index, first), (inverse, back), (counts, count)):
+        if flag:
+            picked.append(wrap(part.astype(canonicalize_dtype(np.int64))))
+    return picked[0] if len(picked) == 1 else tuple(picked)
+
+
+def _unique_sized(
+    rows: Any,
+    x: Any,
+    axis: int,
+    shape: tuple[int, ...],
+    flat_axis: bool,
+    flags: tuple[bool, bool, bool],
+    equal_nan: bool,
+    size: int,
+    fill_value: Any,
+) -> Any:
+    """Sort the rows, mark where a new one begins, and gather the first `size` beginnings."""
+    n = core.get_aval(rows).shape[0]
+    index = canonicalize_dtype(np.int64)
+    keys = lax.reshape(rows, (n, int(np.prod(core.get_aval(rows).shape[1:], dtype=np.int64))))
+    width = core.get_aval(keys).shape[1]
+    columns = [lax.squeeze(lax.slice_in_dim(keys, c, c + 1, axis=1), (1,)) for c in range(width)]
+    order = lexsort(columns[::-1]) if columns else lax.iota(index, n)
+    ordered = take(keys, order, axis=0, mode="clip")
+    before = lax.slice_in_dim(ordered, 0, max(n - 1, 0))
+    after = lax.slice_in_dim(ordered, min(1, n), n)
+    differs = u.not_equal(before, after)
+    if equal_nan and is_floating(core.get_aval(keys).dtype):
+        differs = u.logical_and(differs, u.logical_not(u.logical_and(u.isnan(before), u.isnan(after))))
+    from fx.numpy.reductions import any as any_
+
+    head = lax.full((min(n, 1),), True, np.dtype(np.bool_))
+    starts = lax.concatenate([head, any_(differs, axis=1)], 0)
+    (places,) = nonzero(starts, size=size, fill_value=n)
+    found = u.less(places, n)
+    first = take(order, places, mode="clip")
+    values = take(x, first, axis=axis, mode="clip")
+    if fill_value is None:
+        padding = take(x, lax.slice_in_dim(first, 0, 1), axis=axis, mode="clip")
+    else:
+        padding = asarray(fill_value)
+    wide = tuple(size if d == axis else 1 for d in range(len(core.get_aval(x).shape)))
+    values = where(lax.reshape(found, wide), values, convert(padding, core.get_aval(x).dtype))
+    out = [values]
+    if flags[0]:
+        out.append(where(found, first, lax.squeeze(lax.slice_in_dim(first, 0, 1), (0,))))
+    if flags[1]:
+        group = u.subtract(cumsum(starts), 1)
+        back = lax.full((n,), 0, index).at[order].set(convert(group, index))
+        out.append(lax.reshape(back, shape) if flat_axis else back)
+    if flags[2]:
+        ends = where(found, places, n)
+        nexts = lax.concatenate([lax.slice_in_dim(ends, 1, size), lax.full((1,), n, index)], 0)
+        out.append(where(found, u.subtract(nexts, ends), 0))
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
+    """Values, first indices, inverse and counts; NaNs differ from each other."""
+    return UniqueAll(*unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value))
+
+
+def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
+    """Values and counts."""
+    return UniqueCounts(*unique(x, False, False, True, equal_nan=False, size=size, fill_value=fill_value))
+
+
+def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
+    """Values and inverse."""
+    return UniqueInverse(*unique(x, False, True, False, equal_nan=False, size=size, fill_value=fill_value))
+
+
+def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
+    """Values only."""
+    return unique(x, equal_nan=False, size=size, fill_value=fill_value)
+
+
+# ---------------------------------------------------------------- counts
+
+
+def bincount(
+    x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None, out_sharding: Any = None
+) -> Any:
+    """How often each integer occurs (or the sum of its weights); under jit `length` must be given."""
+    v, aval = shape_dtype("bincount", x)
+    if aval.dtype.kind not in "iub":
+        raise TypeError(f"x argument to bincount must have an integer type; got {aval.dtype.name}")
+    if len(aval.shape) != 1:
+        raise ValueError("only 1-dimensional input supported.")
+    if length is None:
+        known = concrete(
+            v,
+            "The error occurred because of argument 'x' of fx.numpy.bincount. To avoid this error, pass a static "
+            "`length` argument.",
+        )
+        length = max(minlength, int(known.max()) + 1 if known.size else 0)
+    else:
+        length = concrete_int(length)
+    if weights is None:
+        weights = np.int32(1)
+    elif np.shape(weights) != aval.shape:
+        raise ValueError("shape of weights must match shape of x.")
+    w = shape_dtype("bincount", weights)[0]
+    # JAX counts negative values as zeros.
+    v = u.maximum(convert(v, np.dtype(np.int32)) if aval.dtype == np.bool_ else v, 0)
+    out = lax.full((length,), 0, core.get_aval(w).dtype)
+    return out.at[v].add(broadcast_value(w, aval.shape), mode="drop")
+
+
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The edges that histogram uses: given ones, or `bins` equal steps over the range."""
+    if isinstance(bins, str):
+        raise NotImplementedError("string values for `bins` not implemented.")
+    (x,) = promote_dtypes_inexact("histogram_bin_edges", a)
+    dtype = core.get_aval(x).dtype
+    if len(np.shape(bins)) == 1:
+        return convert(asarray(bins), dtype)
+    count = concrete_int(bins, "bins must be static")
+    from fx.numpy.reductions import max as max_
+    from fx.numpy.reductions import min as min_
+    from fx.numpy.reductions import ptp
+
+    if range is None:
+        low, high = (min_(x), max_(x)) if core.get_aval(x).size else (np.float32(0), np.float32(1))
+        same = u.equal(ptp(x), 0) if core.get_aval(x).size else np.bool_(False)
+    else:
+        low, high = (convert(v, dtype) for v in (asarray(range[0]), asarray(range[1])))
+        same = u.equal(low, high)
+    low = where(same, u.subtract(low, 0.5), low)
+    high = where(same, u.add(high, 0.5), high)
+    return linspace(low, high, count + 1, dtype=dtype)
+
+
+def histogram(
+    a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
+) -> tuple[Any, Any]:
+    """Counts per bin and the bins' edges; the last bin includes its right edge."""
+    if weights is None:
+        check_arraylike("histogram", a)
+        (a,) = promote_dtypes_inexact("histogram", a)
+        weights = u.full_as(a, 1)
+    else:
+        if np.shape(a) != np.shape(weights):
+            raise ValueError("weights should have the same shape as a.")
+        a, weights = promote_dtypes_inexact("histogram", a, weights)
+    edges = histogram_bin_edges(a, bins, range, weights)
+    a, edges = promote_dtypes("histogram", a, edges)
+    flat = ravel(a)
+    n = core.get_aval(edges).shape[0]
+    last = lax.squeeze(lax.slice_in_dim(edges, n - 1, n), (0,))
+    place = searchsorted(edges, flat, side="right")
+    place = where(u.equal(flat, last), n - 1, place)
+    counts = lax.full((n + 1,), 0, core.get_aval(weights).dtype).at[place].add(ravel(weights))
+    counts = lax.slice_in_dim(counts, 1, n)
+    if density:
+        from fx.numpy.statistics import diff
+
+        counts = u.divide(u.divide(counts, diff(edges)), sum_(counts))
+    return counts, edges
+
+
+def histogram2d(
+    x: Any, y: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
+) -> tuple[Any, Any, Any]:
+    """The histogram of points in the plane."""
+    from fx.numpy.joining import stack
+
+    x, y = promote_dtypes_inexact("histogram2d", x, y)
+    sample = stack([x, y], 1)
+    counts, edges = histogramdd(sample, _bins2d(bins), range, weights, density)
+    return counts, edges[0], edges[1]
+
+
+def _bins2d(bins: Any) -> Any:
+    try:
+        n = len(bins)
+    except TypeError:
+        return bins
+    return bins if n == 2 else [bins, bins]
+
+
+def histogramdd(
+    sample: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
+) -> tuple[Any, list[Any]]:
+    """The histogram of points [n, d]: counts on a d-dimensional grid, and the edges of each axis."""
+    from fx.numpy.take import ravel_multi_index
+
+    (points,) = promote_dtypes_inexact("histogramdd", sample)
+    n, d = core.get_aval(points).shape
+    if range is not None and (len(range) != d or any(r is not None and len(r) != 2 for r in range)):
+        raise ValueError(f"For sample.shape={(n, d)}, range must be a sequence of {d} pairs or Nones; got {range}")
+    per_axis = list(bins) if isinstance(bins, Sequence) or len(np.shape(bins)) > 0 else [bins] * d
+    if len(per_axis) != d:
+        raise ValueError("should be a bin for each dimension.")
+    columns = [lax.squeeze(lax.slice_in_dim(points, k, k + 1, axis=1), (1,)) for k in np.arange(d).tolist()]
+    places, sizes, edges = [], [], []
+    for k, column in enumerate(columns):
+        e = histogram_bin_edges(column, per_axis[k], None if range is None else range[k], weights)
+        m = core.get_aval(e).shape[0]
+        place = searchsorted(e, column, side="right")
+        last = lax.squeeze(lax.slice_in_dim(e, m - 1, m), (0,))
+        places.append(where(u.equal(column, last), m - 1, place))
+        sizes.append(m + 1)
+        edges.append(e)
+    flat = ravel_multi_index(places, sizes, mode="clip")
+    ones = u.full_as(columns[0], 1) if weights is None else convert(asarray(weights), core.get_aval(points).dtype)
+    total = int(np.prod(sizes))
+    counts = lax.reshape(lax.full((total,), 0, core.get_aval(ones).dtype).at[flat].add(ones), tuple(sizes))
+    counts = lax.slice(counts, [1] * d, [s - 1 for s in sizes])
+    if density:
+        from fx.numpy.statistics import diff
+
+        volume: Any = sum_(counts)
+        counts = u.divide(counts, volume)
+        for k, e in enumerate(edges):
+            widths = diff(e)
+            shape = tuple(core.get_aval(widths).shape[0] if j == k else 1 for j in np.arange(d))
+            counts = u.divide(counts, lax.reshape(widths, shape))
+    return counts, edges
+

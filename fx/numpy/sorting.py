@@ -1,0 +1,231 @@
+"""Order: sort, argsort, lexsort, partition, searchsorted, digitize."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fx import core, lax
+from fx.avals import canonicalize_dtype, is_floating
+from fx.numpy import ufuncs as u
+from fx.numpy.util import (
+    broadcast_value,
+    canonical_axis,
+    check_arraylike,
+    convert,
+    promote_dtypes,
+    shape_dtype,
+)
+
+__all__ = [
+    "argpartition",
+    "argsort",
+    "digitize",
+    "lexsort",
+    "partition",
+    "searchsorted",
+    "sort",
+    "sort_complex",
+]
+
+
+def _check(kind: Any, order: Any, stable: Any) -> bool:
+    if kind is not None:
+        import warnings
+
+        warnings.warn("The 'kind' argument to sort has no effect.", stacklevel=3)
+    if order is not None:
+        raise ValueError("'order' argument to sort is not supported.")
+    return True if stable is None else bool(stable)
+
+
+def _lined(name: str, a: Any, axis: int | None) -> tuple[Any, int]:
+    x, aval = shape_dtype(name, a)
+    if axis is None:
+        return lax.reshape(x, (aval.size,)), 0
+    return x, canonical_axis(axis, len(aval.shape))
+
+
+def sort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+) -> Any:
+    """Sorted along an axis; NaN last."""
+    stable = _check(kind, order, stable)
+    x, k = _lined("sort", a, axis)
+    out = lax.sort(x, dimension=k, is_stable=stable)
+    return lax.rev(out, (k,)) if descending else out
+
+
+def argsort(
+    a: Any,
+    axis: int | None = -1,
+    *,
+    kind: None = None,
+    order: None = None,
+    stable: bool = True,
+    descending: bool = False,
+    dtype: Any = None,
+) -> Any:
+    """The indices that sort along an axis; equal elements keep their order."""
+    stable = _check(kind, order, stable)
+    x, k = _lined("argsort", a, axis)
+    shape = core.get_aval(x).shape
+    index = canonicalize_dtype(np.int64 if dtype is None else dtype)
+    places = lax.broadcasted_iota(index, shape, k)
+    if descending:
+        x = lax.rev(x, (k,)) if stable else x
+        places = lax.rev(places, (k,)) if stable else places
+    _, out = lax.sort([x, places], dimension=k, is_stable=stable, num_keys=1)
+    return lax.rev(out, (k,)) if descending else out
+
+
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """The indices that sort by the last key, ties by the one before, and so on."""
+    members = list(keys) if isinstance(keys, Sequence) else list(_rows(keys))
+    if not members:
+        raise TypeError("need sequence of keys with len > 0 in lexsort")
+    members = [shape_dtype("lexsort", m)[0] for m in members]
+    shapes = {core.get_aval(m).shape for m in members}
+    if len(shapes) > 1:
+        raise ValueError("all keys need to be the same shape")
+    shape = next(iter(shapes))
+    if not shape:
+        return convert(np.int32(0), canonicalize_dtype(np.int64))
+    k = canonical_axis(axis, len(shape))
+    places = lax.broadcasted_iota(canonicalize_dtype(np.int64), shape, k)
+    return lax.sort([*members[::-1], places], dimension=k, is_stable=True, num_keys=len(members))[-1]
+
+
+def _rows(x: Any) -> Any:
+    from fx.numpy.joining import unstack
+
+    return unstack(x)
+
+
+def partition(a: Any, kth: int, axis: int = -1) -> Any:
+    """Sorted so far that element kth is in place, smaller ones before it (here: fully sorted)."""
+    x, k = _lined("partition", a, axis)
+    if core.get_aval(x).dtype.kind == "c":
+        raise NotImplementedError("fx.numpy.partition for complex dtype is not implemented.")
+    canonical_axis(kth, core.get_aval(x).shape[k])
+    return lax.sort(x, dimension=k)
+
+
+def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
+    """The indices that partition."""
+    x, k = _lined("argpartition", a, axis)
+    if core.get_aval(x).dtype.kind == "c":
+        raise NotImplementedError("fx.numpy.argpartition for complex dtype is not implemented.")
+    canonical_axis(kth, core.get_aval(x).shape[k])
+    return argsort(x, axis=k)
+
+
+def sort_complex(a: Any) -> Any:
+    """Sorted along the first axis by real, then imaginary part; the result is complex."""
+    x, aval = shape_dtype("sort_complex", a)
+    x = lax.sort(x, dimension=0)
+    if aval.dtype.kind == "c":
+        return x
+    return convert(x, np.dtype(np.complex128 if aval.dtype == np.float64 else np.complex64))
+
+
+# ---------------------------------------------------------------- positions in sorted arrays
+
+
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+    """Where to insert v so that the sorted vector a stays sorted."""
+    if side not in ("left", "right"):
+        raise ValueError(f"{side!r} is an invalid value for keyword 'side'. Expected one of ['left', 'right'].")
+    if method not in ("scan", "scan_unrolled", "sort", "compare_all"):
+        raise ValueError(
+            f"{method!r} is an invalid value for keyword 'method'. Expected one of ['sort', 'scan', "
+            "'scan_unrolled', 'compare_all']."
+        )
+    check_arraylike("searchsorted", a, v)
+    if len(np.shape(a)) != 1:
+        raise ValueError("a should be 1-dimensional")
+    a, v = promote_dtypes("searchsorted", a, v)
+    a, v = shape_dtype("searchsorted", a)[0], shape_dtype("searchsorted", v)[0]
+    if sorter is not None:
+        from fx.numpy.take import take
+
+        a = take(a, sorter, mode="clip")
+    n = core.get_aval(a).shape[0]
+    index = np.dtype(np.int32)
+    if n == 0:
+        return broadcast_value(index.type(0), core.get_aval(v).shape)
+    if method == "compare_all":
+        return _count_smaller(a, v, side, index)
+    return _bisect(a, v, side, n, index)
+
+
+def _before(x: Any, v: Any, side: str) -> Any:
+    """Whether v belongs after x: x < v (left) or x <= v (right), NaN being the largest."""
+    if is_floating(core.get_aval(v).dtype):
+        x_nan, v_nan = u.isnan(x), u.isnan(v)
+        if side == "left":
+            return u.logical_or(lax.lt(x, v), u.logical_and(v_nan, u.logical_not(x_nan)))
+        return u.logical_or(lax.le(x, v), v_nan)
+    return u.less(x, v) if side == "left" else u.less_equal(x, v)
+
+
+def _count_smaller(a: Any, v: Any, side: str, index: np.dtype) -> Any:
+    shape = core.get_aval(v).shape
+    n = core.get_aval(a).shape[0]
+    wide = (*shape, n)
+    left = broadcast_value(a, wide)
+    right = broadcast_value(lax.expand_dims(v, (len(shape),)), wide)
+    return lax.reduce_sum(convert(_before(left, right, side), index), (len(shape),))
+
+
+def _bisect(a: Any, v: Any, side: str, n: int, index: np.dtype) -> Any:
+    """Halve the interval ceil(log2(n + 1)) times, all values at once."""
+    from fx.numpy.take import take
+
+    shape = core.get_aval(v).shape
+    low = broadcast_value(index.type(0), shape)
+    high = broadcast_value(index.type(n), shape)
+
+    def body(_: Any, state: Any) -> Any:
+        low, high = state
+        middle = lax.div(lax.add(low, high), index.type(2))
+        after = _before(take(a, middle, mode="clip"), v, side)
+        open_ = lax.lt(low, high)
+        step = lax.select(lax.bitwise_and(after, open_), lax.add(middle, index.type(1)), low)
+        return step, lax.select(lax.bitwise_and(u.logical_not(after), open_), middle, high)
+
+    state = (low, high)
+    for _ in range(int(n).bit_length()):
+        state = body(0, state)
+    return state[0]
+
+
+def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
+    """The bin that each value falls in, for rising or falling bins."""
+    check_arraylike("digitize", x, bins)
+    if len(np.shape(bins)) != 1:
+        raise ValueError(f"digitize: bins must be a 1-dimensional array; got shape {np.shape(bins)}")
+    n = np.shape(bins)[0]
+    x = shape_dtype("digitize", x)[0]
+    if n == 0:
+        return broadcast_value(np.int32(0), core.get_aval(x).shape)
+    bins = shape_dtype("digitize", bins)[0]
+    side = "right" if not right else "left"
+    other = "left" if not right else "right"
+    kw = {"method": method or "scan"}
+    rising = searchsorted(bins, x, side=side, **kw)
+    falling = u.subtract(np.int32(n), searchsorted(lax.rev(bins, (0,)), x, side=other, **kw))
+    first = lax.squeeze(lax.slice_in_dim(bins, 0, 1), (0,))
+    last = lax.squeeze(lax.slice_in_dim(bins, n - 1, n), (0,))
+    up = u.greater_equal(last, first)
+    return u.where_(broadcast_value(up, core.get_aval(x).shape), rising, falling)
+
+

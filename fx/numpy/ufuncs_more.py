@@ -1,0 +1,416 @@
+"""Elementwise functions built from several primitives: logaddexp, hypot, sinc, frexp, gcd, nan_to_num, clip and others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx import core, lax
+from fx.avals import is_floating
+from fx.dtypes import finfo, is_integer
+from fx.numpy import ufuncs as u
+from fx.numpy.ufuncs import dtype_of, const_as, no_out
+from fx.numpy.util import (
+    broadcast_value,
+    check_arraylike,
+    convert,
+    promote,
+    promote_dtypes,
+    promote_inexact,
+    promote_numeric,
+    value,
+    wrap,
+)
+
+__all__ = [
+    "array_equal",
+    "array_equiv",
+    "allclose",
+    "clip",
+    "copysign",
+    "fmax",
+    "fmin",
+    "frexp",
+    "gcd",
+    "heaviside",
+    "hypot",
+    "i0",
+    "isclose",
+    "lcm",
+    "ldexp",
+    "logaddexp",
+    "logaddexp2",
+    "modf",
+    "nan_to_num",
+    "signbit",
+    "sinc",
+    "spacing",
+]
+
+
+# ---------------------------------------------------------------- logaddexp
+
+
+def _make_logaddexp(base2: bool) -> Any:
+    """log(e**x + e**y); its derivative is a softmax, stable where both operands are -inf."""
+    from fx.custom import custom_jvp
+
+    exp = lax.exp2 if base2 else lax.exp
+
+    def log1p(x: Any) -> Any:
+        return lax.div(lax.log1p(x), const_as(x, np.log(2.0))) if base2 else lax.log1p(x)
+
+    @custom_jvp
+    def logaddexp(x: Any, y: Any) -> Any:
+        if dtype_of(x).kind == "c":
+            return _complex_logaddexp(x, y, base2)
+        larger = lax.max(x, y)
+        delta = lax.sub(x, y)
+        stable = lax.add(larger, log1p(exp(lax.neg(lax.abs(delta)))))
+        return u.where_(lax.ne(delta, delta), lax.add(x, y), stable)
+
+    def jvp(primals: Any, tangents: Any) -> Any:
+        x, y = primals
+        tx, ty = tangents
+        out = logaddexp(x, y)
+        wx = exp(lax.sub(_finite(x), _finite_max(out)))
+        wy = exp(lax.sub(_finite(y), _finite_max(out)))
+        return out, lax.add(lax.mul(tx, wx), lax.mul(ty, wy))
+
+    logaddexp.defjvp(jvp)
+    return logaddexp
+
+
+def _finite(x: Any) -> Any:
+    """+inf as 0, so that inf - inf gives weight 1."""
+    return _replace(x, np.inf, 0.0)
+
+
+def _finite_max(x: Any) -> Any:
+    return _replace(_replace(x, np.inf, 0.0), -np.inf, 0.0)
+
+
+def _replace(x: Any, what: float, by: float) -> Any:
+    if dtype_of(x).kind == "c":
+        return x
+    return u.where_(lax.eq(x, const_as(x, what)), const_as(x, by), x)
+
+
+def _complex_logaddexp(x: Any, y: Any, base2: bool) -> Any:
+    factor = np.log(2.0) if base2 else 1.0
+    larger = u.where_(lax.ge(lax.real(x), lax.real(y)), x, y)
+    delta = u.where_(lax.ge(lax.real(x), lax.real(y)), lax.sub(y, x), lax.sub(x, y))
+    total = lax.log1p(lax.exp(lax.mul(delta, const_as(delta, factor))))
+    out = lax.add(larger, lax.div(total, const_as(x, factor)))
+    bound = np.pi / factor
+    im = lax.imag(out)
+    turn = const_as(im, 2 * bound)
+    wrapped = lax.sub(im, lax.mul(turn, lax.round(lax.div(im, turn))))
+    return lax.complex(lax.real(out), wrapped)
+
+
+_made: dict[bool, Any] = {}
+
+
+def _logaddexp_of(base2: bool) -> Any:
+    if base2 not in _made:
+        _made[base2] = _make_logaddexp(base2)
+    return _made[base2]
+
+
+def logaddexp(x1: Any, x2: Any, /) -> Any:
+    """log(exp(x1) + exp(x2)) without overflow."""
+    return _logaddexp_of(False)(*promote_inexact("logaddexp", x1, x2))
+
+
+def logaddexp2(x1: Any, x2: Any, /) -> Any:
+    """log2(2**x1 + 2**x2) without overflow."""
+    return _logaddexp_of(True)(*promote_inexact("logaddexp2", x1, x2))
+
+
+# ---------------------------------------------------------------- floats taken apart
+
+
+def hypot(x1: Any, x2: Any, /) -> Any:
+    """sqrt(x1**2 + x2**2) without overflow; inf if either is infinite."""
+    x1, x2 = promote_inexact("hypot", x1, x2)
+    if dtype_of(x1).kind == "c":
+        raise ValueError("fx.numpy.hypot is not well defined for complex-valued inputs.")
+    x1, x2 = lax.abs(x1), lax.abs(x2)
+    infinite = u.logical_or(u.isposinf(x1), u.isposinf(x2))
+    large, small = lax.max(x1, x2), lax.min(x1, x2)
+    divisor = u.where_(lax.eq(large, const_as(large, 0)), const_as(large, 1), large)
+    ratio = lax.div(small, divisor)
+    out = lax.mul(large, lax.sqrt(lax.add(const_as(x1, 1), lax.integer_pow(ratio, 2))))
+    return u.where_(infinite, const_as(out, np.inf), out)
+
+
+def copysign(x1: Any, x2: Any, /) -> Any:
+    """|x1| with the sign of x2."""
+    x1, x2 = promote_inexact("copysign", x1, x2)
+    if dtype_of(x1).kind == "c":
+        raise TypeError("copysign does not support complex-valued inputs")
+    magnitude = lax.abs(x1)
+    return u.where_(signbit(x2), lax.neg(magnitude), magnitude)
+
+
+_BITS = {2: np.uint16, 4: np.uint32, 8: np.uint64, 1: np.uint8}
+
+
+def signbit(x: Any, /) -> Any:
+    """Whether the sign bit is set (so -0.0 gives True)."""
+    (x,) = promote("signbit", x)
+    d = dtype_of(x)
+    if d == np.bool_ or d.kind == "u":
+        return broadcast_value(np.bool_(False), core.get_aval(x).shape)
+    if is_integer(d):
+        return lax.lt(x, const_as(x, 0))
+    if d.kind == "c":
+        raise TypeError("fx.numpy.signbit is not well defined for complex-valued inputs.")
+    bits = lax.bitcast_convert_type(x, np.dtype(_BITS[d.itemsize]))
+    top = const_as(bits, 8 * d.itemsize - 1)
+    return lax.ne(lax.shift_right_logical(bits, top), const_as(bits, 0))
+
+
+def frexp(x: Any, /) -> tuple[Any, Any]:
+    """Mantissa in [0.5, 1) and exponent: x = mantissa * 2**exponent."""
+    (x,) = promote_inexact("frexp", x)
+    d = dtype_of(x)
+    if d.kind == "c":
+        raise TypeError("frexp does not support complex-valued inputs")
+    info = finfo(d)
+    uint = np.dtype(_BITS[d.itemsize])
+    bits = lax.bitcast_convert_type(x, uint)
+    mask = (1 << info.nexp) - 1
+    shifted = lax.shift_right_logical(bits, const_as(bits, info.nmant))
+    exponent = convert(lax.bitwise_and(shifted, const_as(bits, mask)), np.dtype(np.int32))
+    subnormal = lax.eq(exponent, const_as(exponent, 0))
+    scaled = lax.mul(x, const_as(x, 2.0**info.nmant))
+    scaled_bits = lax.bitcast_convert_type(scaled, uint)
+    again = lax.shift_right_logical(scaled_bits, const_as(bits, info.nmant))
+    again = convert(lax.bitwise_and(again, const_as(bits, mask)), np.dtype(np.int32))
+    exponent = u.where_(subnormal, lax.sub(again, const_as(again, info.nmant)), exponent)
+    bias = (1 << (info.nexp - 1)) - 2
+    base = u.where_(subnormal, scaled_bits, bits)
+    cleared = lax.bitwise_and(base, const_as(base, ~(mask << info.nmant) & ((1 << 8 * d.itemsize) - 1)))
+    mantissa = lax.bitcast_convert_type(
+        lax.bitwise_or(cleared, const_as(base, bias << info.nmant)), d
+    )
+    special = u.logical_or(u.logical_not(u.isfinite(x)), lax.eq(x, const_as(x, 0)))
+    zero = const_as(exponent, 0)
+    exponent = u.where_(special, zero, lax.sub(exponent, const_as(exponent, bias)))
+    return u.where_(special, x, mantissa), exponent
+
+
+def ldexp(x1: Any, x2: Any, /) -> Any:
+    """x1 * 2**x2, in two steps so that no intermediate overflows."""
+    check_arraylike("ldexp", x1, x2)
+    if not is_integer(dtype_of(value(x2))) and dtype_of(value(x2)) != np.bool_:
+        raise ValueError(f"ldexp not supported for input types {(dtype_of(x1), dtype_of(x2))}")
+    (x1,) = promote_dtypes("ldexp", *promote_inexact("ldexp", x1))
+    shape = np.broadcast_shapes(core.get_aval(x1).shape, core.get_aval(x2).shape)
+    d = dtype_of(x1)
+    x1 = broadcast_value(x1, shape)
+    steps = broadcast_value(convert(x2, np.dtype(np.int32)), shape)
+    half = lax.div(steps, const_as(steps, 2))
+    out = x1
+    for part in (half, lax.sub(steps, half)):
+        out = lax.mul(out, convert(lax.exp2(convert(part, d)), d))
+    return out
+
+
+def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
+    """Fractional and whole part, both with the sign of x."""
+    no_out("modf", out)
+    (x,) = promote_inexact("modf", x)
+    whole = u.where_(lax.ge(x, const_as(x, 0)), lax.floor(x), lax.ceil(x))
+    fraction = lax.sub(x, whole)
+    return u.where_(u.isinf(x), const_as(x, 0), fraction), whole
+
+
+def spacing(x: Any, /) -> Any:
+    """The distance to the next float away from zero."""
+    (x,) = promote_inexact("spacing", x)
+    away = lax.nextafter(x, copysign(const_as(x, np.inf), x))
+    return lax.sub(away, x)
+
+
+# ---------------------------------------------------------------- others
+
+
+def sinc(x: Any, /) -> Any:
+    """sin(pi x) / (pi x), 1 at 0; its Taylor series near 0 keeps all derivatives finite."""
+    (x,) = promote_inexact("sinc", x)
+    zero = lax.eq(x, const_as(x, 0))
+    px = lax.mul(const_as(x, np.pi), x)
+    safe = u.where_(zero, const_as(x, 1), px)
+    square = lax.mul(px, px)
+    series = const_as(x, 0)
+    for c in (1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1.0):
+        series = lax.add(lax.mul(series, square), const_as(x, c))
+    return u.where_(zero, series, lax.div(lax.sin(safe), safe))
+
+
+def heaviside(x1: Any, x2: Any, /) -> Any:
+    """0 below zero, x2 at zero, 1 above."""
+    x1, x2 = promote_inexact("heaviside", x1, x2)
+    zero, one = const_as(x1, 0), const_as(x1, 1)
+    out = u.where_(lax.lt(x1, zero), zero, u.where_(lax.gt(x1, zero), one, x2))
+    return u.where_(u.isnan(x1), x1, out)
+
+
+def fmax(x1: Any, x2: Any) -> Any:
+    """The larger; a NaN loses against a number."""
+    x1, x2 = promote("fmax", x1, x2)
+    return u.where_(u.logical_or(lax.gt(x1, x2), u.isnan(x2)), x1, x2)
+
+
+def fmin(x1: Any, x2: Any) -> Any:
+    """The smaller; a NaN loses against a number."""
+    x1, x2 = promote("fmin", x1, x2)
+    return u.where_(u.logical_or(lax.lt(x1, x2), u.isnan(x2)), x1, x2)
+
+
+def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None) -> Any:
+    """Values below min become min, above max become max; at a bound the gradient splits evenly."""
+    arr = a if arr is None else arr
+    if arr is None:
+        raise ValueError("At most one of a and min/max may be None: clip needs an array.")
+    given = [v for v in (min, max) if v is not None]
+    check_arraylike("clip", arr, *given)
+    if any(dtype_of(value(v)).kind == "c" for v in (arr, *given)):
+        raise ValueError(
+            "Clip received a complex value either through the input or the min/max keywords. Complex values "
+            "have no ordering and cannot be clipped. Take .real or .imag first."
+        )
+    if min is not None:
+        arr = u.maximum(min, arr)
+    if max is not None:
+        arr = u.minimum(max, arr)
+    return promote("clip", arr)[0] if not given else arr
+
+
+def nan_to_num(
+    x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
+    """NaN and infinities replaced by numbers."""
+    (x,) = promote("nan_to_num", x)
+    d = dtype_of(x)
+    if d.kind == "c":
+        parts = [nan_to_num(p, copy, nan, posinf, neginf) for p in (lax.real(x), lax.imag(x))]
+        return lax.complex(*parts)
+    if not is_floating(d):
+        return x
+    info = finfo(d)
+    shape = core.get_aval(x).shape
+
+    def fill(v: Any) -> Any:
+        return broadcast_value(convert(v, d), shape)
+
+    x = u.where_(u.isnan(x), fill(nan), x)
+    x = u.where_(u.isposinf(x), fill(float(info.max) if posinf is None else posinf), x)
+    return u.where_(u.isneginf(x), fill(float(info.min) if neginf is None else neginf), x)
+
+
+def gcd(x1: Any, x2: Any) -> Any:
+    """Greatest common divisor, by Euclid's algorithm on all elements at once."""
+    x1, x2 = promote_numeric("gcd", x1, x2)
+    if not is_integer(dtype_of(x1)):
+        raise ValueError("Arguments to fx.numpy.gcd must be integers.")
+
+    def body(state: Any) -> Any:
+        a, b = state
+        zero = const_as(b, 0)
+        done = lax.eq(b, zero)
+        rest = lax.rem(a, u.where_(done, const_as(b, 1), b))
+        return u.where_(done, a, b), u.where_(done, zero, rest)
+
+    def more(state: Any) -> Any:
+        from fx.numpy.reductions import any as any_
+
+        return any_(lax.ne(state[1], const_as(state[1], 0)))
+
+    a, b = (v if dtype_of(v).kind == "u" else lax.abs(v) for v in (x1, x2))
+    a, b = (convert(v, dtype_of(v)) for v in (a, b))
+    return lax.while_loop(more, body, (a, b))[0]
+
+
+def lcm(x1: Any, x2: Any) -> Any:
+    """Least common multiple."""
+    x1, x2 = promote_numeric("lcm", x1, x2)
+    if not is_integer(dtype_of(x1)):
+        raise ValueError("Arguments to fx.numpy.lcm must be integers.")
+    x1, x2 = (v if dtype_of(v).kind == "u" else lax.abs(v) for v in (x1, x2))
+    divisor = gcd(x1, x2)
+    zero = lax.eq(divisor, const_as(divisor, 0))
+    safe = u.where_(zero, const_as(divisor, 1), divisor)
+    return u.where_(zero, const_as(divisor, 0), lax.mul(x1, lax.div(x2, safe)))
+
+
+def i0(x: Any) -> Any:
+    """Modified Bessel function of the first kind, order 0."""
+    (x,) = promote_inexact("i0", x)
+    magnitude = lax.abs(x)
+    return lax.mul(lax.exp(magnitude), lax.bessel_i0e(magnitude))
+
+
+# ---------------------------------------------------------------- comparisons of arrays
+
+
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """|a - b| <= atol + rtol * |b|, element by element."""
+    a, b = promote("isclose", a, b)
+    d = dtype_of(a)
+    if d == np.bool_ or is_integer(d):
+        a, b = promote_inexact("isclose", a, b)
+        d = dtype_of(a)
+    real = np.dtype(d.name.replace("complex64", "float32").replace("complex128", "float64")) if (
+        d.kind == "c"
+    ) else d
+    size = lax.abs(b)
+    limit = u.add(u.multiply(convert(rtol, real), size), convert(atol, real))
+    out = lax.le(lax.abs(lax.sub(a, b)), limit)
+    both = u.logical_and(u.isfinite(a), u.isfinite(b))
+    out = u.logical_and(out, both)
+    out = u.logical_or(out, lax.eq(a, b))
+    if equal_nan:
+        out = u.logical_or(out, u.logical_and(u.isnan(a), u.isnan(b)))
+    return out
+
+
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether isclose holds everywhere."""
+    from fx.numpy.reductions import all as all_
+
+    return all_(isclose(a, b, rtol, atol, equal_nan))
+
+
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """Whether two arrays have the same shape and elements."""
+    from fx.numpy.creation import asarray
+    from fx.numpy.reductions import all as all_
+
+    try:
+        a1, a2 = asarray(a1), asarray(a2)
+    except (TypeError, ValueError):
+        return wrap(np.bool_(False))
+    if core.get_aval(a1).shape != core.get_aval(a2).shape:
+        return wrap(np.bool_(False))
+    same = u.equal(a1, a2)
+    if equal_nan:
+        same = u.logical_or(same, u.logical_and(u.isnan(a1), u.isnan(a2)))
+    return all_(same)
+
+
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether two arrays are equal after broadcasting."""
+    from fx.numpy.creation import asarray
+    from fx.numpy.reductions import all as all_
+
+    try:
+        a1, a2 = asarray(a1), asarray(a2)
+        np.broadcast_shapes(core.get_aval(a1).shape, core.get_aval(a2).shape)
+    except (TypeError, ValueError):
+        return wrap(np.bool_(False))
+    return all_(u.equal(a1, a2))
