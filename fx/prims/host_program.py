@@ -43,7 +43,7 @@ class _Program:
             operands = [self._atom(a) for a in eqn.invars]
             results = [(self._slot(v), v.aval) for v in eqn.outvars]
             free = [self.slots[v] for v in last.get(k, ())]
-            rule = _host_rule(eqn.primitive)
+            rule = _host_rule(eqn)
             several = eqn.primitive.multiple_results
             self.steps.append((rule, eqn.params, operands, results, several, free))
         self.outputs = [self._atom(a) for a in jaxpr.outvars]
@@ -77,10 +77,16 @@ class _Program:
         return [registers[k] for k in self.outputs]
 
 
-def _host_rule(p: core.Primitive) -> Callable[..., Any]:
-    """The NumPy rule; primitives without one are bound under plain evaluation."""
+def _host_rule(eqn: core.JaxprEqn) -> Callable[..., Any]:
+    """The NumPy rule; a call runs its jaxpr; others are bound under plain evaluation."""
+    p = eqn.primitive
     if p.numpy is not None and not isinstance(p.numpy, no):
         return p.numpy
+    for name in ("jaxpr", "call_jaxpr"):
+        inner = eqn.params.get(name)
+        if isinstance(inner, ClosedJaxpr) and len(inner.in_avals) == len(eqn.invars):
+            program = host_program(inner)
+            return lambda *arrays, **params: program(arrays)
 
     def bound(*arrays: np.ndarray, **params: Any) -> Any:
         with core.set_trace(core.EVAL):

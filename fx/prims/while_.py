@@ -149,7 +149,7 @@ def bounded(args, *, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, max_ste
     """The same loop as a scan of segments, each recomputed on the way back: O(sqrt(max_steps))
     carries are kept.
     """
-    from fx.prims.remat import remat_flat
+    from fx.remat import checkpoint
 
     cond_consts, body_consts, init = _parts(args, cond_nconsts, body_nconsts)
     segment = max(1, isqrt(max_steps))
@@ -165,7 +165,7 @@ def bounded(args, *, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, max_ste
         return lambda *carry: _if(test(*carry), run, carry)
 
     inner = guarded(step)
-    run = remat_flat(lambda *carry: _scan(inner, carry, segment))
+    run = checkpoint(lambda *carry: _scan(inner, carry, segment))
     return _scan(guarded(run), init, count)
 
 
