@@ -133,9 +133,9 @@ def numpy(op: str, *arrays, dtype=None) -> np.ndarray:
     """What `op` means: NumPy arrays in, a NumPy array of `dtype` (default: the op's own) out."""
     arrays = tuple(np.asarray(a) for a in arrays)
     dtype = np.dtype(dtype) if dtype is not None else result_dtype(op, [a.dtype for a in arrays])
-    if op in ("convert", "bitcast"):
-        return OPS[op].numpy(*arrays, dtype)
     with np.errstate(all="ignore"):
+        if op in ("convert", "bitcast"):
+            return OPS[op].numpy(*arrays, dtype)
         out = np.asarray(OPS[op].numpy(*arrays))
         return out if out.dtype == dtype else out.astype(dtype)
 

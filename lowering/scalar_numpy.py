@@ -164,8 +164,7 @@ def convert(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
         inside = np.where(high | low | np.isnan(wide), 0, wide).astype(dtype)
         inside = np.where(high, dtype.type(info.max), inside)
         return np.where(low, dtype.type(info.min), inside)
-    with np.errstate(all="ignore"):
-        return x.astype(dtype)
+    return x.astype(dtype)
 
 
 def bitcast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:

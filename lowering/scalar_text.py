@@ -291,7 +291,8 @@ def _convert(ins, out, width, args):
     if out == source:
         return value
     if out.kind == "b":
-        return _as_mask(f"({value} != 0)", source, width)
+        small = width > 1 and code(source)[1:] in ("8", "16")  # a literal 0 is too wide for them
+        return _as_mask(f"({value} != {constant(0, source, width) if small else 0})", source, width)
     if source.kind == "b":
         value = f"({value} != 0)" if width == 1 else f"({value} & 1)"
         return value if element == "int" else cast(element, width, value)

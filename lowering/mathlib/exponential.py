@@ -86,6 +86,7 @@ _HALLEY = """  t = y * y * y;
 
 def _exponential(name: str, lower: int) -> dict[str, str]:
     """exp(x) / 2^lower; @q is (exp(r) - 1 - r) / r^2 on |r| <= ln2 / 2."""
+    bias = f"(@BIAS - {lower})" if lower else "@BIAS"
     return _both(
         f"""
 $F {name}_$N($F x) {{
@@ -99,7 +100,7 @@ $F {name}_$N($F x) {{
   $I k = $asI(shifted) - @MBITS;
   $I part = k >> 1;
   y = y * $asF((part + @BIAS) << @SHIFT);
-  return y * $asF((k - part + (@BIAS - {lower})) << @SHIFT);
+  return y * $asF((k - part + {bias}) << @SHIFT);
 }}""",
         {"MOST": "90.0f", "LEAST": "-104.0f"},
         {"MOST": "711.0", "LEAST": "-746.0"},

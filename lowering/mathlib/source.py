@@ -129,8 +129,7 @@ def expand(template: str, kind: str, width: int) -> str:
     float_kind = kind[0] in "fb"
     suffix = "f" if element == "float" and float_kind else ""
     types = {"F": element, "I": signed, "U": f"u{signed}"}
-    types |= {"i32": "int", "u32": "uint", "f32": "float", "f64": "double", "u16": "ushort"}
-    types |= {"i64": "long", "u64": "ulong", "i16": "short"}
+    types |= {c: e for c, e in _ELEMENT.items() if not c.endswith("f16")}
     marks = {"N": f"{kind}x{width}", "NI": f"i{bits}x{width}", "NU": f"u{bits}x{width}"}
     marks |= {"W": str(width), "H": f"{kind}x{width // 2}", "E": element}
     marks["M"] = "int" if width == 1 else f"{signed}{w}"
