@@ -43,6 +43,8 @@ class Runner:
         if jaxpr.eqns or computed:
             slim = ClosedJaxpr(body)
             self.graph = graph_of(slim)
+            from fx.jit import compile_graph
+
             executable = compile_graph(self.graph, flags, device, name)
             self.call = array.Call(executable, device, slim.in_avals, slim.out_avals)
 
@@ -96,13 +98,6 @@ def runner_for(closed: ClosedJaxpr, donated: Sequence[bool], device: Any, name: 
     if found is None:
         found = closed.cache[key] = Runner(closed, donated, device, name)
     return found
-
-
-def compile_graph(graph: Graph, donated: Sequence[bool], device: Any, name: str) -> Any:
-    """The back end's executable; the back end is loaded at the first compilation."""
-    from lowering.compile import compile
-
-    return compile(graph, donated=tuple(donated), device=device, name=name)
 
 
 def evaluate_jit(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:

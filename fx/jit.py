@@ -285,6 +285,13 @@ class Jitted:
         return len(self._entries)
 
 
+def compile_graph(graph: Any, donated: Sequence[bool], device: Any, name: str) -> Any:
+    """The back end's executable; the back end is loaded at the first compilation."""
+    from lowering.compile import compile
+
+    return compile(graph, donated=tuple(donated), device=device, name=name)
+
+
 def _aval(x: Any, name: str) -> Any:
     try:
         return get_aval(x)

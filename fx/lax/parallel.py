@@ -1,0 +1,172 @@
+"""Operations across the examples of a named axis: `vmap(f, axis_name="i")` and `psum(x, "i")` inside f.
+
+axis_name may be a tuple of names. Values may be trees. Sizes and positions are those of the axes in scope; an axis that no
+vmap names raises NameError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fx import core
+from fx.prims import collective as prims
+from fx.prims.collective import axes_of
+from fx.tree_util import tree_map
+
+__all__ = [
+    "all_gather",
+    "all_to_all",
+    "axis_index",
+    "axis_size",
+    "pmax",
+    "pmean",
+    "pmin",
+    "ppermute",
+    "pshuffle",
+    "psum",
+    "psum_scatter",
+    "pswapaxes",
+]
+
+
+def _no_groups(groups: Any, name: str) -> None:
+    if groups is not None:
+        raise NotImplementedError(
+            f"{name}: axis_index_groups are not supported under vmap; reshape the axis into two named ones"
+        )
+
+
+def axis_size(axis_name: Any) -> int:
+    """The size of a named axis (the product, for several)."""
+    return prod(core.axis_size(a) for a in axes_of(axis_name))
+
+
+def axis_index(axis_name: Any) -> Any:
+    """The position of this example along a named axis, int32."""
+    axes = axes_of(axis_name)
+    index = prims.axis_index_p.bind(axes=(axes[0],))
+    for a in axes[1:]:
+        index = index * np.int32(core.axis_size(a)) + prims.axis_index_p.bind(axes=(a,))
+    return index
+
+
+def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Sum over a named axis. A Python number is multiplied by the axis size at once: psum(1, "i") is the size."""
+    _no_groups(axis_index_groups, "psum")
+    axes = axes_of(axis_name)
+
+    def one(leaf: Any) -> Any:
+        if isinstance(leaf, bool | int | float | complex):
+            return leaf * axis_size(axes)
+        if core.get_aval(leaf).dtype == np.bool_:
+            leaf = core.PRIMITIVES["convert_element_type"].bind(
+                leaf, new_dtype=np.dtype(np.int32), weak_type=False
+            )
+        return prims.psum_p.bind(leaf, axes=axes)
+
+    return tree_map(one, x)
+
+
+def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Mean over a named axis."""
+    size = axis_size(axis_name)
+    total = psum(x, axis_name, axis_index_groups=axis_index_groups)
+    return tree_map(lambda leaf: leaf / size, total)
+
+
+def pmax(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Maximum over a named axis."""
+    _no_groups(axis_index_groups, "pmax")
+    return tree_map(lambda leaf: prims.pmax_p.bind(leaf, axes=axes_of(axis_name)), x)
+
+
+def pmin(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
+    """Minimum over a named axis."""
+    _no_groups(axis_index_groups, "pmin")
+    return tree_map(lambda leaf: prims.pmin_p.bind(leaf, axes=axes_of(axis_name)), x)
+
+
+def all_gather(
+    x: Any, axis_name: Any, *, axis_index_groups: Any = None, axis: int = 0, tiled: bool = False
+) -> Any:
+    """The values of all examples, stacked along `axis` (tiled: joined along it)."""
+    _no_groups(axis_index_groups, "all_gather")
+
+    def one(leaf: Any) -> Any:
+        ndim = core.get_aval(leaf).ndim + (0 if tiled else 1)
+        return prims.all_gather_p.bind(
+            leaf, axes=axes_of(axis_name), all_gather_dimension=axis % ndim, tiled=tiled
+        )
+
+    return tree_map(one, x)
+
+
+def psum_scatter(
+    x: Any,
+    axis_name: Any,
+    *,
+    scatter_dimension: int = 0,
+    axis_index_groups: Any = None,
+    tiled: bool = False,
+) -> Any:
+    """Sum over a named axis of which each example keeps its own slice of dimension `scatter_dimension`."""
+    _no_groups(axis_index_groups, "psum_scatter")
+
+    def one(leaf: Any) -> Any:
+        dim = scatter_dimension % core.get_aval(leaf).ndim
+        return prims.psum_scatter_p.bind(
+            leaf, axes=axes_of(axis_name), scatter_dimension=dim, tiled=tiled
+        )
+
+    return tree_map(one, x)
+
+
+def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
+    """Send values along (source, destination) pairs; an example that receives nothing gets zeros."""
+    pairs = tuple((int(a), int(b)) for a, b in perm)
+    if len({a for a, _ in pairs}) < len(pairs) or len({b for _, b in pairs}) < len(pairs):
+        raise ValueError(f"ppermute sources and destinations must be unique, got {pairs}.")
+    return tree_map(
+        lambda leaf: prims.ppermute_p.bind(leaf, axes=axes_of(axis_name), perm=pairs), x
+    )
+
+
+def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
+    """Example k of the result is example perm[k]."""
+    if set(perm) != set(range(len(perm))):
+        raise ValueError(f"`perm` does not represent a permutation: {perm}")
+    return ppermute(x, axis_name, [(int(src), dst) for dst, src in enumerate(perm)])
+
+
+def all_to_all(
+    x: Any,
+    axis_name: Any,
+    split_axis: int,
+    concat_axis: int,
+    *,
+    axis_index_groups: Any = None,
+    tiled: bool = False,
+) -> Any:
+    """Split dimension `split_axis` among the examples and stack (tiled: join) what they send at `concat_axis`."""
+    _no_groups(axis_index_groups, "all_to_all")
+
+    def one(leaf: Any) -> Any:
+        ndim = core.get_aval(leaf).ndim
+        return prims.all_to_all_p.bind(
+            leaf,
+            axes=axes_of(axis_name),
+            split_axis=split_axis % ndim,
+            concat_axis=concat_axis % ndim,
+            tiled=tiled,
+        )
+
+    return tree_map(one, x)
+
+
+def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Any = None) -> Any:
+    """Swap a named axis with dimension `axis`."""
+    return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)

@@ -1,0 +1,265 @@
+"""Rematerialisation: `checkpoint(f)` keeps f's inputs and what its policy allows, and computes the rest again.
+
+The `checkpoint` primitive holds f's jaxpr. Its partial evaluation splits it as usual, then gives up the residuals that the
+policy does not save: the equations that make them are repeated inside the recorded, differentiated `checkpoint`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+from fx import checkpoint_policies as checkpoint_policies
+from fx import core
+from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, Zero, get_aval, set_trace
+from fx.flatten import argument_names, check_callable, flatten_function, name_of
+from fx.jit_rules import hoisted, run_known
+from fx.jvp import jvp_jaxpr
+from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
+from fx.lower import lower_closed
+from fx.passes import dce_closed, hoist_consts, inline_jits
+from fx.tree_util import tree_flatten
+from fx.vmap import batch_jaxpr
+
+checkpoint_p = Primitive(
+    "checkpoint",
+    multiple_results=True,
+    doc="Calls a jaxpr whose intermediate values are computed again for differentiation.",
+)
+
+
+def checkpoint(
+    fun: Callable[..., Any] | None = None,
+    *,
+    prevent_cse: bool = True,
+    policy: Callable[..., Any] | None = None,
+    static_argnums: int | Sequence[int] = (),
+    concrete: bool = False,
+) -> Any:
+    """`fun`, saving under differentiation only what `policy` allows (by default nothing but the inputs).
+
+    policy: a function of a primitive, its operands' avals and its parameters, as in `checkpoint_policies`.
+    static_argnums: arguments that are Python values. Raises NotImplementedError for concrete=True, as JAX does.
+
+    >>> grad(checkpoint(lambda x: fx.numpy.sin(fx.numpy.sin(x))))(1.0)
+    Array(0.36003947, dtype=float32)
+    """
+    if fun is None:
+        return lambda f: checkpoint(
+            f,
+            prevent_cse=prevent_cse,
+            policy=policy,
+            static_argnums=static_argnums,
+            concrete=concrete,
+        )
+    check_callable(fun)
+    if concrete:
+        raise NotImplementedError(
+            "The 'concrete' option of checkpoint is deprecated; in its place, use static_argnums."
+        )
+    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+
+    @wraps(fun, updated=())
+    def checkpointed(*args: Any, **kwargs: Any) -> Any:
+        static = {n % len(args) for n in nums if -len(args) <= n < len(args)}
+        dynamic = tuple(a for k, a in enumerate(args) if k not in static)
+
+        def of_dynamic(*given: Any, **kw: Any) -> Any:
+            rest = iter(given)
+            return fun(*(args[k] if k in static else next(rest) for k in range(len(args))), **kw)
+
+        leaves, tree = tree_flatten((dynamic, kwargs))
+        flat_fun, out = flatten_function(of_dynamic, tree, kwargs=True)
+        blanked = [None if k in static else a for k, a in enumerate(args)]
+        names = argument_names(fun, blanked, kwargs)
+        info = core.DebugInfo(f"checkpoint({name_of(fun)})", names)
+        jaxpr, consts = core.trace_to_jaxpr(flat_fun, [get_aval(x) for x in leaves], names, info)
+        closed, consts = hoist_consts(jaxpr, consts)
+        outs = checkpoint_p.bind(
+            *consts,
+            *leaves,
+            jaxpr=closed,
+            prevent_cse=prevent_cse,
+            differentiated=False,
+            policy=policy,
+        )
+        return out.tree.unflatten(outs)
+
+    return checkpointed
+
+
+remat = checkpoint
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _bind(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    closed, consts = hoisted(closed)
+    return checkpoint_p.bind(*consts, *args, **{**params, "jaxpr": closed})
+
+
+def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
+    closed: ClosedJaxpr = params["jaxpr"]
+    forward, nonzero_out = jvp_jaxpr(closed, [type(t) is not Zero for t in tangents])
+    outs = _bind(forward, [*primals, *(t for t in tangents if type(t) is not Zero)], params)
+    n = len(closed.out_avals)
+    given = iter(outs[n:])
+    return outs[:n], [
+        next(given) if nz else Zero(a.to_tangent_aval())
+        for nz, a in zip(nonzero_out, closed.out_avals)
+    ]
+
+
+def _partial_eval(
+    trace: Any, known: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
+) -> list[Any]:
+    forward, again, unknown_out, n_saved = split_by_policy(
+        params["jaxpr"], [not k for k in known], params["policy"]
+    )
+    known_args = [a for a, k in zip(args, known) if k]
+    with set_trace(trace.parent):
+        known_outs, saved = run_known(forward, known_args, unknown_out, params, _run)
+    unknown_args = [a for a, k in zip(args, known) if not k]
+    operands = [trace.atom(a) for a in (*saved, *known_args, *unknown_args)]
+    again, used = dce_closed(again)
+    operands = [a for a, u in zip(operands, used) if u]
+    recorded = iter(())
+    if any(unknown_out):
+        recorded = iter(
+            trace.record(checkpoint_p, operands, {**params, "jaxpr": again, "differentiated": True})
+        )
+    outs = iter(known_outs)
+    return [next(recorded) if u else next(outs) for u in unknown_out]
+
+
+def _run(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    """The forward half needs no checkpoint around it: what it saves is decided."""
+    return core.eval_jaxpr(closed.jaxpr, closed.consts, *args)
+
+
+def split_by_policy(
+    closed: ClosedJaxpr, unknown_in: Sequence[bool], policy: Callable[..., Any] | None
+) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool], int]:
+    """Split as partial evaluation does, then move the equations of unsaved residuals to the second half.
+
+    forward: known inputs -> (*known outputs, *saved). again: (*saved, *known inputs, *unknown inputs) -> unknown outputs.
+    """
+    key = ("policy", tuple(unknown_in), policy)
+    found = closed.cache.get(key)
+    if found is not None:
+        return found
+    flat = closed.cache.get("inlined")
+    if flat is None:
+        flat = closed.cache["inlined"] = ClosedJaxpr(inline_jits(closed.jaxpr), closed.consts)
+    known, unknown, unknown_out, n_res = partial_eval_jaxpr(flat, unknown_in)
+    k = known.jaxpr
+    n_known = len(k.outvars) - n_res
+    residuals = k.outvars[n_known:]
+    saved = _saved(k, residuals, policy)
+    forward = Jaxpr(k.constvars, k.invars, k.eqns, [*k.outvars[:n_known], *saved], k.effects)
+    eqns = [e for e in k.eqns if not e.effects]
+    replaced = [Var(v.aval) for v in saved]
+    names = dict(zip(saved, replaced))
+    invars = [Var(v.aval) for v in k.invars]
+    names.update(zip(k.invars, invars))
+    again_eqns, rename = _copy(eqns, names)
+    u = unknown.jaxpr
+    names.update(zip(u.invars[:n_res], [rename(a) for a in residuals]))
+    unknown_args = [Var(v.aval) for v in u.invars[n_res:]]
+    names.update(zip(u.invars[n_res:], unknown_args))
+    more, rename = _copy(u.eqns, names)
+    again = Jaxpr(
+        [], [*replaced, *invars, *unknown_args], again_eqns + more, [rename(a) for a in u.outvars]
+    )
+    found = ClosedJaxpr(forward, known.consts), ClosedJaxpr(again), unknown_out, len(saved)
+    return closed.remember(key, found)
+
+
+def _saved(jaxpr: Jaxpr, residuals: Sequence[Any], policy: Callable[..., Any] | None) -> list[Var]:
+    """The variables that the policy saves and that the residuals are computed from."""
+    if policy is None:
+        return []
+    needed = {a for a in residuals if isinstance(a, Var)}
+    saved: list[Var] = []
+    for eqn in reversed(jaxpr.eqns):
+        if not any(v in needed for v in eqn.outvars):
+            continue
+        avals = [a.aval for a in eqn.invars]
+        if policy(eqn.primitive, *avals, **eqn.params):
+            saved += [v for v in eqn.outvars if v in needed]
+        else:
+            needed.update(a for a in eqn.invars if isinstance(a, Var))
+    return saved[::-1]
+
+
+def _copy(eqns: Sequence[JaxprEqn], names: dict[Var, Any]) -> tuple[list[JaxprEqn], Any]:
+    """The equations with fresh variables, except where `names` already has one for an output."""
+
+    def rename(a: Any) -> Any:
+        return names.get(a, a) if isinstance(a, Var) else a
+
+    copied = []
+    for eqn in eqns:
+        outvars = []
+        for v in eqn.outvars:
+            fresh = Var(v.aval)
+            outvars.append(fresh)
+            if v not in names:
+                names[v] = fresh
+        copied.append(eqn.replace(invars=[rename(a) for a in eqn.invars], outvars=outvars))
+    return copied, rename
+
+
+def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
+    linear = [core.is_undefined(a) for a in args]
+    backward, nonzero_out = transpose_jaxpr(
+        params["jaxpr"], linear, [type(ct) is not Zero for ct in cts]
+    )
+    operands = [a for a, lin in zip(args, linear) if not lin]
+    outs = iter(_bind(backward, [*operands, *(c for c in cts if type(c) is not Zero)], params))
+    flags = iter(nonzero_out)
+    return [
+        (next(outs) if next(flags) else Zero(a.aval.to_tangent_aval())) if lin else None
+        for a, lin in zip(args, linear)
+    ]
+
+
+def _batch(
+    axis: Any, args: Sequence[Any], dims: Sequence[int | None], **params: Any
+) -> tuple[list[Any], list[int | None]]:
+    batched, out_dims = batch_jaxpr(params["jaxpr"], axis, dims)
+    return _bind(batched, args, params), out_dims
+
+
+def _dce(used_outputs: Sequence[bool], eqn: JaxprEqn) -> tuple[list[bool], JaxprEqn | None]:
+    closed, used = dce_closed(eqn.params["jaxpr"], used_outputs)
+    kept = eqn.replace(
+        invars=[a for a, u in zip(eqn.invars, used) if u],
+        outvars=[v for v, u in zip(eqn.outvars, used_outputs) if u],
+        params={**eqn.params, "jaxpr": closed},
+        effects=closed.effects,
+    )
+    return used, kept
+
+
+def _evaluate(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
+    return core.eval_jaxpr(params["jaxpr"].jaxpr, (), *args)
+
+
+def _lower(b: Any, *nodes: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
+    return lower_closed(b, jaxpr, *nodes)
+
+
+checkpoint_p.set(
+    abstract=lambda *avals, jaxpr, **params: jaxpr.out_avals,
+    effects=lambda *avals, jaxpr, **params: jaxpr.effects,
+    jvp=_jvp,
+    partial_eval=_partial_eval,
+    transpose=_transpose,
+    batch=_batch,
+    dce=_dce,
+    lower=_lower,
+)
+checkpoint_p.trace_rules["eval"] = _evaluate
