@@ -13,7 +13,7 @@ import numpy as np
 
 import fx
 from fx import core
-from fx.avals import is_inexact
+from fx.avals import is_inexact, is_key, storage_dtype
 from fx.config import enable_x64
 from fx.core import Primitive, no
 from fx.prims.registry import Case
@@ -38,6 +38,8 @@ def operands(case: Case, seed: int = 0, wide: bool = False) -> list[np.ndarray]:
 def _operand(rng: Any, shape: Any, dtype: Any, given: Any, wide: bool) -> np.ndarray:
     dtype = np.dtype(dtype)
     kept = _WIDE.get(dtype, dtype) if wide else dtype
+    if callable(given):
+        return np.asarray(given(rng, shape)).astype(kept)
     if isinstance(given, (np.ndarray, list)):
         return np.asarray(given).astype(kept).reshape(shape)
     low, high = given if given is not None else (-2.0, 2.0)
@@ -74,9 +76,14 @@ def host(values: list[Any]) -> list[np.ndarray]:
     return [np.asarray(v) for v in values]
 
 
+def stored(a: np.ndarray) -> np.ndarray:
+    """Random keys as the integers that they are in memory; anything else as it is."""
+    return a.view(storage_dtype(a.dtype)) if is_key(a.dtype) else a
+
+
 def agree(found: Any, expected: Any, rtol: float, atol: float, what: str) -> None:
     """Equal within tolerance where both are finite, else the same infinities and NaNs."""
-    found, expected = np.asarray(found), np.asarray(expected)
+    found, expected = stored(np.asarray(found)), stored(np.asarray(expected))
     assert found.shape == expected.shape, f"{what}: shape {found.shape}, not {expected.shape}"
     if found.dtype.kind == "V" or expected.dtype.kind == "V":
         found, expected = found.astype(np.float64), expected.astype(np.float64)
@@ -98,7 +105,8 @@ def check_value(p: Primitive, case: Case) -> None:
 def check_lower(p: Primitive, case: Case) -> None:
     """The lower rule's graph, run form by form, gives the eager values."""
     args = operands(case)
-    expected = host(applied(p, case)(*args))
+    expected = [stored(e) for e in host(applied(p, case)(*args))]
+    args = [stored(a) for a in args]
     builder = Builder()
     nodes = [builder.input(a.shape, a.dtype) for a in args]
     out = p.rule("lower")(builder, *nodes, **case.params)

@@ -257,7 +257,7 @@ def _cases():
             ((), (3,), (3,)),
             {"branches": (first, second)},
             (np.int32, np.float32, np.float32),
-            (np.int32(k), (-2, 2), (-2, 2)),
+            (np.array(k), (-2, 2), (-2, 2)),
             (1, 2),
             f"index {k}",
         )

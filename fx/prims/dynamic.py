@@ -112,7 +112,7 @@ dynamic_slice_p = primitive(
             ((4, 5), (), ()),
             {"slice_sizes": (2, 3)},
             (np.float32, np.int32, np.int32),
-            ((-2, 2), np.int32(a), np.int32(b)),
+            ((-2, 2), np.array(a), np.array(b)),
             (0,),
             note,
         )
@@ -209,7 +209,7 @@ dynamic_update_slice_p = primitive(
             ((4, 5), (2, 3), (), ()),
             {},
             (np.float32, np.float32, np.int32, np.int32),
-            ((-2, 2), (-2, 2), np.int32(a), np.int32(b)),
+            ((-2, 2), (-2, 2), np.array(a), np.array(b)),
             (0, 1),
             note,
         )

@@ -62,9 +62,9 @@ def bitwise(dtype: np.dtype) -> bool:
 class Case:
     """One application for the registry-driven tests.
 
-    `shapes`: operand shapes; `dtypes`: operand dtypes (default float32 each); `ranges`: (low, high)
-    per operand for random values, or an explicit array; `params`: the primitive's parameters;
-    `diff`: operands to differentiate by.
+    `shapes`: operand shapes; `dtypes`: operand dtypes (default float32 each); `ranges`: (low,
+    high) per operand for random values, an explicit array, or a function (rng, shape) -> array;
+    `params`: the primitive's parameters; `diff`: operands to differentiate by.
     """
 
     shapes: tuple[tuple[int, ...], ...]

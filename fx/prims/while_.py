@@ -286,7 +286,7 @@ def _cases():
         "body_nconsts": 1,
         "max_steps": None,
     }
-    ranges = (np.float32(9.7), np.float32(1.5), np.float32(0.0), np.float32(0.7))
+    ranges = (np.array(9.7), (1.4, 1.6), np.array(0.0), (0.5, 2.0))
     return [Case(((),) * 4, params, ranges=ranges, diff=(1, 3), note="grow to a limit")]
 
 
