@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
+from fx.avals import storage_dtype
 from fx.core import ClosedJaxpr, Jaxpr, Literal
 from fx.lower import lower_eqns
 from fx.passes import cse_jaxpr, dce_closed
@@ -21,7 +22,7 @@ from lowering.graph import Builder, Graph
 def graph_of(closed: ClosedJaxpr) -> Graph:
     """The Graph of a jaxpr without constants."""
     b = Builder()
-    inputs = [b.input(a.shape, a.dtype) for a in closed.in_avals]
+    inputs = [b.input(a.shape, storage_dtype(a.dtype)) for a in closed.in_avals]
     return b.graph(lower_eqns(b, closed.jaxpr, [], inputs))
 
 
