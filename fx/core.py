@@ -50,7 +50,7 @@ def user_source() -> Source | None:
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith(_HERE):
-            return Source(code.co_filename, frame.f_lineno, code.co_name)
+            return Source(code.co_filename, frame.f_lineno, code.co_name, state.scope)
         frame = frame.f_back
     return None
 
@@ -159,6 +159,7 @@ class _State(threading.local):
             None  # set while a jaxpr is evaluated: its equations keep their lines
         )
         self.axes: dict[Any, int] = {}  # named axes in scope and their sizes
+        self.scope = ""  # the named scopes around, joined by slashes
 
 
 class set_trace:

@@ -54,6 +54,7 @@ class Source(NamedTuple):
     file: str
     line: int
     function: str
+    scope: str = ""  # named_scope labels around it
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line} ({self.function})"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import types
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
 from typing import Any
@@ -65,6 +66,15 @@ class Hit:
         return outs[0] if self.single else self.unflatten(outs)
 
 
+_ALL: weakref.WeakSet[Jitted] = weakref.WeakSet()  # every jitted function, for clear_caches
+
+
+def clear_caches() -> None:
+    """Forget what every jitted function has traced and compiled."""
+    for jitted in list(_ALL):
+        jitted.clear_cache()
+
+
 class Jitted:
     """A function compiled by `jit`; call it, or look at its stages with trace, lower, eval_shape."""
 
@@ -88,6 +98,7 @@ class Jitted:
         self.name = name_of(fun)
         self._hits: dict[Any, Hit] = {}  # what a call without transformations finds
         self._entries: dict[Any, Entry] = {}  # what has been traced
+        _ALL.add(self)
         self._plain = not static_argnums and not static_argnames and device is None
         self._last: Any = None  # signature of the last trace, for log_compiles
 

@@ -10,6 +10,7 @@ from fx.lax.compare import *  # noqa: F403
 from fx.lax.convert import *  # noqa: F403
 from fx.lax.elementwise import *  # noqa: F403
 from fx.lax.loops import *  # noqa: F403
+from fx.lax.parallel import *  # noqa: F403
 from fx.lax.products import *  # noqa: F403
 from fx.lax.reductions import *  # noqa: F403
 from fx.lax.shape import *  # noqa: F403

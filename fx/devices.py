@@ -1,0 +1,86 @@
+"""Devices as the user sees them: what there is, which is the default, moving values there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from fx import array, core
+from fx.tree_util import tree_leaves, tree_map
+
+
+def devices(backend: str | None = None) -> list[Any]:
+    """The devices that OpenCL offers, the default first; `backend` selects a kind (cpu, gpu, interpreter)."""
+    return array.list_devices(backend)
+
+
+local_devices = devices
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices there are."""
+    return len(devices(backend))
+
+
+local_device_count = device_count
+
+
+def default_backend() -> str:
+    """The kind of the default device: cpu, gpu or interpreter."""
+    device = array.default_device()
+    return "interpreter" if device.interpreter else device.profile.kind
+
+
+@contextmanager
+def default_device(device: Any) -> Iterator[None]:
+    """Run what is inside the block on `device` (a Device or a name as FX_DEVICE takes it)."""
+    old = array._default
+    array.set_default_device(device)
+    try:
+        yield
+    finally:
+        array._default = old
+
+
+def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: Any = None) -> Any:
+    """The arrays of a tree on `device` (the default one where None); traced values stay as they are."""
+
+    def one(leaf: Any) -> Any:
+        if isinstance(leaf, core.Tracer):
+            return leaf
+        core.get_aval(leaf)
+        return array.put(leaf, device)
+
+    return tree_map(one, x)
+
+
+def device_get(x: Any) -> Any:
+    """The arrays of a tree as NumPy arrays."""
+    return tree_map(lambda leaf: np.asarray(leaf), x)
+
+
+def copy_to_host_async(x: Any) -> Any:
+    """Ask for the values on the host; they are there when first read."""
+    for leaf in tree_leaves(x):
+        if hasattr(leaf, "copy_to_host_async"):
+            leaf.copy_to_host_async()
+    return x
+
+
+def block_until_ready(x: Any) -> Any:
+    """Wait until every array of the tree is computed; returns the tree."""
+    for leaf in tree_leaves(x):
+        if type(leaf) is array.Array:
+            leaf.block_until_ready()
+    return x
+
+
+def effects_barrier() -> None:
+    """Wait until all effects (prints, callbacks) of calls so far have happened."""
+    device = array.default_device()
+    finish = getattr(device, "finish", None)
+    if finish is not None:
+        finish()
