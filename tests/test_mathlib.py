@@ -12,6 +12,7 @@ import pytest
 import scipy.special
 
 from lowering import mathlib, scalar_text
+from lowering.interp_index import threefry2x32
 
 KINDS = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
 WIDTHS = (1, 16)
@@ -330,3 +331,27 @@ def test_text_is_canonical_and_complete():
     assert mathlib.source([]) == ""
     with pytest.raises(KeyError, match="exp is defined for"):
         mathlib.source([("exp", np.dtype(np.int32), 1)])
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_threefry_folds_and_mad(queue, width):
+    dtype = np.dtype(np.uint32)
+    lanes = scalar_text.register_type(dtype, width)
+    folds = {"add": np.add, "mul": np.multiply, "max": np.maximum, "xor": np.bitwise_xor}
+    texts = [f"threefry2x32_u32x{width}(a, b, a, b, &r)"]
+    texts += [f"({lanes})(fold_{name}_u32x{width}(a))" for name in folds]
+    masks = f"any_u32x{width}(a) + 2 * all_u32x{width}(a)"
+    texts += [f"mad_u32x{width}(a, b, a)", f"({lanes})({masks})"]
+    program = Program(queue, dtype, width, texts)
+    x, y = np.random.default_rng(7).integers(0, 2**32, (2, 64), dtype)
+    first, _ = threefry2x32(x, y, x, y)
+    np.testing.assert_array_equal(program(0, x, y), first)
+    for k, reference in enumerate(folds.values()):
+        want = reference.reduce(x.reshape(-1, width), axis=1, dtype=dtype)
+        np.testing.assert_array_equal(program(1 + k, x, y)[::width], want)
+    np.testing.assert_array_equal(program(5, x, y), x * y + x)
+    mask = np.where(np.arange(64) < 20, 0, np.where(np.arange(64) < 40, 2**32 - 1, x & 0))
+    mask[33] = 0
+    rows = mask.astype(bool).reshape(-1, width)
+    got = program(6, mask.astype(dtype), y)[::width]
+    np.testing.assert_array_equal(got, rows.any(1) + 2 * rows.all(1))
