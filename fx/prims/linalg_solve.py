@@ -11,15 +11,17 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
 from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, instantiate, is_undefined, no
+from fx.lazy import LazyModule
 from fx.prims import elementwise, shape
 from fx.prims import matrix as mx
 from fx.prims.host import host_primitive, loop_over_batch
 from fx.prims.registry import Case
+
+sl = LazyModule("scipy.linalg")
 
 LAPACK = tuple(map(np.dtype, (np.float32, np.float64, np.complex64, np.complex128)))
 
