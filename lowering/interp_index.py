@@ -165,6 +165,7 @@ def gather(x, indices, fill, form, shape) -> np.ndarray:
         coordinates = _coordinates(starts, len(batch), window_axes, form.sizes)
         out = np.broadcast_to(x[tuple(coordinates)] if x.ndim else x, full)
     if form.mode == "fill":
+        assert fill is not None, "a gather that fills needs its fill operand"
         out = np.where(fits.reshape(batch + (1,) * len(window_axes)), out, fill)
     order = _interleave(len(shape), form.offset_dims, len(batch))
     return out.transpose(order).astype(x.dtype, copy=False)

@@ -156,7 +156,7 @@ def convert(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind == "b":
         return x != 0
     if x.dtype.kind == "c" and dtype.kind != "c":
-        x = x.real
+        x = np.real(x)
     if dtype.kind in "iu" and is_float(x.dtype):
         info = np.iinfo(dtype)
         wide = x.astype(np.float64)
