@@ -6,17 +6,22 @@ on shapes alone. Complex values become pairs of real ones (`complex_pairs`). In 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 from lowering import graph as g
+from lowering import product
 from lowering.build import BlockReduce
+from lowering.profile import Profile
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
 
 
-def canonicalize(graph: g.Graph, *, split_reductions: bool = True) -> g.Graph:
+def canonicalize(
+    graph: g.Graph, *, split_reductions: bool = True, profile: Profile | None = None
+) -> g.Graph:
     """The canonical form of a graph and of the graphs inside it."""
     b = g.Builder()
     new: dict[int, g.Node] = {}
@@ -29,17 +34,26 @@ def canonicalize(graph: g.Graph, *, split_reductions: bool = True) -> g.Graph:
         args = tuple(new[id(a)] for a in n.args)
         if isinstance(n.form, g.Reduce) and split_reductions:
             new[id(n)] = _reduce(b, n, args[0])
+        elif isinstance(n.form, g.Contract) and profile is not None:
+            made = product.rewrite(b, n, args, profile)
+            new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
+        elif isinstance(n.form, g.Conv) and max(n.form.lhs_dilation, default=1) > 1:
+            new[id(n)] = _dilated_conv(b, n, *args)
+        elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
+            new[id(n)] = _dilated_window(b, n, *args)
         elif isinstance(n.form, g.Loop | g.Cond):
-            new[id(n)] = _inner_graphs(b, n, args, split_reductions)
+            new[id(n)] = _inner_graphs(b, n, args, split_reductions, profile)
         else:
             new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
 
 
-def _inner_graphs(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool) -> g.Node:
+def _inner_graphs(
+    b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool, profile: Profile | None
+) -> g.Node:
     def again(x: g.Graph) -> g.Graph:
-        return canonicalize(x, split_reductions=split)
+        return canonicalize(x, split_reductions=split, profile=profile)
 
     form: Any = n.form
     if isinstance(form, g.Cond):
@@ -56,6 +70,21 @@ def _inner_graphs(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool
             form.n_carry,
         )
     return b.node(form, args, n.shape, n.dtype, n.outs)
+
+
+def _dilated_conv(b: g.Builder, n: g.Node, x: g.Node, w: g.Node) -> g.Node:
+    """Input dilation becomes interior padding, so that every index stays affine."""
+    gaps = (0, 0, *(d - 1 for d in n.form.lhs_dilation))
+    x = b.pad(x, b.const(0, x.dtype), (0,) * x.ndim, (0,) * x.ndim, gaps)
+    form = replace(n.form, lhs_dilation=(1,) * len(n.form.lhs_dilation))
+    return b.node(form, (x, w), n.shape, n.dtype)
+
+
+def _dilated_window(b: g.Builder, n: g.Node, x: g.Node, init: g.Node) -> g.Node:
+    gaps = tuple(d - 1 for d in n.form.base_dilation)
+    x = b.pad(x, init, (0,) * x.ndim, (0,) * x.ndim, gaps)
+    form = replace(n.form, base_dilation=(1,) * x.ndim)
+    return b.node(form, (x, init), n.shape, n.dtype)
 
 
 def block_count(rows: int, inner: int) -> int:

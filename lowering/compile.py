@@ -21,7 +21,11 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
-    graph = canon.canonicalize(graph, split_reductions=options.pop("split_reductions", True))
+    graph = canon.canonicalize(
+        graph,
+        split_reductions=options.pop("split_reductions", True),
+        profile=profile if options.pop("products", True) else None,
+    )
     return Planner(profile, options).plan(graph, tuple(donated), name)
 
 

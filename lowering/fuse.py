@@ -14,6 +14,7 @@ from math import prod
 from lowering import graph as g
 from lowering import scalar
 from lowering.build import BlockReduce, Root
+from lowering.product import Packed, Product
 
 SINGLE = (
     g.Sort,
@@ -24,6 +25,7 @@ SINGLE = (
     g.Cond,
     g.Scatter,
 )
+FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Window, g.Contract, g.Conv, BlockReduce)
 VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
 MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
 CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
@@ -42,6 +44,15 @@ class Group:
     blocks: int | None = None
     closed: bool = False  # no other root may join
     after: Group | None = None  # a group that must come before this one
+    product: g.Node | None = None  # whose tiles this group is the epilogue of
+    folds: bool = False
+
+    def add(self, n: g.Node) -> None:
+        """One more node computed here."""
+        self.nodes.add(id(n))
+        self.folds |= isinstance(n.form, FOLDS)
+        if isinstance(n.form, Product):
+            self.product = n
 
     @property
     def members(self) -> list[g.Node]:
@@ -124,7 +135,7 @@ class _Fuser:
             return
         self.homes[id(n)] = homes
         for group, _ in homes.values():
-            group.nodes.add(id(n))
+            group.add(n)
 
     def user_homes(self, n: g.Node) -> dict[int, tuple[Group, DimMap]]:
         """The groups that compute n's users, with n's axes in each group's space."""
@@ -159,9 +170,11 @@ class _Fuser:
                 return "it is updated in place"
             if isinstance(user.form, g.Contract | g.Conv) and not _free(n):
                 return "a product reads each element many times"
+            if isinstance(user.form, Product):
+                return "a product reads it tile by tile"
             if isinstance(user.form, g.Window) and _cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
-        if isinstance(n.form, g.Concat | g.DynamicUpdate):
+        if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
         if len(homes) > 1 and _cone_cost(n) > CHEAP:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
@@ -175,6 +188,10 @@ class _Fuser:
 
     def why_not_inside(self, n: g.Node, group: Group, dims: DimMap) -> str | None:
         """Whether computing n over the group's space repeats costly work."""
+        if isinstance(n.form, Product):
+            return self.why_not_epilogue(n, group)
+        if isinstance(n.form, FOLDS) and (group.product or isinstance(group.roots[0].node.form, Packed)):
+            return "the kernel is a product's"
         covered = {d for d in dims if d is not None}
         whole = all(d in covered for d in range(len(group.space)) if group.space[d] > 1)
         prefix = all(d in covered for d in range(max(covered, default=-1) + 1))
@@ -209,6 +226,16 @@ class _Fuser:
                 return f"broadcasting it would compute it {repeats} times"
         return None
 
+    def why_not_epilogue(self, n: g.Node, group: Group) -> str | None:
+        """Whether the group can run on the product's tiles: it follows the product element by element."""
+        if group.product is not None and group.product is not n:
+            return "the kernel computes another product"
+        if group.folds or isinstance(group.roots[0].node.form, Packed | BlockReduce):
+            return "what consumes the product folds or packs it"
+        if prod(group.space) != n.size or any(r.node.size != n.size for r in group.roots):
+            return "what consumes the product has another size"
+        return None
+
     # ------------------------------------------------ roots and groups
 
     def root(self, n: g.Node) -> None:
@@ -223,13 +250,14 @@ class _Fuser:
             self.add_root(n, group, tuple(range(n.ndim)))
             return
         space, blocks = root_space(n)
-        if self.enabled:
+        alone = isinstance(n.form, Packed) or (isinstance(n.form, Product) and id(n) in self.kept)
+        if self.enabled and not alone:
             for group in self.candidates(n):
                 dims = self.joins(n, group, blocks)
                 if dims is not None and self.legal(n, group):
                     self.add_root(n, group, dims)
                     return
-        group = Group(space, blocks=blocks)
+        group = Group(space, blocks=blocks, closed=alone)
         self.groups.append(group)
         self.add_root(n, group, root_dims(n, space))
 
@@ -249,7 +277,7 @@ class _Fuser:
 
     def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:
         group.roots.append(Root(n, dims))
-        group.nodes.add(id(n))
+        group.add(n)
         self.group_of[id(n)] = group
         if isinstance(n.form, BlockReduce):
             group.blocks = n.form.blocks
@@ -276,6 +304,10 @@ class _Fuser:
         if blocks is not None and group.blocks not in (None, blocks):
             return None
         if prod(space) == 0 or prod(group.space) == 0:
+            return None
+        if isinstance(n.form, Product) and self.why_not_epilogue(n, group) is not None:
+            return None
+        if group.product is not None and (isinstance(n.form, FOLDS) or space != group.space):
             return None
         reader = id(group) in self.user_homes(n)
         if reader and self.read_elsewhere(n, group):
@@ -408,6 +440,13 @@ def root_space(n: g.Node) -> tuple[tuple[int, ...], int | None]:
     return n.shape, None
 
 
+def spreads(n: g.Node) -> bool:
+    """Whether n writes its operand with gaps between the elements: a nest over the operand does that."""
+    return isinstance(n.form, g.Pad) and any(
+        gap and size > 1 for gap, size in zip(n.form.interior, n.args[0].shape)
+    )
+
+
 def root_dims(n: g.Node, space: tuple[int, ...]) -> tuple[int, ...]:
     if isinstance(n.form, BlockReduce):
         return ()
@@ -433,7 +472,7 @@ def _own_cost(n: g.Node) -> float:
         return scalar.cost(n.form.op)
     if isinstance(n.form, g.Get) and isinstance(n.args[0].form, g.Bits):
         return 100.0
-    if isinstance(n.form, g.Reduce | g.ArgReduce | g.Contract | g.Conv | g.Window | g.CumScan):
+    if isinstance(n.form, (*FOLDS, Product)):
         return 1000.0
     return 0.0
 
@@ -477,7 +516,11 @@ def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
         )
     if isinstance(form, BlockReduce):
         return tuple(range(n.ndim))
-    if isinstance(form, g.DynamicUpdate) and n is user.args[1]:
+    if isinstance(form, Packed):
+        return dims[:-1]
+    if (isinstance(form, g.DynamicUpdate) and n is user.args[1]) or (
+        spreads(user) and n is user.args[0]
+    ):
         return tuple(range(n.ndim))
     return (None,) * n.ndim
 
@@ -505,7 +548,7 @@ def _leaves(n: g.Node, stored: set[int]) -> list[g.Node]:
     while todo and seen < 64:
         a = todo.pop()
         seen += 1
-        if isinstance(a.form, g.Input) or id(a) in stored:
+        if isinstance(a.form, g.Input | Product) or id(a) in stored:
             found.append(a)
         elif not isinstance(a.form, g.Const):
             todo.extend(a.args)

@@ -114,6 +114,7 @@ class Nest:
     buffers: list[NestBuffer] = field(default_factory=list)
     label: str = ""
     contract_fp: bool = True
+    product: Node | None = None  # a product whose tile this nest is the epilogue of
 
     def dump(self) -> str:
         """A readable text: axes, buffers, values, stores."""

@@ -16,7 +16,7 @@ from lowering import memory, program, schedule, singles
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
 from lowering.emit import Stage, emit
-from lowering.fuse import Fusion, Group, fuse
+from lowering.fuse import Fusion, Group, fuse, spreads
 from lowering.nest import Nest
 from lowering.plan import (
     ArrayRef,
@@ -29,7 +29,9 @@ from lowering.plan import (
     Plan,
     Step,
 )
+from lowering.product import Tile
 from lowering.profile import Profile
+from lowering.templates import product
 
 
 @dataclass(eq=False)
@@ -190,6 +192,9 @@ class Planner:
             node = group.roots[0].node
             if isinstance(node.form, g.DynamicUpdate):
                 self.take_over(region, node.args[0], node)
+            elif spreads(node):
+                background = g.Node(g.Broadcast(()), (node.args[1],), node.shape, node.dtype)
+                self.write(region, background, region.places[id(node)])
             self.launch(region, nests[id(group)])
         return region
 
@@ -216,7 +221,10 @@ class Planner:
         def inside(n: g.Node) -> bool:
             return not isinstance(n.form, g.Input) and (id(n) in own or id(n) not in stored)
 
-        nest = schedule.merge_axes(build_nest(roots, space, inside))
+        built = build_nest(roots, space, inside)
+        if any(isinstance(b.node.form, Tile) for b in built.buffers):
+            return built, product.stage(built, self.profile)
+        nest = schedule.merge_axes(built)
         return nest, emit(nest, schedule.schedule(nest, self.profile))
 
     def make_places(self, region: Region, group: Group, made: Any) -> None:
@@ -244,6 +252,8 @@ class Planner:
         for b, buffer in enumerate(nest.buffers):
             m = buffer.node
             if not isinstance(m.form, g.Input) or id(m) not in region.places:
+                continue
+            if nest.product is not None and m in nest.product.args:
                 continue
             slot = region.places[id(m)].slot
             if slot in taken or slot not in self.donated:
@@ -282,10 +292,15 @@ class Planner:
     def fill(self, region: Region, x: g.Node, place: Place) -> None:
         """Write the contents of a stored node or a constant to another place."""
         if isinstance(x.form, g.Const):
-            alone = replace(region, places={id(x): place})
-            self.launch(alone, self.nest([Root(x, tuple(range(x.ndim)))], x.shape, {id(x)}))
+            self.write(region, x, place)
             return
         self.copy(region, region.places[id(x)], place, x.size * x.dtype.itemsize)
+
+    def write(self, region: Region, x: g.Node, place: Place) -> None:
+        """A nest of its own that computes x into a place."""
+        alone = replace(region, places={**region.places, id(x): place})
+        stored = region.fusion.stored | {id(x)}
+        self.launch(alone, self.nest([Root(x, tuple(range(x.ndim)))], x.shape, stored))
 
     # ------------------------------------------------ loops and branches
 

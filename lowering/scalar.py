@@ -17,6 +17,7 @@ from lowering import scalar_numpy, scalar_text
 from lowering.scalar_text import (  # noqa: F401  the text half of this module's interface
     code,
     constant,
+    from_memory,
     load,
     load_strided,
     memory_type,
@@ -24,6 +25,7 @@ from lowering.scalar_text import (  # noqa: F401  the text half of this module's
     register_type,
     splat,
     store,
+    to_memory,
     vector_type,
 )
 

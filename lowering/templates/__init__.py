@@ -1,0 +1,1 @@
+"""Stage texts that are written for one form each, where a nest would be right but slow."""

@@ -1,0 +1,341 @@
+"""The stage of a product: register tiles over k blocks, then the epilogue's nest on the finished tiles.
+
+In: a Product node, and a nest that reads its tile (`product.Tile`) at the product's own index. Out: a Stage. An item does a
+block of row tiles times a block of column tiles for some of the outer indices; per column tile the partial sums of the row
+block stay in a small private array, which the epilogue then reads. Sums run over k in order, in blocks of K_BLOCK.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from lowering import scalar, schedule
+from lowering.affine import Cut
+from lowering.emit import Stage, _Emitter
+from lowering.graph import Node
+from lowering.nest import Nest, NestBuffer, Value
+from lowering.product import K_BLOCK, Access, Product, Tile
+from lowering.profile import Profile
+
+ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
+
+
+@dataclass(slots=True)
+class Axes:
+    """The epilogue's axes by the part of the product's index they belong to, outermost first."""
+
+    outer: list[int]
+    rows: list[int]
+    columns: list[int]
+
+
+def stage(nest: Nest, profile: Profile) -> Stage:
+    """The stage that computes the product whose tile `nest` reads, and then `nest`; Cut if it does not follow the tiles."""
+    node = next(b.node for b in nest.buffers if isinstance(b.node.form, Tile)).args[0]
+    loads, axes = _read_tile(node, nest)
+    a, b = _operands(node, nest, loads)
+    width = min(profile.lanes(node.dtype.itemsize), node.form.columns)
+    return _ProductEmitter(node, nest, axes, (a, b), width, profile).stage()
+
+
+# ---------------------------------------------------------------- the epilogue's nest
+
+
+def _read_tile(node: Node, nest: Nest) -> tuple[list[Value], Axes]:
+    """The loads of the tile, and the axes, merged within each part; Cut where an epilogue cannot run tile by tile."""
+    tiles = [k for k, buffer in enumerate(nest.buffers) if isinstance(buffer.node.form, Tile)]
+    loads = [v for v in nest.values if v.op == "load" and v.attr[0] in tiles]
+    if len(tiles) != 1 or len(loads) != 1 or loads[0].attr[2] or loads[0].args:
+        raise Cut(node, "the product is read at several places")
+    if schedule.folded_axes(nest) or any(st.partial for st in nest.stores):
+        raise Cut(node, "what consumes the product folds it")
+    index = loads[0].attr[1]
+    *outer, m, n = node.shape
+    parts: list[list[int]] = [[], [], []]
+    for a, c in sorted(index.terms, key=lambda t: -t[1]):
+        span = c * nest.extents[a]
+        parts[2 if span <= n else 1 if span <= m * n and c >= n else 0].append(a)
+        if c <= 0 or (c < n and span > n) or (c < m * n and span > m * n):
+            raise Cut(node, "the product's rows are read in another shape")
+    live = {a for v in nest.values for a in v.mask}.union(*(st.index.axes for st in nest.stores))
+    if live != index.axes or index.const or prod(nest.extents[a] for a in live) != node.size:
+        raise Cut(node, "the product is read at another index than its own")
+    for group in parts:
+        _merge_within(nest, group)
+    return loads, Axes(*parts)
+
+
+def _merge_within(nest: Nest, group: list[int]) -> None:
+    """Join neighbouring axes of one part that every index walks as one."""
+    k = 0
+    while k + 1 < len(group):
+        a, b = group[k], group[k + 1]
+        n = nest.extents[b]
+        same = all((a in v.mask) == (b in v.mask) for v in nest.values)
+        if same and all(e.coef(a) == e.coef(b) * n for e in schedule._indices(nest)):
+            schedule._merge(nest, a, b)
+            group.pop(k)
+            k = max(k - 1, 0)
+        else:
+            k += 1
+
+
+def _operands(node: Node, nest: Nest, loads: list[Value]) -> tuple[int, int]:
+    """Put the product's operands among the nest's buffers in place of the tile; their numbers."""
+    tile = loads[0].attr[0]
+    places = [k for k in range(len(nest.buffers)) if k != tile]
+    renumber = {old: new for new, old in enumerate(places)} | {tile: -1}
+    for v in nest.values:
+        if v.op == "load":
+            v.attr = (renumber[v.attr[0]], *v.attr[1:])
+    for st in nest.stores:
+        st.buffer = renumber[st.buffer]
+    nest.buffers = [nest.buffers[k] for k in places]
+    found = []
+    for x in node.args:
+        known = [k for k, buffer in enumerate(nest.buffers) if buffer.node is x]
+        if not known:
+            nest.buffers.append(NestBuffer(x, x.dtype, x.size))
+        found.append(known[0] if known else len(nest.buffers) - 1)
+    nest.product = node
+    return found[0], found[1]
+
+
+# ---------------------------------------------------------------- how much an item does
+
+
+@dataclass(slots=True)
+class Blocks:
+    """Row tiles, column tiles and outer indices of an item."""
+
+    rows: int
+    columns: int
+    outer: int
+
+    @staticmethod
+    def of(node: Node, profile: Profile) -> Blocks:
+        form: Product = node.form
+        *outer, m, n = node.shape
+        row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
+        flops = 2.0 * batch * m * n * form.k
+        wanted = max(2, min(64, int(flops / ITEM_FLOPS)))
+        fits = profile.l2_bytes // 2 // max(1, form.k * node.dtype.itemsize * form.rows)
+        rows = min(row_tiles, max(2, min(12, fits)))
+        columns = column_tiles
+        if batch >= wanted:
+            return Blocks(rows, columns, -(-batch // wanted))
+        while columns > 2 and batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted:
+            columns = -(-columns // 2)
+        while rows > 1 and batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted:
+            rows = -(-rows // 2)
+        return Blocks(rows, columns, 1)
+
+
+# ---------------------------------------------------------------- text
+
+
+class _ProductEmitter(_Emitter):
+    """Emits tiles, and within them the nest with its rows and columns opened tile by tile."""
+
+    def __init__(self, node, nest, axes: Axes, operands, width: int, profile: Profile):
+        self.node, self.form, self.axes, self.operands = node, node.form, axes, operands
+        self.lanes = width
+        self.vectors = node.form.columns // width
+        self.blocks = Blocks.of(node, profile)
+        v = axes.columns[-1] if axes.columns else None
+        if len(axes.columns) > 1 and nest.extents[v] % node.form.columns:
+            raise Cut(node, "its columns are split unevenly by what consumes it")
+        strip = 1 if v is None else min(schedule._width(nest, v, profile), node.form.columns)
+        rows = tuple(axes.rows)
+        plan = schedule.Schedule(rows, (), v, strip, 1, 1, 1, (1, 1), "cpu", 1)
+        super().__init__(nest, plan)
+        self.ints: list[int] = []
+        self.names_of: dict[str, str] = {}
+
+    def int(self, name: str, value: int) -> str:
+        """An integer argument: declared once under a name, so that texts of different shapes are equal."""
+        if name not in self.names_of:
+            self.names_of[name] = name
+            self.line(f"const long {name} = n{len(self.ints)};")
+            self.ints.append(value)
+        return name
+
+    def stage(self) -> Stage:
+        form, blocks = self.form, self.blocks
+        *outer, m, n = self.node.shape
+        row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
+        row_blocks, column_blocks = -(-row_tiles // blocks.rows), -(-column_tiles // blocks.columns)
+        outer_blocks = -(-batch // blocks.outer)
+        self.line("#pragma OPENCL FP_CONTRACT ON")
+        for name, value in (("M", m), ("N", n), ("K", form.k)):
+            self.int(name, value)
+        rb, cb = self.int("RB", row_blocks), self.int("CB", column_blocks)
+        rows, columns = (
+            self.int("RT", blocks.rows * form.rows),
+            self.int("CT", blocks.columns * form.columns),
+        )
+        self.line(f"const long ir = item % {rb}, ic = item / {rb} % {cb}, io = item / {rb} / {cb};")
+        self.line(f"const int m0 = ir * {rows}, m1 = {_min('M', f'm0 + {rows}')};")
+        self.line(f"const int q0 = ic * {columns}, q1 = {_min('N', f'q0 + {columns}')};")
+        kind = scalar.register_type(self.node.dtype, 1)
+        size = blocks.rows * form.rows * form.columns
+        self.line(f"{kind} acc[{size}] __attribute__((aligned(64)));")
+        step, count = self.int("OT", blocks.outer), self.int("OB", batch)
+        self.access_ints()
+        scope = self.push(frozenset(self.axes.outer))
+        self.outer_indices()
+        inner = self.push(frozenset(self.axes.columns[:-1]))
+        self.column_tile()
+        self.pop(inner, f"for (int t0 = q0; t0 < q1; t0 += {form.columns}) {{")
+        last = _min(f"(io + 1) * {step}", count)
+        self.pop(scope, f"for (int o = io * {step}, oe = {last}; o < oe; ++o) {{")
+        text = "\n".join(self.scope.lines)
+        items = row_blocks * column_blocks * outer_blocks
+        return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
+
+    def access_ints(self) -> None:
+        for side, access in (("a", self.form.a), ("b", self.form.b)):
+            self.int(f"{side}_tile", access.tile)
+            self.int(f"{side}_lane", access.lane)
+            self.int(f"{side}_k", access.k)
+
+    # ------------------------------------------------ indices
+
+    def decode(self, flat: str, axes: list[int]) -> None:
+        """The axes' indices from their flat number."""
+        for k in range(len(axes) - 1, -1, -1):
+            later = prod(self.nest.extents[a] for a in axes[k + 1 :])
+            e = f"{flat} / {later}" if later > 1 else flat
+            e = f"{e} % {self.nest.extents[axes[k]]}" if k else e
+            self.line(f"const int i{axes[k]} = {e};")
+
+    def outer_indices(self) -> None:
+        """Where this outer index begins in A and B, and the epilogue's outer axes."""
+        outer = self.node.shape[:-2]
+        self.decode("o", self.axes.outer)
+        for side, access in (("a", self.form.a), ("b", self.form.b)):
+            terms = []
+            for k, (n, s) in enumerate(zip(outer, access.outer)):
+                later = prod(outer[k + 1 :])
+                if n > 1 and s:
+                    at = f"o / {later}" if later > 1 else "o"
+                    terms.append(f"({at} % {n}) * {s}L" if k else f"({at}) * {s}L")
+            start = " + ".join([*terms, str(access.start)])
+            number = self.operands[0 if side == "a" else 1]
+            memory = scalar.memory_type(self.nest.buffers[number].dtype)
+            self.line(f"__global const {memory} *{side}_o = b{number} + {start};")
+
+    # ------------------------------------------------ tiles
+
+    def column_tile(self) -> None:
+        """One column tile: partial sums of the block's rows over k, then the epilogue."""
+        form = self.form
+        shifted = not form.b.packed
+        at = _min("t0", f"N - {form.columns}") if shifted else "t0"
+        self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
+        base = f"b_o + t0 / {form.columns} * b_tile" if form.b.packed else "b_o + tn"
+        blocked = form.k > K_BLOCK
+        outer = self.push(frozenset())
+        self.line(f"const int k1 = {_min('K - k0', str(K_BLOCK)) if blocked else 'K'};")
+        inner = self.push(frozenset())
+        self.micro(base, blocked)
+        self.pop(inner, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
+        head = f"for (int k0 = 0; k0 < K; k0 += {K_BLOCK}) {{" if blocked else "{ const int k0 = 0;"
+        self.pop(outer, head)
+        self.epilogue()
+
+    def micro(self, base: str, blocked: bool) -> None:
+        """The register tile: rows x vectors accumulators over one block of k."""
+        form, w = self.form, self.lanes
+        vec = scalar.register_type(self.node.dtype, w)
+        names = [[f"c{r}_{j}" for j in range(self.vectors)] for r in range(form.rows)]
+        for row in names:
+            self.line(f"{vec} " + ", ".join(f"{c} = 0" for c in row) + ";")
+        memory = scalar.memory_type(self.node.dtype)
+        self.line(f"__global const {memory} *b = {base} + k0 * b_k;")
+        if form.a.packed:
+            self.line(
+                f"__global const {memory} *a = a_o + r0 / {form.rows} * a_tile + k0 * {form.a.k};"
+            )
+        else:
+            self.line(f"__global const {memory} *a = a_o + r0 * a_lane + k0 * a_k;")
+            for r in range(1, form.rows):
+                self.line(f"const long l{r} = {_min(str(r), 'M - 1 - r0')} * a_lane;")
+        scope = self.push(frozenset())
+        for u in range(2):
+            self.step(u, names, vec)
+        self.line(f"b += 2 * b_k; a += {self.a_step(2)};")
+        self.pop(scope, "for (int k = 0; k + 2 <= k1; k += 2) {")
+        if form.k % 2:
+            scope = self.push(frozenset())
+            self.step(0, names, vec)
+            self.pop(scope, "if (k1 & 1) {")
+        kind = scalar.register_type(self.node.dtype, 1)
+        self.line(f"{kind} *t = acc + (r0 - m0) * {form.columns};")
+        for op in ("=", "+=") if blocked else ("=",):
+            text = " ".join(
+                f"*({vec} *)(t + {(r * self.vectors + j) * w}) {op} {c};"
+                for r, row in enumerate(names)
+                for j, c in enumerate(row)
+            )
+            guard = "" if not blocked else "if (k0 == 0) " if op == "=" else "else "
+            self.line(f"{guard}{{ {text} }}")
+
+    def a_step(self, count: int) -> str:
+        return str(count * self.form.a.k) if self.form.a.packed else f"{count} * a_k"
+
+    def step(self, u: int, names: list[list[str]], vec: str) -> None:
+        """One k: every accumulator += a scalar of A times a vector of B."""
+        form, w = self.form, self.lanes
+        loads = []
+        for j in range(self.vectors):
+            pointer = f"b + {u} * b_k + {j * w}" if u else f"b + {j * w}"
+            loads.append(f"v{j} = {scalar.load(self.node.dtype, w, pointer)}")
+        self.line(f"{{ const {vec} " + ", ".join(loads) + ";")
+        for r, row in enumerate(names):
+            if form.a.packed:
+                x = f"a[{u * form.a.k + r}]"
+            else:
+                parts = ([f"l{r}"] if r else []) + ([f"{u} * a_k" if u > 1 else "a_k"] if u else [])
+                x = f"a[{' + '.join(parts) or '0'}]"
+            sums = " ".join(f"{c} = x * v{j} + {c};" for j, c in enumerate(row))
+            self.line(f"  {{ const {vec} x = ({vec})({x}); {sums} }}")
+        self.line("}")
+
+    # ------------------------------------------------ the epilogue
+
+    def epilogue(self) -> None:
+        """The nest over the finished rows and columns of this column tile."""
+        v = self.s.v
+        lo, hi, self.tile_start = "t0", "t1", "tn"
+        if len(self.axes.columns) > 1:
+            n = self.nest.extents[v]
+            self.line(f"const int tc = t0 / {n}, ts = t0 % {n}, te = ts + t1 - t0;")
+            self.decode("tc", self.axes.columns[:-1])
+            lo, hi, self.tile_start = "ts", "te", "(ts - (t0 - tn))"
+        scope = self.push(frozenset(self.axes.rows))
+        self.decode("g", self.axes.rows)
+        if v is None:
+            self.body(self.store_events())
+        else:
+            self.open_v(self.store_events(), lo, hi, None)
+        self.pop(scope, "for (int g = m0; g < m1; ++g) {")
+
+    def load(self, v: Value, u: int, width: int) -> str:
+        if v.attr[0] != -1:
+            return super().load(v, u, width)
+        out = self.fresh("x")
+        kind = scalar.register_type(v.dtype, width)
+        column = f"i{self.s.v} - {self.tile_start}" if self.s.v is not None else "0"
+        pointer = f"acc + (g - m0) * {self.form.columns} + {column}"
+        text = scalar.load(v.dtype, width, pointer, "__private")
+        self.line(f"const {kind} {out} = {text};")
+        return out
+
+
+def _min(a: str, b: str) -> str:
+    return f"({a} < {b} ? {a} : {b})"
+
+
+__all__ = ["Access", "Blocks", "stage"]
