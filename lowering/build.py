@@ -302,25 +302,11 @@ def _pad(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     form = node.form
     inner: list[Affine] = []
     conditions: list[Range] = []
-    for i, lo, gap, n in zip(index, form.low, form.interior, x.shape):
+    for i, lo, n in zip(index, form.low, x.shape):
         e = i + -lo
-        if gap and n > 1:
-            pair = _divide_shifted(b, e, gap + 1)
-            if pair is None:
-                raise Cut(node, "interior padding that does not divide its axis")
-            e, rest = pair
-            conditions.append(Range(rest, 0, 1))
         conditions.append(Range(e, 0, n))
         inner.append(e)
     return _inside_or(b, node, conditions, x, tuple(inner), fill, guards)
-
-
-def _divide_shifted(b: NestBuilder, e: Affine, d: int) -> tuple[Affine, Affine] | None:
-    """divmod for an expression whose constant may be negative: shift it by a multiple of d and back."""
-    lo, _ = affine.bounds(e, b.nest.extents)
-    shift = max(0, -(lo // d))
-    pair = affine.divmod_affine(e + shift * d, d, b.nest.extents)
-    return None if pair is None else (pair[0] + -shift, pair[1])
 
 
 def _inside_or(b, node, conditions, x, inner, fill, guards) -> int:
@@ -505,12 +491,6 @@ def _conv(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         folded |= tap.axes
         taps.append(tap)
         e = i * form.strides[k] + tap * form.rhs_dilation[k] + -form.padding[k][0]
-        if form.lhs_dilation[k] > 1:
-            pair = _divide_shifted(b, e, form.lhs_dilation[k])
-            if pair is None:
-                raise Cut(x, "input dilation that does not divide the window's index")
-            e, rest = pair
-            conditions.append(Range(rest, 0, 1))
         conditions.append(Range(e, 0, x.shape[2 + k]))
         inner.append(e)
     open_, possible = b.decide(conditions)
@@ -541,12 +521,6 @@ def _window(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         tap = b.fold_axis((id(node), k), form.size[k], used | folded)
         folded |= tap.axes
         e = i * form.strides[k] + tap * form.window_dilation[k] + -form.padding[k][0]
-        if form.base_dilation[k] > 1:
-            pair = _divide_shifted(b, e, form.base_dilation[k])
-            if pair is None:
-                raise Cut(x, "base dilation that does not divide the window's index")
-            e, rest = pair
-            conditions.append(Range(rest, 0, 1))
         conditions.append(Range(e, 0, x.shape[k]))
         inner.append(e)
     v = _inside_or(b, node, conditions, x, tuple(inner), init, guards)
@@ -697,6 +671,22 @@ def _dynamic_update_root(b: NestBuilder, node: g.Node, index: Index) -> None:
     b.store(node, affine.linearize(index, x.shape), value, dynamic=offset)
 
 
+def _spread_root(b: NestBuilder, node: g.Node, index: Index) -> None:
+    """Interior padding: the operand with gaps between its elements; the node's buffer holds the fill value already."""
+    if not any(node.form.interior):
+        value = _pad(b, node, index, ())
+        b.store(node, affine.linearize(index, node.shape), value)
+        return
+    x, _ = node.args
+    form = node.form
+    place = [i * (gap + 1) + lo for i, gap, lo in zip(index, form.interior, form.low)]
+    open_, possible = b.decide([Range(e, 0, n) for e, n in zip(place, node.shape)])
+    if possible:
+        value = b.value(x, index)
+        b.store(node, affine.linearize(place, node.shape), value, guards=open_)
+
+
 ROOT_RULES: dict[type, Callable[[NestBuilder, g.Node, Index], None]] = {
+    g.Pad: _spread_root,
     g.DynamicUpdate: _dynamic_update_root,
 }

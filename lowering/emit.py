@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering import scalar
+from lowering import scalar, scalar_text
 from lowering.affine import Affine, Cut, Range
 from lowering.nest import IDENTITY, Nest, NestBuffer, Store, Value
 from lowering.schedule import Schedule
@@ -160,7 +160,7 @@ class _Emitter:
             self.open_v(events, "s0", "s1", None)
         elif not s.rows:
             ints += [n]
-            self.open_v(events, "0", f"n{len(ints) - 1}", n)
+            self.open_v(events, "0", f"n{len(ints) - 1}", None)
         else:
             self.open_v(events, "0", str(n), n)
 
@@ -187,30 +187,21 @@ class _Emitter:
         name = f"i{v}"
         start = lo
         if w > 1 and (n is None or n >= step):
-            head = (
-                f"for (int {name} = {hi} - {step}; {name} >= {lo}; {name} -= {step}) {{"
-                if reverse
-                else f"for (; {name} + {step} <= {hi}; {name} += {step}) {{"
-            )
-            if not reverse:
-                start = None
-                self.line("{")
-                self.line(f"int {name} = {lo};")
+            if reverse:
+                head = f"for (int {name} = {hi} - {step}; {name} >= {lo}; {name} -= {step}) {{"
+            else:
+                head = f"for (int {name} = {lo}; {name} + {step} <= {hi}; {name} += {step}) {{"
+                whole = f"({hi} - {lo}) / {step} * {step}" if n is None else str(n // step * step)
+                start = whole if lo == "0" else f"{lo} + {whole}"
             self.run_strip(events, w, u, head)
-            if n is not None and n % step == 0 and lo == "0" and (hi == str(n)):
-                if start is None:
-                    self.line("}")
+            if n is not None and n % step == 0 and hi == str(n):
                 return
         if reverse:
             top = f"({hi} - {lo}) % {step} + {lo}" if w > 1 else hi
-            self.run_strip(
-                events, 1, 1, f"for (int {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
-            )
-        elif start is None:
-            self.run_strip(events, 1, 1, f"for (; {name} < {hi}; ++{name}) {{")
-            self.line("}")
+            head = f"for (int {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
         else:
-            self.run_strip(events, 1, 1, f"for (int {name} = {lo}; {name} < {hi}; ++{name}) {{")
+            head = f"for (int {name} = {start}; {name} < {hi}; ++{name}) {{"
+        self.run_strip(events, 1, 1, head)
 
     def run_strip(self, events: list[Event], width: int, unroll: int, head: str) -> None:
         old = self.width, self.unroll
@@ -743,7 +734,7 @@ class _Emitter:
         self.line(
             f"  for (int l = 0; l < {width}; ++l) if ({' && '.join(tests)}) (({memory} *)&t)[l] = {at}];"
         )
-        self.line(f"  {out} = {scalar.from_memory(v.dtype, width, 't')};")
+        self.line(f"  {out} = {scalar_text.from_memory(v.dtype, width, 't')};")
         self.line("}")
 
     def gather_text(self, v: Value, base: str, c: int, offsets: str, width: int) -> str:
@@ -751,7 +742,7 @@ class _Emitter:
         for j in range(width):
             step = f" + {c * j}" if c and j else ""
             lanes.append(f"({base})[{offsets}.s{'0123456789abcdef'[j]}{step}]")
-        return scalar.from_memory(
+        return scalar_text.from_memory(
             v.dtype, width, f"({scalar.memory_type(v.dtype)}{width})({', '.join(lanes)})"
         )
 
@@ -771,16 +762,25 @@ class _Emitter:
             base = f"b{st.buffer} + ({self.affine(st.index, u)})"
             if st.dynamic is not None:
                 base += f" + {self.get(st.dynamic, u, 1)}"
-            if width == 1 or c == 1:
-                self.line(scalar.store(dtype, width, base, x) + ";")
+            if width == 1 or (c == 1 and not st.guards):
+                text = scalar.store(dtype, width, base, x) + ";"
+                tests = " && ".join(self.scalar_guard(r, u) for r in st.guards)
+                self.line(f"if ({tests}) {text}" if tests else text)
                 continue
-            memory = scalar.memory_type(dtype)
-            t = self.fresh("t")
-            self.line(f"const {memory}{width} {t} = {scalar.to_memory(dtype, width, x)};")
-            lanes = " ".join(
-                f"({base})[{c * j}] = {t}.s{'0123456789abcdef'[j]};" for j in range(width)
-            )
-            self.line(lanes)
+            self.store_lanes(st, u, width, c, base, x)
+
+    def store_lanes(self, st: Store, u: int, width: int, c: int, base: str, x: str) -> None:
+        """A strip whose elements do not lie side by side, or not all inside the guards."""
+        dtype = self.nest.buffers[st.buffer].dtype
+        t = self.fresh("t")
+        kind = f"{scalar.memory_type(dtype)}{width}"
+        self.line(f"const {kind} {t} = {scalar_text.to_memory(dtype, width, x)};")
+        for j in range(width):
+            tests = []
+            for r in st.guards:
+                tests.append(self.scalar_guard(r, u, r.index.coef(self.s.v) * j))
+            text = f"({base})[{c * j}] = {t}.s{'0123456789abcdef'[j]};"
+            self.line(f"if ({' && '.join(tests)}) {text}" if tests else text)
 
     # ------------------------------------------------ partial results over blocks of rows
 

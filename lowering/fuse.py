@@ -249,8 +249,14 @@ class _Fuser:
             self.groups.append(group)
             self.add_root(n, group, tuple(range(n.ndim)))
             return
+        if spreads(n):
+            group = Group(n.args[0].shape, closed=True)
+            self.groups.append(group)
+            self.add_root(n, group, tuple(range(n.ndim)))
+            return
         space, blocks = root_space(n)
         alone = isinstance(n.form, Packed) or (isinstance(n.form, Product) and id(n) in self.kept)
+        alone = alone or (isinstance(n.form, g.CumScan) and n.form.axis != n.ndim - 1)
         if self.enabled and not alone:
             for group in self.candidates(n):
                 dims = self.joins(n, group, blocks)
