@@ -62,6 +62,10 @@ is_finite_p = unary(
     scalar="is_finite",
     result=_bool,
 )
+is_finite_p.cases = lambda: [
+    Case(((4,),), ranges=(np.float32([np.nan, 1, -np.inf, 0]),), diff=()),
+    Case(((),)),
+]
 
 
 def eq(x: Any, y: Any) -> Any:

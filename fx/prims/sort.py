@@ -114,6 +114,7 @@ def _sort_cases() -> list[Case]:
             diff=(),
         ),
         Case(((0,),), {"dimension": 0, "is_stable": True, "num_keys": 1}),
+        Case(((4, 3),), {"dimension": 0, "is_stable": True, "num_keys": 1}),
     ]
 
 
