@@ -23,7 +23,8 @@ def queue():
     platform = next((p for p in cl.get_platforms() if p.get_devices()), None)
     if platform is None:
         pytest.skip("no OpenCL device")
-    return cl.CommandQueue(cl.Context(platform.get_devices()[:1]))
+    context = cl.Context(platform.get_devices()[:1])  # a queue does not keep its context alive
+    yield cl.CommandQueue(context)
 
 
 class Program:
