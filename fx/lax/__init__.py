@@ -4,11 +4,14 @@ Python scalars take the other operand's dtype; nothing else is promoted. Every
 module lists its names.
 """
 
+from fx.lax import linalg as linalg
 from fx.lax.associative import *  # noqa: F403
 from fx.lax.branches import *  # noqa: F403
 from fx.lax.compare import *  # noqa: F403
 from fx.lax.convert import *  # noqa: F403
+from fx.lax.convolution import *  # noqa: F403
 from fx.lax.elementwise import *  # noqa: F403
+from fx.lax.fft import *  # noqa: F403
 from fx.lax.loops import *  # noqa: F403
 from fx.lax.parallel import *  # noqa: F403
 from fx.lax.products import *  # noqa: F403
@@ -16,3 +19,4 @@ from fx.lax.reductions import *  # noqa: F403
 from fx.lax.shape import *  # noqa: F403
 from fx.lax.slicing import *  # noqa: F403
 from fx.lax.sorting import *  # noqa: F403
+from fx.lax.windows import *  # noqa: F403
