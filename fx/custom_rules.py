@@ -424,7 +424,12 @@ def _forward(args: Sequence[Any], *, linear: Any, num_res: int, num_primals: int
 
 
 def _lin_jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-    return jvp_flat(lambda *args: _forward(args, **params), primals, tangents)
+    """Linear in the tangents; where residuals are perturbed too, the derivative of its value."""
+    n = params["num_res"] + params["num_primals"]
+    if any(type(t) is not Zero for t in tangents[:n]):
+        return jvp_flat(lambda *args: _forward(args, **params), primals, tangents)
+    outs = custom_lin_p.bind(*primals, **params)
+    return outs, custom_lin_p.bind(*primals[:n], *map(instantiate, tangents[n:]), **params)
 
 
 def _lin_transpose(
@@ -473,3 +478,9 @@ custom_lin_p.trace_rules.update(
     partial=_lin_partial,
     batch=_lin_batch,
 )
+
+
+def linear_map(rules: CustomRules, avals: list[Any], num_res: int, out_avals: list[Any]) -> _Linear:
+    """What custom_lin needs for a linear function of the arguments after the first `num_res`."""
+    nonzero = [False] * num_res + [True] * (len(avals) - num_res)
+    return _Linear(rules, None, avals, nonzero, [a.to_tangent_aval() for a in out_avals])

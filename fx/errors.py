@@ -50,3 +50,11 @@ class NoRuleError(NotImplementedError):
 def where(source: object) -> str:
     """The tail of a message that names the user's line, or nothing where it is unknown."""
     return f"\nIn the user's code: {source}" if source is not None else ""
+
+
+# JAX's names
+JAXTypeError = FxTypeError
+JAXIndexError = IndexError
+JaxRuntimeError = DeviceError
+JaxprTypeError = TypeError
+InconclusiveDimensionOperation = ConcretizationTypeError
