@@ -10,6 +10,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+from lowering import complex_pairs
 from lowering import graph as g
 from lowering import product
 from lowering.build import BlockReduce
@@ -23,6 +24,7 @@ def canonicalize(
     graph: g.Graph, *, split_reductions: bool = True, profile: Profile | None = None
 ) -> g.Graph:
     """The canonical form of a graph and of the graphs inside it."""
+    graph = complex_pairs.split(graph)
     b = g.Builder()
     new: dict[int, g.Node] = {}
     for n in graph.inputs:

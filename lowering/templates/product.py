@@ -18,6 +18,8 @@ from lowering.nest import Nest, NestBuffer, Value
 from lowering.product import K_BLOCK, Access, Product, Tile
 from lowering.profile import Profile
 
+import os
+MR_=int(os.environ.get("MRT","12")); NR_=int(os.environ.get("NRT","32"))
 ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
 
 
@@ -120,9 +122,7 @@ class Blocks:
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
         flops = 2.0 * batch * m * n * form.k
         wanted = max(2, min(64, int(flops / ITEM_FLOPS)))
-        fits = profile.l2_bytes // 2 // max(1, form.k * node.dtype.itemsize * form.rows)
-        rows = min(row_tiles, max(2, min(12, fits)))
-        columns = column_tiles
+        rows, columns = min(row_tiles, MR_), min(column_tiles, NR_)
         if batch >= wanted:
             return Blocks(rows, columns, -(-batch // wanted))
         while columns > 2 and batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted:
