@@ -28,7 +28,7 @@ def assemble(
         buffers = max(len(s.buffers) for s in part)
         ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
-        programs.append(Program(source(part, buffers, ints)))
+        programs.append(Program(source(part, buffers, ints), "-w"))
     first_extra = len(programs)
 
     def place(step: Step) -> Step:
