@@ -29,7 +29,7 @@ def custom_vjp_primal_tree_values(tree: Any) -> Any:
 class _LinearRules(CustomRules):
     """A linear function given with its transpose."""
 
-    has_jvp = has_vjp = True
+    has_jvp = has_vjp = recordable = True
 
     def __init__(self, fun: Any, transpose: Any, res_tree: Any, lin_tree: Any):
         self.fun, self.transpose = fun, transpose

@@ -95,6 +95,7 @@ class CustomRules:
     name = "a custom function"
     owner: Any = None  # the custom function itself
     has_jvp = has_vjp = False
+    recordable = False  # whether custom_lin may stand in a jaxpr with these rules
 
     def call(self, *leaves: Any) -> list[Any]:
         raise NotImplementedError
@@ -115,6 +116,8 @@ class CustomRules:
 
 class JaxprRules(CustomRules):
     """The rules of a recorded call: jaxprs whose leading inputs are the constants of all of them."""
+
+    recordable = True
 
     def __init__(self, params: dict[str, Any]):
         self.params = params
@@ -448,7 +451,7 @@ def _lin_lower(b: Any, *nodes: Any, **params: Any) -> list[Any]:
 
 
 def _lin_record(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    if isinstance(params["linear"].rules, JaxprRules):
+    if params["linear"].rules.recordable:
         return trace.record(custom_lin_p, [trace.atom(a) for a in args], params)
     return _forward(args, **params)
 
