@@ -1,0 +1,1 @@
+"""The parts of fx.random, by idea: keys, uniform samples, and the distributions made from them."""

@@ -1,0 +1,249 @@
+"""Random keys: how they are made, split, and looked into.
+
+A typed key is an element of dtype key<fry>; arrays of keys index, reshape, vmap and jit like any
+array. A raw key is uint32[2]; what takes a raw key gives raw keys back.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import fx.numpy as jnp
+from fx import avals
+from fx.avals import is_floating, is_key, x64_enabled
+from fx.config import config
+from fx.core import get_aval
+from fx.dtypes import as_dtype, check_requested
+from fx.prims import random_bits as prims
+from fx.typing import Array
+
+__all__ = [
+    "PRNGKey",
+    "bits",
+    "clone",
+    "fold_in",
+    "key",
+    "key_data",
+    "key_dtype",
+    "key_impl",
+    "split",
+    "wrap_key_data",
+]
+
+_IMPLEMENTATIONS = ("threefry2x32", "fry")
+
+
+def _check_impl(impl: Any, dtype: Any = None) -> None:
+    """Only threefry2x32 exists."""
+    if impl is not None and dtype is not None:
+        raise ValueError("cannot specify both impl and dtype")
+    given = impl if impl is not None else dtype
+    if given is None or given == avals.key_dtype:
+        return
+    if not isinstance(given, str):
+        raise TypeError(f"unrecognized type {type(given)} for specifying PRNG implementation.")
+    if given not in _IMPLEMENTATIONS:
+        raise ValueError(
+            f'unrecognized PRNG implementation "{given}". The only one is "threefry2x32".'
+        )
+
+
+def _seeded(name: str, seed: Any) -> Any:
+    aval = get_aval(seed)
+    if is_key(aval.dtype):
+        raise TypeError(f"{name} accepts a scalar seed, but was given a PRNG key.")
+    if aval.ndim:
+        raise TypeError(
+            f"{name} accepts a scalar seed, but was given an array of shape {aval.shape} != (). "
+            "Use fx.vmap for batching"
+        )
+    if isinstance(seed, int) and not isinstance(seed, bool):
+        wide = np.int64(seed)
+        seed = wide if x64_enabled() else wide.astype(np.int32)
+    if get_aval(seed).dtype.kind not in "iu":
+        raise TypeError(f"PRNG key seed must be an integer; got {seed!r}")
+    return prims.random_seed_p.bind(seed)
+
+
+def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
+    """The typed key of an integer seed (wrapped to 32 bits unless x64 is enabled).
+
+    >>> key_data(key(7))
+    Array([0, 7], dtype=uint32)
+    """
+    _check_impl(impl, dtype)
+    return _seeded("key", seed)
+
+
+def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
+    """The raw key uint32[2] of an integer seed."""
+    _check_impl(impl)
+    return prims.random_unwrap_p.bind(_seeded("PRNGKey", seed))
+
+
+def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Array:
+    """uint32 [..., 2] as an array [...] of typed keys."""
+    _check_impl(impl, dtype)
+    return prims.random_wrap_p.bind(jnp.asarray(key_bits_array))
+
+
+def typed(name: str, given: Any, batched: bool = False) -> tuple[Any, bool]:
+    """The key as a typed one, and whether it was raw; errors for anything that is no single key."""
+    try:
+        aval = get_aval(given)
+    except TypeError:
+        raise TypeError(f"unexpected PRNG key type {type(given)}") from None
+    raw = not is_key(aval.dtype)
+    if raw:
+        if type(given) in (bool, int, float, complex):
+            raise TypeError(f"unexpected PRNG key type {type(given)}")
+        if config.legacy_prng_key == "error":
+            raise ValueError(
+                "Legacy uint32 key array passed as key to a random function: make keys with "
+                'fx.random.key(), or set legacy_prng_key="allow".'
+            )
+        given = prims.random_wrap_p.bind(given)
+        aval = get_aval(given)
+    if aval.ndim and not batched:
+        raise ValueError(
+            f"{name} accepts a single key, but was given a key array of shape {aval.shape} != (). "
+            "Use fx.vmap for batching."
+        )
+    return given, raw
+
+
+def key_data(keys: Any) -> Array:
+    """The words of keys, uint32 [..., 2]."""
+    return prims.random_unwrap_p.bind(typed("key_data", keys, batched=True)[0])
+
+
+def key_impl(keys: Any) -> str:
+    """The name of the keys' generator."""
+    typed("key_impl", keys, batched=True)
+    return "threefry2x32"
+
+
+def key_dtype(impl_spec: Any = None) -> np.dtype:
+    """The dtype of typed keys."""
+    _check_impl(impl_spec)
+    return avals.key_dtype
+
+
+def split_key(k: Any, num: Any = 2) -> list[Any]:
+    """`num` new typed keys from a typed one, as a Python list."""
+    keys = prims.random_split_p.bind(k, shape=(num,))
+    return [keys[i] for i in range(num)]
+
+
+def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
+    """`num` new keys (or an array of that shape) from one.
+
+    >>> split(PRNGKey(0)).shape
+    (2, 2)
+    """
+    k, raw = typed("split", key)
+    shape = tuple(num) if isinstance(num, Sequence) else (operator.index(num),)
+    keys = prims.random_split_p.bind(k, shape=tuple(map(operator.index, shape)))
+    return prims.random_unwrap_p.bind(keys) if raw else keys
+
+
+def fold_in(key: Any, data: Any) -> Array:
+    """The key that a 32-bit integer selects under `key`."""
+    k, raw = typed("fold_in", key)
+    aval = get_aval(data)
+    if aval.ndim:
+        raise TypeError(
+            f"fold_in accepts a scalar, but was given an array of shape {aval.shape} != (). "
+            "Use fx.vmap for batching."
+        )
+    out = prims.random_fold_in_p.bind(k, jnp.asarray(data, dtype=np.uint32))
+    return prims.random_unwrap_p.bind(out) if raw else out
+
+
+def clone(key: Any) -> Array:
+    """The same key; says that using it again is intended."""
+    k, raw = typed("clone", key, batched=True)
+    return key if raw else k
+
+
+# ---------------------------------------------------------------- shared by the samplers
+
+
+def random_bits(k: Any, width: int, shape: tuple[int, ...]) -> Any:
+    return prims.random_bits_p.bind(k, bit_width=width, shape=shape)
+
+
+def bits(
+    key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
+) -> Array:
+    """Uniform random bits as unsigned integers (uint32 by default)."""
+    k, _ = typed("bits", key)
+    given = check_requested(dtype, "bits") if dtype is not None else np.dtype(np.uint32)
+    if given.kind != "u":
+        raise ValueError(f"dtype argument to `bits` must be an unsigned int dtype, got {dtype}")
+    return random_bits(k, given.itemsize * 8, canonical_shape(shape))
+
+
+def canonical_shape(shape: Any) -> tuple[int, ...]:
+    """A shape as a tuple of Python integers."""
+    try:
+        return tuple(map(operator.index, shape))
+    except TypeError:
+        raise TypeError(
+            f"Shapes must be 1D sequences of concrete values of integer type, got {shape}."
+        ) from None
+
+
+def float_dtype(name: str, dtype: Any, complex_too: bool = False) -> np.dtype:
+    """The canonical floating dtype of a request (default float)."""
+    given = check_requested(float if dtype is None else dtype, name)
+    if not (is_floating(given) or (complex_too and given.kind == "c")):
+        kind = "a float or complex" if complex_too else "a float"
+        raise ValueError(f"dtype argument to `{name}` must be {kind} dtype, got {dtype}")
+    return given
+
+
+def int_dtype(name: str, dtype: Any) -> np.dtype:
+    """The canonical integer dtype of a request (default int)."""
+    given = check_requested(int if dtype is None else dtype, name)
+    if given.kind not in "iu":
+        raise TypeError(f"{name} only accepts integer dtypes, got {as_dtype(dtype)}")
+    return given
+
+
+def sample_shape(name: str, shape: Any, *params: Any) -> tuple[int, ...]:
+    """The given shape, checked against the parameters', or their broadcast where it is None."""
+    shapes = [get_aval(p).shape for p in params]
+    if shape is None:
+        return avals.broadcast_shapes(*shapes) if shapes else ()
+    shape = canonical_shape(shape)
+    if shapes:
+        joined = avals.broadcast_shapes(shape, *shapes)
+        if joined != shape:
+            raise ValueError(
+                f"{name} parameter shapes must be broadcast-compatible with shape argument, and "
+                f"the "
+                f"result of broadcasting the shapes must equal the shape argument, but got result "
+                f"{joined} for shape argument {shape}."
+            )
+    return shape
+
+
+def param(x: Any, dtype: Any) -> Any:
+    """A parameter in the sample's dtype; scalars stay literals of what is traced."""
+    if isinstance(x, bool | int | float | np.generic):
+        return np.dtype(dtype).type(x)
+    return jnp.asarray(x, dtype=dtype)
+
+
+def spread(x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A parameter in the sample's shape and dtype."""
+    return jnp.broadcast_to(param(x, dtype), shape)
+
+
+def constant(dtype: Any, value: Any) -> Any:
+    return np.dtype(dtype).type(value)
