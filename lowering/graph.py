@@ -296,6 +296,15 @@ Form = Any
 VIEWS = (Reshape, Transpose, Broadcast, Slice, Reverse, Pad, Concat)
 
 
+def has_effect(form: Form) -> bool:
+    """Whether a node of this form must run even if no one reads its outputs."""
+    if isinstance(form, Loop):
+        return bool(form.body.effects)
+    if isinstance(form, Cond):
+        return any(g.effects for g in form.branches)
+    return isinstance(form, Opaque) and form.effect
+
+
 # ---------------------------------------------------------------- nodes and graphs
 
 
@@ -560,7 +569,7 @@ class Builder:
     def several(self, form, args, outs) -> tuple[Node, ...]:
         outs = tuple((tuple(s), np.dtype(d)) for s, d in outs)
         n = self.node(form, args, outs, np.dtype(bool), outs)
-        if isinstance(form, Opaque) and form.effect:
+        if has_effect(form):
             self._effects.append(n)
         return tuple(self.node(Get(i), (n,), s, d) for i, (s, d) in enumerate(outs))
 

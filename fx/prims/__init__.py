@@ -25,9 +25,11 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     cond,
     scan,
     while_,
+    callback,
 )
 
 __all__ = [
+    "callback",
     "compare",
     "complex_",
     "cond",
@@ -49,6 +51,7 @@ __all__ = [
     "scatter",
     "shape",
     "sort",
+    "special",
     "transcendental",
     "while_",
     "window",
