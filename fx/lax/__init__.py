@@ -18,5 +18,7 @@ from fx.lax.products import *  # noqa: F403
 from fx.lax.reductions import *  # noqa: F403
 from fx.lax.shape import *  # noqa: F403
 from fx.lax.slicing import *  # noqa: F403
+from fx.lax.solvers import *  # noqa: F403
 from fx.lax.sorting import *  # noqa: F403
+from fx.lax.special import *  # noqa: F403
 from fx.lax.windows import *  # noqa: F403

@@ -25,6 +25,7 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     cond,
     scan,
     while_,
+    linear_solve,
     callback,
 )
 
@@ -44,6 +45,7 @@ __all__ = [
     "linalg_eigen",
     "linalg_orthogonal",
     "linalg_solve",
+    "linear_solve",
     "parts",
     "random_bits",
     "reduce",
