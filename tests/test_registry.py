@@ -123,8 +123,8 @@ def test_wrong_transpose_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -
 def test_wrong_batching_is_caught(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A batching rule that names the wrong axis, or gives other values, fails."""
     p = PRIMITIVES[name]
-    if not p.batch or not cases_of(name):
-        pytest.skip("it has no batching rule")
+    if not p.batch or not cases_of(name) or name == "debug_callback":
+        pytest.skip("it has no batching rule, or no outputs")
     right = p.batch
 
     def wrong(axis: Any, args: Any, dims: Any, /, **params: Any) -> Any:
