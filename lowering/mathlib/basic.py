@@ -21,6 +21,17 @@ def _both(template: str) -> dict[str, str]:
     return texts
 
 
+# PoCL's sqrt is a call that spills every register around it; lanes of the compiler's own builtin
+# come out as one vector instruction
+_SQRT = """
+$F sqrt_$N($F x) {
+#ifdef POCL_DEVICE_ADDRESS_BITS
+  return %s;
+#else
+  return sqrt(x);
+#endif
+}"""
+
 TEMPLATES: dict[str, dict[str, str]] = {
     "abs": _both("$F abs_$N($F x) { return $asF($asI(x) & @REST); }"),
     "copysign": _both("""
@@ -73,7 +84,11 @@ $F nextafter_$N($F x, $F y) {
   $F moved = x == y ? y : $asF(next);
   return ((x != x) | (y != y)) ? x + y : moved;
 }"""),
-    "sqrt": {"float": "$F sqrt_$N($F x) { return sqrt(x); }"},
+    "sqrt": {
+        "f32x1": _SQRT % "__builtin_sqrtf(x)",
+        "f64x1": _SQRT % "__builtin_sqrt(x)",
+        "float": _SQRT % "($F)(sqrt_$H(x.lo), sqrt_$H(x.hi))",
+    },
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
     "rem": {"float": "$F rem_$N($F x, $F y) { return fmod(x, y); }"},
     # always contracted, also in kernels that switch contraction off: nothing computes it twice

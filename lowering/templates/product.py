@@ -265,7 +265,8 @@ class _ProductEmitter(_Emitter):
         scope = self.push(frozenset())
         for u in range(2):
             self.step(u, names, vec)
-        self.line(f"b += 2 * b_k; a += {self.a_step(2)};")
+        b_step = str(2 * form.b.k) if form.b.packed else "2 * b_k"
+        self.line(f"b += {b_step}; a += {self.a_step(2)};")
         self.pop(scope, "for (int k = 0; k + 2 <= k1; k += 2) {")
         if form.k % 2:
             scope = self.push(frozenset())
@@ -290,7 +291,10 @@ class _ProductEmitter(_Emitter):
         form, w = self.form, self.lanes
         loads = []
         for j in range(self.vectors):
-            pointer = f"b + {u} * b_k + {j * w}" if u else f"b + {j * w}"
+            if form.b.packed:
+                pointer = f"b + {u * form.b.k + j * w}"
+            else:
+                pointer = f"b + {u} * b_k + {j * w}" if u else f"b + {j * w}"
             loads.append(f"v{j} = {scalar.load(self.node.dtype, w, pointer)}")
         self.line(f"{{ const {vec} " + ", ".join(loads) + ";")
         for r, row in enumerate(names):
