@@ -1,6 +1,8 @@
-"""Dtypes: the public side of fx.avals. What a dtype is called, which kind it is, and how dtypes combine.
+"""Dtypes: the public side of fx.avals. What a dtype is called, which kind it is, and how dtypes
+combine.
 
-Scalar types (`fx.numpy.float32`, ...) are callables that make arrays and compare equal to their dtype.
+Scalar types (`fx.numpy.float32`, ...) are callables that make arrays and compare equal to their
+dtype.
 """
 
 from __future__ import annotations
@@ -39,11 +41,11 @@ class TypePromotionError(ValueError):
     """No implicit path leads to a common dtype."""
 
 
-class extended(np.generic):  # noqa: N801 (JAX's name)
+class extended(np.generic):
     """Scalar class of dtypes that are no plain numbers."""
 
 
-class prng_key(extended):  # noqa: N801 (JAX's name)
+class prng_key(extended):
     """Scalar class of typed random keys."""
 
 
@@ -52,7 +54,9 @@ _SMALL_INTEGERS = {"int2", "int4", "uint2", "uint4"}
 
 
 def as_dtype(dtype: Any) -> np.dtype:
-    """The NumPy dtype for anything that names one: a dtype, a scalar type, a string, a Python type."""
+    """The NumPy dtype for anything that names one: a dtype, a scalar type, a string, a Python
+    type.
+    """
     if isinstance(dtype, np.dtype):
         return dtype
     found = getattr(dtype, "dtype", None)
@@ -76,7 +80,9 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
 
 
 def check_requested(dtype: Any, function: str) -> np.dtype:
-    """The canonical dtype of an explicit request; warns where 64 bits were asked for and are not enabled."""
+    """The canonical dtype of an explicit request; warns where 64 bits were asked for and are not
+    enabled.
+    """
     if getattr(dtype, "is_extended", False):
         return dtype
     wanted = as_dtype(dtype)
@@ -86,8 +92,10 @@ def check_requested(dtype: Any, function: str) -> np.dtype:
     python = isinstance(dtype, type) and dtype in _PYTHON_KINDS
     if kept != wanted and not python:
         warnings.warn(
-            f"Explicitly requested dtype {wanted.name} requested in {function} is not available, and will be "
-            f"truncated to dtype {kept.name}. To enable more dtypes, set fx.config.update('jax_enable_x64', True) "
+            f"Explicitly requested dtype {wanted.name} requested in {function} is not available, "
+            "and will be "
+            f"truncated to dtype {kept.name}. To enable more dtypes, set "
+            "fx.config.update('jax_enable_x64', True) "
             "or the environment variable JAX_ENABLE_X64.",
             UserWarning,
             stacklevel=3,
@@ -219,5 +227,3 @@ def _dtype_and_weak(x: Any) -> tuple[np.dtype, bool]:
     if getattr(x, "dtype", None) is not None:
         return _canonical(x.dtype), bool(getattr(x, "weak_type", False))
     return _canonical(as_dtype(x)), False
-
-

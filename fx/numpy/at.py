@@ -1,4 +1,5 @@
-"""x.at[...]: updated copies. Static windows become dynamic_update_slice, everything else one scatter.
+"""x.at[...]: updated copies. Static windows become dynamic_update_slice, everything else one
+scatter.
 
 Updates out of bounds are dropped unless mode= says otherwise.
 """
@@ -170,8 +171,10 @@ def _values(x: Any, values: Any, op: str) -> Any:
         common, _ = join([(have.dtype, have.weak_type), (want.dtype, want.weak_type)])
         if common != want.dtype and modes.dtype_promotion == "standard":
             warnings.warn(
-                f"scatter inputs have incompatible types: cannot safely cast value from dtype={have.dtype.name} to "
-                f"dtype={want.dtype.name} with jax_numpy_dtype_promotion=standard. In future this will be an error.",
+                "scatter inputs have incompatible types: cannot safely cast value from "
+                f"dtype={have.dtype.name} to "
+                f"dtype={want.dtype.name} with jax_numpy_dtype_promotion=standard. In future this "
+                "will be an error.",
                 FutureWarning,
                 stacklevel=4,
             )
@@ -188,9 +191,7 @@ def _real(values: Any, dtype: np.dtype) -> Any:
 
 def _masked0(x: Any, grown: Any, index: Index, values: Any, op: str) -> Any:
     """x.at[True] changes everything, x.at[False] nothing."""
-    keep = all(
-        core.get_aval(item).shape != (0,) for kind, item in index.entries if kind == "array"
-    )
+    keep = all(core.get_aval(item).shape != (0,) for kind, item in index.entries if kind == "array")
     if not keep:
         return x
     whole = tuple(
@@ -209,7 +210,11 @@ def _static_in_bounds(shape: tuple[int, ...], index: Index) -> bool:
     for (kind, item), n in zip(items, shape):
         if kind == "int" and not -n <= item < n:
             return False
-        if kind == "slice" and abs(item.step) != 1 and len(range(item.start, item.stop, item.step)) > 1:
+        if (
+            kind == "slice"
+            and abs(item.step) != 1
+            and len(range(item.start, item.stop, item.step)) > 1
+        ):
             return False
     return True
 
@@ -250,7 +255,11 @@ def _static(x: Any, index: Index, values: Any, op: str) -> Any:
         window = convert(window, core.get_aval(x).dtype, core.get_aval(window).weak_type)
     else:
         window = _broadcast_values(values, tuple(result))
-        window = lax.reshape(window, tuple(sizes)) if core.get_aval(window).shape != tuple(sizes) else window
+        window = (
+            lax.reshape(window, tuple(sizes))
+            if core.get_aval(window).shape != tuple(sizes)
+            else window
+        )
         window = lax.rev(window, tuple(reverse)) if reverse else window
         window = _SAME[op](old, window)
     if whole:
@@ -259,7 +268,9 @@ def _static(x: Any, index: Index, values: Any, op: str) -> Any:
 
 
 def _broadcast_values(values: Any, shape: tuple[int, ...]) -> Any:
-    """Values of the indexed shape; leading axes of size one may be dropped, as NumPy allows in assignments."""
+    """Values of the indexed shape; leading axes of size one may be dropped, as NumPy allows in
+    assignments.
+    """
     from fx.numpy.util import broadcast_value
 
     have = core.get_aval(values).shape
@@ -270,7 +281,8 @@ def _broadcast_values(values: Any, shape: tuple[int, ...]) -> Any:
         a not in (1, b) for a, b in zip(have, shape[len(shape) - len(have) :])
     ):
         raise ValueError(
-            f"Incompatible shapes for broadcasting: update values of shape {have} and indexed region of shape {shape}"
+            f"Incompatible shapes for broadcasting: update values of shape {have} and indexed "
+            f"region of shape {shape}"
         )
     return broadcast_value(values, shape)
 
@@ -291,7 +303,15 @@ def _windows(index: Index) -> dict[int, tuple[int, int]]:
 
 
 def _scatter(
-    x: Any, index: Index, values: Any, op: str, *, mode: Any, indices_are_sorted: bool, unique_indices: bool, wrap: bool
+    x: Any,
+    index: Index,
+    values: Any,
+    op: str,
+    *,
+    mode: Any,
+    indices_are_sorted: bool,
+    unique_indices: bool,
+    wrap: bool,
 ) -> Any:
     if any(
         kind == "slice" and item.step != 1 and len(range(item.start, item.stop, item.step)) > 1
@@ -358,7 +378,9 @@ def _add_window_starts(indices: Any, starts: list[int]) -> Any:
 def _scatter_strided(
     x: Any, index: Index, values: Any, op: str, *, mode: Any, unique_indices: bool, wrap: bool
 ) -> Any:
-    """Slices with a step: index the flat positions of x in the same way, then scatter into x made flat."""
+    """Slices with a step: index the flat positions of x in the same way, then scatter into x made
+    flat.
+    """
     shape = core.get_aval(x).shape
     size = core.get_aval(x).size
     flat = lax.reshape(lax.iota(np.dtype(np.int32), size), shape)

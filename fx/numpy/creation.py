@@ -1,4 +1,6 @@
-"""Arrays from nothing or from Python data: array, zeros, full, arange, linspace, eye and their kind."""
+"""Arrays from nothing or from Python data: array, zeros, full, arange, linspace, eye and their
+kind.
+"""
 
 from __future__ import annotations
 
@@ -8,53 +10,40 @@ from typing import Any
 import numpy as np
 
 from fx import core
-from fx.avals import canonicalize_dtype, float0, is_inexact, python_scalar_dtype
+from fx.avals import canonicalize_dtype, float0, python_scalar_dtype
 from fx.dtypes import as_dtype, check_requested, is_integer
 from fx.numpy.util import (
     broadcast_value,
-    canonical_axis,
     canonical_shape,
     check_arraylike,
-    concrete,
     convert,
-    is_concrete,
     join,
-    promote_dtypes_inexact,
-    shape_dtype,
     value,
     wrap,
 )
 
 __all__ = [
-    "arange",
     "array",
     "asarray",
     "astype",
     "copy",
     "empty",
     "empty_like",
-    "eye",
     "from_dlpack",
     "frombuffer",
     "fromfunction",
     "full",
     "full_like",
-    "geomspace",
-    "identity",
-    "indices",
-    "linspace",
     "load",
-    "logspace",
-    "meshgrid",
     "ones",
     "ones_like",
-    "tri",
     "zeros",
     "zeros_like",
 ]
 
 
-def _place(x: Any, device: Any) -> Any:
+def place(x: Any, device: Any) -> Any:
+    """x on a device, if one is given."""
     if device is None:
         return x
     import fx
@@ -90,7 +79,7 @@ def array(
         from fx import lax
 
         out = lax.expand_dims(out, tuple(range(ndmin - ndim)))
-    return _place(out, device)
+    return place(out, device)
 
 
 def asarray(
@@ -103,9 +92,9 @@ def asarray(
     out_sharding: Any = None,
 ) -> Any:
     """The same without a copy where none is needed."""
-    if copy is None and order is None and device is None and isinstance(a, core.Tracer):
-        if dtype is None:
-            return a
+    plain = copy is None and order is None and device is None and dtype is None
+    if plain and isinstance(a, core.Tracer):
+        return a
     return array(a, dtype=dtype, copy=bool(copy), order=order, device=device)
 
 
@@ -116,7 +105,9 @@ def _from_object(obj: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> A
     if hasattr(obj, "aval") and hasattr(obj, "__array__"):
         obj = np.asarray(obj)
     leaves = _leaves(obj)
-    if any(isinstance(x, core.Tracer) or not isinstance(x, np.generic) and _is_fx(x) for x in leaves):
+    if any(
+        isinstance(x, core.Tracer) or (not isinstance(x, np.generic) and _is_fx(x)) for x in leaves
+    ):
         return _from_nested(obj, leaves, wanted)
     if obj is None or any(x is None for x in leaves):
         raise ValueError("None is not a valid value for array")
@@ -144,7 +135,8 @@ def _is_fx(x: Any) -> bool:
 def _is_buffer(x: Any) -> bool:
     if isinstance(x, str):
         raise TypeError(
-            f"Value {x!r} with dtype {np.asarray(x).dtype} is not a valid array type. Only arrays of numeric "
+            f"Value {x!r} with dtype {np.asarray(x).dtype} is not a valid array type. Only arrays "
+            "of numeric "
             "types are supported."
         )
     if hasattr(x, "__array__") or hasattr(x, "__array_interface__"):
@@ -178,7 +170,8 @@ def _from_numpy(a: np.ndarray, wanted: np.dtype | None) -> Any:
     dtype = wanted if wanted is not None else canonicalize_dtype(a.dtype)
     if a.dtype.kind in "SUOMm":
         raise TypeError(
-            f"Value {a.tolist()!r:.60} with dtype {a.dtype} is not a valid array type. Only arrays of numeric types "
+            f"Value {a.tolist()!r:.60} with dtype {a.dtype} is not a valid array type. Only arrays "
+            "of numeric types "
             "are supported."
         )
     return core.host.from_numpy(_cast(a, dtype), False)
@@ -211,10 +204,10 @@ def _from_value(x: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> Any:
         if copy and not isinstance(x, core.Tracer):
             return core.host.from_numpy(np.array(core.host.to_numpy(x)), weak)
         return x
-    return _to_dtype(x, dtype, weak)
+    return to_dtype(x, dtype, weak)
 
 
-def _to_dtype(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
+def to_dtype(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
     """Conversion that may drop an imaginary part."""
     from fx import lax
 
@@ -269,8 +262,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
     if wanted == np.bool_ and have != np.bool_:
         from fx.numpy.ufuncs import not_equal
 
-        return _place(not_equal(x, 0), device)
-    return _place(array(_to_dtype(x, wanted), copy=copy), device)
+        return place(not_equal(x, 0), device)
+    return place(array(to_dtype(x, wanted), copy=copy), device)
 
 
 def copy(a: Any, order: str | None = None) -> Any:
@@ -280,9 +273,11 @@ def copy(a: Any, order: str | None = None) -> Any:
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
-    """An array over the memory of a DLPack exporter, without a copy on devices that share the host's memory."""
+    """An array over the memory of a DLPack exporter, without a copy on devices that share the
+    host's memory.
+    """
     a = np.from_dlpack(x) if copy is None else np.array(np.from_dlpack(x), copy=copy or None)
-    return _place(wrap(a), device)
+    return place(wrap(a), device)
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
@@ -290,7 +285,9 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
     return asarray(np.frombuffer(buffer, dtype=as_dtype(dtype), count=count, offset=offset).copy())
 
 
-def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+def fromfunction(
+    function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any
+) -> Any:
     """function(i, j, ...) mapped over the index grid of `shape` (by nested vmap)."""
     import fx
 
@@ -299,6 +296,8 @@ def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float
         in_axes = [None] * len(shape)
         in_axes[len(shape) - 1 - k] = 0
         function = fx.vmap(function, in_axes=tuple(in_axes))
+    from fx.numpy.ranges import arange
+
     grids = [arange(s, dtype=dtype) for s in shape]
     return function(*grids, **kwargs)
 
@@ -326,7 +325,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) 
     weak = dtype is None and aval.weak_type
     if getattr(wanted, "is_extended", False):
         return broadcast_value(fill_value, shape)
-    return _place(_filled(shape, fill_value, wanted, weak), device)
+    return place(_filled(shape, fill_value, wanted, weak), device)
 
 
 def _filled(shape: tuple[int, ...], fill: Any, dtype: np.dtype, weak: bool = False) -> Any:
@@ -338,20 +337,20 @@ def _filled(shape: tuple[int, ...], fill: Any, dtype: np.dtype, weak: bool = Fal
             return wrap(_cast(np.asarray(fill), dtype), True)
         scalar = convert(fill, dtype, weak)
         return broadcast_value(scalar if shape else wrap(scalar, weak), shape)
-    fill = _to_dtype(asarray(fill), dtype, weak)
+    fill = to_dtype(asarray(fill), dtype, weak)
     return broadcast_value(fill, shape)
 
 
 def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """Zeros of `shape`; float by default."""
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "zeros")
-    return _place(_filled(canonical_shape(shape), 0, wanted), device)
+    return place(_filled(canonical_shape(shape), 0, wanted), device)
 
 
 def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
     """Ones of `shape`; float by default."""
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "ones")
-    return _place(_filled(canonical_shape(shape), 1, wanted), device)
+    return place(_filled(canonical_shape(shape), 1, wanted), device)
 
 
 def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
@@ -372,259 +371,31 @@ def _like(name: str, a: Any, dtype: Any, shape: Any) -> tuple[tuple[int, ...], n
     return tuple(out), check_requested(dtype, name), False
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
+def full_like(
+    a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None
+) -> Any:
     """fill_value with the shape and dtype of `a`, unless given."""
     shape, dtype, weak = _like("full_like", a, dtype, shape)
     check_arraylike("full_like", fill_value)
-    return _place(_filled(shape, value(fill_value), dtype, weak), device)
+    return place(_filled(shape, value(fill_value), dtype, weak), device)
 
 
-def zeros_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
+) -> Any:
     """Zeros with the shape and dtype of `a`, unless given."""
     shape, dtype, weak = _like("zeros_like", a, dtype, shape)
-    return _place(_filled(shape, 0, dtype, weak), device)
+    return place(_filled(shape, 0, dtype, weak), device)
 
 
-def ones_like(a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
+) -> Any:
     """Ones with the shape and dtype of `a`, unless given."""
     shape, dtype, weak = _like("ones_like", a, dtype, shape)
-    return _place(_filled(shape, 1, dtype, weak), device)
+    return place(_filled(shape, 1, dtype, weak), device)
 
 
 def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
     """The same as zeros_like."""
     return zeros_like(prototype, dtype, shape, device=device)
-
-
-# ---------------------------------------------------------------- ranges
-
-
-def arange(
-    start: Any,
-    stop: Any = None,
-    step: Any = None,
-    dtype: Any = None,
-    *,
-    device: Any = None,
-    out_sharding: Any = None,
-) -> Any:
-    """start, start + step, ... up to but without stop; all three must be concrete.
-
-    >>> import fx.numpy as fnp
-    >>> fnp.arange(3)
-    Array([0, 1, 2], dtype=int32)
-    """
-    given = {"start": start, "stop": stop, "step": step}
-    for key, x in given.items():
-        if x is not None and np.ndim(x) != 0:
-            raise ValueError(f"fx.numpy.arange: arguments must be scalars; got {key}={x}")
-    context = "It arose in the argument of fx.numpy.arange; use lax.iota or a static argument."
-    bounds = [None if x is None else concrete(x, context)[()] for x in given.values()]
-    if start is None and stop is None:
-        raise TypeError("arange() requires at least one of start and stop")
-    if dtype is None:
-        pairs = [core.get_aval(value(x)) for x in given.values() if x is not None]
-        wanted = canonicalize_dtype(join([(a.dtype, a.weak_type) for a in pairs])[0])
-    else:
-        wanted = check_requested(dtype, "arange")
-    if bounds[1] is None:
-        bounds[0], bounds[1] = 0, bounds[0]
-    low, high = bounds[0], bounds[1]
-    by = 1 if bounds[2] is None else bounds[2]
-    if by == 0:
-        raise ValueError("arange: step must not be 0")
-    if core.state.trace is not core.EVAL and low == 0 and by == 1 and wanted.kind != "b":
-        from fx import lax
-
-        size = max(int(np.ceil(high.real if np.iscomplexobj(high) else high)), 0)
-        return _place(lax.iota(wanted, size), device)
-    return _place(asarray(_numpy_arange(low, high, by, wanted)), device)
-
-
-def _numpy_arange(low: Any, high: Any, by: Any, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind == "V":
-        return np.arange(low, high, by).astype(dtype)
-    return np.arange(low, high, by, dtype=dtype)
-
-
-def linspace(
-    start: Any,
-    stop: Any,
-    num: int = 50,
-    endpoint: bool = True,
-    retstep: bool = False,
-    dtype: Any = None,
-    axis: int = 0,
-    *,
-    device: Any = None,
-) -> Any:
-    """`num` evenly spaced values from start to stop; exact at both ends."""
-    import operator
-
-    from fx import lax
-    from fx.numpy import ufuncs as u
-
-    num = operator.index(num)
-    if num < 0:
-        raise ValueError(f"Number of samples, {num}, must be non-negative.")
-    start, stop = promote_dtypes_inexact("linspace", start, stop)
-    work = core.get_aval(start).dtype
-    out_dtype = work if dtype is None else check_requested(dtype, "linspace")
-    shape = np.broadcast_shapes(core.get_aval(start).shape, core.get_aval(stop).shape)
-    start, stop = (convert(broadcast_value(x, shape), work) for x in (start, stop))
-    div = num - 1 if endpoint else num
-    if num > 1 or (num == 1 and not endpoint):
-        delta = u.divide(u.subtract(stop, start), work.type(div))
-        steps = convert(wrap(np.arange(div)), work)
-        part = u.divide(lax.reshape(steps, (div,) + (1,) * len(shape)), work.type(div))
-        out = u.add(u.multiply(start, u.subtract(work.type(1), part)), u.multiply(stop, part))
-        if endpoint:
-            out = lax.concatenate([out, lax.expand_dims(stop, (0,))], 0)
-    else:
-        delta = u.subtract(stop, start) if num == 1 else full((), np.nan, work)
-        out = broadcast_value(lax.expand_dims(start, (0,)), (num,) + tuple(shape)) if num else zeros(
-            (0,) + tuple(shape), work
-        )
-    axis = canonical_axis(axis, len(shape) + 1)
-    if axis:
-        order = list(range(1, len(shape) + 1))
-        order.insert(axis, 0)
-        out = lax.transpose(out, tuple(order))
-    if is_integer(out_dtype) and is_inexact(work):
-        out = lax.floor(out)
-    out = _place(_to_dtype(out, out_dtype), device)
-    return (out, delta) if retstep else out
-
-
-def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
-) -> Any:
-    """base raised to evenly spaced exponents."""
-    from fx.numpy.ufuncs import power
-
-    wanted = None if dtype is None else check_requested(dtype, "logspace")
-    start, stop = promote_dtypes_inexact("logspace", start, stop)
-    exponents = linspace(start, stop, num=num, endpoint=endpoint, axis=axis)
-    out = power(base, exponents)
-    return out if wanted is None else astype(out, wanted)
-
-
-def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    """Values evenly spaced on a logarithmic scale."""
-    from fx import lax
-    from fx.numpy import ufuncs as u
-
-    wanted = None if dtype is None else check_requested(dtype, "geomspace")
-    start, stop = promote_dtypes_inexact("geomspace", start, stop)
-    if core.get_aval(start).dtype.kind == "c":
-        sign = lax.sign(start)
-        start, stop = u.divide(start, sign), u.divide(stop, sign)
-    else:
-        sign = lax.sign(start)
-        start, stop = u.multiply(start, sign), u.multiply(stop, sign)
-    logs = linspace(u.log10(start), u.log10(stop), num=num, endpoint=endpoint, axis=0)
-    out = u.multiply(sign, u.power(core.get_aval(logs).dtype.type(10), logs))
-    if num > 0:
-        ends = [lax.expand_dims(u.multiply(sign, x), (0,)) for x in (start, stop)]
-        ends = [broadcast_value(x, (1,) + tuple(np.shape(out)[1:])) for x in ends]
-        head = [ends[0]]
-        tail = [ends[1]] if endpoint and num > 1 else []
-        middle = lax.slice_in_dim(out, 1, num - len(tail), axis=0)
-        out = lax.concatenate([*head, middle, *tail], 0)
-    if axis != 0:
-        from fx.numpy.manipulation import moveaxis
-
-        out = moveaxis(out, 0, axis)
-    return out if wanted is None else astype(out, wanted)
-
-
-# ---------------------------------------------------------------- grids and diagonals
-
-
-def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = None) -> Any:
-    """Ones on the k-th diagonal of an N x M array."""
-    from fx import lax
-
-    n = canonical_shape(N)[0]
-    m = n if M is None else canonical_shape(M)[0]
-    wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "eye")
-    if core.state.trace is core.EVAL and is_concrete(k):
-        return _place(asarray(np.eye(n, m, int(concrete(k))).astype(wanted)), device)
-    rows = lax.broadcasted_iota(np.int32, (n, m), 0)
-    cols = lax.broadcasted_iota(np.int32, (n, m), 1)
-    shifted = lax.add(rows, broadcast_value(convert(asarray(k), np.dtype(np.int32)), (n, m)))
-    return _place(convert(lax.eq(shifted, cols), wanted), device)
-
-
-def identity(n: Any, dtype: Any = None) -> Any:
-    """The n x n identity."""
-    return eye(n, dtype=dtype)
-
-
-def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones at and below the k-th diagonal of an N x M array."""
-    wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "tri")
-    m = N if M is None else M
-    if core.state.trace is core.EVAL:
-        return asarray(np.tri(N, m, k).astype(wanted))
-    return convert(tri_mask((N, m), k), wanted)
-
-
-def tri_mask(shape: tuple[int, int], k: int) -> Any:
-    """Boolean mask of the lower triangle from the k-th diagonal down."""
-    from fx import lax
-
-    if core.state.trace is core.EVAL:
-        return wrap(np.tri(*shape, k, dtype=np.bool_))
-    rows = lax.broadcasted_iota(np.int32, shape, 0)
-    cols = lax.broadcasted_iota(np.int32, shape, 1)
-    return lax.ge(lax.add(rows, broadcast_value(np.int32(k), shape)), cols)
-
-
-def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
-    """The index grid of a shape: one array per axis, stacked unless sparse."""
-    from fx import lax
-    from fx.numpy.joining import stack
-
-    dims = canonical_shape(dimensions)
-    wanted = check_requested(np.int32 if dtype is None else dtype, "indices")
-    if dtype is None:
-        wanted = canonicalize_dtype(np.int64)
-    out = []
-    for k, d in enumerate(dims):
-        line = lax.iota(wanted, d)
-        shape = tuple(d if n == k else 1 for n in range(len(dims))) if sparse else dims
-        out.append(lax.broadcast_in_dim(line, shape, (k,)))
-    if sparse:
-        return tuple(out)
-    return stack(out, 0) if out else zeros((0,), wanted)
-
-
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
-    """Coordinate arrays from coordinate vectors."""
-    from fx import lax
-
-    check_arraylike("meshgrid", *xi)
-    if not copy:
-        raise ValueError("meshgrid: copy=False is impossible; arrays are immutable")
-    if indexing not in ("xy", "ij"):
-        raise ValueError(f"Valid values for indexing are 'xy' and 'ij', got {indexing}")
-    values = []
-    for x in xi:
-        v, a = shape_dtype("meshgrid", x)
-        if len(a.shape) > 1:
-            raise ValueError(f"Arguments to meshgrid must be 0- or 1-dimensional, got {a.shape}")
-        values.append(v if a.shape else lax.reshape(v, (1,)))
-    order = list(range(len(values)))
-    if indexing == "xy" and len(values) >= 2:
-        order[0], order[1] = 1, 0
-    sizes = [0] * len(values)
-    for k, v in zip(order, values):
-        sizes[k] = np.shape(v)[0]
-    out = []
-    for k, v in zip(order, values):
-        shape = [1] * len(values) if sparse else sizes
-        target = tuple(sizes[k] if n == k else shape[n] for n in range(len(values)))
-        out.append(lax.broadcast_in_dim(v, target, (k,)))
-    return out
-

@@ -1,6 +1,8 @@
-"""Arithmetic of concrete arrays without the machinery: one NumPy call and a wrap, within about 2 µs of NumPy.
+"""Arithmetic of concrete arrays without the machinery: one NumPy call and a wrap, within about 2
+µs of NumPy.
 
-Taken only where the result is the general path's to the bit: eager evaluation, equal dtypes (or a Python scalar of the same or
+Taken only where the result is the general path's to the bit: eager evaluation, equal dtypes (or a
+Python scalar of the same or
 a lower kind), host-visible memory, no checks. Everything else returns MISS.
 """
 
@@ -44,7 +46,9 @@ _NUMBERS = _FLOATS | frozenset(
 _EVAL = core.EVAL
 
 
-def binary(op: Any, dtypes: frozenset[np.dtype], compares: bool, reverse: bool) -> Callable[[Any, Any], Any]:
+def binary(
+    op: Any, dtypes: frozenset[np.dtype], compares: bool, reverse: bool
+) -> Callable[[Any, Any], Any]:
     """A function of (array, other) that gives the result or MISS."""
 
     def fast(x: Any, y: Any) -> Any:
@@ -61,7 +65,7 @@ def binary(op: Any, dtypes: frozenset[np.dtype], compares: bool, reverse: bool) 
             if b.shape != a.shape and modes.rank_promotion != "allow":
                 return MISS
             weak = x._weak and y._weak
-        elif kind is float and a.dtype in _FLOATS or kind is int and -_BOUND < y < _BOUND:
+        elif (kind is float and a.dtype in _FLOATS) or (kind is int and -_BOUND < y < _BOUND):
             b, weak = y, x._weak
             if kind is int and a.dtype.itemsize < 4:
                 return MISS

@@ -1,6 +1,8 @@
-"""NumPy's index expressions taken apart: one entry per operand axis, and where new axes and index arrays go in the result.
+"""NumPy's index expressions taken apart: one entry per operand axis, and where new axes and index
+arrays go in the result.
 
-In: what stands between the brackets. Out: an `Index`; boolean masks have become integer arrays, negative and missing slice
+In: what stands between the brackets. Out: an `Index`; boolean masks have become integer arrays,
+negative and missing slice
 bounds are resolved, an ellipsis is filled in.
 """
 
@@ -39,7 +41,8 @@ def parse(shape: tuple[int, ...], idx: Any) -> Index:
     items = idx if isinstance(idx, tuple) else (idx,)
     if isinstance(idx, list):
         raise TypeError(
-            "Using a non-tuple sequence for multidimensional indexing is not allowed; use `arr[array(seq)]` instead of "
+            "Using a non-tuple sequence for multidimensional indexing is not allowed; use "
+            "`arr[array(seq)]` instead of "
             "`arr[seq]`."
         )
     items = tuple(_item(i) for i in items)
@@ -69,7 +72,11 @@ def _item(item: Any) -> Any:
 
         if len(item) == 0:
             return np.zeros((0,), np.int32)
-        a = np.asarray(item) if not any(isinstance(i, core.Tracer) for i in item) else asarray(list(item))
+        a = (
+            np.asarray(item)
+            if not any(isinstance(i, core.Tracer) for i in item)
+            else asarray(list(item))
+        )
         return a
     if isinstance(item, str):
         raise TypeError(f"Arrays do not support string indexing; got idx={item!r}")
@@ -92,9 +99,7 @@ def _fill_ellipsis(shape: tuple[int, ...], items: tuple[Any, ...]) -> tuple[Any,
     dots = [k for k, i in enumerate(items) if i is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
-    used = sum(
-        _rank(i) if _is_bool(i) else 1 for i in items if i is not None and i is not Ellipsis
-    )
+    used = sum(_rank(i) if _is_bool(i) else 1 for i in items if i is not None and i is not Ellipsis)
     if used > len(shape):
         _too_many(shape, items)
     rest = (slice(None),) * (len(shape) - used)
@@ -104,8 +109,12 @@ def _fill_ellipsis(shape: tuple[int, ...], items: tuple[Any, ...]) -> tuple[Any,
 
 
 def _too_many(shape: tuple[int, ...], items: tuple[Any, ...]) -> None:
-    count = sum(_rank(i) if _is_bool(i) else 1 for i in items if i is not None and i is not Ellipsis)
-    raise IndexError(f"Too many indices: array is {len(shape)}-dimensional, but {count} were indexed")
+    count = sum(
+        _rank(i) if _is_bool(i) else 1 for i in items if i is not None and i is not Ellipsis
+    )
+    raise IndexError(
+        f"Too many indices: array is {len(shape)}-dimensional, but {count} were indexed"
+    )
 
 
 def _one(item: Any, size: int, position: int) -> tuple[str, Any]:
@@ -118,7 +127,8 @@ def _one(item: Any, size: int, position: int) -> tuple[str, Any]:
             return "int", operator.index(item)
         except TypeError:
             raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), newaxis (`None`) and integer or boolean arrays are "
+                "only integers, slices (`:`), ellipsis (`...`), newaxis (`None`) and integer or "
+                "boolean arrays are "
                 f"valid indices. Got {item}"
             ) from None
     aval = core.get_aval(item)
@@ -133,12 +143,15 @@ def _one(item: Any, size: int, position: int) -> tuple[str, Any]:
 
 
 def _slice(s: slice, size: int, position: int) -> slice:
-    """A slice with explicit start, stop and step; stop may be -1 for a reversed one that ends at 0."""
+    """A slice with explicit start, stop and step; stop may be -1 for a reversed one that ends at
+    0.
+    """
     parts = []
     for p in (s.start, s.stop, s.step):
         if isinstance(p, core.Tracer) and not is_concrete(p):
             raise IndexError(
-                f"Slice entries must be static integers. Got {s} at position {position}. Use lax.dynamic_slice for a "
+                f"Slice entries must be static integers. Got {s} at position {position}. Use "
+                "lax.dynamic_slice for a "
                 "start that is known only at run time, or mark the argument static."
                 f"{p.origin()}"
             )
@@ -148,15 +161,19 @@ def _slice(s: slice, size: int, position: int) -> slice:
     try:
         return slice(*slice(*parts).indices(size))
     except TypeError:
-        raise IndexError(f"Slice entries must be static integers. Got {s} at position {position}") from None
+        raise IndexError(
+            f"Slice entries must be static integers. Got {s} at position {position}"
+        ) from None
 
 
 def _mask(shape: tuple[int, ...], axis: int, mask: Any, position: int) -> list[tuple[str, Any]]:
     """A boolean mask as one integer array per axis it covers."""
     if not is_concrete(mask):
         raise NonConcreteBooleanIndexError(
-            f"Array boolean indices must be concrete; got {core.get_aval(mask).str_short()}. The shape of the result would "
-            "depend on the mask's values; use fx.numpy.where(mask, x, fill), or nonzero(mask, size=...)."
+            f"Array boolean indices must be concrete; got {core.get_aval(mask).str_short()}. The "
+            "shape of the result would "
+            "depend on the mask's values; use fx.numpy.where(mask, x, fill), or nonzero(mask, "
+            "size=...)."
             f"{mask.origin() if isinstance(mask, core.Tracer) else ''}"
         )
     m = np.asarray(concrete(mask) if core.is_array_value(mask) else mask)
@@ -164,10 +181,14 @@ def _mask(shape: tuple[int, ...], axis: int, mask: Any, position: int) -> list[t
         return [("mask0", bool(m))]
     have = shape[axis : axis + m.ndim]
     if len(have) < m.ndim:
-        raise IndexError(f"Too many indices: array is {len(shape)}-dimensional, but a mask of {m.ndim} axes was given")
+        raise IndexError(
+            f"Too many indices: array is {len(shape)}-dimensional, but a mask of {m.ndim} axes was "
+            "given"
+        )
     if have != m.shape:
         raise IndexError(
-            f"boolean index did not match shape of indexed array in index {position}: got {m.shape}, expected "
+            f"boolean index did not match shape of indexed array in index {position}: got "
+            f"{m.shape}, expected "
             f"{list(have)}"
         )
     dtype = canonicalize_dtype(np.int64)
@@ -176,6 +197,7 @@ def _mask(shape: tuple[int, ...], axis: int, mask: Any, position: int) -> list[t
 
 def nonnegative(item: Any, size: int, wrap: bool = True) -> Any:
     """An integer array index as int32 (or wider), counted from the front."""
+    from fx.numpy import ufunc_base as base
     from fx.numpy import ufuncs as u
 
     if not isinstance(item, core.Tracer):
@@ -186,11 +208,9 @@ def nonnegative(item: Any, size: int, wrap: bool = True) -> Any:
         info = np.iinfo(dtype)
         return core.host.from_numpy(np.clip(a, info.min, info.max).astype(dtype), False)
     d = core.get_aval(item).dtype
-    if d.itemsize < 4 or d == np.uint32 and size >= 2**31 or d.kind == "u":
+    if d.itemsize < 4 or (d == np.uint32 and size >= 2**31) or d.kind == "u":
         item = convert(item, np.dtype(np.int32) if d.itemsize <= 4 else np.dtype(np.int64))
     if d.kind == "u" or not wrap:
         return item
     d = core.get_aval(item).dtype
-    return u.where_(u.less(item, d.type(0)), u.add(item, d.type(size)), convert(item, d))
-
-
+    return base.where_(u.less(item, d.type(0)), u.add(item, d.type(size)), convert(item, d))

@@ -1,6 +1,8 @@
-"""x[...]: static slices become slice and rev, a run-time integer a dynamic_slice, everything else one gather.
+"""x[...]: static slices become slice and rev, a run-time integer a dynamic_slice, everything else
+one gather.
 
-Indices out of bounds are clamped unless mode= says otherwise; a gather never reads outside its operand.
+Indices out of bounds are clamped unless mode= says otherwise; a gather never reads outside its
+operand.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ def getitem(
     kinds = index.kinds
     if fill_value is not None and isinstance(fill_value, core.Tracer):
         raise TypeError("fill_value must be a static scalar")
-    plain = mode is None or lax.GatherScatterMode.from_any(mode) != lax.GatherScatterMode.FILL_OR_DROP
+    plain = (
+        mode is None or lax.GatherScatterMode.from_any(mode) != lax.GatherScatterMode.FILL_OR_DROP
+    )
     if "array" not in kinds and (plain or not kinds & {"int", "scalar"}):
         return _basic(x, index)
     if "array" not in kinds and "scalar" not in kinds and _in_bounds(core.get_aval(x).shape, index):
@@ -167,7 +171,8 @@ def _slices_first(x: Any, index: Index) -> tuple[Any, Index]:
 
 
 def layout(index: Index) -> tuple[list[int], int, list[tuple[str, int]]]:
-    """Operand axes that are indexed, the place of the index arrays' axes, and the other result entries in order.
+    """Operand axes that are indexed, the place of the index arrays' axes, and the other result
+    entries in order.
 
     Index arrays that stand together put their axes where the first stands, otherwise at the front.
     """
@@ -186,7 +191,9 @@ def layout(index: Index) -> tuple[list[int], int, list[tuple[str, int]]]:
     return advanced, place, [(kind, ax) for kind, ax, _ in others]
 
 
-def index_array(x_shape: tuple[int, ...], index: Index, wrap: bool = True) -> tuple[Any, tuple[int, ...]]:
+def index_array(
+    x_shape: tuple[int, ...], index: Index, wrap: bool = True
+) -> tuple[Any, tuple[int, ...]]:
     """[*batch, k]: the index components of all indexed axes side by side."""
     parts, axis = [], 0
     for kind, item in index.entries:
@@ -220,7 +227,14 @@ def _joint(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _gather(
-    x: Any, index: Index, *, mode: Any, fill_value: Any, indices_are_sorted: bool, unique_indices: bool, wrap: bool
+    x: Any,
+    index: Index,
+    *,
+    mode: Any,
+    fill_value: Any,
+    indices_are_sorted: bool,
+    unique_indices: bool,
+    wrap: bool,
 ) -> Any:
     shape = core.get_aval(x).shape
     advanced, place, others = layout(index)
@@ -232,7 +246,9 @@ def _gather(
         x,
         indices,
         lax.GatherDimensionNumbers(
-            offset_dims=offset, collapsed_slice_dims=tuple(advanced), start_index_map=tuple(advanced)
+            offset_dims=offset,
+            collapsed_slice_dims=tuple(advanced),
+            start_index_map=tuple(advanced),
         ),
         tuple(1 if k in advanced else n for k, n in enumerate(shape)),
         unique_indices=unique_indices,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 
 from fx import core, lax
 from fx.dtypes import check_requested
+from fx.numpy import ufunc_base as base
+from fx.numpy import ufuncs as u
 from fx.numpy.manipulation import atleast_1d, atleast_2d, atleast_3d, ravel
-from fx.numpy.ufuncs import no_out
+from fx.numpy.ufunc_base import no_out
 from fx.numpy.util import (
     broadcast_value,
     canonical_axis,
@@ -90,8 +93,10 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
     k = canonical_axis(axis, len(shapes[0]))
     if any(s[:k] + s[k + 1 :] != shapes[0][:k] + shapes[0][k + 1 :] for s in shapes):
         raise TypeError(
-            "Cannot concatenate arrays with shapes that differ in dimensions other than the one being "
-            f"concatenated: concatenating along dimension {k} for shapes {', '.join(map(str, shapes))}."
+            "Cannot concatenate arrays with shapes that differ in dimensions other than the one "
+            "being "
+            f"concatenated: concatenating along dimension {k} for shapes "
+            f"{', '.join(map(str, shapes))}."
         )
     members = _promoted("concatenate", members, dtype)
     return members[0] if len(members) == 1 else lax.concatenate(members, k)
@@ -109,7 +114,9 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> An
         from fx.numpy.manipulation import moveaxis
 
         k = canonical_axis(axis, max(len(core.get_aval(arrays).shape), 1))
-        return convert(moveaxis(arrays, 0, k), core.get_aval(arrays).dtype if dtype is None else dtype)
+        return convert(
+            moveaxis(arrays, 0, k), core.get_aval(arrays).dtype if dtype is None else dtype
+        )
     members = _members("stack", arrays)
     if not members:
         raise ValueError("Need at least one array to stack.")
@@ -125,7 +132,9 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """The slices along an axis, as a tuple."""
     v, aval = shape_dtype("unstack", x)
     if not aval.shape:
-        raise ValueError("Unstack requires arrays with rank > 0, however a scalar array was passed.")
+        raise ValueError(
+            "Unstack requires arrays with rank > 0, however a scalar array was passed."
+        )
     k = canonical_axis(axis, len(aval.shape))
     return tuple(
         lax.squeeze(lax.slice_in_dim(v, i, i + 1, axis=k), (k,)) for i in range(aval.shape[k])
@@ -199,7 +208,9 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, even: bool)
         cuts = [int(concrete(i)) for i in indices_or_sections]
         bounds = [0, *cuts, n]
     else:
-        parts = int(concrete(indices_or_sections, f"The sections of fx.numpy.{name} must be static."))
+        parts = int(
+            concrete(indices_or_sections, f"The sections of fx.numpy.{name} must be static.")
+        )
         if parts < 1:
             raise ValueError(f"{name}: number of sections must be larger than 0")
         size, rest = divmod(n, parts)
@@ -208,7 +219,7 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, even: bool)
         sizes = [size + 1] * rest + [size] * (parts - rest)
         bounds = [0, *np.cumsum(sizes).tolist()]
     out = []
-    for low, high in zip(bounds[:-1], bounds[1:]):
+    for low, high in itertools.pairwise(bounds):
         low, high, _ = slice(low, high).indices(n)
         out.append(lax.slice_in_dim(x, low, max(low, high), axis=k))
     return out
@@ -256,7 +267,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     from fx.numpy.sorting import argsort
 
     check_arraylike("insert", arr, 0 if isinstance(obj, slice) else obj, values)
-    x, aval = shape_dtype("insert", arr)
+    x, _aval = shape_dtype("insert", arr)
     values = shape_dtype("insert", values)[0]
     if axis is None:
         x, axis = ravel(x), 0
@@ -270,9 +281,8 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     if core.get_aval(index).dtype == np.bool_:
         index = wrap(np.flatnonzero(concrete(index)))
     count = core.get_aval(index).shape[0]
-    from fx.numpy import ufuncs as u
 
-    index = u.where_(u.less(index, 0), u.add(index, n), index)
+    index = base.where_(u.less(index, 0), u.add(index, n), index)
     index = u.minimum(u.maximum(index, 0), n)
     values = _insert_values(x, values, k, count, scalar)
     added = core.get_aval(values).shape[k]
@@ -286,12 +296,15 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     member = lax.full((total,), False, np.dtype(np.bool_)).at[places].set(True)
     from fx.numpy.reductions import cumsum
 
-    # Position p holds an inserted value where `member`, else the element after the ones already placed.
+    # Position p holds an inserted value where `member`, else the element after the ones already
+    # placed.
     old = u.subtract(lax.iota(np.dtype(np.int32), total), cumsum(member))
-    source = lax.full((total,), 0, np.dtype(np.int32)).at[places].set(
-        lax.iota(np.dtype(np.int32), count)
+    source = (
+        lax.full((total,), 0, np.dtype(np.int32))
+        .at[places]
+        .set(lax.iota(np.dtype(np.int32), count))
     )
-    from fx.numpy.take import take
+    from fx.numpy.selection import take
 
     members = _promoted("insert", [x, values], core.get_aval(x).dtype)
     shape = tuple(total if d == k else s for d, s in enumerate(core.get_aval(x).shape))
@@ -299,7 +312,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     new = take(members[1], source, axis=k, mode="clip")
     if n == 0:
         return new
-    out = u.where_(mask, new, take(members[0], old, axis=k, mode="clip"))
+    out = base.where_(mask, new, take(members[0], old, axis=k, mode="clip"))
     return out
 
 
@@ -317,12 +330,13 @@ def _insert_values(x: Any, values: Any, k: int, count: int, scalar: bool) -> Any
     return broadcast_value(values, tuple(added if d == k else s for d, s in enumerate(have)))
 
 
-def delete(arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices: bool = False) -> Any:
+def delete(
+    arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices: bool = False
+) -> Any:
     """arr without the positions `obj`; traced positions must be a scalar or declared unique."""
-    from fx.numpy import ufuncs as u
-    from fx.numpy.take import take
+    from fx.numpy.selection import take
 
-    x, aval = shape_dtype("delete", arr)
+    x, _aval = shape_dtype("delete", arr)
     if axis is None:
         x, axis = ravel(x), 0
     k = canonical_axis(axis, len(core.get_aval(x).shape))
@@ -339,7 +353,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices
         concrete(index, "delete: traced indices need assume_unique_indices=True.")
     index = ravel(index)
     count = core.get_aval(index).shape[0]
-    index = u.where_(u.less(index, 0), u.add(index, n), index)
+    index = base.where_(u.less(index, 0), u.add(index, n), index)
     from fx.numpy.sorting import sort
 
     index = sort(index)

@@ -1,4 +1,6 @@
-"""Shapes rearranged: reshape, transpose, expand, squeeze, flip, roll, rotate, tile, repeat, broadcast."""
+"""Shapes rearranged: reshape, transpose, expand, squeeze, flip, roll, rotate, tile, repeat,
+broadcast.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,9 @@ def iterable(y: Any) -> bool:
 # ---------------------------------------------------------------- reshape
 
 
-def reshape(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None) -> Any:
+def reshape(
+    a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None
+) -> Any:
     """The same elements in another shape; one size may be -1.
 
     >>> import fx.numpy as fnp
@@ -119,12 +123,15 @@ def _sizes(have: tuple[int, ...], shape: Any) -> tuple[int, ...]:
     elif isinstance(shape, core.Tracer) or not isinstance(shape, (tuple, list)):
         shape = canonical_shape(shape)
     sizes = [
-        s if isinstance(s, int) else concrete_int(s, "The sizes of a shape must be static.") for s in shape
+        s if isinstance(s, int) else concrete_int(s, "The sizes of a shape must be static.")
+        for s in shape
     ]
     total = prod(have)
     unknown = [k for k, s in enumerate(sizes) if s == -1]
     if len(unknown) > 1:
-        raise ValueError("can only specify one unknown axis size with a `-1` value, got " f"{tuple(sizes)}")
+        raise ValueError(
+            f"can only specify one unknown axis size with a `-1` value, got {tuple(sizes)}"
+        )
     if any(s < -1 for s in sizes):
         raise ValueError(f"shape must have non-negative sizes (or one -1), got {tuple(sizes)}")
     if unknown:
@@ -137,7 +144,8 @@ def _sizes(have: tuple[int, ...], shape: Any) -> tuple[int, ...]:
         sizes[unknown[0]] = total // rest
     if prod(sizes) != total:
         raise TypeError(
-            f"cannot reshape array of shape {have} (size {total}) into shape {tuple(sizes)} (size {prod(sizes)})"
+            f"cannot reshape array of shape {have} (size {total}) into shape {tuple(sizes)} (size "
+            f"{prod(sizes)})"
         )
     return tuple(sizes)
 
@@ -215,7 +223,9 @@ _NEW_AXES = {
 
 def _at_least(name: str, arys: tuple[Any, ...], n: int) -> Any:
     if len(arys) == 1 and isinstance(arys[0], (list, tuple)):
-        raise TypeError(f"{name} requires ndarray or scalar arguments, got {type(arys[0])} at position 0.")
+        raise TypeError(
+            f"{name} requires ndarray or scalar arguments, got {type(arys[0])} at position 0."
+        )
     out = []
     for a in arys:
         x, aval = shape_dtype(name, a)
@@ -251,7 +261,9 @@ def permute_dims(a: Any, /, axes: tuple[int, ...]) -> Any:
 def matrix_transpose(x: Any, /) -> Any:
     """The last two axes swapped."""
     if ndim(x) < 2:
-        raise ValueError(f"x must be at least two-dimensional for matrix_transpose; got ndim={ndim(x)}")
+        raise ValueError(
+            f"x must be at least two-dimensional for matrix_transpose; got ndim={ndim(x)}"
+        )
     return swapaxes(x, -1, -2)
 
 
@@ -335,7 +347,9 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
     if axis is None:
         flat = lax.reshape(x, (aval.size,))
         return lax.reshape(roll(flat, shift, 0), aval.shape)
-    axes = [canonical_axis(k, len(aval.shape)) for k in (axis if isinstance(axis, Sequence) else [axis])]
+    axes = [
+        canonical_axis(k, len(aval.shape)) for k in (axis if isinstance(axis, Sequence) else [axis])
+    ]
     shifts = _shifts(shift, len(axes))
     for s, k in zip(shifts, axes):
         x = _roll_one(x, s, k)
@@ -345,7 +359,7 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
 def _shifts(shift: Any, count: int) -> list[Any]:
     if is_concrete(shift):
         raw = np.asarray(concrete(shift) if core.is_array_value(shift) else shift)
-        return [int(s) for s in np.broadcast_to(raw, (count,) if raw.ndim or count else (count,))]
+        return [int(s) for s in np.broadcast_to(raw, (count,))]
     aval = core.get_aval(shift)
     if not aval.shape:
         return [shift] * count
@@ -422,7 +436,12 @@ def tile(A: Any, reps: Any) -> Any:
 
 
 def repeat(
-    a: Any, repeats: Any, axis: int | None = None, *, total_repeat_length: int | None = None, out_sharding: Any = None
+    a: Any,
+    repeats: Any,
+    axis: int | None = None,
+    *,
+    total_repeat_length: int | None = None,
+    out_sharding: Any = None,
 ) -> Any:
     """Each element repeated; traced counts need total_repeat_length.
 
@@ -430,7 +449,7 @@ def repeat(
     >>> fnp.repeat(fnp.array([1, 2]), 2)
     Array([1, 1, 2, 2], dtype=int32)
     """
-    from fx.numpy.take import take
+    from fx.numpy.selection import take
 
     x, aval = shape_dtype("repeat", a)
     if axis is None:
@@ -444,7 +463,8 @@ def repeat(
         if total_repeat_length is None:
             concrete(
                 repeats,
-                "When jit-compiling fx.numpy.repeat, the total number of repeats must be static. Give a static "
+                "When jit-compiling fx.numpy.repeat, the total number of repeats must be static. "
+                "Give a static "
                 "`repeats`, or `total_repeat_length`.",
             )
         return _repeat_traced(x, repeats, axis, int(total_repeat_length or 0))
@@ -475,7 +495,7 @@ def _repeat_traced(x: Any, repeats: Any, axis: int, total: int) -> Any:
     """Where the running total of the counts passes position k, the source index goes up by one."""
     from fx.numpy.reductions import cumsum
     from fx.numpy.sorting import searchsorted
-    from fx.numpy.take import take
+    from fx.numpy.selection import take
 
     n = core.get_aval(x).shape[axis]
     counts = broadcast_value(value(repeats), (n,))

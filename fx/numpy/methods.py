@@ -1,6 +1,7 @@
 """Operators and methods of arrays and tracers, set as attributes when fx.numpy is imported.
 
-Operators of two concrete arrays go through fx.numpy.fast first. Unknown operands give NotImplemented, as Python wants.
+Operators of two concrete arrays go through fx.numpy.fast first. Unknown operands give
+NotImplemented, as Python wants.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import numpy as np
 
 from fx import core, lax
 from fx.array import Array
-from fx.numpy import fast
+from fx.numpy import diagonals, fast, products, reductions, searching, sorting
 from fx.numpy import manipulation as m
-from fx.numpy import products, reductions, searching, sorting
-from fx.numpy import take as taking
+from fx.numpy import selection as taking
 from fx.numpy import ufuncs as u
 from fx.numpy import ufuncs_more as more
 from fx.numpy.at import At
@@ -89,7 +89,9 @@ def _round(self: Any, ndigits: int | None = None) -> Any:
 # ---------------------------------------------------------------- methods
 
 
-def _reshape(self: Any, *args: Any, order: str = "C", copy: bool | None = None, out_sharding: Any = None) -> Any:
+def _reshape(
+    self: Any, *args: Any, order: str = "C", copy: bool | None = None, out_sharding: Any = None
+) -> Any:
     """The same elements in another shape."""
     shape = args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
     return m.reshape(self, shape, order)
@@ -127,7 +129,13 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
             return _view(small, wanted)
         return u.not_equal(_view(small, np.uint8), 0)
     if have.kind == "c":
-        parts = lax.concatenate([lax.expand_dims(lax.real(self), (self.ndim,)), lax.expand_dims(lax.imag(self), (self.ndim,))], self.ndim)
+        parts = lax.concatenate(
+            [
+                lax.expand_dims(lax.real(self), (self.ndim,)),
+                lax.expand_dims(lax.imag(self), (self.ndim,)),
+            ],
+            self.ndim,
+        )
         flat = m.reshape(parts, (*self.shape[:-1], -1) if self.ndim else (2,))
         return _view(flat, wanted)
     if wanted.kind == "c":
@@ -140,14 +148,17 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     if have.itemsize == wanted.itemsize:
         return lax.bitcast_convert_type(self, wanted)
     if self.ndim == 0:
-        raise ValueError("Changing the dtype of a 0d array is only supported if the itemsize is unchanged.")
+        raise ValueError(
+            "Changing the dtype of a 0d array is only supported if the itemsize is unchanged."
+        )
     if have.itemsize > wanted.itemsize:
         out = lax.bitcast_convert_type(self, wanted)
         return m.reshape(out, (*self.shape[:-1], -1))
     ratio = wanted.itemsize // have.itemsize
     if self.shape[-1] % ratio:
         raise ValueError(
-            "When changing to a larger dtype, its size must be a divisor of the total size in bytes of the last axis "
+            "When changing to a larger dtype, its size must be a divisor of the total size in "
+            "bytes of the last axis "
             "of the array."
         )
     grouped = m.reshape(self, (*self.shape[:-1], self.shape[-1] // ratio, ratio))
@@ -164,7 +175,9 @@ def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
     return more.clip(self, min, max)
 
 
-def _searchsorted(self: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+def _searchsorted(
+    self: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
+) -> Any:
     """Where to insert v."""
     return sorting.searchsorted(self, v, side, sorter, method=method)
 
@@ -174,7 +187,15 @@ def _nonzero(self: Any, *, fill_value: Any = None, size: Any = None) -> Any:
     return searching.nonzero(self, size=size, fill_value=fill_value)
 
 
-def _compress(self: Any, condition: Any, axis: int | None = None, *, out: None = None, size: Any = None, fill_value: Any = 0) -> Any:
+def _compress(
+    self: Any,
+    condition: Any,
+    axis: int | None = None,
+    *,
+    out: None = None,
+    size: Any = None,
+    fill_value: Any = 0,
+) -> Any:
     """Slices where the condition holds."""
     return taking.compress(condition, self, axis, size=size, fill_value=fill_value)
 
@@ -198,7 +219,8 @@ def _len(self: Any) -> int:
 
 def _setitem(self: Any, index: Any, value: Any) -> None:
     raise TypeError(
-        f"Arrays are immutable and do not support in-place item assignment; got {self.aval.str_short()}. Instead of "
+        "Arrays are immutable and do not support in-place item assignment; got "
+        f"{self.aval.str_short()}. Instead of "
         "x[idx] = y, use x = x.at[idx].set(y) or another .at[] method."
     )
 
@@ -218,7 +240,7 @@ _METHODS: dict[str, Any] = {
     "conjugate": u.conjugate,
     "cumprod": reductions.cumprod,
     "cumsum": reductions.cumsum,
-    "diagonal": taking.diagonal,
+    "diagonal": diagonals.diagonal,
     "dot": products.dot,
     "flatten": _flatten,
     "max": reductions.max,
@@ -238,7 +260,7 @@ _METHODS: dict[str, Any] = {
     "sum": reductions.sum,
     "swapaxes": m.swapaxes,
     "take": taking.take,
-    "trace": taking.trace,
+    "trace": diagonals.trace,
     "transpose": _transpose,
     "var": reductions.var,
     "view": _view,

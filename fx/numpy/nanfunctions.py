@@ -9,10 +9,11 @@ import numpy as np
 from fx import core
 from fx.avals import is_inexact
 from fx.numpy import reductions as r
+from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.reductions import highest, lowest
-from fx.numpy.take import where as where_
-from fx.numpy.ufuncs import no_out
+from fx.numpy.selection import where as where_
+from fx.numpy.ufunc_base import no_out
 from fx.numpy.util import convert, promote_inexact, shape_dtype
 
 __all__ = [
@@ -36,23 +37,34 @@ def _replaced(name: str, a: Any, fill: Any) -> tuple[Any, Any]:
     if not is_inexact(aval.dtype):
         return x, None
     nans = u.isnan(x)
-    return where_(nans, u.const_as(x, fill(aval.dtype)), x), nans
+    return where_(nans, base.const_as(x, fill(aval.dtype)), x), nans
 
 
-def _extremum(name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any, op: Any, fill: Any) -> Any:
+def _extremum(
+    name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any, op: Any, fill: Any
+) -> Any:
     x, nans = _replaced(name, a, fill)
     out = op(x, axis=axis, keepdims=keepdims, initial=initial, where=where)
     if nans is None:
         return out
-    everything = r.all(nans, axis=axis, keepdims=keepdims) if where is None else r.all(
-        u.logical_or(nans, u.logical_not(where)), axis=axis, keepdims=keepdims
+    everything = (
+        r.all(nans, axis=axis, keepdims=keepdims)
+        if where is None
+        else r.all(u.logical_or(nans, u.logical_not(where)), axis=axis, keepdims=keepdims)
     )
-    missing = np.nan if initial is None else u.const_as(out, initial)
-    return where_(everything, u.const_as(out, missing) if isinstance(missing, float) else missing, out)
+    missing = np.nan if initial is None else base.const_as(out, initial)
+    return where_(
+        everything, base.const_as(out, missing) if isinstance(missing, float) else missing, out
+    )
 
 
 def nanmax(
-    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any,
+    axis: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
 ) -> Any:
     """The largest value; NaN where there are only NaNs."""
     no_out("nanmax", out)
@@ -60,7 +72,12 @@ def nanmax(
 
 
 def nanmin(
-    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any,
+    axis: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
 ) -> Any:
     """The smallest value; NaN where there are only NaNs."""
     no_out("nanmin", out)
@@ -98,7 +115,12 @@ def nanprod(
 
 
 def nanmean(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, where: Any = None
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    where: Any = None,
 ) -> Any:
     """The mean of the numbers."""
     no_out("nanmean", out)
@@ -129,7 +151,7 @@ def nanvar(
     x = shape_dtype("nanvar", x)[0]
     center = nanmean(x, axis, dtype, keepdims=True, where=where) if mean is None else mean
     nans = u.isnan(x)
-    centered = where_(nans, u.const_as(x, 0), u.subtract(x, center))
+    centered = where_(nans, base.const_as(x, 0), u.subtract(x, center))
     if core.get_aval(x).dtype.kind == "c":
         squares = u.real(u.multiply(centered, u.conjugate(centered)))
     else:
@@ -142,7 +164,7 @@ def nanvar(
     enough = u.greater(left, 0)
     total = r.sum(squares, axis=axis, dtype=None, keepdims=keepdims, where=where)
     out_value = u.divide(total, convert(where_(enough, left, 1), core.get_aval(total).dtype))
-    result = where_(enough, out_value, u.const_as(out_value, np.nan))
+    result = where_(enough, out_value, base.const_as(out_value, np.nan))
     return result if dtype is None else convert(result, np.dtype(dtype))
 
 
@@ -158,7 +180,9 @@ def nanstd(
 ) -> Any:
     """The standard deviation of the numbers."""
     no_out("nanstd", out)
-    return u.sqrt(nanvar(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean))
+    return u.sqrt(
+        nanvar(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean)
+    )
 
 
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
@@ -181,18 +205,20 @@ def _arg(name: str, a: Any, axis: Any, keepdims: Any, op: Any, fill: Any) -> Any
     if nans is None:
         return out
     everything = r.all(nans, axis=axis, keepdims=bool(keepdims))
-    return where_(everything, u.const_as(out, -1), out)
+    return where_(everything, base.const_as(out, -1), out)
 
 
-def nanargmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
+def nanargmax(
+    a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Any:
     """The index of the largest number; -1 where there are only NaNs."""
     no_out("nanargmax", out)
     return _arg("nanargmax", a, axis, keepdims, r.argmax, lowest)
 
 
-def nanargmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
+def nanargmin(
+    a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
+) -> Any:
     """The index of the smallest number; -1 where there are only NaNs."""
     no_out("nanargmin", out)
     return _arg("nanargmin", a, axis, keepdims, r.argmin, highest)
-
-

@@ -1,4 +1,6 @@
-"""Products: dot, matmul, tensordot, inner, outer, kron, cross, convolve. Each is one dot_general (or one convolution)."""
+"""Products: dot, matmul, tensordot, inner, outer, kron, cross, convolve. Each is one dot_general
+(or one convolution).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.dtypes import check_requested
+from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.manipulation import moveaxis, ravel
 from fx.numpy.util import (
@@ -54,9 +57,16 @@ def _contract(a: Any, b: Any, numbers: Any, precision: Any, wanted: Any, weak: b
 
 
 def dot(
-    a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+    a: Any,
+    b: Any,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
-    """Sum of products over the last axis of a and the second to last of b (a product where one is a scalar)."""
+    """Sum of products over the last axis of a and the second to last of b (a product where one is
+    a scalar).
+    """
     a, b, wanted, weak = _pair("dot", a, b, preferred_element_type)
     na, nb = len(core.get_aval(a).shape), len(core.get_aval(b).shape)
     if na == 0 or nb == 0:
@@ -67,7 +77,12 @@ def dot(
 
 
 def matmul(
-    a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None, out_sharding: Any = None
+    a: Any,
+    b: Any,
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """The matrix product over the last two axes, leading axes broadcast.
 
@@ -79,20 +94,25 @@ def matmul(
     sa, sb = core.get_aval(a).shape, core.get_aval(b).shape
     for k, s in enumerate((sa, sb)):
         if not s:
-            raise ValueError(f"matmul input operand {k} must have ndim at least 1, but it has ndim 0")
+            raise ValueError(
+                f"matmul input operand {k} must have ndim at least 1, but it has ndim 0"
+            )
     inner_a, inner_b = sa[-1], sb[-2] if len(sb) > 1 else sb[0]
     if inner_a != inner_b:
         where = core.where(core.user_source()) if core.state.trace is not core.EVAL else ""
         raise TypeError(
             "matmul: dot_general requires contracting dimensions to have the same shape, got "
-            f"({inner_a},) and ({inner_b},); operand shapes {sa} and {sb}. Transpose one of them?{where}"
+            f"({inner_a},) and ({inner_b},); operand shapes {sa} and {sb}. Transpose one of "
+            f"them?{where}"
         )
     out = _matmul(a, b, sa, sb, precision, wanted)
     return convert(out, core.get_aval(out).dtype, weak)
 
 
 def _matmul(a: Any, b: Any, sa: Any, sb: Any, precision: Any, wanted: Any) -> Any:
-    """Axes that both have become batch axes; an axis of one operand stays free, so nothing is copied."""
+    """Axes that both have become batch axes; an axis of one operand stays free, so nothing is
+    copied.
+    """
     va, vb = len(sa) == 1, len(sb) == 1
     la, lb = (() if va else sa[:-2]), (() if vb else sb[:-2])
     rank = max(len(la), len(lb))
@@ -100,24 +120,38 @@ def _matmul(a: Any, b: Any, sa: Any, sb: Any, precision: Any, wanted: Any) -> An
     for x, y in zip(la, lb):
         if x != y and 1 not in (x, y):
             raise ValueError(
-                f"matmul: Incompatible shapes for broadcasting: leading axes of {sa} and {sb} differ"
+                f"matmul: Incompatible shapes for broadcasting: leading axes of {sa} and {sb} "
+                "differ"
             )
     keep_a = [k for k in range(rank) if la[k] != 1 or lb[k] == 1]
     batch = [k for k in range(rank) if la[k] == lb[k] and la[k] != 1]
     ones = [k for k in range(rank) if la[k] == lb[k] == 1]
     only_a = [k for k in keep_a if k not in batch and k not in ones]
     only_b = [k for k in range(rank) if lb[k] != 1 and la[k] == 1]
-    a = lax.reshape(a, tuple(la[k] for k in range(rank) if k in batch or k in only_a) + tuple(sa[-1:] if va else sa[-2:]))
-    b = lax.reshape(b, tuple(lb[k] for k in range(rank) if k in batch or k in only_b) + tuple(sb[-1:] if vb else sb[-2:]))
+    a = lax.reshape(
+        a,
+        tuple(la[k] for k in range(rank) if k in batch or k in only_a)
+        + tuple(sa[-1:] if va else sa[-2:]),
+    )
+    b = lax.reshape(
+        b,
+        tuple(lb[k] for k in range(rank) if k in batch or k in only_b)
+        + tuple(sb[-1:] if vb else sb[-2:]),
+    )
     place_a = {k: n for n, k in enumerate(k for k in range(rank) if k in batch or k in only_a)}
     place_b = {k: n for n, k in enumerate(k for k in range(rank) if k in batch or k in only_b)}
     na, nb = len(core.get_aval(a).shape), len(core.get_aval(b).shape)
     contract = ((na - 1,), (nb - 1 if vb else nb - 2,))
     numbers = (contract, (tuple(place_a[k] for k in batch), tuple(place_b[k] for k in batch)))
     out = lax.dot_general(a, b, numbers, precision=precision, preferred_element_type=wanted)
-    # dot_general's axes: batch, a's own, [rows], b's own, [columns]; wanted: leading axes in order, rows, columns
+    # dot_general's axes: batch, a's own, [rows], b's own, [columns]; wanted: leading axes in
+    # order, rows, columns
     names = [*batch, *only_a, *([] if va else ["row"]), *only_b, *([] if vb else ["col"])]
-    target = [k for k in range(rank) if k not in ones] + ([] if va else ["row"]) + ([] if vb else ["col"])
+    target = (
+        [k for k in range(rank) if k not in ones]
+        + ([] if va else ["row"])
+        + ([] if vb else ["col"])
+    )
     order = tuple(names.index(n) for n in target)
     if order != tuple(range(len(order))):
         out = lax.transpose(out, order)
@@ -129,19 +163,31 @@ def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any =
     check_arraylike("vdot", a, b)
     if core.get_aval(a).dtype.kind == "c":
         a = u.conjugate(a)
-    return dot(ravel(a), ravel(b), precision=precision, preferred_element_type=preferred_element_type)
+    return dot(
+        ravel(a), ravel(b), precision=precision, preferred_element_type=preferred_element_type
+    )
 
 
 def vecdot(
-    x1: Any, x2: Any, /, *, axis: int = -1, precision: Any = None, preferred_element_type: Any = None
+    x1: Any,
+    x2: Any,
+    /,
+    *,
+    axis: int = -1,
+    precision: Any = None,
+    preferred_element_type: Any = None,
 ) -> Any:
     """conj(x1) . x2 along an axis, other axes broadcast."""
     (x1, a1), (x2, a2) = shape_dtype("vecdot", x1), shape_dtype("vecdot", x2)
     if not a1.shape or not a2.shape:
-        raise ValueError(f"vecdot requires arrays of at least one dimension, got {a1.shape} and {a2.shape}")
+        raise ValueError(
+            f"vecdot requires arrays of at least one dimension, got {a1.shape} and {a2.shape}"
+        )
     x1, x2 = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1)
     if core.get_aval(x1).shape[-1] != core.get_aval(x2).shape[-1]:
-        raise ValueError(f"vecdot: the contracted axes differ: {a1.shape} and {a2.shape} along axis {axis}")
+        raise ValueError(
+            f"vecdot: the contracted axes differ: {a1.shape} and {a2.shape} along axis {axis}"
+        )
     if core.get_aval(x1).dtype.kind == "c":
         x1 = u.conjugate(x1)
     lead = np.broadcast_shapes(core.get_aval(x1).shape[:-1], core.get_aval(x2).shape[:-1])
@@ -155,7 +201,9 @@ def vecdot(
 def matvec(x1: Any, x2: Any, /) -> Any:
     """Matrices times vectors, leading axes broadcast."""
     if len(np.shape(x1)) < 2 or len(np.shape(x2)) < 1:
-        raise ValueError(f"matvec: needs a matrix and a vector, got shapes {np.shape(x1)} and {np.shape(x2)}")
+        raise ValueError(
+            f"matvec: needs a matrix and a vector, got shapes {np.shape(x1)} and {np.shape(x2)}"
+        )
     x2 = shape_dtype("matvec", x2)[0]
     out = matmul(x1, lax.expand_dims(x2, (len(np.shape(x2)),)))
     return lax.squeeze(out, (len(np.shape(out)) - 1,))
@@ -164,7 +212,9 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """conj(vectors) times matrices, leading axes broadcast."""
     if len(np.shape(x1)) < 1 or len(np.shape(x2)) < 2:
-        raise ValueError(f"vecmat: needs a vector and a matrix, got shapes {np.shape(x1)} and {np.shape(x2)}")
+        raise ValueError(
+            f"vecmat: needs a vector and a matrix, got shapes {np.shape(x1)} and {np.shape(x2)}"
+        )
     x1 = u.conjugate(shape_dtype("vecmat", x1)[0])
     out = matmul(lax.expand_dims(x1, (len(np.shape(x1)) - 1,)), x2)
     return lax.squeeze(out, (len(np.shape(out)) - 2,))
@@ -182,7 +232,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 
 def outer(a: Any, b: Any, out: None = None) -> Any:
     """a[i] * b[j]."""
-    u.no_out("outer", out)
+    base.no_out("outer", out)
     check_arraylike("outer", a, b)
     a, b = promote_dtypes("outer", a, b)
     a, b = ravel(a), ravel(b)
@@ -204,7 +254,9 @@ def tensordot(
     na, nb = len(sa), len(sb)
     if isinstance(axes, (int, np.integer)):
         if not 0 <= axes <= min(na, nb):
-            raise ValueError(f"Number of tensordot axes (axes {axes}) exceeds input ranks ({sa} and {sb})")
+            raise ValueError(
+                f"Number of tensordot axes (axes {axes}) exceeds input ranks ({sa} and {sb})"
+            )
         ax, bx = tuple(range(na - axes, na)), tuple(range(axes))
     elif isinstance(axes, Sequence) and len(axes) == 2:
         pairs = [(x,) if isinstance(x, (int, np.integer)) else tuple(x) for x in axes]
@@ -216,7 +268,9 @@ def tensordot(
         ax = tuple(canonical_axis(k, na) for k in pairs[0])
         bx = tuple(canonical_axis(k, nb) for k in pairs[1])
     else:
-        raise TypeError("tensordot requires both axes lists to be either ints, tuples or lists, got " f"{axes}")
+        raise TypeError(
+            f"tensordot requires both axes lists to be either ints, tuples or lists, got {axes}"
+        )
     return _contract(a, b, ((ax, bx), ((), ())), precision, wanted, weak)
 
 
@@ -253,7 +307,7 @@ def cross(
     z = u.subtract(u.multiply(pa[0], pb[1]), u.multiply(pa[1], pb[0]))
     if da == db == 2:
         return z
-    zero = u.const_as(z, 0)
+    zero = base.const_as(z, 0)
     ax, ay, az = pa if da == 3 else (*pa, zero)
     bx, by, bz = pb if db == 3 else (*pb, zero)
     from fx.numpy.joining import stack
@@ -293,18 +347,28 @@ def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: A
     return lax.reshape(out, (core.get_aval(out).shape[2],))
 
 
-def convolve(a: Any, v: Any, mode: str = "full", *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def convolve(
+    a: Any, v: Any, mode: str = "full", *, precision: Any = None, preferred_element_type: Any = None
+) -> Any:
     """The discrete convolution of two vectors."""
     return _convolve("convolve", a, v, mode, precision, preferred_element_type)
 
 
-def correlate(a: Any, v: Any, mode: str = "valid", *, precision: Any = None, preferred_element_type: Any = None) -> Any:
+def correlate(
+    a: Any,
+    v: Any,
+    mode: str = "valid",
+    *,
+    precision: Any = None,
+    preferred_element_type: Any = None,
+) -> Any:
     """sum a[n + k] conj(v[n])."""
     if len(np.shape(a)) != 1 or len(np.shape(v)) != 1:
         raise ValueError("correlate() only support 1-dimensional inputs.")
     a, v = promote_dtypes_inexact("correlate", a, v)
     v = u.conjugate(v)
-    # correlate(a, v) = convolve(a, reversed v); for a shorter than v the valid part comes out reversed
+    # correlate(a, v) = convolve(a, reversed v); for a shorter than v the valid part comes out
+    # reversed
     if mode == "same" and np.shape(a)[0] < np.shape(v)[0]:
         out = _convolve("correlate", v, lax.rev(a, (0,)), mode, precision, preferred_element_type)
         return lax.rev(out, (0,))

@@ -1,7 +1,9 @@
 """Operands to one dtype and one shape: what every ufunc does before its primitive.
 
-In: anything array-like. Out: values of equal dtype, weak type and shape, Python scalars as NumPy scalars (literals in a jaxpr).
-The modes are flags of fx.config: numpy_dtype_promotion ("standard", "strict"), numpy_rank_promotion ("allow", "warn", "raise").
+In: anything array-like. Out: values of equal dtype, weak type and shape, Python scalars as NumPy
+scalars (literals in a jaxpr).
+The modes are flags of fx.config: numpy_dtype_promotion ("standard", "strict"),
+numpy_rank_promotion ("allow", "warn", "raise").
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ _PYTHON_SET = frozenset(PYTHON_SCALARS)
 
 
 class Modes(threading.local):
-    """Copies of the two flags: the class's are the process-wide values, an instance's a thread's own."""
+    """Copies of the two flags: the class's are the process-wide values, an instance's a thread's
+    own.
+    """
 
     dtype_promotion = "standard"
     rank_promotion = "allow"
@@ -123,7 +127,8 @@ def _strict_join(pairs: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
     names = ", ".join(repr(n) for n in sorted({d.name for d, _ in pairs}))
     raise TypePromotionError(
         f"Input dtypes ({names}) have no available implicit dtype promotion path when "
-        "jax_numpy_dtype_promotion=strict. Try explicitly casting inputs to the desired output type, or set "
+        "jax_numpy_dtype_promotion=strict. Try explicitly casting inputs to the desired output "
+        "type, or set "
         "jax_numpy_dtype_promotion=standard."
     )
 
@@ -191,7 +196,8 @@ def _check_ranks(name: str, shapes: list[tuple[int, ...]]) -> None:
     text = " ".join(map(str, shapes))
     if modes.rank_promotion == "raise":
         raise ValueError(
-            f"Operands could not be broadcast together for {name} on shapes {text} and with the config option "
+            f"Operands could not be broadcast together for {name} on shapes {text} and with the "
+            "config option "
             "jax_numpy_rank_promotion='raise'. Reshape the operands to equal ranks."
         )
     warnings.warn(
@@ -235,7 +241,9 @@ def promote_numeric(name: str, *args: Any) -> list[Any]:
 
 
 def promote_spread(name: str, *args: Any) -> list[Any]:
-    """Values of one dtype and shape for one elementwise primitive: scalars stay scalars, they spread by themselves."""
+    """Values of one dtype and shape for one elementwise primitive: scalars stay scalars, they
+    spread by themselves.
+    """
     return _promote(name, args, False, True)
 
 

@@ -1,6 +1,8 @@
-"""Reductions over axes: sum, prod, max, min, any, all, mean, var, std and cumulative sums, with where=, initial=, keepdims=.
+"""Reductions over axes: sum, prod, max, min, any, all, mean, var, std and cumulative sums, with
+where=, initial=, keepdims=.
 
-float16 and bfloat16 sums and products are computed in float32; small integers sum as int32 or uint32 (64 bits under x64).
+float16 and bfloat16 sums and products are computed in float32; small integers sum as int32 or
+uint32 (64 bits under x64).
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ import numpy as np
 from fx import core, lax
 from fx.avals import canonicalize_dtype, is_inexact
 from fx.dtypes import as_dtype, check_requested, iinfo, is_integer, to_inexact
+from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.ufuncs import const_as, dtype_of, no_out
+from fx.numpy.ufunc_base import const_as, dtype_of, no_out
 from fx.numpy.util import (
     broadcast_shapes_checked,
     broadcast_value,
@@ -76,7 +79,7 @@ def masked(name: str, x: Any, where: Any, neutral: Any) -> Any:
         raise ValueError(f"where argument to {name} must be boolean, got {dtype_of(where)}")
     shape = broadcast_shapes_checked(name, [core.get_aval(v).shape for v in (x, where)])
     x, where = broadcast_value(x, shape), broadcast_value(where, shape)
-    return lax.select(where, x, u.full_as(x, neutral))
+    return lax.select(where, x, base.full_as(x, neutral))
 
 
 def sum_dtype(d: np.dtype) -> np.dtype:
@@ -129,11 +132,13 @@ def _reduce(
 
 def _scalar_initial(name: str, initial: Any) -> None:
     if np.ndim(initial) != 0 if not isinstance(initial, core.Tracer) else initial.ndim:
-        raise ValueError("initial value must be a scalar. " f"Got array of shape {np.shape(initial)}")
+        raise ValueError(f"initial value must be a scalar. Got array of shape {np.shape(initial)}")
 
 
 def u_cast(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
-    """convert, with complex to real dropping the imaginary part and anything to bool testing for zero."""
+    """convert, with complex to real dropping the imaginary part and anything to bool testing for
+    zero.
+    """
     have = dtype_of(x)
     if have.kind == "c" and dtype.kind not in "cb":
         x = lax.real(x)
@@ -202,13 +207,22 @@ def highest(d: np.dtype) -> Any:
 
 
 def _extremum(
-    name: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any, op: Any, neutral: Any, combine: Any
+    name: str,
+    a: Any,
+    axis: Any,
+    keepdims: bool,
+    initial: Any,
+    where: Any,
+    op: Any,
+    neutral: Any,
+    combine: Any,
 ) -> Any:
     x, aval = shape_dtype(name, a)
     if where is not None:
         if initial is None:
             raise ValueError(
-                f"reduction operation {name} does not have an identity, so to use a where mask one has to specify "
+                f"reduction operation {name} does not have an identity, so to use a where mask one "
+                "has to specify "
                 "'initial'"
             )
         x = masked(name, x, where, neutral(aval.dtype))
@@ -228,7 +242,7 @@ def _extremum(
     if initial is not None:
         _scalar_initial(name, initial)
         out = combine(convert(value(initial), aval.dtype), out)
-    return out
+    return convert(out, core.get_aval(out).dtype)
 
 
 def _complex_extremum(x: Any, axes: tuple[int, ...], op: Any, neutral: Any, name: str) -> Any:
@@ -236,14 +250,21 @@ def _complex_extremum(x: Any, axes: tuple[int, ...], op: Any, neutral: Any, name
     re, im = lax.real(x), lax.imag(x)
     best = op(re, axes)
     full = lax.broadcast_in_dim(
-        best, core.get_aval(x).shape, tuple(k for k in range(len(core.get_aval(x).shape)) if k not in axes)
+        best,
+        core.get_aval(x).shape,
+        tuple(k for k in range(len(core.get_aval(x).shape)) if k not in axes),
     )
-    chosen = u.where_(lax.eq(re, full), im, const_as(im, neutral(dtype_of(im))))
+    chosen = base.where_(lax.eq(re, full), im, const_as(im, neutral(dtype_of(im))))
     return lax.complex(best, op(chosen, axes))
 
 
 def max(
-    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any,
+    axis: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
 ) -> Any:
     """The largest value over axes; NaN wins; gradients of ties split evenly."""
     no_out("max", out)
@@ -251,7 +272,12 @@ def max(
 
 
 def min(
-    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, initial: Any = None, where: Any = None
+    a: Any,
+    axis: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = None,
 ) -> Any:
     """The smallest value over axes; NaN wins; gradients of ties split evenly."""
     no_out("min", out)
@@ -313,13 +339,17 @@ def _truth(name: str, a: Any, axis: Any, keepdims: bool, where: Any, op: Any, ne
     return restore_axes(out, shape, axes) if keepdims else out
 
 
-def all(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
+def all(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
     """Whether all are true (not zero)."""
     no_out("all", out)
     return _truth("all", a, axis, keepdims, where, lax.reduce_and, True)
 
 
-def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None) -> Any:
+def any(
+    a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
+) -> Any:
     """Whether any is true (not zero)."""
     no_out("any", out)
     return _truth("any", a, axis, keepdims, where, lax.reduce_or, False)
@@ -328,7 +358,9 @@ def any(a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, w
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """How many values are not zero."""
     x, _ = shape_dtype("count_nonzero", a)
-    return sum(lax.ne(x, const_as(x, 0)), axis=axis, dtype=canonicalize_dtype(np.int64), keepdims=keepdims)
+    return sum(
+        lax.ne(x, const_as(x, 0)), axis=axis, dtype=canonicalize_dtype(np.int64), keepdims=keepdims
+    )
 
 
 # ---------------------------------------------------------------- mean, variance
@@ -349,7 +381,13 @@ def _mean_dtypes(name: str, d: np.dtype, dtype: Any) -> tuple[np.dtype, np.dtype
 
 
 def mean(
-    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: Any = None,
 ) -> Any:
     """The arithmetic mean over axes."""
     no_out("mean", out)
@@ -358,7 +396,9 @@ def mean(
     x = u_cast(x, work)
     if where is not None:
         check_arraylike("mean", where)
-        shape = broadcast_shapes_checked("mean", [core.get_aval(v).shape for v in (x, value(where))])
+        shape = broadcast_shapes_checked(
+            "mean", [core.get_aval(v).shape for v in (x, value(where))]
+        )
         x = broadcast_value(x, shape)
     axes = _positions(axis, len(core.get_aval(x).shape), "mean")
     total = sum(x, axis=axes, keepdims=keepdims, where=where)
@@ -367,7 +407,15 @@ def mean(
 
 
 def _variance(
-    name: str, a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: bool, where: Any, mean_: Any, correction: Any
+    name: str,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    ddof: Any,
+    keepdims: bool,
+    where: Any,
+    mean_: Any,
+    correction: Any,
 ) -> tuple[Any, np.dtype]:
     if correction is not None:
         if ddof:
@@ -376,15 +424,23 @@ def _variance(
     x, aval = shape_dtype(name, a)
     if dtype is not None and as_dtype(dtype).kind != "c" and aval.dtype.kind == "c":
         raise ValueError(
-            f"fx.numpy.{name} does not yet support real dtype parameters when computing the variance of an array "
-            f"of complex values. The semantics are unclear; request the computation in {aval.dtype.name} instead."
+            f"fx.numpy.{name} does not yet support real dtype parameters when computing the "
+            "variance of an array "
+            "of complex values. The semantics are unclear; request the computation in "
+            f"{aval.dtype.name} instead."
         )
     work, out_dtype = _mean_dtypes(name, aval.dtype, dtype)
     x = u_cast(x, work)
     if where is not None:
-        x = broadcast_value(x, broadcast_shapes_checked(name, [core.get_aval(v).shape for v in (x, value(where))]))
+        x = broadcast_value(
+            x, broadcast_shapes_checked(name, [core.get_aval(v).shape for v in (x, value(where))])
+        )
     axes = _positions(axis, len(core.get_aval(x).shape), name)
-    center = mean(x, axes, dtype=work, keepdims=True, where=where) if mean_ is None else u_cast(value(mean_), work)
+    center = (
+        mean(x, axes, dtype=work, keepdims=True, where=where)
+        if mean_ is None
+        else u_cast(value(mean_), work)
+    )
     centered = u.subtract(x, center)
     if work.kind == "c":
         squares = u.real(u.multiply(centered, u.conjugate(centered)))
@@ -393,7 +449,9 @@ def _variance(
     real = dtype_of(squares)
     count = counted(x, axes, where, real, keepdims)
     total = sum(squares, axis=axes, keepdims=keepdims, where=where)
-    left = u.subtract(count, real.type(ddof)) if where is not None else real.type(float(count) - ddof)
+    left = (
+        u.subtract(count, real.type(ddof)) if where is not None else real.type(float(count) - ddof)
+    )
     out = _divide_or_nan(total, left)
     if out_dtype.kind == "c":
         out_dtype = real
@@ -401,13 +459,13 @@ def _variance(
 
 
 def _divide_or_nan(total: Any, left: Any) -> Any:
-    if isinstance(left, np.generic) or np.ndim(left) == 0 and not isinstance(left, core.Tracer):
+    if isinstance(left, np.generic) or (np.ndim(left) == 0 and not isinstance(left, core.Tracer)):
         if float(left) > 0:
             return u.divide(total, left)
         return u.multiply(total, dtype_of(total).type(np.nan))
     positive = lax.gt(left, const_as(left, 0))
-    safe = u.where_(positive, left, const_as(left, 1))
-    return u.where_(positive, u.divide(total, safe), const_as(total, np.nan))
+    safe = base.where_(positive, left, const_as(left, 1))
+    return base.where_(positive, u.divide(total, safe), const_as(total, np.nan))
 
 
 def var(
@@ -446,13 +504,15 @@ def std(
     return convert(lax.sqrt(result), d)
 
 
-def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False) -> Any:
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False
+) -> Any:
     """The weighted mean: sum(a * weights) / sum(weights)."""
     if weights is None:
         (a,) = promote_dtypes_inexact("average", a)
         out = mean(a, axis=axis, keepdims=keepdims)
         axes = _positions(axis, len(core.get_aval(a).shape), "average")
-        total = u.full_as(out, float(np.prod([core.get_aval(a).shape[k] for k in axes])))
+        total = base.full_as(out, float(np.prod([core.get_aval(a).shape[k] for k in axes])))
         return (out, total) if returned else out
     a, weights = promote_dtypes_inexact("average", a, weights)
     shape, wshape = core.get_aval(a).shape, core.get_aval(weights).shape
@@ -461,7 +521,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         if axis is None:
             raise ValueError("Axis must be specified when shapes of a and weights differ.")
         if tuple(shape[k] for k in axes) != wshape:
-            raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+            raise ValueError(
+                "Shape of weights must be consistent with shape of a along specified axis."
+            )
         order = sorted(range(len(axes)), key=lambda k: axes[k])
         weights = lax.transpose(weights, tuple(order))
         weights = lax.broadcast_in_dim(weights, shape, tuple(sorted(axes)))
@@ -506,10 +568,16 @@ def _array_api_cumulative(
 ) -> Any:
     x, aval = shape_dtype(name, x)
     if len(aval.shape) == 0:
-        raise ValueError(f"The input must be non-scalar to take {name}, however a scalar value or scalar array was given.")
+        raise ValueError(
+            f"The input must be non-scalar to take {name}, however a scalar value or scalar array "
+            "was given."
+        )
     if axis is None:
         if len(aval.shape) > 1:
-            raise ValueError(f"The input array has rank {len(aval.shape)}, however axis was not set to an explicit value.")
+            raise ValueError(
+                f"The input array has rank {len(aval.shape)}, however axis was not set to an "
+                "explicit value."
+            )
         axis = 0
     out = _cumulative(name, x, axis, dtype, op, True)
     if include_initial:
@@ -532,5 +600,3 @@ def cumulative_prod(
 ) -> Any:
     """The running product, optionally beginning with 1."""
     return _array_api_cumulative("cumulative_prod", x, axis, dtype, include_initial, lax.cumprod, 1)
-
-

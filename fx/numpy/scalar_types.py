@@ -1,4 +1,6 @@
-"""`float32`, `int8`, ... : callables that make arrays and stand for their dtype; and the constants of NumPy's namespace."""
+"""`float32`, `int8`, ... : callables that make arrays and stand for their dtype; and the constants
+of NumPy's namespace.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ __all__ = [
     "bool_",
     "cdouble",
     "character",
-    "complex128",
     "complex64",
+    "complex128",
     "complex_",
     "complexfloating",
     "csingle",
@@ -31,12 +33,12 @@ __all__ = [
     "generic",
     "inexact",
     "inf",
-    "int16",
     "int2",
-    "int32",
     "int4",
-    "int64",
     "int8",
+    "int16",
+    "int32",
+    "int64",
     "int_",
     "integer",
     "nan",
@@ -47,18 +49,20 @@ __all__ = [
     "signedinteger",
     "single",
     "uint",
-    "uint16",
     "uint2",
-    "uint32",
     "uint4",
-    "uint64",
     "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
     "unsignedinteger",
 ]
 
 
 class ScalarMeta(type):
-    """Type of the scalar types: they compare and hash as their dtype, and calling one makes an array."""
+    """Type of the scalar types: they compare and hash as their dtype, and calling one makes an
+    array.
+    """
 
     dtype: np.dtype
 

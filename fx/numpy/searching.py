@@ -1,4 +1,6 @@
-"""Positions and counts that depend on data: nonzero, unique, bincount, histograms. Under jit their size must be given."""
+"""Positions and counts that depend on data: nonzero, unique, bincount, histograms. Under jit their
+size must be given.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,15 @@ import numpy as np
 
 from fx import core, lax
 from fx.avals import canonicalize_dtype, is_floating
+from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.creation import asarray, linspace
+from fx.numpy.creation import asarray
 from fx.numpy.manipulation import moveaxis, ravel
+from fx.numpy.ranges import linspace
 from fx.numpy.reductions import cumsum
 from fx.numpy.reductions import sum as sum_
 from fx.numpy.sorting import lexsort, searchsorted
-from fx.numpy.take import take, where
+from fx.numpy.selection import take, where
 from fx.numpy.util import (
     broadcast_value,
     canonical_axis,
@@ -51,12 +55,16 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     """Index arrays of the elements that are not zero; under jit `size` says how many to return."""
     x, aval = shape_dtype("nonzero", a)
     if not aval.shape:
-        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use fx.numpy.atleast_1d(scalar).nonzero().")
+        raise ValueError(
+            "Calling nonzero on 0d arrays is not allowed. Use "
+            "fx.numpy.atleast_1d(scalar).nonzero()."
+        )
     index = canonicalize_dtype(np.int64)
     if is_concrete(x) and size is None:
         return tuple(wrap(i.astype(index)) for i in np.nonzero(concrete(x)))
     context = (
-        "The size argument of fx.numpy.nonzero must be statically specified to use fx.numpy.nonzero within "
+        "The size argument of fx.numpy.nonzero must be statically specified to use "
+        "fx.numpy.nonzero within "
         "transformations."
     )
     if size is None:
@@ -86,7 +94,9 @@ def _fills(fill_value: Any, ndim: int) -> list[Any]:
         return [0] * ndim
     values = tuple(fill_value) if isinstance(fill_value, (tuple, list)) else (fill_value,) * ndim
     if len(values) != ndim:
-        raise ValueError(f"fill_value must be a scalar or one value per axis ({ndim}), got {fill_value}")
+        raise ValueError(
+            f"fill_value must be a scalar or one value per axis ({ndim}), got {fill_value}"
+        )
     return [asarray(v) for v in values]
 
 
@@ -144,12 +154,15 @@ def unique(
     fill_value: Any = None,
     sorted: bool = True,
 ) -> Any:
-    """The distinct elements (or slices along an axis) in order; under jit `size` says how many to return."""
+    """The distinct elements (or slices along an axis) in order; under jit `size` says how many to
+    return.
+    """
     x, aval = shape_dtype("unique", ar)
     if size is None and not is_concrete(x):
         concrete(
             x,
-            "The error arose in fx.numpy.unique. In order to use unique() within transformations, specify the `size` "
+            "The error arose in fx.numpy.unique. In order to use unique() within transformations, "
+            "specify the `size` "
             "argument.",
         )
     if size is None:
@@ -160,11 +173,21 @@ def unique(
     k = canonical_axis(axis, len(core.get_aval(x).shape))
     rows = moveaxis(x, k, 0)
     return _unique_sized(
-        rows, x, k, aval.shape, flat_axis, (return_index, return_inverse, return_counts), equal_nan, size, fill_value
+        rows,
+        x,
+        k,
+        aval.shape,
+        flat_axis,
+        (return_index, return_inverse, return_counts),
+        equal_nan,
+        size,
+        fill_value,
     )
 
 
-def _unique_now(x: Any, index: bool, inverse: bool, counts: bool, axis: Any, equal_nan: bool) -> Any:
+def _unique_now(
+    x: Any, index: bool, inverse: bool, counts: bool, axis: Any, equal_nan: bool
+) -> Any:
     a = concrete(x)
     kw = {"axis": axis, "equal_nan": equal_nan}
     values, first, back, count = np.unique(a, True, True, True, **kw)
@@ -204,12 +227,15 @@ def _unique_sized(
     after = lax.slice_in_dim(ordered, min(1, n), n)
     differs = u.not_equal(before, after)
     if equal_nan and is_floating(core.get_aval(keys).dtype):
-        differs = u.logical_and(differs, u.logical_not(u.logical_and(u.isnan(before), u.isnan(after))))
+        differs = u.logical_and(
+            differs, u.logical_not(u.logical_and(u.isnan(before), u.isnan(after)))
+        )
     from fx.numpy.reductions import any as any_
 
     head = lax.full((min(n, 1),), True, np.dtype(np.bool_))
     starts = lax.concatenate([head, any_(differs, axis=1)], 0)
-    (places,) = nonzero(starts, size=size, fill_value=n)
+    (nexts,) = nonzero(starts, size=size + 1, fill_value=n)
+    places = lax.slice_in_dim(nexts, 0, size)
     found = u.less(places, n)
     first = take(order, places, mode="clip")
     values = take(x, first, axis=axis, mode="clip")
@@ -227,25 +253,30 @@ def _unique_sized(
         back = lax.full((n,), 0, index).at[order].set(convert(group, index))
         out.append(lax.reshape(back, shape) if flat_axis else back)
     if flags[2]:
-        ends = where(found, places, n)
-        nexts = lax.concatenate([lax.slice_in_dim(ends, 1, size), lax.full((1,), n, index)], 0)
-        out.append(where(found, u.subtract(nexts, ends), 0))
+        ends = lax.slice_in_dim(nexts, 1, size + 1)
+        out.append(where(found, u.subtract(ends, places), 0))
     return out[0] if len(out) == 1 else tuple(out)
 
 
 def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
     """Values, first indices, inverse and counts; NaNs differ from each other."""
-    return UniqueAll(*unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value))
+    return UniqueAll(
+        *unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value)
+    )
 
 
 def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
     """Values and counts."""
-    return UniqueCounts(*unique(x, False, False, True, equal_nan=False, size=size, fill_value=fill_value))
+    return UniqueCounts(
+        *unique(x, False, False, True, equal_nan=False, size=size, fill_value=fill_value)
+    )
 
 
 def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
     """Values and inverse."""
-    return UniqueInverse(*unique(x, False, True, False, equal_nan=False, size=size, fill_value=fill_value))
+    return UniqueInverse(
+        *unique(x, False, True, False, equal_nan=False, size=size, fill_value=fill_value)
+    )
 
 
 def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
@@ -257,9 +288,14 @@ def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None)
 
 
 def bincount(
-    x: Any, weights: Any = None, minlength: int = 0, *, length: int | None = None, out_sharding: Any = None
+    x: Any,
+    weights: Any = None,
+    minlength: int = 0,
+    *,
+    length: int | None = None,
+    out_sharding: Any = None,
 ) -> Any:
-    """How often each integer occurs (or the sum of its weights); under jit `length` must be given."""
+    """How often each integer occurs, or the sum of its weights; under jit `length` is needed."""
     v, aval = shape_dtype("bincount", x)
     if aval.dtype.kind not in "iub":
         raise TypeError(f"x argument to bincount must have an integer type; got {aval.dtype.name}")
@@ -268,7 +304,8 @@ def bincount(
     if length is None:
         known = concrete(
             v,
-            "The error occurred because of argument 'x' of fx.numpy.bincount. To avoid this error, pass a static "
+            "The error occurred because of argument 'x' of fx.numpy.bincount. To avoid this error, "
+            "pass a static "
             "`length` argument.",
         )
         length = max(minlength, int(known.max()) + 1 if known.size else 0)
@@ -316,7 +353,7 @@ def histogram(
     if weights is None:
         check_arraylike("histogram", a)
         (a,) = promote_dtypes_inexact("histogram", a)
-        weights = u.full_as(a, 1)
+        weights = base.full_as(a, 1)
     else:
         if np.shape(a) != np.shape(weights):
             raise ValueError("weights should have the same shape as a.")
@@ -331,14 +368,19 @@ def histogram(
     counts = lax.full((n + 1,), 0, core.get_aval(weights).dtype).at[place].add(ravel(weights))
     counts = lax.slice_in_dim(counts, 1, n)
     if density:
-        from fx.numpy.statistics import diff
+        from fx.numpy.calculus import diff
 
         counts = u.divide(u.divide(counts, diff(edges)), sum_(counts))
     return counts, edges
 
 
 def histogram2d(
-    x: Any, y: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
+    x: Any,
+    y: Any,
+    bins: Any = 10,
+    range: Any = None,
+    weights: Any = None,
+    density: bool | None = None,
 ) -> tuple[Any, Any, Any]:
     """The histogram of points in the plane."""
     from fx.numpy.joining import stack
@@ -360,17 +402,22 @@ def _bins2d(bins: Any) -> Any:
 def histogramdd(
     sample: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
 ) -> tuple[Any, list[Any]]:
-    """The histogram of points [n, d]: counts on a d-dimensional grid, and the edges of each axis."""
-    from fx.numpy.take import ravel_multi_index
+    """The histogram of points [n, d]: counts on a d-dimensional grid, and each axis' edges."""
+    from fx.numpy.diagonals import ravel_multi_index
 
     (points,) = promote_dtypes_inexact("histogramdd", sample)
     n, d = core.get_aval(points).shape
     if range is not None and (len(range) != d or any(r is not None and len(r) != 2 for r in range)):
-        raise ValueError(f"For sample.shape={(n, d)}, range must be a sequence of {d} pairs or Nones; got {range}")
+        raise ValueError(
+            f"For sample.shape={(n, d)}, range must be a sequence of {d} pairs or Nones; got "
+            f"{range}"
+        )
     per_axis = list(bins) if isinstance(bins, Sequence) or len(np.shape(bins)) > 0 else [bins] * d
     if len(per_axis) != d:
         raise ValueError("should be a bin for each dimension.")
-    columns = [lax.squeeze(lax.slice_in_dim(points, k, k + 1, axis=1), (1,)) for k in np.arange(d).tolist()]
+    columns = [
+        lax.squeeze(lax.slice_in_dim(points, k, k + 1, axis=1), (1,)) for k in np.arange(d).tolist()
+    ]
     places, sizes, edges = [], [], []
     for k, column in enumerate(columns):
         e = histogram_bin_edges(column, per_axis[k], None if range is None else range[k], weights)
@@ -381,12 +428,18 @@ def histogramdd(
         sizes.append(m + 1)
         edges.append(e)
     flat = ravel_multi_index(places, sizes, mode="clip")
-    ones = u.full_as(columns[0], 1) if weights is None else convert(asarray(weights), core.get_aval(points).dtype)
+    ones = (
+        lax.full((n,), 1, np.dtype(np.int32))
+        if weights is None
+        else convert(asarray(weights), core.get_aval(points).dtype)
+    )
     total = int(np.prod(sizes))
-    counts = lax.reshape(lax.full((total,), 0, core.get_aval(ones).dtype).at[flat].add(ones), tuple(sizes))
+    counts = lax.reshape(
+        lax.full((total,), 0, core.get_aval(ones).dtype).at[flat].add(ones), tuple(sizes)
+    )
     counts = lax.slice(counts, [1] * d, [s - 1 for s in sizes])
     if density:
-        from fx.numpy.statistics import diff
+        from fx.numpy.calculus import diff
 
         volume: Any = sum_(counts)
         counts = u.divide(counts, volume)
@@ -395,4 +448,3 @@ def histogramdd(
             shape = tuple(core.get_aval(widths).shape[0] if j == k else 1 for j in np.arange(d))
             counts = u.divide(counts, lax.reshape(widths, shape))
     return counts, edges
-

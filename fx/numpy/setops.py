@@ -1,4 +1,6 @@
-"""Sets as sorted vectors: union, intersection, differences, membership. Under jit their size must be given."""
+"""Sets as sorted vectors: union, intersection, differences, membership. Under jit their size must
+be given.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from fx.numpy.manipulation import ravel
 from fx.numpy.reductions import any as any_
 from fx.numpy.searching import nonzero, unique
 from fx.numpy.sorting import argsort, searchsorted, sort
-from fx.numpy.take import take, where
+from fx.numpy.selection import take, where
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,
@@ -30,7 +32,12 @@ __all__ = ["intersect1d", "isin", "setdiff1d", "setxor1d", "union1d"]
 
 
 def isin(
-    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, method: str = "auto"
+    element: Any,
+    test_elements: Any,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    method: str = "auto",
 ) -> Any:
     """Whether each element occurs in test_elements."""
     check_arraylike("isin", element, test_elements)
@@ -46,7 +53,10 @@ def isin(
         place = searchsorted(tests, x)
         found = u.equal(take(tests, place, mode="clip"), x)
     else:
-        raise ValueError(f"invalid method={method!r}; expected one of ['auto', 'compare_all', 'binary_search', 'sort']")
+        raise ValueError(
+            f"invalid method={method!r}; expected one of ['auto', 'compare_all', 'binary_search', "
+            "'sort']"
+        )
     return u.logical_not(found) if invert else found
 
 
@@ -63,13 +73,19 @@ def _static(name: str, size: Any, *arrays: Any) -> None:
         for a in arrays:
             concrete(
                 a,
-                f"The error arose in fx.numpy.{name}. In order to use {name}() within transformations, specify the "
+                f"The error arose in fx.numpy.{name}. In order to use {name}() within "
+                "transformations, specify the "
                 "`size` argument.",
             ) if isinstance(a, core.Tracer) else None
 
 
 def setdiff1d(
-    ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None, fill_value: Any = None
+    ar1: Any,
+    ar2: Any,
+    assume_unique: bool = False,
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
 ) -> Any:
     """The distinct elements of ar1 that ar2 lacks."""
     check_arraylike("setdiff1d", ar1, ar2)
@@ -110,7 +126,12 @@ def _picked(x: Any, keep: Any, size: int, fill_value: Any) -> Any:
 
 
 def setxor1d(
-    ar1: Any, ar2: Any, assume_unique: bool = False, *, size: int | None = None, fill_value: Any = None
+    ar1: Any,
+    ar2: Any,
+    assume_unique: bool = False,
+    *,
+    size: int | None = None,
+    fill_value: Any = None,
 ) -> Any:
     """The elements that exactly one of both has."""
     check_arraylike("setxor1d", ar1, ar2)
@@ -146,14 +167,16 @@ def intersect1d(
     _static("intersect1d", size, ar1, ar2)
     x, y = promote_dtypes("intersect1d", ravel(ar1), ravel(ar2))
     if size is None and is_concrete(x) and is_concrete(y):
-        values, i, j = np.intersect1d(concrete(x), concrete(y), assume_unique, return_indices=True)
+        _values, i, j = np.intersect1d(concrete(x), concrete(y), assume_unique, return_indices=True)
         common = take(x, wrap(i.astype(np.int32)))
         return (common, wrap(i), wrap(j)) if return_indices else common
     limit = min(core.get_aval(x).size, core.get_aval(y).size) if size is None else size
     order = argsort(x)
     ordered = take(x, order, mode="clip")
     n = core.get_aval(x).size
-    changes = u.not_equal(lax.slice_in_dim(ordered, 1, n), lax.slice_in_dim(ordered, 0, max(n - 1, 0)))
+    changes = u.not_equal(
+        lax.slice_in_dim(ordered, 1, n), lax.slice_in_dim(ordered, 0, max(n - 1, 0))
+    )
     first = lax.concatenate([lax.full((min(n, 1),), True, np.dtype(np.bool_)), changes], 0)
     keep = u.logical_and(first, isin(ordered, y))
     out = _picked(ordered, keep, limit, fill_value)

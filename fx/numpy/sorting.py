@@ -9,6 +9,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.avals import canonicalize_dtype, is_floating
+from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.util import (
     broadcast_value,
@@ -101,7 +102,9 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
         return convert(np.int32(0), canonicalize_dtype(np.int64))
     k = canonical_axis(axis, len(shape))
     places = lax.broadcasted_iota(canonicalize_dtype(np.int64), shape, k)
-    return lax.sort([*members[::-1], places], dimension=k, is_stable=True, num_keys=len(members))[-1]
+    return lax.sort([*members[::-1], places], dimension=k, is_stable=True, num_keys=len(members))[
+        -1
+    ]
 
 
 def _rows(x: Any) -> Any:
@@ -140,13 +143,18 @@ def sort_complex(a: Any) -> Any:
 # ---------------------------------------------------------------- positions in sorted arrays
 
 
-def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan") -> Any:
+def searchsorted(
+    a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
+) -> Any:
     """Where to insert v so that the sorted vector a stays sorted."""
     if side not in ("left", "right"):
-        raise ValueError(f"{side!r} is an invalid value for keyword 'side'. Expected one of ['left', 'right'].")
+        raise ValueError(
+            f"{side!r} is an invalid value for keyword 'side'. Expected one of ['left', 'right']."
+        )
     if method not in ("scan", "scan_unrolled", "sort", "compare_all"):
         raise ValueError(
-            f"{method!r} is an invalid value for keyword 'method'. Expected one of ['sort', 'scan', "
+            f"{method!r} is an invalid value for keyword 'method'. Expected one of ['sort', "
+            "'scan', "
             "'scan_unrolled', 'compare_all']."
         )
     check_arraylike("searchsorted", a, v)
@@ -155,7 +163,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None, *, meth
     a, v = promote_dtypes("searchsorted", a, v)
     a, v = shape_dtype("searchsorted", a)[0], shape_dtype("searchsorted", v)[0]
     if sorter is not None:
-        from fx.numpy.take import take
+        from fx.numpy.selection import take
 
         a = take(a, sorter, mode="clip")
     n = core.get_aval(a).shape[0]
@@ -188,7 +196,7 @@ def _count_smaller(a: Any, v: Any, side: str, index: np.dtype) -> Any:
 
 def _bisect(a: Any, v: Any, side: str, n: int, index: np.dtype) -> Any:
     """Halve the interval ceil(log2(n + 1)) times, all values at once."""
-    from fx.numpy.take import take
+    from fx.numpy.selection import take
 
     shape = core.get_aval(v).shape
     low = broadcast_value(index.type(0), shape)
@@ -212,7 +220,9 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     """The bin that each value falls in, for rising or falling bins."""
     check_arraylike("digitize", x, bins)
     if len(np.shape(bins)) != 1:
-        raise ValueError(f"digitize: bins must be a 1-dimensional array; got shape {np.shape(bins)}")
+        raise ValueError(
+            f"digitize: bins must be a 1-dimensional array; got shape {np.shape(bins)}"
+        )
     n = np.shape(bins)[0]
     x = shape_dtype("digitize", x)[0]
     if n == 0:
@@ -226,6 +236,4 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
     first = lax.squeeze(lax.slice_in_dim(bins, 0, 1), (0,))
     last = lax.squeeze(lax.slice_in_dim(bins, n - 1, n), (0,))
     up = u.greater_equal(last, first)
-    return u.where_(broadcast_value(up, core.get_aval(x).shape), rising, falling)
-
-
+    return base.where_(broadcast_value(up, core.get_aval(x).shape), rising, falling)

@@ -6,14 +6,26 @@ The tables at the end make the functions; those with a rule of their own stand a
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fx import core, lax
-from fx.avals import is_floating, is_inexact
+from fx.avals import is_inexact
 from fx.dtypes import is_integer
+from fx.numpy.ufunc_base import (
+    const_as,
+    dtype_of,
+    float_binary,
+    float_unary,
+    full_as,
+    no_out,
+    rounding,
+    same_binary,
+    same_unary,
+    where_,
+)
+from fx.numpy.ufuncs_logic import *  # noqa: F403
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,
@@ -48,14 +60,6 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
-    "bitwise_and",
-    "bitwise_count",
-    "bitwise_invert",
-    "bitwise_left_shift",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
     "cbrt",
     "ceil",
     "conj",
@@ -66,7 +70,6 @@ __all__ = [
     "degrees",
     "divide",
     "divmod",
-    "equal",
     "exp",
     "exp2",
     "expm1",
@@ -75,37 +78,17 @@ __all__ = [
     "floor",
     "floor_divide",
     "fmod",
-    "greater",
-    "greater_equal",
     "imag",
-    "invert",
-    "iscomplex",
-    "iscomplexobj",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "isneginf",
-    "isposinf",
-    "isreal",
-    "isrealobj",
-    "left_shift",
-    "less",
-    "less_equal",
     "log",
-    "log10",
     "log1p",
     "log2",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
+    "log10",
     "maximum",
     "minimum",
     "mod",
     "multiply",
     "negative",
     "nextafter",
-    "not_equal",
     "positive",
     "pow",
     "power",
@@ -114,7 +97,6 @@ __all__ = [
     "real",
     "reciprocal",
     "remainder",
-    "right_shift",
     "rint",
     "round",
     "sign",
@@ -128,102 +110,6 @@ __all__ = [
     "true_divide",
     "trunc",
 ]
-
-
-def dtype_of(x: Any) -> np.dtype:
-    return core.get_aval(x).dtype
-
-
-def const_as(x: Any, fill: Any) -> Any:
-    """The scalar `fill` with the dtype and weak type of x."""
-    a = core.get_aval(x)
-    return convert(fill, a.dtype, a.weak_type)
-
-
-def full_as(x: Any, fill: Any) -> Any:
-    """`fill` with the shape and dtype of x."""
-    return broadcast_value(const_as(x, fill), core.get_aval(x).shape)
-
-
-def where_(mask: Any, x: Any, y: Any) -> Any:
-    """x where the mask holds, else y; scalars take the others' shape."""
-    shapes = [core.get_aval(v).shape for v in (mask, x, y)]
-    shape = max(shapes, key=len)
-    return lax.select(*(broadcast_value(v, shape) for v in (mask, x, y)))
-
-
-def _bool(x: Any) -> Any:
-    return x if dtype_of(x) == np.bool_ else lax.ne(x, const_as(x, 0))
-
-
-# ---------------------------------------------------------------- makers
-
-
-def _name(function: Any, name: str, doc: str) -> Any:
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = "fx.numpy"
-    function.__doc__ = doc
-    return function
-
-
-def _float_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
-    def f(x: Any, /) -> Any:
-        return op(*promote_inexact(name, x))
-
-    return _name(f, name, doc)
-
-
-def _same_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
-    def f(x: Any, /) -> Any:
-        return op(*promote(name, x))
-
-    return _name(f, name, doc)
-
-
-def _float_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
-    def f(x1: Any, x2: Any, /) -> Any:
-        return op(*promote_spread_inexact(name, x1, x2))
-
-    return _name(f, name, doc)
-
-
-def _same_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
-    def f(x: Any, y: Any, /) -> Any:
-        return op(*promote_spread(name, x, y))
-
-    return _name(f, name, doc)
-
-
-def _comparison(name: str, op: Any, doc: str) -> Any:
-    def f(x: Any, y: Any, /) -> Any:
-        x, y = promote_spread(name, x, y)
-        if dtype_of(x).kind == "c" and name not in ("equal", "not_equal"):
-            real = op(lax.real(x), lax.real(y))
-            return where_(
-                lax.eq(lax.real(x), lax.real(y)), op(lax.imag(x), lax.imag(y)), real
-            )
-        return op(x, y)
-
-    return _name(f, name, doc)
-
-
-def _bitwise(name: str, short: str, op: Any, doc: str) -> Any:
-    def f(x: Any, y: Any, /) -> Any:
-        for k, v in enumerate((x, y)):
-            check_arraylike(name, v)
-            _no_floats(short, v, k)
-        return op(*promote_spread(name, x, y))
-
-    return _name(f, name, doc)
-
-
-def _no_floats(name: str, x: Any, position: int) -> None:
-    d = dtype_of(value(x))
-    if d != np.bool_ and not is_integer(d):
-        raise TypeError(
-            f"{name} does not accept dtype {d.name} at position {position}. Accepted dtypes at position "
-            f"{position} are subtypes of integer, bool."
-        )
 
 
 # ---------------------------------------------------------------- arithmetic
@@ -317,7 +203,8 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
 
 
 def power(x1: Any, x2: Any, /) -> Any:
-    """x1 ** x2; an exponent known to be an integer multiplies, so that negative bases differentiate.
+    """x1 ** x2; an exponent known to be an integer multiplies, so that negative bases
+    differentiate.
 
     >>> import fx.numpy as fnp
     >>> fnp.power(-2.0, 3)
@@ -334,7 +221,7 @@ def power(x1: Any, x2: Any, /) -> Any:
             elif not isinstance(x2, int):
                 base = promote("power", base, x2)[0]
             if is_integer(dtype_of(base)) and exponent < 0:
-                raise ValueError("Integers cannot be raised to negative powers.")
+                raise TypeError(f"Integers cannot be raised to negative powers, got {exponent}.")
             return lax.integer_pow(base, exponent)
     d1, d2 = dtype_of(x1), dtype_of(x2)
     if is_inexact(d1) and is_integer(d2):
@@ -401,17 +288,6 @@ def fabs(x: Any, /) -> Any:
     return lax.abs(*promote_inexact("fabs", x))
 
 
-def _rounding(name: str, op: Any, doc: str) -> Any:
-    def f(x: Any, /) -> Any:
-        (x,) = promote(name, x)
-        d = dtype_of(x)
-        if d == np.bool_ or is_integer(d):
-            return x
-        return op(x)
-
-    return _name(f, name, doc)
-
-
 def trunc(x: Any) -> Any:
     """Towards zero."""
     (x,) = promote("trunc", x)
@@ -440,12 +316,6 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     scaled = lax.mul(work, factor) if decimals > 0 else lax.div(work, factor)
     rounded = lax.round(scaled, lax.RoundingMethod.TO_NEAREST_EVEN)
     return convert(lax.div(rounded, factor) if decimals > 0 else lax.mul(rounded, factor), d)
-
-
-def no_out(name: str, out: Any) -> None:
-    """The `out` argument exists for NumPy's signature only."""
-    if out is not None:
-        raise NotImplementedError(f"The 'out' argument to fx.numpy.{name} is not supported.")
 
 
 def rint(x: Any, /) -> Any:
@@ -485,199 +355,46 @@ def angle(z: Any, deg: bool = False) -> Any:
     return degrees(out) if deg else out
 
 
-# ---------------------------------------------------------------- predicates
-
-
-def isfinite(x: Any, /) -> Any:
-    """Neither infinite nor NaN."""
-    (x,) = promote("isfinite", x)
-    d = dtype_of(x)
-    if d.kind == "c":
-        return lax.bitwise_and(isfinite(lax.real(x)), isfinite(lax.imag(x)))
-    if is_floating(d):
-        return lax.is_finite(x)
-    return broadcast_value(np.bool_(True), core.get_aval(x).shape)
-
-
-def isinf(x: Any, /) -> Any:
-    """Infinite."""
-    (x,) = promote("isinf", x)
-    d = dtype_of(x)
-    if d.kind == "c":
-        return lax.bitwise_or(isinf(lax.real(x)), isinf(lax.imag(x)))
-    if is_floating(d):
-        return lax.eq(lax.abs(x), const_as(x, np.inf))
-    return broadcast_value(np.bool_(False), core.get_aval(x).shape)
-
-
-def isnan(x: Any, /) -> Any:
-    """Not a number."""
-    (x,) = promote("isnan", x)
-    return lax.ne(x, x)
-
-
-def _is_signed_infinity(name: str, infinity: float) -> Any:
-    def f(x: Any, /, out: None = None) -> Any:
-        no_out(name, out)
-        (x,) = promote(name, x)
-        d = dtype_of(x)
-        if d.kind == "c":
-            raise ValueError(f"{name} is not well defined for complex numbers")
-        if is_floating(d):
-            return lax.eq(x, const_as(x, infinity))
-        return broadcast_value(np.bool_(False), core.get_aval(x).shape)
-
-    return _name(f, name, f"Equal to {infinity}.")
-
-
-isposinf = _is_signed_infinity("isposinf", np.inf)
-isneginf = _is_signed_infinity("isneginf", -np.inf)
-
-
-def iscomplex(x: Any) -> Any:
-    """Whether the imaginary part is not zero."""
-    i = imag(x)
-    return lax.ne(i, const_as(i, 0))
-
-
-def isreal(x: Any) -> Any:
-    """Whether the imaginary part is zero."""
-    i = imag(x)
-    return lax.eq(i, const_as(i, 0))
-
-
-def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype is complex."""
-    if x is None:
-        return False
-    d = getattr(x, "dtype", None)
-    return (d if isinstance(d, np.dtype) else np.asarray(x).dtype).kind == "c"
-
-
-def isrealobj(x: Any) -> bool:
-    """Whether the dtype is not complex."""
-    return not iscomplexobj(x)
-
-
-# ---------------------------------------------------------------- logic and bits
-
-
-def logical_and(x: Any, y: Any, /) -> Any:
-    """x and y, as booleans."""
-    x, y = _logical("logical_and", x, y)
-    return lax.bitwise_and(x, y)
-
-
-def logical_or(x: Any, y: Any, /) -> Any:
-    """x or y, as booleans."""
-    x, y = _logical("logical_or", x, y)
-    return lax.bitwise_or(x, y)
-
-
-def logical_xor(x: Any, y: Any, /) -> Any:
-    """Exactly one of x and y, as booleans."""
-    x, y = _logical("logical_xor", x, y)
-    return lax.bitwise_xor(x, y)
-
-
-def logical_not(x: Any, /) -> Any:
-    """Not x, as a boolean."""
-    (x,) = promote("logical_not", x)
-    return lax.bitwise_not(_bool(x))
-
-
-def _logical(name: str, x: Any, y: Any) -> list[Any]:
-    check_arraylike(name, x, y)
-    bools = [_bool(convert(value(v), dtype_of(value(v)))) for v in (x, y)]
-    return promote(name, *bools)
-
-
-def invert(x: Any, /) -> Any:
-    """All bits flipped."""
-    check_arraylike("invert", x)
-    _no_floats("not", x, 0)
-    return lax.bitwise_not(*promote("invert", x))
-
-
-def left_shift(x: Any, y: Any, /) -> Any:
-    """x * 2**y in the bits of x."""
-    for k, v in enumerate((x, y)):
-        _no_floats("shift_left", v, k)
-    return lax.shift_left(*promote_numeric("left_shift", x, y))
-
-
-def right_shift(x1: Any, x2: Any, /) -> Any:
-    """x1 >> x2: arithmetic for signed, logical for unsigned integers."""
-    for k, v in enumerate((x1, x2)):
-        _no_floats("shift_right", v, k)
-    x1, x2 = promote_numeric("right_shift", x1, x2)
-    shift = lax.shift_right_logical if dtype_of(x1).kind == "u" else lax.shift_right_arithmetic
-    return shift(x1, x2)
-
-
-def bitwise_count(x: Any, /) -> Any:
-    """Number of one bits in |x|, as uint8."""
-    (x,) = promote_numeric("bitwise_count", x)
-    _no_floats("population_count", x, 0)
-    magnitude = x if dtype_of(x).kind == "u" else lax.abs(x)
-    return convert(lax.population_count(magnitude), np.dtype(np.uint8))
-
-
 # ---------------------------------------------------------------- tables
 
-_FLOAT_UNARY = {
-    "sin": (lax.sin, "Sine."),
-    "cos": (lax.cos, "Cosine."),
-    "tan": (lax.tan, "Tangent."),
-    "arcsin": (lax.asin, "Inverse sine."),
-    "arccos": (lax.acos, "Inverse cosine."),
-    "arctan": (lax.atan, "Inverse tangent."),
-    "sinh": (lax.sinh, "Hyperbolic sine."),
-    "cosh": (lax.cosh, "Hyperbolic cosine."),
-    "tanh": (lax.tanh, "Hyperbolic tangent."),
-    "arcsinh": (lax.asinh, "Inverse hyperbolic sine."),
-    "arccosh": (lax.acosh, "Inverse hyperbolic cosine."),
-    "arctanh": (lax.atanh, "Inverse hyperbolic tangent."),
-    "exp": (lax.exp, "e ** x."),
-    "exp2": (lax.exp2, "2 ** x."),
-    "expm1": (lax.expm1, "e ** x - 1, exact for small x."),
-    "log": (lax.log, "Natural logarithm."),
-    "log1p": (lax.log1p, "log(1 + x), exact for small x."),
-    "sqrt": (lax.sqrt, "Square root."),
-    "cbrt": (lax.cbrt, "Cube root."),
-}
-for _key, (_op, _doc) in _FLOAT_UNARY.items():
-    globals()[_key] = _float_unary(_key, _op, _doc)
-sin: Any
-arctan: Any
-exp: Any
-sqrt: Any
-log: Any
-log1p: Any
-exp2: Any
-
-negative = _same_unary("negative", lax.neg, "-x.")
-square = _same_unary("square", lambda x: lax.integer_pow(x, 2) if dtype_of(x) != np.bool_ else x, "x * x.")
-reciprocal = _float_unary("reciprocal", lambda x: lax.integer_pow(x, -1), "1 / x.")
-floor = _rounding("floor", lax.floor, "The largest integer not above x.")
-ceil = _rounding("ceil", lax.ceil, "The smallest integer not below x.")
-degrees = _float_unary("degrees", lambda x: lax.mul(x, const_as(x, 180 / np.pi)), "Radians to degrees.")
-radians = _float_unary("radians", lambda x: lax.mul(x, const_as(x, np.pi / 180)), "Degrees to radians.")
-arctan2 = _float_binary("arctan2", lax.atan2, "The angle of the point (x2, x1).")
-nextafter = _float_binary("nextafter", lax.nextafter, "The next float after x towards y.")
-log2 = _float_unary("log2", lambda x: _log_base(x, np.log(2.0)), "Logarithm to base 2.")
-log10 = _float_unary("log10", lambda x: _log_base(x, np.log(10.0)), "Logarithm to base 10.")
-maximum = _same_binary("maximum", lax.max, "The larger of x and y; NaN if either is.")
-minimum = _same_binary("minimum", lax.min, "The smaller of x and y; NaN if either is.")
-equal = _comparison("equal", lax.eq, "x == y.")
-not_equal = _comparison("not_equal", lax.ne, "x != y.")
-less = _comparison("less", lax.lt, "x < y; complex numbers by real, then imaginary part.")
-less_equal = _comparison("less_equal", lax.le, "x <= y.")
-greater = _comparison("greater", lax.gt, "x > y.")
-greater_equal = _comparison("greater_equal", lax.ge, "x >= y.")
-bitwise_and = _bitwise("bitwise_and", "and", lax.bitwise_and, "Bits set in both.")
-bitwise_or = _bitwise("bitwise_or", "or", lax.bitwise_or, "Bits set in either.")
-bitwise_xor = _bitwise("bitwise_xor", "xor", lax.bitwise_xor, "Bits set in exactly one.")
+sin = float_unary("sin", lax.sin, "Sine.")
+cos = float_unary("cos", lax.cos, "Cosine.")
+tan = float_unary("tan", lax.tan, "Tangent.")
+arcsin = float_unary("arcsin", lax.asin, "Inverse sine.")
+arccos = float_unary("arccos", lax.acos, "Inverse cosine.")
+arctan = float_unary("arctan", lax.atan, "Inverse tangent.")
+sinh = float_unary("sinh", lax.sinh, "Hyperbolic sine.")
+cosh = float_unary("cosh", lax.cosh, "Hyperbolic cosine.")
+tanh = float_unary("tanh", lax.tanh, "Hyperbolic tangent.")
+arcsinh = float_unary("arcsinh", lax.asinh, "Inverse hyperbolic sine.")
+arccosh = float_unary("arccosh", lax.acosh, "Inverse hyperbolic cosine.")
+arctanh = float_unary("arctanh", lax.atanh, "Inverse hyperbolic tangent.")
+exp = float_unary("exp", lax.exp, "e ** x.")
+exp2 = float_unary("exp2", lax.exp2, "2 ** x.")
+expm1 = float_unary("expm1", lax.expm1, "e ** x - 1, exact for small x.")
+log = float_unary("log", lax.log, "Natural logarithm.")
+log1p = float_unary("log1p", lax.log1p, "log(1 + x), exact for small x.")
+sqrt = float_unary("sqrt", lax.sqrt, "Square root.")
+cbrt = float_unary("cbrt", lax.cbrt, "Cube root.")
+negative = same_unary("negative", lax.neg, "-x.")
+square = same_unary(
+    "square", lambda x: lax.integer_pow(x, 2) if dtype_of(x) != np.bool_ else x, "x * x."
+)
+reciprocal = float_unary("reciprocal", lambda x: lax.integer_pow(x, -1), "1 / x.")
+floor = rounding("floor", lax.floor, "The largest integer not above x.")
+ceil = rounding("ceil", lax.ceil, "The smallest integer not below x.")
+degrees = float_unary(
+    "degrees", lambda x: lax.mul(x, const_as(x, 180 / np.pi)), "Radians to degrees."
+)
+radians = float_unary(
+    "radians", lambda x: lax.mul(x, const_as(x, np.pi / 180)), "Degrees to radians."
+)
+arctan2 = float_binary("arctan2", lax.atan2, "The angle of the point (x2, x1).")
+nextafter = float_binary("nextafter", lax.nextafter, "The next float after x towards y.")
+log2 = float_unary("log2", lambda x: _log_base(x, np.log(2.0)), "Logarithm to base 2.")
+log10 = float_unary("log10", lambda x: _log_base(x, np.log(10.0)), "Logarithm to base 10.")
+maximum = same_binary("maximum", lax.max, "The larger of x and y; NaN if either is.")
+minimum = same_binary("minimum", lax.min, "The smaller of x and y; NaN if either is.")
 
 
 def _log_base(x: Any, log_of_base: float) -> Any:
@@ -686,20 +403,11 @@ def _log_base(x: Any, log_of_base: float) -> Any:
 
 
 abs = absolute
-acos, acosh, asin, asinh, atan, atanh, atan2 = (
-    globals()["arccos"],
-    globals()["arccosh"],
-    globals()["arcsin"],
-    globals()["arcsinh"],
-    globals()["arctan"],
-    globals()["arctanh"],
-    arctan2,
-)
+acos, acosh, asin, asinh = arccos, arccosh, arcsin, arcsinh
+atan, atanh, atan2 = arctan, arctanh, arctan2
 conj = conjugate
 mod = remainder
 true_divide = divide
 pow = power
 around = round
-bitwise_not = bitwise_invert = invert
-bitwise_left_shift, bitwise_right_shift = left_shift, right_shift
 rad2deg, deg2rad = degrees, radians

@@ -1,4 +1,6 @@
-"""Elementwise functions built from several primitives: logaddexp, hypot, sinc, frexp, gcd, nan_to_num, clip and others."""
+"""Elementwise functions built from several primitives: logaddexp, hypot, sinc, frexp, gcd,
+nan_to_num, clip and others.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ import numpy as np
 from fx import core, lax
 from fx.avals import is_floating
 from fx.dtypes import finfo, is_integer
+from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.ufuncs import dtype_of, const_as, no_out
+from fx.numpy.ufunc_base import const_as, dtype_of, no_out
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,
@@ -24,9 +27,9 @@ from fx.numpy.util import (
 )
 
 __all__ = [
+    "allclose",
     "array_equal",
     "array_equiv",
-    "allclose",
     "clip",
     "copysign",
     "fmax",
@@ -68,7 +71,7 @@ def _make_logaddexp(base2: bool) -> Any:
         larger = lax.max(x, y)
         delta = lax.sub(x, y)
         stable = lax.add(larger, log1p(exp(lax.neg(lax.abs(delta)))))
-        return u.where_(lax.ne(delta, delta), lax.add(x, y), stable)
+        return base.where_(lax.ne(delta, delta), lax.add(x, y), stable)
 
     def jvp(primals: Any, tangents: Any) -> Any:
         x, y = primals
@@ -94,13 +97,13 @@ def _finite_max(x: Any) -> Any:
 def _replace(x: Any, what: float, by: float) -> Any:
     if dtype_of(x).kind == "c":
         return x
-    return u.where_(lax.eq(x, const_as(x, what)), const_as(x, by), x)
+    return base.where_(lax.eq(x, const_as(x, what)), const_as(x, by), x)
 
 
 def _complex_logaddexp(x: Any, y: Any, base2: bool) -> Any:
     factor = np.log(2.0) if base2 else 1.0
-    larger = u.where_(lax.ge(lax.real(x), lax.real(y)), x, y)
-    delta = u.where_(lax.ge(lax.real(x), lax.real(y)), lax.sub(y, x), lax.sub(x, y))
+    larger = base.where_(lax.ge(lax.real(x), lax.real(y)), x, y)
+    delta = base.where_(lax.ge(lax.real(x), lax.real(y)), lax.sub(y, x), lax.sub(x, y))
     total = lax.log1p(lax.exp(lax.mul(delta, const_as(delta, factor))))
     out = lax.add(larger, lax.div(total, const_as(x, factor)))
     bound = np.pi / factor
@@ -140,10 +143,10 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     x1, x2 = lax.abs(x1), lax.abs(x2)
     infinite = u.logical_or(u.isposinf(x1), u.isposinf(x2))
     large, small = lax.max(x1, x2), lax.min(x1, x2)
-    divisor = u.where_(lax.eq(large, const_as(large, 0)), const_as(large, 1), large)
+    divisor = base.where_(lax.eq(large, const_as(large, 0)), const_as(large, 1), large)
     ratio = lax.div(small, divisor)
     out = lax.mul(large, lax.sqrt(lax.add(const_as(x1, 1), lax.integer_pow(ratio, 2))))
-    return u.where_(infinite, const_as(out, np.inf), out)
+    return base.where_(infinite, const_as(out, np.inf), out)
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
@@ -152,7 +155,7 @@ def copysign(x1: Any, x2: Any, /) -> Any:
     if dtype_of(x1).kind == "c":
         raise TypeError("copysign does not support complex-valued inputs")
     magnitude = lax.abs(x1)
-    return u.where_(signbit(x2), lax.neg(magnitude), magnitude)
+    return base.where_(signbit(x2), lax.neg(magnitude), magnitude)
 
 
 _BITS = {2: np.uint16, 4: np.uint32, 8: np.uint64, 1: np.uint8}
@@ -190,17 +193,19 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     scaled_bits = lax.bitcast_convert_type(scaled, uint)
     again = lax.shift_right_logical(scaled_bits, const_as(bits, info.nmant))
     again = convert(lax.bitwise_and(again, const_as(bits, mask)), np.dtype(np.int32))
-    exponent = u.where_(subnormal, lax.sub(again, const_as(again, info.nmant)), exponent)
+    exponent = base.where_(subnormal, lax.sub(again, const_as(again, info.nmant)), exponent)
     bias = (1 << (info.nexp - 1)) - 2
-    base = u.where_(subnormal, scaled_bits, bits)
-    cleared = lax.bitwise_and(base, const_as(base, ~(mask << info.nmant) & ((1 << 8 * d.itemsize) - 1)))
+    source = base.where_(subnormal, scaled_bits, bits)
+    cleared = lax.bitwise_and(
+        source, const_as(source, ~(mask << info.nmant) & ((1 << 8 * d.itemsize) - 1))
+    )
     mantissa = lax.bitcast_convert_type(
-        lax.bitwise_or(cleared, const_as(base, bias << info.nmant)), d
+        lax.bitwise_or(cleared, const_as(source, bias << info.nmant)), d
     )
     special = u.logical_or(u.logical_not(u.isfinite(x)), lax.eq(x, const_as(x, 0)))
     zero = const_as(exponent, 0)
-    exponent = u.where_(special, zero, lax.sub(exponent, const_as(exponent, bias)))
-    return u.where_(special, x, mantissa), exponent
+    exponent = base.where_(special, zero, lax.sub(exponent, const_as(exponent, bias)))
+    return base.where_(special, x, mantissa), exponent
 
 
 def ldexp(x1: Any, x2: Any, /) -> Any:
@@ -221,12 +226,11 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
 
 
 def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
-    """Fractional and whole part, both with the sign of x."""
+    """Fractional and whole part, both with the sign of x; the fraction of infinity is NaN."""
     no_out("modf", out)
     (x,) = promote_inexact("modf", x)
-    whole = u.where_(lax.ge(x, const_as(x, 0)), lax.floor(x), lax.ceil(x))
-    fraction = lax.sub(x, whole)
-    return u.where_(u.isinf(x), const_as(x, 0), fraction), whole
+    whole = base.where_(lax.ge(x, const_as(x, 0)), lax.floor(x), lax.ceil(x))
+    return lax.sub(x, whole), whole
 
 
 def spacing(x: Any, /) -> Any:
@@ -244,32 +248,32 @@ def sinc(x: Any, /) -> Any:
     (x,) = promote_inexact("sinc", x)
     zero = lax.eq(x, const_as(x, 0))
     px = lax.mul(const_as(x, np.pi), x)
-    safe = u.where_(zero, const_as(x, 1), px)
+    safe = base.where_(zero, const_as(x, 1), px)
     square = lax.mul(px, px)
     series = const_as(x, 0)
     for c in (1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1.0):
         series = lax.add(lax.mul(series, square), const_as(x, c))
-    return u.where_(zero, series, lax.div(lax.sin(safe), safe))
+    return base.where_(zero, series, lax.div(lax.sin(safe), safe))
 
 
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, x2 at zero, 1 above."""
     x1, x2 = promote_inexact("heaviside", x1, x2)
     zero, one = const_as(x1, 0), const_as(x1, 1)
-    out = u.where_(lax.lt(x1, zero), zero, u.where_(lax.gt(x1, zero), one, x2))
-    return u.where_(u.isnan(x1), x1, out)
+    out = base.where_(lax.lt(x1, zero), zero, base.where_(lax.gt(x1, zero), one, x2))
+    return base.where_(u.isnan(x1), x1, out)
 
 
 def fmax(x1: Any, x2: Any) -> Any:
     """The larger; a NaN loses against a number."""
     x1, x2 = promote("fmax", x1, x2)
-    return u.where_(u.logical_or(lax.gt(x1, x2), u.isnan(x2)), x1, x2)
+    return base.where_(u.logical_or(lax.gt(x1, x2), u.isnan(x2)), x1, x2)
 
 
 def fmin(x1: Any, x2: Any) -> Any:
     """The smaller; a NaN loses against a number."""
     x1, x2 = promote("fmin", x1, x2)
-    return u.where_(u.logical_or(lax.lt(x1, x2), u.isnan(x2)), x1, x2)
+    return base.where_(u.logical_or(lax.lt(x1, x2), u.isnan(x2)), x1, x2)
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None) -> Any:
@@ -281,7 +285,8 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None)
     check_arraylike("clip", arr, *given)
     if any(dtype_of(value(v)).kind == "c" for v in (arr, *given)):
         raise ValueError(
-            "Clip received a complex value either through the input or the min/max keywords. Complex values "
+            "Clip received a complex value either through the input or the min/max keywords. "
+            "Complex values "
             "have no ordering and cannot be clipped. Take .real or .imag first."
         )
     if min is not None:
@@ -308,9 +313,9 @@ def nan_to_num(
     def fill(v: Any) -> Any:
         return broadcast_value(convert(v, d), shape)
 
-    x = u.where_(u.isnan(x), fill(nan), x)
-    x = u.where_(u.isposinf(x), fill(float(info.max) if posinf is None else posinf), x)
-    return u.where_(u.isneginf(x), fill(float(info.min) if neginf is None else neginf), x)
+    x = base.where_(u.isnan(x), fill(nan), x)
+    x = base.where_(u.isposinf(x), fill(float(info.max) if posinf is None else posinf), x)
+    return base.where_(u.isneginf(x), fill(float(info.min) if neginf is None else neginf), x)
 
 
 def gcd(x1: Any, x2: Any) -> Any:
@@ -323,8 +328,8 @@ def gcd(x1: Any, x2: Any) -> Any:
         a, b = state
         zero = const_as(b, 0)
         done = lax.eq(b, zero)
-        rest = lax.rem(a, u.where_(done, const_as(b, 1), b))
-        return u.where_(done, a, b), u.where_(done, zero, rest)
+        rest = lax.rem(a, base.where_(done, const_as(b, 1), b))
+        return base.where_(done, a, b), base.where_(done, zero, rest)
 
     def more(state: Any) -> Any:
         from fx.numpy.reductions import any as any_
@@ -344,8 +349,8 @@ def lcm(x1: Any, x2: Any) -> Any:
     x1, x2 = (v if dtype_of(v).kind == "u" else lax.abs(v) for v in (x1, x2))
     divisor = gcd(x1, x2)
     zero = lax.eq(divisor, const_as(divisor, 0))
-    safe = u.where_(zero, const_as(divisor, 1), divisor)
-    return u.where_(zero, const_as(divisor, 0), lax.mul(x1, lax.div(x2, safe)))
+    safe = base.where_(zero, const_as(divisor, 1), divisor)
+    return base.where_(zero, const_as(divisor, 0), lax.mul(x1, lax.div(x2, safe)))
 
 
 def i0(x: Any) -> Any:
@@ -365,9 +370,11 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
     if d == np.bool_ or is_integer(d):
         a, b = promote_inexact("isclose", a, b)
         d = dtype_of(a)
-    real = np.dtype(d.name.replace("complex64", "float32").replace("complex128", "float64")) if (
-        d.kind == "c"
-    ) else d
+    real = (
+        np.dtype(d.name.replace("complex64", "float32").replace("complex128", "float64"))
+        if (d.kind == "c")
+        else d
+    )
     size = lax.abs(b)
     limit = u.add(u.multiply(convert(rtol, real), size), convert(atol, real))
     out = lax.le(lax.abs(lax.sub(a, b)), limit)

@@ -87,7 +87,8 @@ def concrete(x: Any, context: str = "") -> np.ndarray:
         known = x.concrete()
         if known is None:
             raise ConcretizationTypeError(
-                "Abstract tracer value encountered where concrete value is expected: traced array with shape "
+                "Abstract tracer value encountered where concrete value is expected: traced array "
+                "with shape "
                 f"{x.aval.str_short()}\n{context}{x.origin()}"
             )
         x = known
@@ -113,7 +114,7 @@ def canonical_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """All axes for None, else the non-negative axes of an int or sequence; duplicates raise."""
     if axis is None:
         return tuple(range(ndim))
-    if isinstance(axis, (Sequence, set, frozenset)) or isinstance(axis, np.ndarray) and axis.ndim:
+    if isinstance(axis, (Sequence, set, frozenset)) or (isinstance(axis, np.ndarray) and axis.ndim):
         axes = tuple(canonical_axis(a, ndim) for a in axis)
     else:
         axes = (canonical_axis(axis, ndim),)
@@ -133,8 +134,10 @@ def canonical_shape(shape: Any, context: str = "") -> tuple[int, ...]:
             return tuple(int(concrete(s)) for s in flat)
         tracer = next(s for s in flat if isinstance(s, core.Tracer) and not is_concrete(s))
         raise TypeError(
-            f"Shapes must be 1D sequences of concrete values of integer type, got {shape}.\nIf using `jit`, try "
-            f"using `static_argnums` or applying `jit` to smaller subfunctions.{context}{tracer.origin()}"
+            f"Shapes must be 1D sequences of concrete values of integer type, got {shape}.\nIf "
+            "using `jit`, try "
+            "using `static_argnums` or applying `jit` to smaller "
+            f"subfunctions.{context}{tracer.origin()}"
         )
     if not isinstance(shape, Sequence):
         if np.ndim(shape) == 0:

@@ -146,7 +146,7 @@ rem_p = binary(
     numpy=meaning("rem"),
     jvp=(
         lambda x, y, out, t: t,
-        lambda x, y, out, t: -t * trunc(x / y),
+        lambda x, y, out, t: -t * trunc(div_p.bind(x, y)),
     ),
     scalar="rem",
     near=((2.1, 2.9), (0.8, 0.95)),
@@ -429,19 +429,19 @@ def _pow_abstract(x: ShapedArray, y: ShapedArray) -> ShapedArray:
 
 
 def _pow_jvp(primals: Any, tangents: Any) -> Any:
-    """d/dx = y x^(y-1), and 0 where y is 0; d/dy = log(x) x^y, and 0 where x is 0."""
+    """d/dx = y x^(y-1), and 0 where an integer y is 0; d/dy = log(x) x^y, and 0 where x is 0."""
     from fx.prims import compare
 
     (x, y), (tx, ty) = primals, tangents
     out = pow_p.bind(x, y)
     parts = []
     if type(tx) is not Zero:
-        zero_power = compare.eq(y, 0)
         one = spread(one_like(y), y)
-        lower_power = pow_p.bind(x, compare.select(zero_power, one, y - one))
-        slope = convert(y, core.get_aval(x).dtype) * lower_power
-        mask = spread(zero_power, slope)
-        parts.append(tx * compare.select(mask, spread(zero_like(slope), slope), slope))
+        slope = convert(y, core.get_aval(x).dtype) * pow_p.bind(x, y - one)
+        if not is_inexact(core.get_aval(y).dtype):
+            mask = spread(compare.eq(y, 0), slope)
+            slope = compare.select(mask, spread(zero_like(slope), slope), slope)
+        parts.append(tx * slope)
     if type(ty) is not Zero and is_inexact(core.get_aval(y).dtype):
         from fx.prims.transcendental import log_p
 
@@ -541,10 +541,17 @@ _PYTHON = (bool, int, float, complex)
 def matched(x: Any, y: Any) -> tuple[Any, Any]:
     """Python scalars take the other operand's dtype."""
     if type(x) in _PYTHON and type(y) not in _PYTHON:
-        return core.get_aval(y).dtype.type(x), y
+        return _scalar_like(x, core.get_aval(y)), y
     if type(y) in _PYTHON and type(x) not in _PYTHON:
-        return x, core.get_aval(x).dtype.type(y)
+        return x, _scalar_like(y, core.get_aval(x))
     return x, y
+
+
+def _scalar_like(scalar: Any, aval: ShapedArray) -> Any:
+    """A Python scalar in the dtype of an array; beside a weak array it stays weak, a Python scalar."""
+    if not aval.weak_type:
+        return aval.dtype.type(scalar)
+    return {"f": float, "c": complex}.get(aval.dtype.kind, int)(scalar)
 
 
 def add(x: Any, y: Any) -> Any:

@@ -8,8 +8,8 @@ import numpy as np
 
 from fx import core, lax
 from fx.dtypes import check_requested
-from fx.numpy import ufuncs as u
-from fx.numpy.take import where
+from fx.numpy import ufunc_base as base
+from fx.numpy.selection import where
 from fx.numpy.util import broadcast_value, check_arraylike, convert, join, shape_dtype
 
 __all__ = ["einsum", "einsum_path"]
@@ -32,14 +32,20 @@ def einsum(
     >>> fnp.einsum("ij,jk->ik", fnp.ones((2, 3)), fnp.ones((3, 4))).shape
     (2, 4)
     """
-    u.no_out("einsum", out)
+    base.no_out("einsum", out)
     check_arraylike("einsum", *(o for o in operands if isinstance(subscripts, str)))
     inputs, output, arrays = _parse(subscripts, operands)
     sizes = _sizes(inputs, arrays)
     avals = [core.get_aval(a) for a in arrays]
     dtype, weak = join([(a.dtype, a.weak_type) for a in avals])
-    result = dtype if preferred_element_type is None else check_requested(preferred_element_type, "einsum")
-    work = result if preferred_element_type is not None and result.itemsize > dtype.itemsize else dtype
+    result = (
+        dtype
+        if preferred_element_type is None
+        else check_requested(preferred_element_type, "einsum")
+    )
+    work = (
+        result if preferred_element_type is not None and result.itemsize > dtype.itemsize else dtype
+    )
     weak = weak and preferred_element_type is None
     pending = [(term, convert(a, work, weak)) for term, a in zip(inputs, arrays)]
     for pair in _path(inputs, output, sizes, arrays, optimize):
@@ -56,7 +62,9 @@ def einsum(
     return convert(value, result, weak)
 
 
-def einsum_path(subscripts: Any, /, *operands: Any, optimize: Any = "auto") -> tuple[list[Any], Any]:
+def einsum_path(
+    subscripts: Any, /, *operands: Any, optimize: Any = "auto"
+) -> tuple[list[Any], Any]:
     """The order of contraction and opt_einsum's report on it."""
     import opt_einsum
 
@@ -82,7 +90,8 @@ def _parse(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str], str, 
     terms = left.split(",")
     if len(terms) != len(arrays):
         raise ValueError(
-            f"einsum: the subscripts {subscripts!r} name {len(terms)} operands, but {len(arrays)} were given"
+            f"einsum: the subscripts {subscripts!r} name {len(terms)} operands, but {len(arrays)} "
+            "were given"
         )
     ranks = [len(core.get_aval(a).shape) for a in arrays]
     used = set(text)
@@ -91,9 +100,10 @@ def _parse(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str], str, 
     dots = "".join(next(free) for _ in range(max([0, *extra])))
     spelled = []
     for t, n, r in zip(terms, extra, ranks):
-        if "..." in t and n < 0 or "..." not in t and len(t) != r:
+        if ("..." in t and n < 0) or ("..." not in t and len(t) != r):
             raise ValueError(
-                f"Einstein sum subscript {t!r} does not contain the correct number of indices for an operand of "
+                f"Einstein sum subscript {t!r} does not contain the correct number of indices for "
+                "an operand of "
                 f"{r} dimensions in {subscripts!r}."
             )
         spelled.append(t.replace("...", dots[len(dots) - n :] if n else ""))
@@ -104,7 +114,9 @@ def _parse(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str], str, 
         output = dots + "".join(sorted(c for c in set(joined) if joined.count(c) == 1))
     for c in output:
         if output.count(c) > 1 or not any(c in t for t in spelled):
-            raise ValueError(f"einsum: output label {c!r} of {subscripts!r} is repeated or in no operand")
+            raise ValueError(
+                f"einsum: output label {c!r} of {subscripts!r} is repeated or in no operand"
+            )
     return spelled, output, arrays
 
 
@@ -114,7 +126,10 @@ def _interleaved(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
     output = args[-1] if len(args) % 2 else None
 
     def spell(labels: Any) -> str:
-        return "".join("..." if i is Ellipsis else chr(ord("a") + i) if i < 26 else chr(0x100 + i) for i in labels)
+        return "".join(
+            "..." if i is Ellipsis else chr(ord("a") + i) if i < 26 else chr(0x100 + i)
+            for i in labels
+        )
 
     text = ",".join(spell(labels) for labels in lists)
     return text + ("" if output is None else "->" + spell(output)), tuple(arrays)
@@ -129,12 +144,15 @@ def _sizes(terms: list[str], arrays: list[Any]) -> dict[str, int]:
                 sizes[c] = n
             elif n not in (1, have):
                 raise ValueError(
-                    f"Size of label '{c}' for operand {k} ({n}) does not match previous terms ({have})."
+                    f"Size of label '{c}' for operand {k} ({n}) does not match previous terms "
+                    f"({have})."
                 )
     return sizes
 
 
-def _path(terms: list[str], output: str, sizes: dict[str, int], arrays: list[Any], optimize: Any) -> list[Any]:
+def _path(
+    terms: list[str], output: str, sizes: dict[str, int], arrays: list[Any], optimize: Any
+) -> list[Any]:
     n = len(arrays)
     if n == 1:
         return []
@@ -165,10 +183,12 @@ def _reduce_unary(term: str, x: Any, keep: set[str]) -> tuple[str, Any]:
         i, j = [k for k, d in enumerate(term) if d == c][:2]
         shape = core.get_aval(x).shape
         if shape[i] != shape[j]:
-            raise ValueError(f"einsum: label {c!r} stands for sizes {shape[i]} and {shape[j]} of one operand")
+            raise ValueError(
+                f"einsum: label {c!r} stands for sizes {shape[i]} and {shape[j]} of one operand"
+            )
         rows = lax.broadcasted_iota(np.dtype(np.int32), shape, i)
         cols = lax.broadcasted_iota(np.dtype(np.int32), shape, j)
-        x = lax.reduce_sum(where(lax.eq(rows, cols), x, u.const_as(x, 0)), (j,))
+        x = lax.reduce_sum(where(lax.eq(rows, cols), x, base.const_as(x, 0)), (j,))
         term = term[:j] + term[j + 1 :]
     gone = tuple(k for k, c in enumerate(term) if c not in keep)
     if gone:
@@ -210,7 +230,9 @@ def _pair(
 
 
 def _drop_ones(t: str, x: Any, other: str, sizes: dict[str, int]) -> tuple[str, Any]:
-    """An axis of size one whose label is longer elsewhere broadcasts: drop it where the other operand has it."""
+    """An axis of size one whose label is longer elsewhere broadcasts: drop it where the other
+    operand has it.
+    """
     shape = core.get_aval(x).shape
     ones = [k for k, c in enumerate(t) if shape[k] == 1 and sizes[c] != 1]
     drop = tuple(k for k in ones if t[k] in other)

@@ -1,0 +1,150 @@
+"""What elementwise functions are made of: constants, selection, and makers that promote and call
+one lax function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx import core, lax
+from fx.dtypes import is_integer
+from fx.numpy.util import (
+    broadcast_value,
+    check_arraylike,
+    convert,
+    promote,
+    promote_inexact,
+    promote_spread,
+    promote_spread_inexact,
+    value,
+)
+
+
+def dtype_of(x: Any) -> np.dtype:
+    """The dtype of an array value."""
+    return core.get_aval(x).dtype
+
+
+def const_as(x: Any, fill: Any) -> Any:
+    """The scalar `fill` with the dtype and weak type of x."""
+    a = core.get_aval(x)
+    return convert(fill, a.dtype, a.weak_type)
+
+
+def full_as(x: Any, fill: Any) -> Any:
+    """`fill` with the shape and dtype of x."""
+    return broadcast_value(const_as(x, fill), core.get_aval(x).shape)
+
+
+def where_(mask: Any, x: Any, y: Any) -> Any:
+    """x where the mask holds, else y; scalars take the others' shape."""
+    shapes = [core.get_aval(v).shape for v in (mask, x, y)]
+    shape = max(shapes, key=len)
+    return lax.select(*(broadcast_value(v, shape) for v in (mask, x, y)))
+
+
+def as_bool(x: Any) -> Any:
+    """x as booleans: not zero."""
+    return x if dtype_of(x) == np.bool_ else lax.ne(x, const_as(x, 0))
+
+
+def named(function: Any, name: str, doc: str) -> Any:
+    """The function with its public name and docstring."""
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = "fx.numpy"
+    function.__doc__ = doc
+    return function
+
+
+def float_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
+    """A function of one argument, computed in floating point."""
+
+    def f(x: Any, /) -> Any:
+        return op(*promote_inexact(name, x))
+
+    return named(f, name, doc)
+
+
+def same_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
+    """A function of one argument that keeps its dtype."""
+
+    def f(x: Any, /) -> Any:
+        return op(*promote(name, x))
+
+    return named(f, name, doc)
+
+
+def float_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
+    """A function of two arguments, computed in floating point."""
+
+    def f(x1: Any, x2: Any, /) -> Any:
+        return op(*promote_spread_inexact(name, x1, x2))
+
+    return named(f, name, doc)
+
+
+def same_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
+    """A function of two arguments in their common dtype."""
+
+    def f(x: Any, y: Any, /) -> Any:
+        return op(*promote_spread(name, x, y))
+
+    return named(f, name, doc)
+
+
+def comparison(name: str, op: Any, doc: str) -> Any:
+    """A comparison; complex numbers order by real, then imaginary part."""
+
+    def f(x: Any, y: Any, /) -> Any:
+        x, y = promote_spread(name, x, y)
+        if dtype_of(x).kind == "c" and name not in ("equal", "not_equal"):
+            real = op(lax.real(x), lax.real(y))
+            return where_(lax.eq(lax.real(x), lax.real(y)), op(lax.imag(x), lax.imag(y)), real)
+        return op(x, y)
+
+    return named(f, name, doc)
+
+
+def bitwise(name: str, short: str, op: Any, doc: str) -> Any:
+    """A function of the bits of integers and booleans."""
+
+    def f(x: Any, y: Any, /) -> Any:
+        for k, v in enumerate((x, y)):
+            check_arraylike(name, v)
+            no_floats(short, v, k)
+        return op(*promote_spread(name, x, y))
+
+    return named(f, name, doc)
+
+
+def no_floats(name: str, x: Any, position: int) -> None:
+    """TypeError for dtypes without bits of their own."""
+    d = dtype_of(value(x))
+    if d != np.bool_ and not is_integer(d):
+        raise TypeError(
+            f"{name} does not accept dtype {d.name} at position {position}. Accepted dtypes at "
+            "position "
+            f"{position} are subtypes of integer, bool."
+        )
+
+
+def rounding(name: str, op: Any, doc: str) -> Any:
+    """A rounding function: integers stay as they are."""
+
+    def f(x: Any, /) -> Any:
+        (x,) = promote(name, x)
+        d = dtype_of(x)
+        if d == np.bool_ or is_integer(d):
+            return x
+        return op(x)
+
+    return named(f, name, doc)
+
+
+def no_out(name: str, out: Any) -> None:
+    """The `out` argument exists for NumPy's signature only."""
+    if out is not None:
+        raise NotImplementedError(f"The 'out' argument to fx.numpy.{name} is not supported.")
