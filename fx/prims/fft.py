@@ -12,15 +12,17 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import scipy.fft as sf
 
 from fx import core
 from fx.avals import ShapedArray
 from fx.core import get_aval
+from fx.lazy import LazyModule
 from fx.prims import elementwise, parts, shape
 from fx.prims import matrix as mx
 from fx.prims.host import host_primitive
 from fx.prims.registry import Case, transpose_linear_operand
+
+sf = LazyModule("scipy.fft")
 
 
 class FftType(enum.IntEnum):

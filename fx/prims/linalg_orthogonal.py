@@ -11,17 +11,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import scipy.linalg as sl
 
 from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, no
+from fx.lazy import LazyModule
 from fx.prims import matrix as mx
 from fx.prims import parts
 from fx.prims.elementwise import add, sub
 from fx.prims.host import host_primitive, loop_over_batch
 from fx.prims.linalg_eigen import real_dtype
 from fx.prims.linalg_solve import check_matrix, definite, general, triangular_solve
+
+sl = LazyModule("scipy.linalg")
 from fx.prims.registry import Case
 
 _NOT_LINEAR = no("it is not linear")
