@@ -1,0 +1,255 @@
+"""Initialisers: functions init(key, shape, dtype) -> array, with the variance that keeps signals
+alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+
+from fx import numpy as fnp
+from fx import random
+from fx.avals import canonicalize_dtype
+from fx.dtypes import as_dtype
+
+__all__ = [
+    "Initializer",
+    "constant",
+    "delta_orthogonal",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "kaiming_normal",
+    "kaiming_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "normal",
+    "ones",
+    "orthogonal",
+    "truncated_normal",
+    "uniform",
+    "variance_scaling",
+    "xavier_normal",
+    "xavier_uniform",
+    "zeros",
+]
+
+
+class Initializer(Protocol):
+    """init(key, shape, dtype=None) -> array."""
+
+    def __call__(
+        self, key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None
+    ) -> Any:
+        """Make an array of `shape`."""
+        ...
+
+
+def _dtype(*given: Any) -> np.dtype:
+    for d in given:
+        if d is not None:
+            return canonicalize_dtype(as_dtype(d))
+    return canonicalize_dtype(np.float64)
+
+
+def zeros(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+    """Zeros."""
+    return fnp.zeros(shape, _dtype(dtype))
+
+
+def ones(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+    """Ones."""
+    return fnp.ones(shape, _dtype(dtype))
+
+
+def constant(value: Any, dtype: Any = None) -> Initializer:
+    """A constant."""
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        return fnp.full(shape, value, dtype=_dtype(dtype, outer))
+
+    return init
+
+
+def uniform(scale: Any = 1e-2, dtype: Any = None) -> Initializer:
+    """Uniform on [0, scale)."""
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        d = _dtype(dtype, outer)
+        return random.uniform(key, shape, d) * fnp.array(scale, d)
+
+    return init
+
+
+def normal(stddev: Any = 1e-2, dtype: Any = None) -> Initializer:
+    """Normal with mean 0."""
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        d = _dtype(dtype, outer)
+        return random.normal(key, shape, d) * fnp.array(stddev, d)
+
+    return init
+
+
+def truncated_normal(
+    stddev: Any = 1e-2, dtype: Any = None, lower: Any = -2.0, upper: Any = 2.0
+) -> Initializer:
+    """Normal cut off at lower and upper standard deviations."""
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        d = _dtype(dtype, outer)
+        return random.truncated_normal(key, lower, upper, shape, d) * fnp.array(stddev, d)
+
+    return init
+
+
+# ---------------------------------------------------------------- variance scaling
+
+
+def _size(shape: Sequence[int], axes: int | Sequence[int]) -> int:
+    return shape[axes] if isinstance(axes, int) else prod(shape[k] for k in axes)
+
+
+def _fans(
+    shape: Sequence[int], in_axis: Any, out_axis: Any, batch_axis: Any
+) -> tuple[float, float]:
+    if len(shape) <= 1:
+        raise ValueError(
+            f"Can't compute input and output sizes of a {len(shape)}-dimensional weights tensor. "
+            "Must be at least 2D."
+        )
+    inside, outside = _size(shape, in_axis), _size(shape, out_axis)
+    field = prod(shape) / inside / outside / _size(shape, batch_axis)
+    return inside * field, outside * field
+
+
+def variance_scaling(
+    scale: Any,
+    mode: str,
+    distribution: str,
+    in_axis: int | Sequence[int] = -2,
+    out_axis: int | Sequence[int] = -1,
+    batch_axis: int | Sequence[int] = (),
+    dtype: Any = None,
+) -> Initializer:
+    """Variance scale / n with n the fan-in, fan-out or a mean of both.
+
+    distribution: "truncated_normal", "normal" or "uniform".
+    """
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        d = _dtype(dtype, outer)
+        fan_in, fan_out = _fans(shape, in_axis, out_axis, batch_axis)
+        fans = {
+            "fan_in": fan_in,
+            "fan_out": fan_out,
+            "fan_avg": (fan_in + fan_out) / 2,
+            "fan_geo_avg": (fan_in * fan_out) ** 0.5,
+        }
+        if mode not in fans:
+            raise ValueError(f"invalid mode for variance scaling initializer: {mode}")
+        variance = fnp.array(scale / fans[mode], d)
+        if distribution == "normal":
+            return random.normal(key, shape, d) * fnp.sqrt(variance)
+        if distribution == "uniform":
+            return random.uniform(key, shape, d, -1) * fnp.sqrt(3 * variance)
+        if distribution == "truncated_normal":
+            if d.kind == "c":
+                return random.normal(key, shape, d) * fnp.sqrt(variance)
+            # the standard deviation of a normal variable cut at two
+            stddev = fnp.sqrt(variance) / fnp.array(0.87962566103423978, d)
+            return random.truncated_normal(key, -2, 2, shape, d) * stddev
+        raise ValueError(f"invalid distribution for variance scaling initializer: {distribution}")
+
+    return init
+
+
+def _family(scale: float, mode: str, distribution: str, doc: str, name: str) -> Any:
+    def make(
+        in_axis: int | Sequence[int] = -2,
+        out_axis: int | Sequence[int] = -1,
+        batch_axis: int | Sequence[int] = (),
+        dtype: Any = None,
+    ) -> Initializer:
+        return variance_scaling(scale, mode, distribution, in_axis, out_axis, batch_axis, dtype)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = doc
+    return make
+
+
+glorot_uniform = xavier_uniform = _family(
+    1.0,
+    "fan_avg",
+    "uniform",
+    "Uniform, variance 1 / mean fan (Glorot, Bengio 2010).",
+    "glorot_uniform",
+)
+glorot_normal = xavier_normal = _family(
+    1.0, "fan_avg", "truncated_normal", "Normal, variance 1 / mean fan.", "glorot_normal"
+)
+lecun_uniform = _family(
+    1.0, "fan_in", "uniform", "Uniform, variance 1 / fan-in (LeCun 1998).", "lecun_uniform"
+)
+lecun_normal = _family(
+    1.0, "fan_in", "truncated_normal", "Normal, variance 1 / fan-in.", "lecun_normal"
+)
+he_uniform = kaiming_uniform = _family(
+    2.0, "fan_in", "uniform", "Uniform, variance 2 / fan-in (He et al. 2015).", "he_uniform"
+)
+he_normal = kaiming_normal = _family(
+    2.0, "fan_in", "truncated_normal", "Normal, variance 2 / fan-in.", "he_normal"
+)
+
+
+# ---------------------------------------------------------------- orthogonal
+
+
+def orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Uniformly distributed orthogonal matrices (rows or columns, whichever is shorter)."""
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        d = _dtype(dtype, outer)
+        if len(shape) < 2:
+            raise ValueError("orthogonal initializer requires at least a 2D shape")
+        cols = shape[column_axis]
+        rows = prod(shape) // cols
+        tall = (cols, rows) if rows < cols else (rows, cols)
+        q, r = fnp.linalg.qr(random.normal(key, tall, d))
+        diagonal = fnp.diagonal(r)
+        q = q * fnp.sign(diagonal)[None, :].astype(d)
+        if rows < cols:
+            q = q.T
+        q = fnp.reshape(q, tuple(np.delete(shape, column_axis)) + (cols,))
+        return fnp.array(scale, d) * fnp.moveaxis(q, -1, column_axis)
+
+    return init
+
+
+def delta_orthogonal(scale: Any = 1.0, column_axis: int = -1, dtype: Any = None) -> Initializer:
+    """Convolution kernels that are an orthogonal matrix in the middle and zero elsewhere (Xiao et
+    al. 2018).
+    """
+    outer = dtype
+
+    def init(key: Any, shape: Sequence[int], dtype: Any = None, out_sharding: Any = None) -> Any:
+        d = _dtype(dtype, outer)
+        if len(shape) not in (3, 4, 5):
+            raise ValueError("Delta orthogonal initializer requires a 3D, 4D or 5D shape.")
+        if shape[-1] < shape[-2]:
+            raise ValueError("`fan_in` must be less or equal than `fan_out`. ")
+        matrix = orthogonal(scale, column_axis, d)(key, shape[-2:])
+        middle = tuple((s - 1) // 2 for s in shape[:-2])
+        return fnp.zeros(shape, d).at[(*middle, ...)].set(matrix)
+
+    return init
