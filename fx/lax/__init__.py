@@ -16,6 +16,7 @@ from fx.lax.loops import *  # noqa: F403
 from fx.lax.parallel import *  # noqa: F403
 from fx.lax.products import *  # noqa: F403
 from fx.lax.reductions import *  # noqa: F403
+from fx.lax.rng import *  # noqa: F403
 from fx.lax.shape import *  # noqa: F403
 from fx.lax.slicing import *  # noqa: F403
 from fx.lax.solvers import *  # noqa: F403

@@ -324,7 +324,7 @@ def integer_pow(x: ArrayLike, y: int) -> Array:
 def pow(x: ArrayLike, y: ArrayLike) -> Array:
     """x ** y; y may be of an integer dtype.
 
-    The derivative by x is 0 where y is 0, the one by y is 0 where x is 0.
+    The derivative by x is 0 where an integer y is 0, the one by y is 0 where x is 0.
     """
     if type(y) is int and type(x) not in (bool, int):
         return elementwise.pow_p.bind(x, y)

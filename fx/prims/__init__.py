@@ -25,8 +25,10 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     cond,
     scan,
     while_,
+    special,
     linear_solve,
     callback,
+    custom_call,
 )
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
     "conv",
     "convert",
     "cumulative",
+    "custom_call",
     "dot",
     "dynamic",
     "elementwise",

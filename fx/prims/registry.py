@@ -285,6 +285,7 @@ def _elementwise_lower(op: str, result: Any) -> Any:
 def _unary_jvp(p: Primitive, rule: Any) -> Any:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
         (x,), (t,) = primals, tangents
+        x = array_value(x)
         y = p.bind(x, **params)
         return y, Zero.like(y) if type(t) is Zero else rule(x, y, t)
 
@@ -293,7 +294,7 @@ def _unary_jvp(p: Primitive, rule: Any) -> Any:
 
 def _binary_jvp(p: Primitive, rules: Any) -> Any:
     def jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-        x, y = primals
+        x, y = map(array_value, primals)
         out = p.bind(x, y, **params)
         parts = [
             spread(rule(x, y, out, t), out)
@@ -305,6 +306,13 @@ def _binary_jvp(p: Primitive, rules: Any) -> Any:
         return out, parts[0] if len(parts) == 1 else core.add_values(*parts)
 
     return jvp
+
+
+def array_value(x: Any) -> Any:
+    """A NumPy value as an Array, so that operators in rules mean ours (dtypes, no warnings)."""
+    if isinstance(x, np.ndarray | np.generic):
+        return core.host.from_numpy(core.as_aval(x, core.get_aval(x)), False)
+    return x
 
 
 def _zero_jvp(p: Primitive) -> Any:

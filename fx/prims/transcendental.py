@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fx import core
 from fx.prims.elementwise import meaning, rsqrt_p, square_p
 from fx.prims.registry import binary, floating, inexact, spread, unary
 
@@ -208,14 +209,24 @@ asinh_p = unary(
     scalar="asinh",
     dtypes=_BOTH,
 )
+
+
+def _acosh_slope(x: Any) -> Any:
+    """Two roots keep the branch of complex x; one root gives real x < -1 the value JAX gives."""
+    if core.get_aval(x).dtype.kind == "c":
+        return rsqrt_p.bind(x - 1) * rsqrt_p.bind(x + 1)
+    return rsqrt_p.bind((x - 1) * (x + 1))
+
+
 acosh_p = unary(
     "acosh",
     inexact,
     "Inverse hyperbolic cosine.",
     numpy=np.arccosh,
-    jvp=lambda x, y, t: t * (rsqrt_p.bind(x - 1) * rsqrt_p.bind(x + 1)),
+    jvp=lambda x, y, t: t * _acosh_slope(x),
     scalar="acosh",
     near=(1.3, 2.5),
+    dtypes=_BOTH,
 )
 atanh_p = unary(
     "atanh",
