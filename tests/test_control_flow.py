@@ -1,0 +1,264 @@
+"""Loops and branches under every transformation, against plain Python that does the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import lax
+
+X = jnp.array([0.5, -1.0, 2.0])
+W = jnp.array([0.9, 1.1, 0.5])
+XS = jnp.cos(jnp.arange(12.0)).reshape(4, 3)
+
+
+def close(a: Any, b: Any, rtol: float = 2e-5) -> None:
+    """Equal trees within rounding."""
+    for x, y in zip(fx.tree.leaves(a), fx.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(np.asarray(x), np.asarray(y), rtol, 1e-5)
+
+
+# ---------------------------------------------------------------- programs, and the same in Python
+
+
+def body(w: Any) -> Any:
+    return lambda c, y: (jnp.sin(c * w) + y, c * y)
+
+
+def scan_loss(w: Any, x: Any, xs: Any, **options: Any) -> Any:
+    c, ys = lax.scan(body(w), x, xs, **options)
+    return (c * c).sum() + ys.sum()
+
+
+def python_loss(w: Any, x: Any, xs: Any, reverse: bool = False) -> Any:
+    ys, c = [], x
+    for k in reversed(range(len(xs))) if reverse else range(len(xs)):
+        c, y = body(w)(c, xs[k])
+        ys.append(y)
+    return (c * c).sum() + sum(y.sum() for y in ys)
+
+
+def cond_program(w: Any, x: Any) -> Any:
+    return lax.cond(x.sum() > 1, lambda a: jnp.sin(a) * w, lambda a: a * a, x).sum()
+
+
+def python_cond(w: Any, x: Any) -> Any:
+    return (jnp.sin(x) * w).sum() if x.sum() > 1 else (x * x).sum()
+
+
+def switch_program(x: Any) -> Any:
+    k = (x.sum() * 2).astype(int)
+    return lax.switch(k, [lambda a: a * W, lambda a: jnp.exp(a), lambda a: -a], x).sum()
+
+
+def python_switch(x: Any) -> Any:
+    k = min(max(int(x.sum() * 2), 0), 2)
+    return [lambda a: a * W, lambda a: jnp.exp(a), lambda a: -a][k](x).sum()
+
+
+def while_program(x: Any) -> Any:
+    return lax.while_loop(
+        lambda c: c[0] < 9, lambda c: (c[0] * 1.5, jnp.sin(c[1]) * W + c[0]), (x[0], x)
+    )[1]
+
+
+def python_while(x: Any) -> Any:
+    s, v = x[0], x
+    while s < 9:
+        s, v = s * 1.5, jnp.sin(v) * W + s
+    return v
+
+
+def nested(w: Any, x: Any) -> Any:
+    def outer(c: Any, _: Any) -> Any:
+        d = lax.fori_loop(0, 3, lambda i, c: jnp.sin(c) * w + i, c)
+        return lax.cond(d.sum() > 0, lambda d: d * 2.0, lambda d: d * d, d), d
+
+    c, ys = lax.scan(outer, x, None, length=3)
+    return c.sum() + ys.sum()
+
+
+def python_nested(w: Any, x: Any) -> Any:
+    total, c = 0.0, x
+    for _ in range(3):
+        for i in range(3):
+            c = jnp.sin(c) * w + i
+        total = total + c.sum()
+        c = c * 2.0 if c.sum() > 0 else c * c
+    return c.sum() + total
+
+
+PAIRS: dict[str, Any] = {
+    "scan": (scan_loss, python_loss, (W, X, XS)),
+    "reverse scan": (
+        lambda *a: scan_loss(*a, reverse=True),
+        lambda *a: python_loss(*a, reverse=True),
+        (W, X, XS),
+    ),
+    "cond": (cond_program, python_cond, (W, X)),
+    "cond, other branch": (cond_program, python_cond, (W, -X)),
+    "switch": (switch_program, python_switch, (X * 0.4,)),
+    "switch, clamped": (switch_program, python_switch, (X * 9,)),
+    "nested": (nested, python_nested, (W, X)),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_value_and_derivatives(name: str) -> None:
+    """Values, gradients, tangents, and forward over reverse agree with the Python program's."""
+    f, g, args = PAIRS[name]
+    nums = tuple(range(len(args)))
+    ts = tuple(jnp.cos(a) for a in args)
+    close(f(*args), g(*args))
+    close(fx.grad(f, nums)(*args), fx.grad(g, nums)(*args))
+    close(fx.jvp(f, args, ts), fx.jvp(g, args, ts))
+    close(fx.jvp(fx.grad(f, nums), args, ts), fx.jvp(fx.grad(g, nums), args, ts), 2e-4)
+
+
+@pytest.mark.lowering
+@pytest.mark.parametrize("name", PAIRS)
+def test_jit(name: str) -> None:
+    """Compiled values and gradients are the eager ones."""
+    f, _, args = PAIRS[name]
+    both = fx.value_and_grad(f, tuple(range(len(args))))
+    close(fx.jit(both)(*args), both(*args))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_vmap(name: str) -> None:
+    """A batch of programs, and of their gradients, is a loop over the examples."""
+    f, _, args = PAIRS[name]
+    nums = tuple(range(len(args)))
+    stacked = [jnp.stack([a * s for s in (1.0, -0.5, 0.3)]) for a in args]
+    for g in (f, fx.grad(f, nums)):
+        found = fx.vmap(g)(*stacked)
+        for k in range(3):
+            close(fx.tree.map(lambda v, k=k: v[k], found), g(*(s[k] for s in stacked)), 1e-4)
+    close(fx.vmap(f, (0, *[None] * (len(args) - 1)))(stacked[0], *args[1:])[0], f(*args))
+
+
+def test_while_forward_and_batched() -> None:
+    """while_loop: values, tangents, a batch whose examples end at different times."""
+    close(while_program(X), python_while(X))
+    close(fx.jvp(while_program, (X,), (W,)), fx.jvp(python_while, (X,), (W,)))
+    close(fx.jacfwd(while_program)(X), fx.jacfwd(python_while)(X))
+    batch = jnp.stack([X, X * 4, X * 30, X + 0.01])
+    close(fx.vmap(while_program)(batch), jnp.stack([python_while(x) for x in batch]))
+
+
+def test_while_reverse_needs_a_bound() -> None:
+    """Reverse mode says what to do; with max_steps it gives the gradient of the Python loop."""
+    with pytest.raises(ValueError, match="Reverse-mode differentiation does not work"):
+        fx.grad(lambda x: while_program(x).sum())(X)
+
+    def limited(x: Any, steps: int = 20) -> Any:
+        def more(c: Any) -> Any:
+            return c[0] < 9
+
+        step = lambda c: (c[0] * 1.5, jnp.sin(c[1]) * W + c[0])
+        return lax.while_loop(more, step, (x[0], x), max_steps=steps)[1].sum()
+
+    want = fx.grad(lambda x: python_while(x).sum())(X)
+    close(fx.grad(limited)(X), want)
+    batch = jnp.stack([X, X * 4])
+    close(fx.vmap(fx.grad(limited))(batch)[0], want)
+    assert not np.allclose(limited(X, 2), limited(X))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("steps", [True, 2, 3, 9])
+def test_scan_checkpoint(steps: Any, reverse: bool) -> None:
+    """Checkpointed segments give the same values and gradients, and keep fewer residuals."""
+    plain = fx.value_and_grad(lambda w: scan_loss(w, X, XS, reverse=reverse))(W)
+    saved = fx.value_and_grad(lambda w: scan_loss(w, X, XS, reverse=reverse, checkpoint=steps))(W)
+    close(plain, saved)
+
+
+def test_fori_map_associative() -> None:
+    """fori_loop, map and associative_scan against NumPy."""
+    close(lax.fori_loop(2, 6, lambda i, x: x + i, 1.0), 1.0 + 2 + 3 + 4 + 5)
+    dynamic = fx.jit(lambda n: lax.fori_loop(0, n, lambda i, x: x * 2 + i, 1))
+    assert int(dynamic(5)) == 58
+    close(lax.map(lambda a: a * W, XS), XS * W)
+    close(lax.map(lambda a: a * W, XS, batch_size=3), XS * W)
+    for n in range(1, 9):
+        x = np.linspace(0.5, 1.5, n).astype(np.float32)
+        close(lax.associative_scan(jnp.multiply, x), np.cumprod(x))
+        close(lax.associative_scan(jnp.add, x, reverse=True), np.cumsum(x[::-1])[::-1], 1e-4)
+    pair = lambda a, b: (a[0] * b[0], b[0] * a[1] + b[1])
+    a, b = XS[:, 0], XS[:, 1]
+    recurrence, want = np.float32(0), []
+    for p, q in zip(np.asarray(a), np.asarray(b)):
+        recurrence = recurrence * p + q
+        want.append(recurrence)
+    close(lax.associative_scan(pair, (a, b))[1], np.array(want))
+
+
+def test_residuals_of_a_loop() -> None:
+    """What does not change along the loop is not stacked, and zero tangents make no work."""
+
+    def f(w: Any) -> Any:
+        return lax.scan(lambda c, x: (c * jnp.sin(w) + x, None), X, XS)[0].sum()
+
+    _, linear = fx.linearize(f, W)
+    scans = [e for e in linear.jaxpr.eqns if e.primitive.name == "scan"]
+    stacked = [v.aval.shape for e in scans for v in e.invars]
+    assert sum(s[:1] == (4,) for s in stacked) <= 1
+    text = str(fx.make_jaxpr(fx.grad(lambda x: lax.fori_loop(0, 3, lambda i, c: c + i, x)))(1.0))
+    assert "float0" not in text
+
+
+def test_weak_types() -> None:
+    """A weakly typed carry takes the dtype that the body gives it."""
+    assert lax.scan(lambda c, x: (c * x, x), 1, X)[0].dtype == jnp.float32
+    assert lax.while_loop(lambda c: c < 3, lambda c: c + X[0], 1).dtype == jnp.float32
+    assert lax.fori_loop(0, 3, lambda i, c: c + i, jnp.int8(0)).dtype == jnp.int8
+
+
+ERRORS: list[Any] = [
+    (
+        lambda: lax.scan(lambda c, _: (c.astype(int), None), X, None, 3),
+        r"The input carry c has type float32\[3\] but the corresponding output carry component "
+        r"has type "
+        r"int32\[3\], so the dtypes do not match",
+    ),
+    (
+        lambda: lax.scan(lambda c, _: ({"a": c["a"][:2]}, None), {"a": X}, None, 3),
+        r"carry component c\['a'\] has type float32\[3\].*float32\[2\], so the shapes do not match",
+    ),
+    (lambda: lax.scan(lambda c, _: ((c, c), None), X, None, 3), "same pytree structure"),
+    (lambda: lax.scan(lambda c, _: c, X, None, 3), "scan body output must be a pair"),
+    (
+        lambda: lax.scan(lambda c, x: (c, x), X, (X, jnp.ones(4))),
+        "different leading axis sizes: 3, 4",
+    ),
+    (lambda: lax.scan(lambda c, x: (c, x), X, X, length=4), "disagrees with leading axis sizes"),
+    (lambda: lax.scan(lambda c, x: (c, x), X, None), "`length` not provided"),
+    (
+        lambda: lax.while_loop(lambda c: c[1] < 3, lambda c: (c[0], c[1].astype(int)), (X, 1.0)),
+        r"while_loop body function.*c\[1\] has type float32\[\].*int32\[\]",
+    ),
+    (lambda: lax.while_loop(lambda c: c, lambda c: c, X), "cond_fun must return a boolean scalar"),
+    (lambda: lax.fori_loop(0.0, 3, lambda i, c: c, X), "must have equal types"),
+    (
+        lambda: lax.cond(True, lambda x: x, lambda x: x[:1], X),
+        r"true_fun has type float32\[3\] but the corresponding output of false_fun has type "
+        r"float32\[1\]",
+    ),
+    (lambda: lax.cond(True, lambda x: (x, 1), lambda x: {"a": x}, X), "same pytree structure"),
+    (lambda: lax.cond(X, lambda x: x, lambda x: x, X), "Pred must be a scalar"),
+    (lambda: lax.switch(1.0, [lambda x: x], X), "Index type must be an integer"),
+    (lambda: lax.switch(1, [], X), "Empty branch sequence"),
+]
+
+
+@pytest.mark.parametrize("k", range(len(ERRORS)))
+def test_errors(k: int) -> None:
+    """Mismatches name the carry's leaf or the branches, with JAX's words."""
+    call, text = ERRORS[k]
+    with pytest.raises((TypeError, ValueError), match="(?s)" + text):
+        call()
