@@ -106,13 +106,19 @@ class LoopBuilder(NestBuilder):
             if dtype.kind in "biu":
                 known = self.known(op, values, dtype)
                 if known is not None:
-                    return self.index(known, dtype) if isinstance(known, Affine) else self.const(known, dtype)
+                    return (
+                        self.index(known, dtype)
+                        if isinstance(known, Affine)
+                        else self.const(known, dtype)
+                    )
         return super().map(op, *args, dtype=dtype)
 
     def known(self, op: str, values: list[Value], dtype: np.dtype) -> Any:
         """The result of an operation on constants and indices: a number, an Affine, or None."""
         if all(v.op == "const" for v in values):
-            return scalar.numpy(op, *(np.array(v.attr, v.dtype) for v in values), dtype=dtype).item()
+            return scalar.numpy(
+                op, *(np.array(v.attr, v.dtype) for v in values), dtype=dtype
+            ).item()
         parts = [Affine(int(v.attr)) if v.op == "const" else v.attr for v in values]
         e: Affine | None = None
         if op == "convert":
@@ -162,14 +168,21 @@ class LoopBuilder(NestBuilder):
         rest = prod(n for n, a in zip(shape, axes) if a is None)
         if rest > MAX_STATE:
             raise Cut(None, f"a result has {rest} elements a lane")
-        choices = [[self.space[a]] if a is not None else [Affine(j) for j in range(n)] for n, a in zip(shape, axes)]
+        choices = [
+            [self.space[a]] if a is not None else [Affine(j) for j in range(n)]
+            for n, a in zip(shape, axes)
+        ]
         return [tuple(index) for index in product(*choices)]
 
     def store_loop(self, loop: g.Node, gets: dict[int, g.Node], chunk: int) -> None:
         f: g.Loop = loop.form
         env = LoopEnv(self, loop, self.env, id(loop) in self.lanes.masked)
         env.body.chunk = chunk
-        todo = [(i, get, index) for i, get in sorted(gets.items()) for index in self.result_places(loop, i)]
+        todo = [
+            (i, get, index)
+            for i, get in sorted(gets.items())
+            for index in self.result_places(loop, i)
+        ]
         for i, get, index in todo:
             if i < f.n_carry:
                 v = env.result(self, i, index)
@@ -191,9 +204,14 @@ class LoopBuilder(NestBuilder):
         if i < loop.form.n_carry:
             return self.places((id(loop), i), shape)
         key = (id(loop), i)
-        shifted = Lanes(self.lanes.extents, {
-            (key, d): a for d in range(len(shape) - 1) if (a := self.lanes.axis_of.get((key, d + 1))) is not None
-        })
+        shifted = Lanes(
+            self.lanes.extents,
+            {
+                (key, d): a
+                for d in range(len(shape) - 1)
+                if (a := self.lanes.axis_of.get((key, d + 1))) is not None
+            },
+        )
         whole, self.lanes = self.lanes, shifted
         try:
             return self.places(key, shape[1:])
@@ -398,7 +416,11 @@ class LoopEnv(Env):
         for j in range(n):
             v = self.carry(b, k, (*index[:d], Affine(j), *index[d + 1 :]))
             here = b.map("eq", at, b.const(j, INT), dtype=BOOL)
-            result = v if result is None else b.map("select", here, v, result, dtype=self.inputs[k].dtype)
+            result = (
+                v
+                if result is None
+                else b.map("select", here, v, result, dtype=self.inputs[k].dtype)
+            )
         assert result is not None
         return result
 

@@ -108,9 +108,7 @@ class _Classes:
     def clean(self, key: Any, shape: tuple[int, ...], offset: int) -> tuple[Key, ...]:
         """The unmixed classes of a value's axes; a class that two of its axes share is mixed."""
         roots = [self.root((key, d + offset), n) for d, n in enumerate(shape) if n != 1]
-        return tuple(
-            r for r in dict.fromkeys(roots) if roots.count(r) == 1 and r not in self.mixed
-        )
+        return tuple(r for r in dict.fromkeys(roots) if roots.count(r) == 1 and r not in self.mixed)
 
 
 # ---------------------------------------------------------------- one rule a form
@@ -359,7 +357,11 @@ def _loop(c: _Classes, n: g.Node) -> None:
     """Operands, inner inputs, inner outputs and results of one carry are one value."""
     f: g.Loop = n.form
     n_cc, n_c, n_k = f.n_cond_consts, f.n_consts, f.n_carry
-    consts, carry, xs = n.args[n_cc : n_cc + n_c], n.args[n_cc + n_c : n_cc + n_c + n_k], n.args[n_cc + n_c + n_k :]
+    consts, carry, xs = (
+        n.args[n_cc : n_cc + n_c],
+        n.args[n_cc + n_c : n_cc + n_c + n_k],
+        n.args[n_cc + n_c + n_k :],
+    )
     for a, i in zip((*consts, *carry), f.body.inputs):
         c.same(id(i), key_of(a), a.shape)
     for a, i in zip(xs, f.body.inputs[n_c + n_k :]):
@@ -433,7 +435,11 @@ def _same_value(n: g.Node, a: g.Node, b: g.Node, known: dict[tuple[int, int], bo
             known[at] = _same_input(f, n, a, b)
         else:
             plain = a.form == b.form and a.shape == b.shape and a.dtype == b.dtype
-            plain = plain and len(a.args) == len(b.args) and not isinstance(a.form, g.Opaque | g.Loop | g.Cond)
+            plain = (
+                plain
+                and len(a.args) == len(b.args)
+                and not isinstance(a.form, g.Opaque | g.Loop | g.Cond)
+            )
             known[at] = plain and all(_same_value(n, x, y, known) for x, y in zip(a.args, b.args))
     return known[at]
 

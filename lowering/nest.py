@@ -51,7 +51,8 @@ class Value:
     bits      (k0, k1, c0, c1), ()                    get      (bits,), which
     reduce    (x,), (op, axes)                        argreduce (x,), (op, Affine index, axes)
     cumscan   (x,), (op, axis, reverse)               mad      (x, y), axes: sum of products over axes
-    carry     (), (loop id, k)                        loop     inits..., LoopBody; its results are read by get
+    carry     (), (loop value, k)                     loop     (), LoopBody; its results are read by get
+    branch    (), BranchBody; read by get             alias    (x,), the same value where more axes are open
     """
 
     op: str
@@ -81,16 +82,34 @@ class Store:
 class LoopBody:
     """A time loop inside the kernel: `axis` counts the steps; `carries` are carry values, `nexts` their successors.
 
-    `stop` is the value of the while condition on the carries, or None. Stores of stacked outputs are in `stores`.
+    `stop` is the while condition on the carries (it goes on while that holds in some lane), or None; then there are
+    `length` steps. Stores of stacked outputs are in `stores`. With `chunk`, a while loop makes at most so many steps and
+    sets the buffer `flag` if it has not ended.
     """
 
     axis: int
     length: int
     reverse: bool
-    carries: tuple[int, ...]
-    nexts: tuple[int, ...]
-    stop: int | None
+    carries: list[int] = field(default_factory=list)
+    inits: list[int] = field(default_factory=list)
+    nexts: list[int] = field(default_factory=list)
+    stop: int | None = None
     stores: list[Store] = field(default_factory=list)
+    chunk: int = 0
+    flag: int | None = None
+
+
+@dataclass(slots=True)
+class BranchBody:
+    """A branch inside the kernel: value `which`, clamped, says whose results are taken; read by get.
+
+    `axes` are markers: a value that is computed only in branch j has axes[j] in its mask.
+    """
+
+    which: int
+    axes: tuple[int, ...]
+    results: list[list[int]]
+    dtypes: list[np.dtype]
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import graph as g
-from lowering import host, scatter
+from lowering import host, loops, scatter
 from lowering.plan import (
     ArrayRef,
     BufferRef,
@@ -60,7 +60,9 @@ def _scatter(p: Planner, region: Region, node: g.Node) -> None:
 # ---------------------------------------------------------------- host functions
 
 
-def _host(p: Planner, region: Region, node: g.Node, fn: Any, key: Any, effect: bool = False) -> None:
+def _host(
+    p: Planner, region: Region, node: g.Node, fn: Any, key: Any, effect: bool = False
+) -> None:
     outs = [
         ArrayRef(place.slot, shape, dtype, 0, place.stride * dtype.itemsize)
         for place, (shape, dtype) in zip(result_places(p, region, node), node.outs or ())
@@ -94,7 +96,15 @@ def _kernel_call(p: Planner, region: Region, node: g.Node) -> None:
     index = len(p.extra_programs) - 1
     region.steps.append(
         Launch(
-            index, f.name, f.global_size, tuple(args), f.local_size, None, f.name, tuple(ins), tuple(outs)
+            index,
+            f.name,
+            f.global_size,
+            tuple(args),
+            f.local_size,
+            None,
+            f.name,
+            tuple(ins),
+            tuple(outs),
         )
     )
 
@@ -127,6 +137,8 @@ def finish(p: Planner, inner: Region, nodes: tuple[g.Node, ...], outs: list[Plac
 
 def _loop(p: Planner, region: Region, node: g.Node) -> None:
     """A loop that the host drives: launches are bound before it, carries alternate between two buffers."""
+    if p.options.get("loops", True) and loops.in_kernel(p, region, node):
+        return
     f = node.form
     n_cc, n_c, n_k = f.n_cond_consts, f.n_consts, f.n_carry
     args = node.args
@@ -155,7 +167,9 @@ def _loop(p: Planner, region: Region, node: g.Node) -> None:
     )
 
 
-def _condition(p: Planner, f: g.Loop, inputs: list[Place]) -> tuple[tuple[Step, ...], BufferRef | None]:
+def _condition(
+    p: Planner, f: g.Loop, inputs: list[Place]
+) -> tuple[tuple[Step, ...], BufferRef | None]:
     """The steps that compute a while loop's flag."""
     from lowering.planner import Place
 
@@ -167,7 +181,9 @@ def _condition(p: Planner, f: g.Loop, inputs: list[Place]) -> tuple[tuple[Step, 
     return tuple(inner.steps), BufferRef(flag.slot)
 
 
-def _body(p, f: g.Loop, consts, carries, xs, ys) -> tuple[tuple[Step, ...], tuple[tuple[int, int], ...]]:
+def _body(
+    p, f: g.Loop, consts, carries, xs, ys
+) -> tuple[tuple[Step, ...], tuple[tuple[int, int], ...]]:
     """One iteration's steps, and the pairs of carry buffers that change roles after it."""
     from lowering.planner import Place
 
@@ -226,7 +242,9 @@ def _read_by_singles(graph: g.Graph, x: g.Node) -> bool:
     """Whether a form that is no nest, or the graph's own outputs, read x directly."""
     if any(o is x for o in graph.outputs):
         return True
-    return any(x in n.args and (n.outs is not None or isinstance(n.form, g.Scatter)) for n in graph.nodes())
+    return any(
+        x in n.args and (n.outs is not None or isinstance(n.form, g.Scatter)) for n in graph.nodes()
+    )
 
 
 PLANS: dict[type, Any] = {

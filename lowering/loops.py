@@ -1,0 +1,236 @@
+"""Loops: where each Loop node runs. Decided in this order, and the reason is kept for explain:
+
+written out          a few steps of a small body become plain nodes (Graph -> Graph, before canon)
+one kernel           independent lanes, or a state of a few scalars: time runs inside, state in registers
+one task             the body's stages called in sequence by one work-item (`condense`, on finished steps)
+the host             pre-bound launches, carries alternate between two buffers (`singles`)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowering import graph as g
+from lowering import lanes, schedule
+from lowering.affine import Cut
+from lowering.build_loop import build_loop, chunk_flag
+from lowering.emit_loop import emit_loop, schedule_loop
+from lowering.nest import Nest
+from lowering.plan import BufferRef, LoopStep
+
+if TYPE_CHECKING:
+    from lowering.planner import Place, Planner, Region
+
+MAX_WRITTEN = 64  # nodes of a loop that is written out
+MAX_STEPS_WRITTEN = 8
+CHUNK_WORK = 1e8  # flops of one launch of a while loop, about 50 ms
+
+
+# ---------------------------------------------------------------- written out
+
+
+def unroll(graph: g.Graph) -> g.Graph:
+    """The graph with its tiny counted loops written out, inner ones first."""
+    if not any(isinstance(n.form, g.Loop | g.Cond) for n in graph.nodes()):
+        return graph
+    b = g.Builder()
+    new: dict[int, Any] = {id(n): b.input(n.shape, n.dtype) for n in graph.inputs}
+    for n in graph.nodes():
+        if id(n) in new:
+            continue
+        b.tag = n.tag
+        args = [new[id(a)] for a in n.args]
+        form = _inner(n.form)
+        if isinstance(n.form, g.Get) and isinstance(args[0], list):
+            new[id(n)] = args[0][n.form.index]
+        elif isinstance(form, g.Loop) and is_tiny(form):
+            new[id(n)] = _written(b, form, args)
+        else:
+            new[id(n)] = b.node(form, args, n.shape, n.dtype, n.outs)
+    effects = tuple(new[id(e)] for e in graph.effects)
+    return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+
+
+def _inner(form: Any) -> Any:
+    if isinstance(form, g.Cond):
+        return g.Cond(tuple(map(unroll, form.branches)))
+    if isinstance(form, g.Loop):
+        cond = None if form.cond is None else unroll(form.cond)
+        counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
+        return g.Loop(unroll(form.body), cond, *counts)
+    return form
+
+
+def is_tiny(f: g.Loop) -> bool:
+    """Whether a loop is short enough to be written out."""
+    if f.cond is not None or f.body.effects or f.length > MAX_STEPS_WRITTEN:
+        return False
+    nodes = f.body.nodes()
+    if any(isinstance(n.form, g.Loop | g.Cond | g.Opaque | g.KernelCall) for n in nodes):
+        return f.length <= 1
+    return f.length <= 1 or f.length * len(nodes) <= MAX_WRITTEN
+
+
+def _written(b: g.Builder, f: g.Loop, args: list[g.Node]) -> list[g.Node]:
+    consts = args[: f.n_consts]
+    carry = args[f.n_consts : f.n_consts + f.n_carry]
+    xs = args[f.n_consts + f.n_carry :]
+    stacked: list[list[g.Node]] = [[] for _ in f.body.outputs[f.n_carry :]]
+    steps = range(f.length)
+    for t in reversed(steps) if f.reverse else steps:
+        outs = _copy(b, f.body, [*consts, *carry, *(_row(b, x, t) for x in xs)])
+        carry = outs[: f.n_carry]
+        for rows, y in zip(stacked, outs[f.n_carry :]):
+            rows.append(b.reshape(y, (1, *y.shape)))
+    ys = []
+    for rows, y in zip(stacked, f.body.outputs[f.n_carry :]):
+        rows = rows[::-1] if f.reverse else rows
+        empty = b.const(0, y.dtype, (0, *y.shape))
+        ys.append(empty if not rows else rows[0] if len(rows) == 1 else b.concat(rows, 0))
+    return [*carry, *ys]
+
+
+def _row(b: g.Builder, x: g.Node, t: int) -> g.Node:
+    shape = x.shape[1:]
+    row = b.slice(x, (t, *(0 for _ in shape)), (t + 1, *shape))
+    return b.reshape(row, shape)
+
+
+def _copy(b: g.Builder, graph: g.Graph, args: list[g.Node]) -> list[g.Node]:
+    """The nodes of a graph, on other inputs."""
+    new = {id(n): a for n, a in zip(graph.inputs, args)}
+    for n in graph.nodes():
+        if id(n) not in new:
+            b.tag = n.tag
+            new[id(n)] = b.node(n.form, [new[id(a)] for a in n.args], n.shape, n.dtype, n.outs)
+    return [new[id(o)] for o in graph.outputs]
+
+
+# ---------------------------------------------------------------- one kernel
+
+
+def in_kernel(p: Planner, region: Region, node: g.Node) -> bool:
+    """Plan a loop as one kernel if it can be one; else note why not and return False."""
+    f: g.Loop = node.form
+    gets = region.gets.get(id(node), {})
+    if f.body.effects or not gets:
+        return False
+    try:
+        if f.cond is None:
+            _counted(p, region, node, gets)
+        else:
+            _while(p, region, node, gets)
+    except Cut as cut:
+        p.reasons.append((describe(node), f"it is not one kernel: {cut.reason}"))
+        return False
+    return True
+
+
+def _counted(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) -> None:
+    if node.form.length == 0:
+        raise Cut(node, "it has no steps")
+    found = lanes.analyse(node)
+    nest = build_loop(node, found, gets)
+    _note(p, node, found)
+    p.launch(region, _made(p, nest))
+
+
+def _made(p: Planner, nest: Nest) -> Any:
+    nest = schedule.merge_axes(nest)
+    return nest, emit_loop(nest, schedule_loop(nest, p.profile))
+
+
+def _note(p: Planner, node: g.Node, found: lanes.Lanes) -> None:
+    kind = (
+        f"{list(found.extents)} independent lanes" if found.extents else "a state of a few scalars"
+    )
+    p.reasons.append((describe(node), f"it is one kernel: {kind}"))
+
+
+def describe(node: g.Node) -> str:
+    """A loop in words."""
+    f: g.Loop = node.form
+    kind = "while loop" if f.cond is not None else f"loop of {f.length}"
+    return kind + (f" at {node.tag}" if node.tag else "")
+
+
+# ---------------------------------------------------------------- while loops, in chunks
+
+
+def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) -> None:
+    """Launches of a bounded number of steps until no lane goes on: a kernel that does not end could not be stopped.
+
+    A launch reads the carry from one set of buffers and writes the other; the host looks at the flag in between.
+    """
+    f: g.Loop = node.form
+    first = f.n_cond_consts + f.n_consts
+    inputs = f.body.inputs[f.n_consts :]
+    moving = [k for k, o in enumerate(f.body.outputs) if o is not inputs[k]]
+    args = list(node.args)
+    starts: dict[int, g.Node] = {}
+    for k in moving:
+        shape, dtype = node.outs[k]
+        args[first + k] = starts[k] = g.Node(g.Input(-1), (), shape, dtype)
+    loop = g.Node(f, tuple(args), node.shape, node.dtype, node.outs, node.tag)
+    ends = {k: gets.get(k) or g.Node(g.Get(k), (loop,), *node.outs[k]) for k in moving}
+    found = lanes.analyse(loop)
+    nest = build_loop(loop, found, ends, chunk=1)
+    body = next(v.attr for v in nest.values if v.op == "loop" and v.attr.chunk)
+    cost = schedule.work(nest) * max(1, int(np.prod(found.extents)))
+    body.chunk = max(256, min(1 << 20, int(CHUNK_WORK / cost)))
+    made = _made(p, nest)
+    _note(p, node, found)
+    for k, get in gets.items():
+        if k not in moving:
+            p.fill(region, node.args[first + k], region.places[id(get)])
+    _chunks(p, region, node, {k: node.args[first + k] for k in moving}, starts, ends, made)
+
+
+def _chunks(p, region, node, inits, starts, ends, made) -> None:
+    """Fill the carry, launch, and go on launching while the flag is set."""
+    from lowering.planner import Place
+
+    start = p.now
+    news, olds, wanted = {}, {}, {}
+    for k, end in ends.items():
+        place = region.places.get(id(end))
+        if place is not None and place.stride:
+            wanted[k] = place  # a row of an outer loop's stack: it cannot change roles
+            place = None
+        if place is None:
+            place = Place(p.slot("temp", end.shape, end.dtype))
+        own = p.slots[place.slot].kind == "output"
+        news[k], olds[k] = place, Place(p.slot("temp", end.shape, end.dtype, own))
+        p.fill(region, inits[k], olds[k])
+    flag = Place(p.slot("temp", (), np.dtype(bool)))
+    off = g.Node(g.Const(False), (), (), np.dtype(bool))
+    region.places[id(chunk_flag())] = flag
+
+    def launch(before: dict[int, Place], after: dict[int, Place]) -> None:
+        p.fill(region, off, flag)
+        for k in ends:
+            region.places[id(starts[k])], region.places[id(ends[k])] = before[k], after[k]
+        p.launch(region, made)
+
+    p.now += 1
+    launch(olds, news)
+    outer, region.steps = region.steps, []
+    p.depth += 1
+    region.depth += 1
+    launch(news, olds)
+    region.depth -= 1
+    p.depth -= 1
+    again, region.steps = tuple(region.steps), outer
+    p.now += 1
+    swaps = tuple((news[k].slot, olds[k].slot) for k in ends)
+    region.steps.append(
+        LoopStep(again, None, swaps, False, (), BufferRef(flag.slot), label=node.tag or "")
+    )
+    p.span(start, flag.slot, *(x.slot for x in (*news.values(), *olds.values())))
+    for k, end in ends.items():
+        region.places[id(end)] = news[k]
+        if k in wanted:
+            p.copy(region, news[k], wanted[k], end.size * end.dtype.itemsize)
+            region.places[id(end)] = wanted[k]
