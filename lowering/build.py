@@ -223,6 +223,8 @@ class NestBuilder:
         form: BlockReduce = node.form
         (x,) = node.args
         v = self.value(x, self.space)
+        lead = frozenset().union(*(e.axes for e in self.space[: form.lead]))
+        v = _varying(self, v, lead - self.nest.values[v].mask)
         rest = x.shape[form.lead :]
         index = affine.linearize(self.space[form.lead :], rest)
         self.store(node, index, v, partial=form.op)
@@ -377,14 +379,21 @@ def _fold(b: NestBuilder, op: str, v: int, folded: frozenset[int], dtype) -> int
         times = prod(b.nest.extents[a] for a in missing)
         if op == "add":
             v = b.map("mul", v, b.const(times, dtype), dtype=dtype)
-        elif op == "mul" or op == "xor":
-            # rare: a constant multiplied along an axis; make it vary so that the loop runs
-            zero = b.map("mul", b.index(_sum_axes(missing), INT), b.const(0, INT), dtype=INT)
-            v = b.map("select", b.map("eq", zero, b.const(0, INT), dtype=BOOL), v, v, dtype=dtype)
+        elif op in ("mul", "xor"):
+            v = _varying(b, v, missing)
         folded = folded & b.nest.values[v].mask
         if not folded:
             return v
     return b.emit("reduce", (v,), dtype, b.mask(v) - folded, (op, folded))
+
+
+def _varying(b: NestBuilder, v: int, axes: frozenset[int]) -> int:
+    """The same value, marked as varying over `axes` too, so that a fold over them counts every point."""
+    if not axes:
+        return v
+    dtype = b.nest.values[v].dtype
+    always = b.map("ge", b.index(_sum_axes(axes), INT), b.const(0, INT), dtype=BOOL)
+    return b.emit("map", (always, v, v), dtype, b.mask(always, v), "select")
 
 
 def _sum_axes(axes: frozenset[int]) -> Affine:

@@ -74,6 +74,7 @@ class _Emitter:
         self.folds: dict[int, Fold] = {}
         self.running: dict[int, list[str]] = {}  # cumscan value -> state variables
         self.count = 0
+        self.ints: list[int] = []  # integer arguments of the stage
         self.partials: dict[int, Fold] = {}
 
     # ------------------------------------------------ text helpers
@@ -104,7 +105,6 @@ class _Emitter:
 
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
-        ints: list[int] = []
         self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
         if s.mode == "gpu":
             from lowering import emit_gpu
@@ -117,18 +117,10 @@ class _Emitter:
             self.line("const long ig = item;")
         events = self.store_events()
         self.partial_start()
-        if s.rows:
-            ints += [_product(nest, s.rows), s.row_block]
-            self.line("const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);")
-            inner = self.push(frozenset(s.rows))
-            self.row_indices("g")
-            self.strip_or_body(events, ints)
-            self.pop(inner, "for (int g = g0; g < g1; ++g) {")
-        else:
-            self.strip_or_body(events, ints)
+        self.body(events)
         self.partial_end()
         text = "\n".join(self.scope.lines)
-        return Stage(text, nest.buffers, ints, s.items[0] * s.items[1], 1, nest.label)
+        return Stage(text, nest.buffers, self.ints, s.items[0] * s.items[1], 1, nest.label)
 
     def row_indices(self, flat: str) -> None:
         """The row axes from the flattened row number."""
@@ -144,23 +136,41 @@ class _Emitter:
                 self.line(f"const int {name} = {rest} / {n};")
                 rest = name
 
-    def strip_or_body(self, events: list[Event], ints: list[int]) -> None:
-        """Open v's strips if v is parallel, then the body."""
+    def parallel_axes(self) -> frozenset[int]:
+        """The next parallel axes to open: the rows, then v if it is parallel; empty when all are open."""
         s = self.s
-        if s.v is None or s.v in s.folds:
+        rows = frozenset(s.rows)
+        if rows - self.scope.open:
+            return rows
+        if s.v is not None and s.v not in s.folds and s.v not in self.scope.open:
+            return frozenset({s.v})
+        return frozenset()
+
+    def open_parallel(self, events: list[Event]) -> None:
+        """Open the rows, or v's strips, and go on inside."""
+        s, ints = self.s, self.ints
+        if self.parallel_axes() != {s.v}:
+            k = len(ints)
+            ints += [_product(self.nest, s.rows), s.row_block]
+            self.line(
+                f"const int g0 = ig * n{k + 1}, g1 = min((long)n{k}, (ig + 1) * (long)n{k + 1});"
+            )
+            outer = self.push(frozenset(s.rows))
+            self.row_indices("g")
             self.body(events)
+            self.pop(outer, "for (int g = g0; g < g1; ++g) {")
             return
         n = self.nest.extents[s.v]
+        k = len(ints)
         if s.items[1] > 1:
             ints += [n, s.strip_block]
-            k = len(ints) - 2
             self.line(
                 f"const int s0 = is * n{k + 1}, s1 = min((long)n{k}, (is + 1) * (long)n{k + 1});"
             )
             self.open_v(events, "s0", "s1", None)
         elif not s.rows:
             ints += [n]
-            self.open_v(events, "0", f"n{len(ints) - 1}", None)
+            self.open_v(events, "0", f"n{k}", None)
         else:
             self.open_v(events, "0", str(n), n)
 
@@ -240,9 +250,13 @@ class _Emitter:
             at = max((phase[a] for a in self.values[r].args), default=0)
             timeline.setdefault(at, []).append(("fold", r))
         now: list[Event] = []
+        later: list[Event] = []
+        waiting = self.all_parallel() - self.scope.open
         for e in events:
             if self.event_axes(e) <= self.scope.open:
                 now.append(e)
+            elif self.event_axes(e) & waiting:
+                later.append(e)
             else:
                 at = max(phase[r] for r in self.event_roots(e))
                 timeline.setdefault(at, []).append(e)
@@ -258,8 +272,14 @@ class _Emitter:
             for e in timeline[at]:
                 if e[0] == "fold" and isinstance(e[1], int):
                     self.finish_fold(started[e[1]])
+        if later:
+            self.open_parallel(later)
         for e in now:
             self.perform(e)
+
+    def all_parallel(self) -> frozenset[int]:
+        s = self.s
+        return frozenset(s.rows) | (frozenset() if s.v is None or s.v in s.folds else {s.v})
 
     def reach(self, events: list[Event]) -> list[int]:
         """Values that the events need and that no open scope has yet, arguments first."""
@@ -306,9 +326,10 @@ class _Emitter:
         groups: dict[int, list[Event]] = {}
         for e in events:
             need = self.event_axes(e) - self.scope.open
-            order = [a for a in self.s.folds if a in need]
+            closed = self.still_folded(e)
+            order = [a for a in self.s.folds if a in need and a not in closed]
             if not order:
-                order = sorted(need)
+                raise Cut(None, "its folds need each other's axes")
             groups.setdefault(order[0], []).append(e)
         for a, members in groups.items():
             scans = [
@@ -323,6 +344,20 @@ class _Emitter:
                     self._one_loop(a, part)
             else:
                 self._one_loop(a, members)
+
+    def still_folded(self, e: Event) -> frozenset[int]:
+        """Axes that folds, which cannot be computed in this scope yet, run over: not to be opened before."""
+        return frozenset().union(
+            *(
+                self.fold_axes(k)
+                for k in self.reach([e])
+                if self.is_fold(k) and not self.belongs_here(k)
+            )
+        )
+
+    def fold_axes(self, k: int) -> frozenset[int]:
+        v = self.values[k]
+        return v.attr if v.op == "mad" else v.attr[1] if v.op == "reduce" else v.attr[2]
 
     def _split_directions(self, a: int, members: list[Event]) -> list[list[Event]]:
         parts: dict[bool, list[Event]] = {}
@@ -366,10 +401,7 @@ class _Emitter:
     def start_fold(self, k: int) -> Fold:
         """Declare the accumulators of fold k in the current scope."""
         v = self.values[k]
-        if v.op == "argreduce":
-            axes = v.attr[2]
-        else:
-            axes = v.attr if v.op == "mad" else v.attr[1]
+        axes = self.fold_axes(k)
         name = self.fresh("a")
         lanes = self.s.v in v.mask and self.width > 0
         over_v = self.s.v in axes and self.s.width > 1

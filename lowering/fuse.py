@@ -114,6 +114,8 @@ class _Fuser:
         group = Group((), single=n)
         self.groups.append(group)
         self.group_of[id(n)] = group
+        if n.outs is None:
+            self.stored.add(id(n))
         for user in self.users.get(id(n), ()):
             if isinstance(user.form, g.Get):
                 self.group_of[id(user)] = group
@@ -256,7 +258,7 @@ class _Fuser:
             return
         space, blocks = root_space(n)
         alone = isinstance(n.form, Packed) or (isinstance(n.form, Product) and id(n) in self.kept)
-        alone = alone or (isinstance(n.form, g.CumScan) and n.form.axis != n.ndim - 1)
+        alone = alone or id(n) in self.kept or (isinstance(n.form, g.CumScan) and n.form.axis != n.ndim - 1)
         if self.enabled and not alone:
             for group in self.candidates(n):
                 dims = self.joins(n, group, blocks)

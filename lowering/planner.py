@@ -34,6 +34,9 @@ from lowering.profile import Profile
 from lowering.templates import product
 
 
+FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Contract, g.Conv, g.Window)
+
+
 @dataclass(eq=False)
 class Slot:
     """A buffer to be: what it holds, when it is live, and whose memory it takes over."""
@@ -199,21 +202,22 @@ class Planner:
         return region
 
     def all_nests(self, region: Region) -> dict[int, tuple[Nest, Stage]]:
-        """Nest and stage of every group; where one fails, a node is kept in memory and all is tried again."""
-        keep: list[tuple[g.Node, str]] = []
+        """Nest and stage of every group; where one fails, nodes are kept in memory and all is tried again."""
+        keep: dict[int, tuple[g.Node, str]] = {}
         while True:
+            found = {}
             try:
-                return {
-                    id(group): self.nest(group.roots, group.space, region.fusion.stored)
-                    for group in region.fusion.groups
-                    if group.single is None
-                }
+                for group in region.fusion.groups:
+                    if group.single is None:
+                        found[id(group)] = self.nest(group.roots, group.space, region.fusion.stored)
+                return found
             except Cut as cut:
-                if not isinstance(cut.node, g.Node) or id(cut.node) in region.fusion.stored:
+                more = _to_keep(cut, group, region.fusion, keep)
+                if not more:
                     raise AssertionError(f"no kernel for {cut.node!r}: {cut.reason}") from cut
-                keep.append((cut.node, cut.reason))
+                keep |= {id(n): (n, cut.reason) for n in more}
                 enabled = self.options.get("fuse", True)
-                region.fusion = fuse(region.graph, enabled=enabled, keep=keep)
+                region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
 
     def nest(self, roots: list[Root], space: tuple[int, ...], stored: set[int]) -> tuple[Nest, Stage]:
         own = {id(r.node) for r in roots}
@@ -371,6 +375,26 @@ class Planner:
     def array_ref(self, region: Region, node: g.Node) -> ArrayRef:
         place = self.place_of(region, node)
         return ArrayRef(place.slot, node.shape, node.dtype, 0, place.stride * node.dtype.itemsize)
+
+
+def _to_keep(cut: Cut, group: Group, fusion: Fusion, kept: dict[int, Any]) -> list[g.Node]:
+    """What to keep in memory after a group failed: the node named, else its roots apart, else its folds."""
+    if isinstance(cut.node, g.Node) and id(cut.node) not in fusion.stored:
+        return [cut.node]
+    roots = [r.node for r in group.roots if id(r.node) not in kept]
+    if len(group.roots) > 1 and roots:
+        return roots
+    folds: list[g.Node] = []
+    todo, seen = [a for r in group.roots for a in r.node.args], set()
+    while todo:
+        n = todo.pop()
+        if id(n) in seen or id(n) in fusion.stored or isinstance(n.form, g.Input):
+            continue
+        seen.add(id(n))
+        todo.extend(n.args)
+        if isinstance(n.form, FOLDS):
+            folds.append(n)
+    return folds
 
 
 def _last_reads(fusion: Fusion, graph: g.Graph) -> dict[int, int]:

@@ -30,6 +30,7 @@ class Schedule:
     items: tuple[int, int]  # blocks of rows, blocks of v
     mode: str  # cpu or gpu
     local: int  # work-items in a group (gpu)
+    shape: str = ""  # flat, strips, columns or group (gpu): see schedule_gpu
 
 
 # ---------------------------------------------------------------- analysis
@@ -178,15 +179,17 @@ def _rewrite(v: Value, fix, drop, ranges) -> None:
 
 def schedule(nest: Nest, profile: Profile) -> Schedule:
     """Decide the order and width of a nest whose axes are merged."""
-    gpu = profile.schedule == "gpu"
     folded = folded_axes(nest)
     live = sorted(
         {a for v in nest.values for a in v.mask} | {a for s in nest.stores for a in s.index.axes}
     )
+    if profile.schedule == "gpu":
+        blocks = _partial_blocks(nest)
+        return schedule_gpu.schedule(nest, profile, live, folded, blocks, _vector_axis)
     parallel = [a for a in live if a not in folded]
     v = _vector_axis(nest, live, folded)
-    width = 1 if gpu or v is None else _width(nest, v, profile)
-    if width == 1 and not gpu:
+    width = 1 if v is None else _width(nest, v, profile)
+    if width == 1:
         v = None if v in folded else v
     rows = tuple(a for a in parallel if a != v)
     folds = tuple(sorted((a for a in folded if a != v), key=lambda a: a)) + (
@@ -194,7 +197,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     )
     unroll = _unroll(nest, v, folded, width)
     grid = prod(nest.extents[a] for a in rows)
-    row_block, strip_block = _blocks(nest, v, parallel, folds, grid, width * unroll, gpu)
+    row_block, strip_block = _blocks(nest, v, parallel, folds, grid, width * unroll)
     strips = 1 if v is None or v in folded else -(-nest.extents[v] // strip_block)
     items = (max(1, -(-grid // row_block)), max(1, strips))
     blocks = _partial_blocks(nest)
@@ -222,8 +225,8 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         row_block,
         strip_block,
         items,
-        "gpu" if gpu else "cpu",
-        128 if gpu else 1,
+        "cpu",
+        1,
     )
 
 
@@ -289,7 +292,7 @@ def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> in
     return 1
 
 
-def _blocks(nest, v, parallel, folds, grid, step, gpu) -> tuple[int, int]:
+def _blocks(nest, v, parallel, folds, grid, step) -> tuple[int, int]:
     """Rows and strip elements an item does: about 30,000 units of work, never more than 256 items' worth of overhead."""
     inner = prod(nest.extents[a] for a in folds)
     cost = max(1.0, work(nest))

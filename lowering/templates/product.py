@@ -255,9 +255,7 @@ class _ProductEmitter(_Emitter):
         memory = scalar.memory_type(self.node.dtype)
         self.line(f"__global const {memory} *b = {base} + k0 * b_k;")
         if form.a.packed:
-            self.line(
-                f"__global const {memory} *a = a_o + r0 / {form.rows} * a_tile + k0 * {form.a.k};"
-            )
+            self.line(f"__global const {memory} *a = a_o + r0 / {form.rows} * a_tile + k0 * a_k;")
         else:
             self.line(f"__global const {memory} *a = a_o + r0 * a_lane + k0 * a_k;")
             for r in range(1, form.rows):
@@ -265,8 +263,8 @@ class _ProductEmitter(_Emitter):
         scope = self.push(frozenset())
         for u in range(2):
             self.step(u, names, vec)
-        b_step = str(2 * form.b.k) if form.b.packed else "2 * b_k"
-        self.line(f"b += {b_step}; a += {self.a_step(2)};")
+        steps = [self.k_offset(side, x, 2) for side, x in (("b", form.b), ("a", form.a))]
+        self.line(f"b += {steps[0]}; a += {steps[1]};")
         self.pop(scope, "for (int k = 0; k + 2 <= k1; k += 2) {")
         if form.k % 2:
             scope = self.push(frozenset())
@@ -283,26 +281,24 @@ class _ProductEmitter(_Emitter):
             guard = "" if not blocked else "if (k0 == 0) " if op == "=" else "else "
             self.line(f"{guard}{{ {text} }}")
 
-    def a_step(self, count: int) -> str:
-        return str(count * self.form.a.k) if self.form.a.packed else f"{count} * a_k"
+    def k_offset(self, side: str, access: Access, u: int, more: int = 0) -> str:
+        """Text of u steps along k plus `more` elements; literal where the step is known to all such products."""
+        if access.packed or access.k == 1:
+            return str(u * access.k + more)
+        parts = [f"{u} * {side}_k" if u > 1 else f"{side}_k"] if u else []
+        return " + ".join([*parts, str(more)] if more or not parts else parts)
 
     def step(self, u: int, names: list[list[str]], vec: str) -> None:
         """One k: every accumulator += a scalar of A times a vector of B."""
         form, w = self.form, self.lanes
-        loads = []
-        for j in range(self.vectors):
-            if form.b.packed:
-                pointer = f"b + {u * form.b.k + j * w}"
-            else:
-                pointer = f"b + {u} * b_k + {j * w}" if u else f"b + {j * w}"
-            loads.append(f"v{j} = {scalar.load(self.node.dtype, w, pointer)}")
+        loads = [
+            f"v{j} = " + scalar.load(self.node.dtype, w, "b + " + self.k_offset("b", form.b, u, j * w))
+            for j in range(self.vectors)
+        ]
         self.line(f"{{ const {vec} " + ", ".join(loads) + ";")
         for r, row in enumerate(names):
-            if form.a.packed:
-                x = f"a[{u * form.a.k + r}]"
-            else:
-                parts = ([f"l{r}"] if r else []) + ([f"{u} * a_k" if u > 1 else "a_k"] if u else [])
-                x = f"a[{' + '.join(parts) or '0'}]"
+            lane = f"l{r} + " if r and not form.a.packed else ""
+            x = f"a[{lane}{self.k_offset('a', form.a, u, r if form.a.packed else 0)}]"
             sums = " ".join(f"{c} = x * v{j} + {c};" for j, c in enumerate(row))
             self.line(f"  {{ const {vec} x = ({vec})({x}); {sums} }}")
         self.line("}")
