@@ -22,9 +22,9 @@ from fx.prims.elementwise import add, sub
 from fx.prims.host import host_primitive, loop_over_batch
 from fx.prims.linalg_eigen import real_dtype
 from fx.prims.linalg_solve import check_matrix, definite, general, triangular_solve
+from fx.prims.registry import Case
 
 sl = LazyModule("scipy.linalg")
-from fx.prims.registry import Case
 
 _NOT_LINEAR = no("it is not linear")
 _REFLECTIONS = no("derivatives of products of reflections are not implemented, as in JAX")
