@@ -333,7 +333,8 @@ class Planner:
 
     def add_launch(self, region: Region, stage: Stage, places: list[Place]) -> None:
         """A launch of `stage` on buffers; its place in a program is settled by `program.assemble`."""
-        if stage.items == 0 or any(b.size == 0 for b in stage.buffers if b.written):
+        written = [b for b in stage.buffers if b.written]
+        if stage.items == 0 or not written or any(b.size == 0 for b in written):
             return
         windows = tuple(
             (k, p.stride, region.depth - p.depth) for k, p in enumerate(places) if p.stride

@@ -1,0 +1,49 @@
+"""The pipeline gives the interpreter's numbers on random graphs, with every subset of its optional passes."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from random_graphs import Maker
+
+from lowering import compile as compiler
+from lowering import interp
+from lowering.runtime import devices, execute
+
+OPTIONS = ("fuse", "split_reductions", "products")
+
+pytestmark = pytest.mark.lowering
+
+
+def check(seed: int, steps: int, **options: bool) -> None:
+    """One random graph through the pipeline with these options."""
+    device = devices.default_device()
+    if device.profile.driver == "interpreter":
+        pytest.skip("the interpreter has no pipeline")
+    maker = Maker(seed)
+    graph = maker.graph(steps, 3)
+    want = interp.run_graph(graph, maker.inputs)
+    plan = compiler.make_plan(graph, device.profile, **options)
+    stores, _ = execute.Executable(plan, device)([device.put(x) for x in maker.inputs])
+    device.finish()
+    for k, (store, node, w) in enumerate(zip(stores, graph.outputs, want)):
+        got = device.fetch(store, node.shape, node.dtype)
+        np.testing.assert_allclose(got, w, rtol=1e-3, atol=1e-3, err_msg=f"seed {seed} output {k}")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graph(seed):
+    check(seed, 14)
+
+
+@pytest.mark.parametrize("seed", range(1000, 1012))
+def test_large_random_graph(seed):
+    check(seed, 60)
+
+
+@pytest.mark.parametrize("chosen", list(itertools.product((False, True), repeat=len(OPTIONS))))
+def test_every_subset_of_optional_passes(chosen):
+    for seed in range(2000, 2005):
+        check(seed, 12, **dict(zip(OPTIONS, chosen)))
