@@ -87,7 +87,7 @@ class ShapedArray:
         found = self._tangent
         if found is None:
             inexact = is_inexact(self.dtype)
-            found = self.strip_weak_type() if inexact else ShapedArray(self.shape, float0)
+            found = self if inexact else ShapedArray(self.shape, float0)
             self._tangent = found
         return found
 
@@ -222,7 +222,8 @@ def lattice_node(dtype: np.dtype, weak: bool) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _join(nodes: frozenset[str]) -> str:
+def lattice_least(nodes: frozenset[str]) -> str:
+    """The least lattice node above all of `nodes`; TypeError where there is none."""
     common = frozenset.intersection(*(_above(n) for n in nodes))
     least = [n for n in common if common <= _above(n)]
     if len(least) != 1:
@@ -238,7 +239,7 @@ def lattice_join(dtypes_and_weak: list[tuple[np.dtype, bool]]) -> tuple[np.dtype
     first, first_weak = dtypes_and_weak[0]
     if all(d == first and w == first_weak for d, w in dtypes_and_weak[1:]):
         return first, first_weak
-    node = _join(frozenset(lattice_node(d, w) for d, w in dtypes_and_weak))
+    node = lattice_least(frozenset(lattice_node(d, w) for d, w in dtypes_and_weak))
     weak = node.endswith("*")
     if weak:
         name = {"i*": "int64", "f*": "float64", "c*": "complex128"}[node]

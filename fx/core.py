@@ -7,9 +7,11 @@ no tracer of the current trace is a constant to it; a tracer of a trace that has
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +23,11 @@ from fx.avals import ShapedArray, canonicalize_dtype, float0, python_scalar_dtyp
 from fx.conversions import Conversions
 from fx.errors import NoRuleError, UnexpectedTracerError, where
 from fx.jaxpr import (  # noqa: F401 (these names are part of core)
+    NO_INFO,
     Atom,
+    AxisData,
     ClosedJaxpr,
     DebugInfo,
-    NO_INFO,
     DropVar,
     Effect,
     Jaxpr,
@@ -32,8 +35,11 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     Literal,
     NamedAxisEffect,
     Source,
+    UndefinedPrimal,
     Var,
     has_side_effects,
+    is_undefined,
+    last_uses,
     set_printer,
 )
 
@@ -141,6 +147,7 @@ class Trace:
     """A way to process primitives. `kind` selects entries of Primitive.trace_rules; `parent` is the trace beneath."""
 
     kind = ""
+    function = "the transformed function"  # for messages
     parent: Trace
     alive = True
 
@@ -150,6 +157,24 @@ class Trace:
     def end(self) -> None:
         """From now on this trace's tracers are dead."""
         self.alive = False
+        if ended_traces is not None:
+            ended_traces.append(weakref.ref(self))
+
+
+ended_traces: list[Any] | None = None  # while check_tracer_leaks is on
+
+
+def check_leaks() -> None:
+    """With check_tracer_leaks: raise if a trace that has ended is still referred to, that is, if a tracer is kept."""
+    if ended_traces:
+        gc.collect()
+        leaked = [t for t in (r() for r in ended_traces) if t is not None]
+        ended_traces.clear()
+        if leaked:
+            raise UnexpectedTracerError(
+                f"Leaked trace of {leaked[0].function}: something still refers to a tracer that it made, "
+                "though it has ended. Look for globals, attributes, closures and caches that keep one."
+            )
 
 
 class _State(threading.local):
@@ -234,8 +259,8 @@ def check_alive(x: Tracer) -> None:
     """Raise UnexpectedTracerError if the trace of `x` has ended."""
     if not x._trace.alive:
         raise UnexpectedTracerError(
-            f"Encountered an unexpected tracer: a value of type {x.aval.str_short()} leaked out of the "
-            f"{x._trace.kind or 'traced'} function that made it. Return it from the function instead of "
+            f"Encountered an unexpected tracer: a value of type {x.aval.str_short()} leaked out of "
+            f"{x._trace.function} that made it. Return it from the function instead of "
             f"storing it in a global, an attribute or a closure.{where(x._source)}"
         )
 
@@ -494,20 +519,6 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
     return [a.val if isinstance(a, Literal) else env[a] for a in jaxpr.outvars]
 
 
-def last_uses(jaxpr: Jaxpr) -> dict[int, list[Var]]:
-    """Equation index -> variables that nothing reads after it."""
-    kept = {a for a in jaxpr.outvars if isinstance(a, Var)}
-    last: dict[Var, int] = {}
-    for k, eqn in enumerate(jaxpr.eqns):
-        for a in (*eqn.invars, *eqn.outvars):
-            if isinstance(a, Var) and a not in kept:
-                last[a] = k
-    found: dict[int, list[Var]] = {}
-    for v, k in last.items():
-        found.setdefault(k, []).append(v)
-    return found
-
-
 def jaxpr_as_fun(closed: ClosedJaxpr) -> Callable[..., list[Any]]:
     """The closed jaxpr as a function of flat arguments."""
     return lambda *args: eval_jaxpr(closed.jaxpr, closed.consts, *args)
@@ -533,22 +544,6 @@ class Zero:
         return f"Zero({self.aval.str_short()})"
 
 
-class UndefinedPrimal:
-    """Stands in a transpose rule for an operand that the function is linear in."""
-
-    __slots__ = ("aval",)
-
-    def __init__(self, aval: ShapedArray):
-        self.aval = aval
-
-    shape = property(lambda self: self.aval.shape)
-    dtype = property(lambda self: self.aval.dtype)
-
-
-def is_undefined(x: Any) -> bool:
-    return type(x) is UndefinedPrimal
-
-
 def zeros_like_aval(aval: ShapedArray) -> Any:
     """Zeros; fx.prims.shape installs broadcasting of a scalar."""
     return np.zeros(aval.shape, aval.dtype)
@@ -569,16 +564,24 @@ def instantiate(x: Any) -> Any:
 
 
 def constant_like(value: Any, aval: ShapedArray) -> Any:
-    """A Python number with the dtype of a scalar aval: an array, or a literal where a jaxpr is being recorded."""
+    """A Python number with the type of a scalar aval: an array, or a literal where a jaxpr is recorded."""
+    array = np.asarray(value, aval.dtype)
     trace = state.trace
     while trace.kind != "eval":
         if trace.kind == "jaxpr":
-            return np.asarray(value, aval.dtype)[()]
+            return array.item() if aval.weak_type else array[()]
         trace = trace.parent
-    return host.from_numpy(np.asarray(value, aval.dtype), False)
+    return host.from_numpy(array, aval.weak_type)
 
 
-_HOOKS = ("add_values", "checker", "broadcast_new_axis", "move_axis", "zeros_like_aval")
+_HOOKS = (
+    "add_values",
+    "checker",
+    "ended_traces",
+    "broadcast_new_axis",
+    "move_axis",
+    "zeros_like_aval",
+)
 
 
 def install(name: str, value: Any) -> None:
@@ -589,10 +592,3 @@ def install(name: str, value: Any) -> None:
         globals()[name] = value
     else:
         raise AttributeError(name)
-
-
-class AxisData(NamedTuple):
-    """The axis that vmap maps over: its name (or None) and its size."""
-
-    name: Any
-    size: int

@@ -57,3 +57,10 @@ def _update(value: Any, thread_only: bool) -> None:
 
 on_change("debug_nans", _update)
 on_change("debug_infs", _update)
+
+
+def _watch_traces(value: Any, thread_only: bool) -> None:
+    core.install("ended_traces", [] if value else None)
+
+
+on_change("check_tracer_leaks", _watch_traces)

@@ -41,6 +41,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     leaves, in_tree = tree_flatten(primals)
     flat_fun, out = flatten_function(fun, in_tree, has_aux)
     lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
+    core.check_leaks()
     count = out.tree.num_leaves
     in_avals = tuple(get_aval(x).to_tangent_aval() for x in leaves)
     pushforward = Pushforward(lin, in_tree, out.tree, in_avals)
@@ -103,6 +104,7 @@ def vjp(
     leaves, in_tree = tree_flatten(primals)
     flat_fun, out = flatten_function(fun, in_tree, has_aux)
     lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
+    core.check_leaks()
     count = out.tree.num_leaves
     out_avals = [get_aval(o) for o in lin.outs[:count]]
     in_avals = [get_aval(x) for x in leaves]
@@ -206,6 +208,7 @@ def value_and_grad(
 
         flat_fun, out = flatten_function(partial, in_tree, has_aux)
         lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
+        core.check_leaks()
         value = out.tree.unflatten(lin.outs[: out.tree.num_leaves])
         _check_scalar(fun, value, holomorphic)
         grads = _gradient(lin, leaves, allow_unused)

@@ -172,6 +172,43 @@ class ClosedJaxpr:
     __repr__ = __str__
 
 
+def last_uses(jaxpr: Jaxpr) -> dict[int, list[Var]]:
+    """Equation index -> variables that nothing reads after it."""
+    kept = {a for a in jaxpr.outvars if isinstance(a, Var)}
+    last: dict[Var, int] = {}
+    for k, eqn in enumerate(jaxpr.eqns):
+        for a in (*eqn.invars, *eqn.outvars):
+            if isinstance(a, Var) and a not in kept:
+                last[a] = k
+    found: dict[int, list[Var]] = {}
+    for v, k in last.items():
+        found.setdefault(k, []).append(v)
+    return found
+
+
+class UndefinedPrimal:
+    """Stands in a transpose rule for an operand that the function is linear in."""
+
+    __slots__ = ("aval",)
+
+    def __init__(self, aval: ShapedArray):
+        self.aval = aval
+
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
+
+
+def is_undefined(x: Any) -> bool:
+    return type(x) is UndefinedPrimal
+
+
+class AxisData(NamedTuple):
+    """The axis that vmap maps over: its name (or None) and its size."""
+
+    name: Any
+    size: int
+
+
 _printer: list[Callable[[Jaxpr], str]] = [lambda jaxpr: f"<jaxpr of {len(jaxpr.eqns)} equations>"]
 
 

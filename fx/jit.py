@@ -165,6 +165,7 @@ class Jitted:
         if entry is None:
             self._explain(key, args, kwargs, avals)
             entry = self._trace(args, kwargs, leaves, tree, avals)
+            core.check_leaks()
             if not any(isinstance(c, Tracer) for c in entry.consts):
                 self._entries[key] = entry
         return entry, leaves, tree

@@ -139,6 +139,7 @@ def jvp(
     tangents_in = [check_tangent(p, t) for p, t in zip(flat_primals, flat_tangents)]
     flat_fun, out = flatten_function(fun, in_tree, has_aux)
     primals_out, tangents_out = jvp_flat(flat_fun, flat_primals, tangents_in)
+    core.check_leaks()
     count = out.tree.num_leaves
     aux = [tree_unflatten(out.aux_tree, primals_out[count:])] if has_aux else []
     tangents_out = [instantiate(t) for t in tangents_out[:count]]

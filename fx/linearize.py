@@ -140,9 +140,7 @@ def linearize_flat(
         pairs = [trace.unwrap(o) for o in outs]
         result.outs = [p for p, _ in pairs]
         tangents = [t for _, t in pairs[: len(pairs) if count is None else _resolve(count)]]
-        result.out_avals = [
-            t.aval if type(t) is Zero else get_aval(t).strip_weak_type() for t in tangents
-        ]
+        result.out_avals = [t.aval if type(t) is Zero else get_aval(t) for t in tangents]
         result.nonzero_out = [type(t) is not Zero for t in tangents]
         jaxpr, consts = partial.to_jaxpr(unknowns, [t for t in tangents if type(t) is not Zero])
     finally:

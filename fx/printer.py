@@ -69,7 +69,7 @@ class _Printer:
     def jaxpr(self, jaxpr: Jaxpr) -> list[str]:
         consts = " ".join(map(self.binder, jaxpr.constvars))
         args = " ".join(map(self.binder, jaxpr.invars))
-        head = f"{{ lambda {consts + ' ' if consts else ''}; {args}. let"
+        head = f"{{ lambda {consts}; {args}. let"
         lines = [line for eqn in jaxpr.eqns for line in self.eqn(eqn)]
         outs = [self.atom(a) for a in jaxpr.outvars]
         tail = f"in ({', '.join(outs)}{',' if len(outs) == 1 else ''}) }}"

@@ -107,6 +107,7 @@ def make_jaxpr(
         info = DebugInfo(name_of(fun), names)
         with core.named_axes(axis_env or ()):
             jaxpr, consts = core.trace_to_jaxpr(flat_fun, [_aval(x) for x in leaves], names, info)
+        core.check_leaks()
         closed = ClosedJaxpr(jaxpr, consts)
         if return_shape:
             return closed, out.tree.unflatten(map(_struct, closed.out_avals))

@@ -191,6 +191,7 @@ def vmap(
         size = _axis_size(fun, leaves, dims, args, kwargs, axis_size)
         flat_fun, out = flatten_function(fun, in_tree, kwargs=True)
         vals, out_dims = batch_flat(flat_fun, AxisData(axis_name, size), leaves, dims)
+        core.check_leaks()
         wanted = prefix_leaves(
             out_axes, out.tree.unflatten(vals), "vmap out_axes", none_is_leaf=True
         )
