@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lowering import canon
+from lowering import canon, loops
 from lowering.graph import Graph
 from lowering.plan import Plan
 from lowering.planner import Planner
@@ -21,6 +21,8 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
+    if options.pop("unroll", True):
+        graph = loops.unroll(graph)
     graph = canon.canonicalize(
         graph,
         split_reductions=options.pop("split_reductions", True),

@@ -12,7 +12,8 @@ from math import prod
 import numpy as np
 
 from lowering import scalar
-from lowering.emit import Scope, Stage, _Emitter
+from lowering.emit import _Emitter
+from lowering.emit_scope import Scope, Stage
 from lowering.nest import BranchBody, LoopBody, Nest, Store, Value
 from lowering.profile import Profile
 from lowering.schedule import Schedule, work

@@ -207,6 +207,7 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
     flag = Place(p.slot("temp", (), np.dtype(bool)))
     off = g.Node(g.Const(False), (), (), np.dtype(bool))
     region.places[id(chunk_flag())] = flag
+    p.chunk_flags.add(flag.slot)
 
     def launch(before: dict[int, Place], after: dict[int, Place]) -> None:
         p.fill(region, off, flag)

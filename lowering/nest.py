@@ -1,8 +1,10 @@
-"""Nest: one fused kernel. Axes with extents, SSA values that know which axes they depend on, and stores.
+"""Nest: one fused kernel. Axes with extents, SSA values that know which axes they depend on, and
+stores.
 
-Made by `build` from a group of graph nodes, read by `schedule` and `emit`. Invariants: arguments precede users; a value's
-`mask` is the set of axes it varies over; every index is affine in the axes, or one bounded integer value plus an affine
-part; nothing says yet in which order or how wide the axes run. A value is emitted at the loop depth of its mask.
+Made by `build` from a group of graph nodes, read by `schedule` and `emit`. Invariants: arguments
+precede users; a value's `mask` is the set of axes it varies over; every index is affine in the
+axes, or one bounded integer value plus an affine part; nothing says yet in which order or how wide
+the axes run. A value is emitted at the loop depth of its mask.
 """
 
 from __future__ import annotations
@@ -80,10 +82,12 @@ class Store:
 
 @dataclass(slots=True)
 class LoopBody:
-    """A time loop inside the kernel: `axis` counts the steps; `carries` are carry values, `nexts` their successors.
+    """A time loop inside the kernel: `axis` counts the steps; `carries` are carry values, `nexts`
+    their successors.
 
     `stop` is the while condition on the carries (it goes on while that holds in some lane), or None; then there are
-    `length` steps. Stores of stacked outputs are in `stores`. With `chunk`, a while loop makes at most so many steps and
+    `length` steps. Stores of stacked outputs are in `stores`. With `chunk`, a while loop makes at
+    most so many steps and
     sets the buffer `flag` if it has not ended.
     """
 
@@ -101,7 +105,8 @@ class LoopBody:
 
 @dataclass(slots=True)
 class BranchBody:
-    """A branch inside the kernel: value `which`, clamped, says whose results are taken; read by get.
+    """A branch inside the kernel: value `which`, clamped, says whose results are taken; read by
+    get.
 
     `axes` are markers: a value that is computed only in branch j has axes[j] in its mask.
     """
@@ -114,7 +119,9 @@ class BranchBody:
 
 @dataclass(slots=True)
 class NestBuffer:
-    """A buffer of the nest's signature: the graph node whose memory it is, and whether it is written."""
+    """A buffer of the nest's signature: the graph node whose memory it is, and whether it is
+    written.
+    """
 
     node: Node
     dtype: np.dtype

@@ -1,7 +1,8 @@
 """Planner: groups to steps. Owns a plan's buffer table, its stages and the order of its steps.
 
-In: a canonical graph. Out: a Plan. Every stored node has one place; equal stage texts are one stage; all stages of a plan
-are cases of few kernels, because a build costs far more than a stage. What is no nest is planned by `singles`.
+In: a canonical graph. Out: a Plan. Every stored node has one place; equal stage texts are one
+stage; all stages of a plan are cases of few kernels, because a build costs far more than a stage.
+What is no nest is planned by `singles`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from lowering import graph as g
 from lowering import memory, program, schedule, singles
 from lowering.affine import Cut
+from lowering.condense import condense
 from lowering.build import Root, build_nest
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse, spreads
@@ -65,7 +67,9 @@ class Place:
 
 @dataclass
 class Region:
-    """The nodes that one step list computes, and where they stand; loops and branches have their own."""
+    """The nodes that one step list computes, and where they stand; loops and branches have their
+    own.
+    """
 
     graph: g.Graph
     fusion: Fusion
@@ -93,6 +97,7 @@ class Planner:
         self.nests: list[tuple[str, Nest]] = []
         self.extra_programs: list[Any] = []
         self.donated: set[int] = set()
+        self.chunk_flags: set[int] = set()  # of while loops whose launches are bounded already
         self.depth = 0  # open loops
 
     # ------------------------------------------------ the whole
@@ -130,11 +135,14 @@ class Planner:
             Buffer(k, s.kind, s.nbytes, s.shape, s.dtype, s.alias, offsets.get(k))  # type: ignore[arg-type]
             for k, s in enumerate(self.slots)
         )
-        programs, placed = program.assemble(self.stages, steps, self.extra_programs)
+        stages = self.stages
+        if self.options.get("condense", True):
+            steps, stages = condense(self, steps)
+        programs, placed = program.assemble(stages, steps, self.extra_programs)
         meta = {
             "name": name,
             "reasons": list(self.reasons),
-            "kernels": [st.label for st in self.stages],
+            "kernels": [st.label for st in stages],
             "nests": [(label, nest.dump()) for label, nest in self.nests],
             "bound": memory.lower_bound(spans),
         }
@@ -176,7 +184,9 @@ class Planner:
         wanted: dict[int, Place],
         owned: frozenset[int] = frozenset(),
     ) -> Region:
-        """Plan a graph whose inputs stand at `places`; `wanted` says where some nodes must be written."""
+        """Plan a graph whose inputs stand at `places`; `wanted` says where some nodes must be
+        written.
+        """
         region = Region(graph, fuse(graph, enabled=self.options.get("fuse", True)), dict(places))
         region.depth, region.wanted, region.owned = self.depth, wanted, owned
         nests = self.all_nests(region)
@@ -202,7 +212,9 @@ class Planner:
         return region
 
     def all_nests(self, region: Region) -> dict[int, tuple[Nest, Stage]]:
-        """Nest and stage of every group; where one fails, nodes are kept in memory and all is tried again."""
+        """Nest and stage of every group; where one fails, nodes are kept in memory and all is tried
+        again.
+        """
         keep: dict[int, tuple[g.Node, str]] = {}
         while True:
             found = {}
@@ -219,7 +231,9 @@ class Planner:
                 enabled = self.options.get("fuse", True)
                 region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
 
-    def nest(self, roots: list[Root], space: tuple[int, ...], stored: set[int]) -> tuple[Nest, Stage]:
+    def nest(
+        self, roots: list[Root], space: tuple[int, ...], stored: set[int]
+    ) -> tuple[Nest, Stage]:
         own = {id(r.node) for r in roots}
 
         def inside(n: g.Node) -> bool:
@@ -248,7 +262,9 @@ class Planner:
                 self.alias_output(region, n, made[0])
 
     def alias_output(self, region: Region, n: g.Node, nest: Nest) -> None:
-        """Let an output take over a donated input that this nest, and nobody later, reads at the same index."""
+        """Let an output take over a donated input that this nest, and nobody later, reads at the
+        same index.
+        """
         store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
         if store is None or schedule.folded_axes(nest):
             return
@@ -266,12 +282,16 @@ class Planner:
                 continue
             same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
             loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
-            if same and all(v.attr[1] == store.index and not v.attr[2] and not v.args for v in loads):
+            if same and all(
+                v.attr[1] == store.index and not v.attr[2] and not v.args for v in loads
+            ):
                 self.slots[region.places[id(n)].slot].alias = slot
                 return
 
     def take_over(self, region: Region, x: g.Node, node: g.Node) -> None:
-        """Give `node` a place that holds x's contents: x's own if nobody reads it later, else a copy."""
+        """Give `node` a place that holds x's contents: x's own if nobody reads it later, else a
+        copy.
+        """
         place = region.wanted.get(id(node))
         held = None if isinstance(x.form, g.Const) else region.places[id(x)]
         last = region.last_reads.get(id(x)) == region.position
@@ -311,7 +331,9 @@ class Planner:
     def inner_region(
         self, graph: g.Graph, inputs: list[Place], outs: list[Place], owned: tuple[int, ...] = ()
     ) -> Region:
-        """A graph on places of the outer region; its outputs end up at `outs`, or where updates left them."""
+        """A graph on places of the outer region; its outputs end up at `outs`, or where updates
+        left them.
+        """
         start = self.now
         places = {id(n): p for n, p in zip(graph.inputs, inputs)}
         wanted: dict[int, Place] = {}
@@ -329,7 +351,7 @@ class Planner:
         nest, stage = made
         places = [self.place_of(region, b.node) for b in nest.buffers]
         self.nests.append((stage.label, nest))
-        self.add_launch(region, stage, places)
+        self.add_launch(region, replace(stage, cost=schedule.total_work(nest)), places)
 
     def add_launch(self, region: Region, stage: Stage, places: list[Place]) -> None:
         """A launch of `stage` on buffers; its place in a program is settled by `program.assemble`."""
@@ -379,7 +401,9 @@ class Planner:
 
 
 def _to_keep(cut: Cut, group: Group, fusion: Fusion, kept: dict[int, Any]) -> list[g.Node]:
-    """What to keep in memory after a group failed: the node named, else its roots apart, else its folds."""
+    """What to keep in memory after a group failed: the node named, else its roots apart, else its
+    folds.
+    """
     if isinstance(cut.node, g.Node) and id(cut.node) not in fusion.stored:
         return [cut.node]
     roots = [r.node for r in group.roots if id(r.node) not in kept]

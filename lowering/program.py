@@ -1,7 +1,9 @@
-"""Program: stages to OpenCL sources. Many stages are cases of one kernel, chosen by an int argument.
+"""Program: stages to OpenCL sources. Many stages are cases of one kernel, chosen by an int
+argument.
 
-A stage becomes an inline function of (item, buffers, ints); a kernel takes as many byte pointers and longs as its widest
-stage. Stages are dealt to programs of at most `PER_PROGRAM`, in order; a launch names its program and its case.
+A stage becomes an inline function of (item, buffers, ints); a kernel takes as many byte pointers
+and longs as its widest stage. Stages are dealt to programs of at most `PER_PROGRAM`, in order; a
+launch names its program and its case.
 """
 
 from __future__ import annotations
@@ -72,13 +74,10 @@ def _np(name: str) -> Any:
 
 
 def stage_function(k: int, s: Stage) -> str:
-    params = ["const long item"]
-    for j, b in enumerate(s.buffers):
-        const = "" if b.written else "const "
-        params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
-    params += [f"const long n{j}" for j in range(len(s.ints))]
-    label = f"// {s.label}\n" if False else ""
-    return f"{label}static void stage_{k}({', '.join(params)}) {{\n{s.text}\n}}"
+    """The C functions of a stage: its helpers, and the one that the kernel calls."""
+    name = f"stage_{k}_"
+    text = f"{s.signature(f'stage_{k}')} {{\n{s.text}\n}}"
+    return "\n".join([*s.helpers, text]).replace("@", name)
 
 
 def kernel(stages: Sequence[Stage], buffers: int, ints: int) -> str:

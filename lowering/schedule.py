@@ -1,8 +1,10 @@
-"""Schedule: in which order and how wide a nest's axes run on a device. A table of decisions, no search.
+"""Schedule: in which order and how wide a nest's axes run on a device. A table of decisions, no
+search.
 
-Parallel axes (never folded) stand outside, folded ones inside. One axis `v` runs in vector strips: the one along which
-most accesses are contiguous. The parallel axes but v are flattened into rows; an item does a block of rows. How a
-reduction is split into blocks depends on shapes alone, so results do not depend on the machine.
+Parallel axes (never folded) stand outside, folded ones inside. One axis `v` runs in vector strips:
+the one along which most accesses are contiguous. The parallel axes but v are flattened into rows;
+an item does a block of rows. How a reduction is split into blocks depends on shapes alone, so
+results do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -16,9 +18,16 @@ from lowering.nest import LoopBody, Nest, Store, Value
 from lowering.profile import Profile
 
 
+MAX_COUNTED = (
+    1 << 29
+)  # steps of an axis that are counted; a while loop's has more, and counts as 100
+
+
 @dataclass(slots=True)
 class Schedule:
-    """`rows` are the parallel axes in order, without v. The row block and the strip block are per item."""
+    """`rows` are the parallel axes in order, without v. The row block and the strip block are per
+    item.
+    """
 
     rows: tuple[int, ...]
     folds: tuple[int, ...]  # folded axes in loop order, v last if it is one
@@ -66,7 +75,9 @@ def folded_axes(nest: Nest) -> frozenset[int]:
 
 
 def work(nest: Nest) -> float:
-    """Flops of one point of the nest's innermost body, roughly: 1 an access, the table's cost an operation."""
+    """Flops of one point of the nest's innermost body, roughly: 1 an access, the table's cost an
+    operation.
+    """
     total = float(len(nest.stores))
     for v in nest.values:
         if v.op == "map":
@@ -75,6 +86,28 @@ def work(nest: Nest) -> float:
             total += 100
         elif v.op in ("load", "reduce", "mad", "cumscan"):
             total += 1
+    return total
+
+
+def total_work(nest: Nest) -> float:
+    """Flops of the whole nest, roughly: every value as often as the axes it varies over have
+    points.
+    """
+    total = 0.0
+    for v in nest.values:
+        axes = v.mask
+        once = 1.0
+        if v.op == "map":
+            once = scalar.cost(v.attr)
+        elif v.op == "bits":
+            once = 100.0
+        elif v.op in ("const", "index", "guard", "get", "carry", "loop"):
+            continue
+        elif v.op in ("reduce", "mad", "argreduce"):
+            axes = axes.union(*(nest.values[a].mask for a in v.args))
+        total += once * prod(n if (n := nest.extents[a]) < MAX_COUNTED else 100 for a in axes)
+    for s in nest.stores:
+        total += prod(nest.extents[a] for a in s.index.axes | nest.values[s.value].mask)
     return total
 
 
@@ -293,7 +326,9 @@ def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> in
 
 
 def _blocks(nest, v, parallel, folds, grid, step) -> tuple[int, int]:
-    """Rows and strip elements an item does: about 30,000 units of work, never more than 256 items' worth of overhead."""
+    """Rows and strip elements an item does: about 30,000 units of work, never more than 256 items'
+    worth of overhead.
+    """
     inner = prod(nest.extents[a] for a in folds)
     cost = max(1.0, work(nest))
     target = 65536.0

@@ -1,7 +1,9 @@
-"""Singles: the forms that are no nest, as steps: updates in place, branches, loops, host functions, users' kernels.
+"""Singles: the forms that are no nest, as steps: updates in place, branches, loops, host functions,
+users' kernels.
 
-`plan(planner, region, node)` appends the node's steps to the region. The places of what the node writes exist already; an
-update may take over its operand's place instead. Loops run on the host here; `loops` decides when a kernel can run them.
+`plan(planner, region, node)` appends the node's steps to the region. The places of what the node
+writes exist already; an update may take over its operand's place instead. Loops run on the host
+here; `loops` decides when a kernel can run them.
 """
 
 from __future__ import annotations
@@ -129,14 +131,18 @@ def _cond(p: Planner, region: Region, node: g.Node) -> None:
 
 
 def finish(p: Planner, inner: Region, nodes: tuple[g.Node, ...], outs: list[Place]) -> None:
-    """Copy results that stand elsewhere (inputs handed through, one node wanted twice) to their places."""
+    """Copy results that stand elsewhere (inputs handed through, one node wanted twice) to their
+    places.
+    """
     for o, place in zip(nodes, outs):
         if inner.places.get(id(o)) != place:
             p.fill(inner, o, place)
 
 
 def _loop(p: Planner, region: Region, node: g.Node) -> None:
-    """A loop that the host drives: launches are bound before it, carries alternate between two buffers."""
+    """A loop that the host drives: launches are bound before it, carries alternate between two
+    buffers.
+    """
     if p.options.get("loops", True) and loops.in_kernel(p, region, node):
         return
     f = node.form

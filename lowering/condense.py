@@ -1,0 +1,274 @@
+"""Condense: a host-driven loop of small launches becomes one task, `for t { stage 1; stage 2; ... }` in one work-item.
+
+In: finished steps. Out: steps in which loops that are cheaper so are launches of a new stage. The same stage functions run
+over the same items in the same order, so the numbers are the same; state stays in scratch, and in cache. A while loop makes
+a bounded number of steps a launch, and the host looks at its flag in between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowering import scalar
+from lowering.emit_scope import Stage
+from lowering.graph import Const, Node
+from lowering.nest import NestBuffer
+from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, IntArg, Launch, LoopStep, Step
+
+if TYPE_CHECKING:
+    from lowering.planner import Planner
+
+LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for the other included
+UNITS_PER_US = 4000.0  # of schedule.work, one core
+CALL_US = 0.01
+CHUNK_US = 50_000.0  # of steps of a while loop in one launch
+BYTE = np.dtype(np.uint8)
+
+
+def condense(p: Planner, steps: list[Step]) -> tuple[list[Step], list[Stage]]:
+    """The steps with loops condensed, and the stages that they still launch."""
+    done: list[Step] = []
+    for s in steps:
+        done += _step(p, s)
+    return _prune(p, done)
+
+
+def _step(p: Planner, s: Step) -> list[Step]:
+    if isinstance(s, LoopStep):
+        if s.flag is not None and s.flag.id in p.chunk_flags:
+            return [s]
+        us = _one_task_us(p, s)
+        if us is not None and us < _host_us(p, s):
+            p.reasons.append((s.label or "loop", "it is one task: its launches would cost more"))
+            return _task(p, s, us)
+        return [replace(s, body=_all(p, s.body), cond=_all(p, s.cond))]
+    if isinstance(s, CondStep):
+        return [replace(s, branches=tuple(_all(p, b) for b in s.branches))]
+    return [s]
+
+
+def _all(p: Planner, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    return tuple(x for s in steps for x in _step(p, s))
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def _steps_of(s: LoopStep) -> int:
+    return 100 if s.count is None else s.count
+
+
+def _one_task_us(p: Planner, s: Step) -> float | None:
+    """Microseconds of a step on one core, None if it cannot run inside a kernel."""
+    if isinstance(s, Launch):
+        if s.stage is None or p.stages[s.stage].local != 1:
+            return None
+        stage = p.stages[s.stage]
+        return CALL_US * stage.items + stage.cost / UNITS_PER_US
+    if isinstance(s, CopyStep):
+        return CALL_US + s.nbytes / 1e4
+    if isinstance(s, HostStep):
+        return None
+    groups = s.branches if isinstance(s, CondStep) else (s.body + s.cond,)
+    sums: list[float] = []
+    for group in groups:
+        parts = [_one_task_us(p, x) for x in group]
+        if any(x is None for x in parts):
+            return None
+        sums.append(sum(x for x in parts if x is not None))
+    times = _steps_of(s) if isinstance(s, LoopStep) else 1
+    return max(sums, default=0.0) * times
+
+
+def _host_us(p: Planner, s: Step) -> float:
+    """Microseconds of a step whose launches the host makes."""
+    if isinstance(s, Launch):
+        stage = p.stages[s.stage]  # type: ignore[index]
+        cores = min(p.profile.compute_units, stage.items)
+        return LAUNCH_US + stage.cost / UNITS_PER_US / max(1, cores)
+    if isinstance(s, CopyStep):
+        return LAUNCH_US
+    if isinstance(s, CondStep):
+        return 3 * LAUNCH_US + max((sum(_host_us(p, x) for x in b) for b in s.branches), default=0)
+    assert isinstance(s, LoopStep)
+    once = sum(_host_us(p, x) for x in (*s.body, *s.cond))
+    return _steps_of(s) * (once + (3 * LAUNCH_US if s.count is None else 0))
+
+
+# ---------------------------------------------------------------- the stage
+
+
+def _task(p: Planner, s: LoopStep, us: float) -> list[Step]:
+    """Launch the loop; a while loop again until its flag falls."""
+    chunk = 0
+    if s.count is None:
+        chunk = max(64, min(1 << 20, int(CHUNK_US / max(us / _steps_of(s), 1e-3))))
+    w = _Writer(p, chunk)
+    w.loop(s, chunk)
+    slots = list(w.slots)
+    buffers = [NestBuffer(_node(), BYTE, 1, True) for _ in slots]
+    stage = Stage(w.text(), buffers, [], 1, 1, s.label or "loop", helpers=tuple(w.helpers))
+    key = (stage.text, stage.helpers)
+    index = p.stage_index.get(key)
+    if index is None:
+        index = p.stage_index[key] = len(p.stages)
+        p.stages.append(stage)
+    args: tuple[Any, ...] = tuple(BufferRef(k) for k in slots)
+    launch = Launch(0, "fx", (1,), args, (1,), index, stage.label, tuple(slots), tuple(slots))
+    if s.count is not None:
+        return [launch]
+    return [launch, LoopStep((launch,), None, (), False, (), s.flag, label=s.label)]
+
+
+def _node() -> Node:
+    return Node(Const(0), (), (), BYTE)
+
+
+class _Writer:
+    """Steps to C text. Buffers are variables, so that swaps exchange pointers."""
+
+    def __init__(self, p: Planner, chunk: int):
+        self.p = p
+        self.slots: dict[int, int] = {}  # slot -> its parameter
+        self.helpers: list[str] = []
+        self.names: dict[int, int] = {}  # stage -> helper
+        self.lines: list[str] = []
+        self.times: list[str] = []  # iteration variables, innermost last
+        self.count = 0
+
+    def text(self) -> str:
+        heads = [f"  __global uchar *p{j} = b{j};" for j in self.slots.values()]
+        return "\n".join([*heads, *self.lines])
+
+    def line(self, text: str) -> None:
+        self.lines.append("  " * (len(self.times) + 1) + text)
+
+    def pointer(self, slot: int) -> str:
+        return f"p{self.slots.setdefault(slot, len(self.slots))}"
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    # ------------------------------------------------ steps
+
+    def step(self, s: Step) -> None:
+        if isinstance(s, Launch):
+            self.launch(s)
+        elif isinstance(s, CopyStep):
+            self.copy(self.at(s.src), self.at(s.dst), s.nbytes)
+        elif isinstance(s, LoopStep):
+            self.loop(s, 0)
+        else:
+            assert isinstance(s, CondStep)
+            self.branch(s)
+
+    def loop(self, s: LoopStep, chunk: int) -> None:
+        pairs = [(self.pointer(a), self.pointer(b), self.p.slots[a].nbytes) for a, b in s.swaps]
+        kept = []
+        for a, _, _ in pairs:
+            kept.append(self.fresh("o"))
+            self.line(f"__global uchar *const {kept[-1]} = {a};")
+        k, t = self.fresh("k"), self.fresh("t")
+        limit = f"{k} < {s.count}" if s.count is not None else f"{k} < {chunk}" if chunk else ""
+        self.line(f"for (long {k} = 0; {limit}; ++{k}) {{")
+        self.times.append(t)
+        self.line(f"const long {t} = {f'{s.count - 1} - {k}' if s.reverse and s.count else k};")
+        for x in s.cond:
+            self.step(x)
+        if s.flag is not None:
+            self.line(f"if (!*({self.at(s.flag)})) break;")
+        for x in s.body:
+            self.step(x)
+        for a, b, _ in pairs:
+            self.line(f"{{ __global uchar *const x = {a}; {a} = {b}; {b} = x; }}")
+        self.times.pop()
+        self.line("}")
+        for (a, b, nbytes), held in zip(pairs, kept):
+            self.line(f"if ({a} != {held}) {{")
+            self.copy(a, held, nbytes)
+            self.line(f"{b} = {a}; {a} = {held};")
+            self.line("}")
+
+    def branch(self, s: CondStep) -> None:
+        which = self.fresh("w")
+        self.line(f"const int {which} = *(__global const int *)({self.at(s.index)});")
+        last = len(s.branches) - 1
+        for j, b in enumerate(s.branches):
+            test = "" if j == last else f"if ({which} <= {j}) "
+            self.line(("else " if j else "") + test + "{")
+            for x in b:
+                self.step(x)
+            self.line("}")
+
+    def at(self, ref: BufferRef) -> str:
+        text = self.pointer(ref.id)
+        if ref.step:
+            text += f" + {self.times[-1]} * {ref.step}"
+        return text + (f" + {ref.offset}" if ref.offset else "")
+
+    def copy(self, src: str, dst: str, nbytes: int) -> None:
+        """Whole words where the size allows it: every element size that does has such offsets."""
+        kind, size = ("uint", 4) if nbytes % 4 == 0 else ("uchar", 1)
+        k = self.fresh("k")
+        source = f"((__global const {kind} *)({src}))[{k}]"
+        target = f"((__global {kind} *)({dst}))[{k}]"
+        self.line(f"for (long {k} = 0; {k} < {nbytes // size}; ++{k}) {target} = {source};")
+
+    def launch(self, s: Launch) -> None:
+        assert s.stage is not None
+        stage = self.p.stages[s.stage]
+        if s.stage not in self.names:
+            self.names[s.stage] = self.helper(stage)
+        n_b, n_i = len(stage.buffers), len(stage.ints)
+        moves = {j: (step, level) for j, step, level in stage.windows}
+        args = []
+        for j, (b, ref) in enumerate(zip(stage.buffers, s.args[:n_b])):
+            assert isinstance(ref, BufferRef)
+            const = "" if b.written else "const "
+            text = f"(__global {const}{scalar.memory_type(b.dtype)} *)({self.at(ref)})"
+            if j in moves:
+                step, level = moves[j]
+                text += f" + {self.times[-1 - level]} * {step}"
+            args.append(text)
+        args += [f"{a.value}L" for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
+        name = f"@{self.names[s.stage]}"
+        if stage.items == 1:
+            self.line(f"{name}({', '.join(['0L', *args])});")
+            return
+        q = self.fresh("q")
+        call = f"{name}({', '.join([q, *args])});"
+        self.line(f"for (long {q} = 0; {q} < {stage.items}; ++{q}) {call}")
+
+    def helper(self, stage: Stage) -> int:
+        """The stage as a function of its own; `@` stands for the prefix of its name."""
+        base = len(self.helpers)
+        inner = [h.replace("@", f"@{base}_") for h in stage.helpers]
+        text = stage.text.replace("@", f"@{base}_")
+        signature = stage.signature(f"@{base}")
+        self.helpers.append("\n".join([*inner, f"{signature} {{\n{text}\n}}"]))
+        return base
+
+
+# ---------------------------------------------------------------- stages that are still launched
+
+
+def _prune(p: Planner, steps: list[Step]) -> tuple[list[Step], list[Stage]]:
+    """Drop stages that no step launches any more, and number the others anew."""
+    kept: dict[int, int] = {}
+
+    def fix(s: Step) -> Step:
+        if isinstance(s, Launch) and s.stage is not None:
+            return replace(s, stage=kept.setdefault(s.stage, len(kept)))
+        if isinstance(s, LoopStep):
+            cond = tuple(map(fix, s.cond))
+            return replace(s, cond=cond, body=tuple(map(fix, s.body)))
+        if isinstance(s, CondStep):
+            return replace(s, branches=tuple(tuple(map(fix, b)) for b in s.branches))
+        return s
+
+    fixed = [fix(s) for s in steps]
+    return fixed, [p.stages[k] for k in kept]
