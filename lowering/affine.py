@@ -1,7 +1,8 @@
 """Affine index expressions over the axes of a nest: constant + sum of coefficient * axis.
 
-Axes are small integers with known extents. Division by a constant is exact or it is refused: the caller then splits
-an axis (`SplitNeeded`) or keeps the value in memory (`Cut`), so that no kernel ever divides an index.
+Axes are small integers with known extents. Division by a constant is exact or it is refused: the
+caller then splits an axis (`SplitNeeded`) or keeps the value in memory (`Cut`), so that no kernel
+ever divides an index.
 """
 
 from __future__ import annotations
@@ -78,7 +79,9 @@ def decide(r: Range, extents: Sequence[int]) -> bool | None:
 
 
 class SplitNeeded(Exception):
-    """`axis` has to become (outer, inner) with `inner` of the given extent before an index can stay affine."""
+    """`axis` has to become (outer, inner) with `inner` of the given extent before an index can stay
+    affine.
+    """
 
     def __init__(self, axis: int, inner: int):
         super().__init__(axis, inner)
@@ -94,7 +97,9 @@ class Cut(Exception):
 
 
 def divmod_affine(e: Affine, d: int, extents: Sequence[int]) -> tuple[Affine, Affine] | None:
-    """(e // d, e % d) as affine expressions for a non-negative e, or None. Raises SplitNeeded where a split mends it."""
+    """(e // d, e % d) as affine expressions for a non-negative e, or None. Raises SplitNeeded where
+    a split mends it.
+    """
     if d == 1:
         return e, ZERO
     quotient = [(a, c // d) for a, c in e.terms if c % d == 0]

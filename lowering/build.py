@@ -1,9 +1,10 @@
 """Graph group to Nest: demand-driven instantiation of nodes at affine indices.
 
-`build_nest(roots, space, inside)` walks back from each root: a node in `inside` is computed in the kernel, any other is
-loaded from memory. A (node, index, guards) triple is computed once, so shared work is shared and views cost nothing.
-Reductions reuse an axis of the space of equal extent if they can (softmax's rows), else they get one of their own. An
-index that is not affine splits an axis and starts again; where that does not help, `Cut` names the node to keep in memory.
+`build_nest(roots, space, inside)` walks back from each root: a node in `inside` is computed in the
+kernel, any other is loaded from memory. A (node, index, guards) triple is computed once, so shared
+work is shared and views cost nothing. Reductions reuse an axis of the space of equal extent if
+they can (softmax's rows), else they get one of their own. An index that is not affine splits an
+axis and starts again; where that does not help, `Cut` names the node to keep in memory.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ BOOL = np.dtype(bool)
 class Root:
     """A node that the nest writes to memory, and how its axes lie in the space.
 
-    `dims[k]` is the space axis that the root's axis k is; None: the root is a reshape of the whole space.
+    `dims[k]` is the space axis that the root's axis k is; None: the root is a reshape of the whole
+    space.
     `partial` is the fold over the space's leading axes in blocks, and then `node` is a BlockReduce.
     """
 
@@ -146,7 +148,9 @@ class NestBuilder:
         return self.emit("load", args, node.dtype, mask, (b, linear, guards))
 
     def value(self, node: g.Node, index: Index, guards: Guards = ()) -> int:
-        """The value id of node[index]. Outside `guards` the value may be anything but is safe to compute."""
+        """The value id of node[index]. Outside `guards` the value may be anything but is safe to
+        compute.
+        """
         key = (id(node), index, guards)
         found = self.memo.get(key)
         if found is None:
@@ -236,9 +240,11 @@ class NestBuilder:
 
 @dataclass(frozen=True, slots=True)
 class BlockReduce:
-    """Fold the first `lead` axes, cut into `blocks` equal runs of their flattened length: [blocks, *rest].
+    """Fold the first `lead` axes, cut into `blocks` equal runs of their flattened length: [blocks,
+    *rest].
 
-    Made by `canon` from reductions over leading axes; a nest computes it along the way and a small Reduce ends it.
+    Made by `canon` from reductions over leading axes; a nest computes it along the way and a small
+    Reduce ends it.
     """
 
     op: str
@@ -373,7 +379,9 @@ def _reduce(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
 
 
 def _fold(b: NestBuilder, op: str, v: int, folded: frozenset[int], dtype) -> int:
-    """Reduce a value over axes; axes that it does not vary over multiply a sum and leave the others as they are."""
+    """Reduce a value over axes; axes that it does not vary over multiply a sum and leave the others
+    as they are.
+    """
     missing = folded - b.nest.values[v].mask
     if missing:
         times = prod(b.nest.extents[a] for a in missing)
@@ -388,7 +396,9 @@ def _fold(b: NestBuilder, op: str, v: int, folded: frozenset[int], dtype) -> int
 
 
 def _varying(b: NestBuilder, v: int, axes: frozenset[int]) -> int:
-    """The same value, marked as varying over `axes` too, so that a fold over them counts every point."""
+    """The same value, marked as varying over `axes` too, so that a fold over them counts every
+    point.
+    """
     if not axes:
         return v
     dtype = b.nest.values[v].dtype
@@ -554,7 +564,9 @@ def _offset_dtype(size: int) -> np.dtype:
 
 
 def _clamped(b: NestBuilder, v: int, high: int, dtype) -> int:
-    """An index component as `dtype`, moved into [0, high]; unsigned and 64-bit values are clamped before narrowing."""
+    """An index component as `dtype`, moved into [0, high]; unsigned and 64-bit values are clamped
+    before narrowing.
+    """
     source = b.nest.values[v].dtype
     if source.kind == "u" or source.itemsize > dtype.itemsize:
         limit = min(high, np.iinfo(source).max)
@@ -681,7 +693,9 @@ def _dynamic_update_root(b: NestBuilder, node: g.Node, index: Index) -> None:
 
 
 def _spread_root(b: NestBuilder, node: g.Node, index: Index) -> None:
-    """Interior padding: the operand with gaps between its elements; the node's buffer holds the fill value already."""
+    """Interior padding: the operand with gaps between its elements; the node's buffer holds the
+    fill value already.
+    """
     if not any(node.form.interior):
         value = _pad(b, node, index, ())
         b.store(node, affine.linearize(index, node.shape), value)

@@ -1,7 +1,9 @@
-"""Canon: the graph as the later stages want it. One sweep; each node is rebuilt from its rebuilt operands.
+"""Canon: the graph as the later stages want it. One sweep; each node is rebuilt from its rebuilt
+operands.
 
-Reductions that would leave the machine idle become two (blocks, then the blocks' results); the number of blocks depends
-on shapes alone. Complex values become pairs of real ones (`complex_pairs`). In and out: a Graph with the same meaning.
+Reductions that would leave the machine idle become two (blocks, then the blocks' results); the
+number of blocks depends on shapes alone. Complex values become pairs of real ones
+(`complex_pairs`). In and out: a Graph with the same meaning.
 """
 
 from __future__ import annotations
@@ -95,7 +97,9 @@ def block_count(rows: int, inner: int) -> int:
 
 
 def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
-    """A reduction whose result is small against its operand, in two steps where one would run on one core."""
+    """A reduction whose result is small against its operand, in two steps where one would run on
+    one core.
+    """
     op, axes = n.form.op, n.form.axes
     kept = [k for k in range(x.ndim) if k not in axes]
     if x.size < 2 * MIN_SPLIT:

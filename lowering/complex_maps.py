@@ -1,7 +1,8 @@
 """Elementwise functions of complex numbers, written on their real and imaginary parts.
 
-Each rule takes a builder and a pair per operand and gives a pair, or one node where the result is real. Formulas are those
-of Abramowitz and Stegun, chapters 3 and 4; magnitudes are scaled so that they neither overflow nor vanish early.
+Each rule takes a builder and a pair per operand and gives a pair, or one node where the result is
+real. Formulas are those of Abramowitz and Stegun, chapters 3 and 4; magnitudes are scaled so that
+they neither overflow nor vanish early.
 """
 
 from __future__ import annotations
@@ -131,7 +132,9 @@ def cos(b: g.Builder, x: Pair) -> Pair:
 
 
 def tanh(b: g.Builder, x: Pair) -> Pair:
-    """With t = tan(b), s = sinh(a), c = cosh(a): (c s (1+t^2) + i t) / (1 + s^2 (1+t^2)); large |a| gives the sign."""
+    """With t = tan(b), s = sinh(a), c = cosh(a): (c s (1+t^2) + i t) / (1 + s^2 (1+t^2)); large |a|
+    gives the sign.
+    """
     a, c = x
     large = b.map("gt", b.map("abs", a), number(b, 15, a))
     safe = b.select(large, number(b, 1, a), a)

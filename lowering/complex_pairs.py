@@ -1,8 +1,10 @@
-"""Complex pairs: a graph with complex values becomes one with real and imaginary parts as real nodes.
+"""Complex pairs: a graph with complex values becomes one with real and imaginary parts as real
+nodes.
 
-In memory a complex array is its parts side by side, so inputs and outputs keep their bytes: [..., 2] of the real dtype.
-Inside, every complex node is a pair of real nodes, and kernels never see a complex dtype. Elementwise formulas stand in
-`complex_maps`. One sweep; graphs without complex values are handed through.
+In memory a complex array is its parts side by side, so inputs and outputs keep their bytes: [...,
+2] of the real dtype. Inside, every complex node is a pair of real nodes, and kernels never see a
+complex dtype. Elementwise formulas stand in `complex_maps`. One sweep; graphs without complex
+values are handed through.
 """
 
 from __future__ import annotations
@@ -150,7 +152,9 @@ class _Splitter:
     def several_outputs(self, n: g.Node) -> None:
         outs = n.outs or ()
         form = n.form
-        any_complex = any(is_complex(d) for _, d in outs) or any(id(a) in self.pairs for a in n.args)
+        any_complex = any(is_complex(d) for _, d in outs) or any(
+            id(a) in self.pairs for a in n.args
+        )
         if isinstance(form, g.Cond | g.Loop):
             self.several[id(n)] = self.control(n)
             return
@@ -178,7 +182,9 @@ class _Splitter:
 
     def control(self, n: g.Node) -> tuple[Pair | g.Node, ...]:
         """A loop or a branch on the parts."""
-        outs = [(s, p) for s, d in n.outs or () for p in ([part_dtype(d)] * 2 if is_complex(d) else [d])]
+        outs = [
+            (s, p) for s, d in n.outs or () for p in ([part_dtype(d)] * 2 if is_complex(d) else [d])
+        ]
         args = [p for a in n.args for p in self.parts(a)]
         form = n.form
         if isinstance(form, g.Cond):
@@ -358,7 +364,9 @@ def _cumscan(s: _Splitter, n: g.Node) -> Pair:
     size = n.shape[form.axis]
     reach = 1
     while reach < size:
-        moved = tuple(_shift(b, p, form.axis, reach, form.reverse, fill) for p, fill in zip(pair, (1, 0)))
+        moved = tuple(
+            _shift(b, p, form.axis, reach, form.reverse, fill) for p, fill in zip(pair, (1, 0))
+        )
         pair = multiply(b, pair, (moved[0], moved[1]))
         reach *= 2
     return pair

@@ -1,8 +1,9 @@
 """Fuse: which nodes are computed together. One backward sweep over the graph with a cost test.
 
-In: a canonical graph. Out: groups in execution order, each the roots that one nest writes and the space it runs over, and
-single steps for the forms that are no nest. A node is computed inside its consumers' group unless that repeats costly
-work, breaks a row, or makes a cycle; then it is kept in memory, and the reason is stored for `explain`.
+In: a canonical graph. Out: groups in execution order, each the roots that one nest writes and the
+space it runs over, and single steps for the forms that are no nest. A node is computed inside its
+consumers' group unless that repeats costly work, breaks a row, or makes a cycle; then it is kept
+in memory, and the reason is stored for `explain`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class Fusion:
 def fuse(
     graph: g.Graph, *, enabled: bool = True, keep: Iterable[tuple[g.Node, str]] = ()
 ) -> Fusion:
-    """Partition the graph. `keep` are nodes that must stand in memory (found by an earlier attempt)."""
+    """Partition the graph. `keep` are nodes that must stand in memory (found by an earlier
+    attempt).
+    """
     return _Fuser(graph, enabled, keep).run()
 
 
@@ -192,7 +195,9 @@ class _Fuser:
         """Whether computing n over the group's space repeats costly work."""
         if isinstance(n.form, Product):
             return self.why_not_epilogue(n, group)
-        if isinstance(n.form, FOLDS) and (group.product or isinstance(group.roots[0].node.form, Packed)):
+        if isinstance(n.form, FOLDS) and (
+            group.product or isinstance(group.roots[0].node.form, Packed)
+        ):
             return "the kernel is a product's"
         covered = {d for d in dims if d is not None}
         whole = all(d in covered for d in range(len(group.space)) if group.space[d] > 1)
@@ -229,7 +234,9 @@ class _Fuser:
         return None
 
     def why_not_epilogue(self, n: g.Node, group: Group) -> str | None:
-        """Whether the group can run on the product's tiles: it follows the product element by element."""
+        """Whether the group can run on the product's tiles: it follows the product element by
+        element.
+        """
         if group.product is not None and group.product is not n:
             return "the kernel computes another product"
         if group.folds or isinstance(group.roots[0].node.form, Packed | BlockReduce):
@@ -241,7 +248,9 @@ class _Fuser:
     # ------------------------------------------------ roots and groups
 
     def root(self, n: g.Node) -> None:
-        """Give a stored node to a group: one that already reads it over the same space, a sibling, or a new one."""
+        """Give a stored node to a group: one that already reads it over the same space, a sibling,
+        or a new one.
+        """
         if isinstance(n.form, g.Concat):
             self.piecewise(n)
             return
@@ -258,7 +267,11 @@ class _Fuser:
             return
         space, blocks = root_space(n)
         alone = isinstance(n.form, Packed) or (isinstance(n.form, Product) and id(n) in self.kept)
-        alone = alone or id(n) in self.kept or (isinstance(n.form, g.CumScan) and n.form.axis != n.ndim - 1)
+        alone = (
+            alone
+            or id(n) in self.kept
+            or (isinstance(n.form, g.CumScan) and n.form.axis != n.ndim - 1)
+        )
         if self.enabled and not alone:
             for group in self.candidates(n):
                 dims = self.joins(n, group, blocks)
@@ -304,10 +317,16 @@ class _Fuser:
             for user in self.users.get(id(a), ()):
                 for group, _ in self.homes.get(id(user), {}).values():
                     found[id(group)] = group
-        return [x for x in found.values() if not x.closed and x.single is None and len(x.nodes) < MAX_NODES]
+        return [
+            x
+            for x in found.values()
+            if not x.closed and x.single is None and len(x.nodes) < MAX_NODES
+        ]
 
     def joins(self, n: g.Node, group: Group, blocks: int | None) -> tuple[int, ...] | None:
-        """How n lies in the group's space, or None. The space may grow to n's if all roots are rows of it."""
+        """How n lies in the group's space, or None. The space may grow to n's if all roots are rows
+        of it.
+        """
         space, _ = root_space(n)
         if blocks is not None and group.blocks not in (None, blocks):
             return None
@@ -449,7 +468,9 @@ def root_space(n: g.Node) -> tuple[tuple[int, ...], int | None]:
 
 
 def spreads(n: g.Node) -> bool:
-    """Whether n writes its operand with gaps between the elements: a nest over the operand does that."""
+    """Whether n writes its operand with gaps between the elements: a nest over the operand does
+    that.
+    """
     return isinstance(n.form, g.Pad) and any(
         gap and size > 1 for gap, size in zip(n.form.interior, n.args[0].shape)
     )

@@ -1,6 +1,7 @@
 """Host functions that plans call: sorting on host memory with NumPy's own kernels.
 
-Each is a module-level function of plain arrays, so that plans pickle. NaN sorts last, ties keep their order.
+Each is a module-level function of plain arrays, so that plans pickle. NaN sorts last, ties keep
+their order.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def sortable(x: np.ndarray) -> np.ndarray:
 
 
 def top_k(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k largest of the last axis, largest first, and where they were; NaN is largest, ties by lower index."""
+    """The k largest of the last axis, largest first, and where they were; NaN is largest, ties by
+    lower index.
+    """
     flipped = sortable(x)[..., ::-1]
     order = np.argsort(flipped, axis=-1, kind="stable")[..., ::-1][..., :k]
     index = (x.shape[-1] - 1 - order).astype(np.int32)

@@ -1,7 +1,9 @@
-"""Memory: where each value of a plan lives. Buffers that are never live together share a place in one arena.
+"""Memory: where each value of a plan lives. Buffers that are never live together share a place in
+one arena.
 
-In: how big each temporary is and the first and last step that touches it. Out: offsets and the arena's size. Best fit by
-size, largest first at equal start; the sum over live buffers is the lower bound that `peak` is compared with.
+In: how big each temporary is and the first and last step that touches it. Out: offsets and the
+arena's size. Best fit by size, largest first at equal start; the sum over live buffers is the
+lower bound that `peak` is compared with.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from lowering.plan import ALIGN
 
 @dataclass(slots=True)
 class Span:
-    """A temporary's bytes and the first and last step (inclusive) during which it must keep its contents."""
+    """A temporary's bytes and the first and last step (inclusive) during which it must keep its
+    contents.
+    """
 
     nbytes: int
     first: int

@@ -20,6 +20,9 @@ from lowering.affine import Affine, Range, SplitNeeded
 from lowering.profile import Profile
 
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
+import os
+
+DIRECT_B = int(os.environ.get("DB", 1 << 13))
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 
 
@@ -232,7 +235,7 @@ def _right(b, y: Operand, acc, batch_shape, m, k, n, columns) -> tuple[g.Node, A
     """B, in place if its n lies contiguous and it is small or read once, else in panels."""
     if locate(y, acc) and n >= columns:
         sn, sk = y.stride(y.free), y.stride(y.contract)
-        if sn == 1 and sk is not None and (k * n <= 1 << 13 or m < 48):
+        if sn == 1 and sk is not None and (k * n <= DIRECT_B or m < 48):
             strides = y.strides[: len(y.batch)]
             return y.base, Access(y.start, strides, columns, 1, sk, False)
     flat = _flat(b, y, (*y.batch, *y.free, *y.contract), (*batch_shape, n, k))

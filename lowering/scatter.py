@@ -1,7 +1,8 @@
 """Scatter: a stage that adds updates to their places, each place by one owner and in update order.
 
-The output's rows (along the first scattered axis) are dealt to items; each item walks all updates and applies those that
-fall into its rows. So no atomics, and the same bits on any number of cores. The node's buffer already holds its operand.
+The output's rows (along the first scattered axis) are dealt to items; each item walks all updates
+and applies those that fall into its rows. So no atomics, and the same bits on any number of cores.
+The node's buffer already holds its operand.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def stage(node: g.Node, profile: Profile) -> Stage:
         NestBuffer(updates, updates.dtype, updates.size),
         NestBuffer(node, node.dtype, node.size, True),
     ]
-    lines = [f"  const long lo = {_share(x, owner, items)} * item, hi = lo + {_share(x, owner, items)};"]
+    lines = [
+        f"  const long lo = {_share(x, owner, items)} * item, hi = lo + {_share(x, owner, items)};"
+    ]
     lines.append(f"  for (long s = 0; s < {n_updates}; ++s) {{")
     lines += _batch_index(batch_shape)
     lines += _place(f, x, indices, sizes, owner if items > 1 else None)
@@ -69,8 +72,12 @@ def _batch_index(shape: list[int]) -> list[str]:
     return lines
 
 
-def _place(f: g.Scatter, x: g.Node, indices: g.Node, sizes: dict[int, int], owner: int | None) -> list[str]:
-    """The window's start in the output, clamped, or `continue` where it is dropped or another item's."""
+def _place(
+    f: g.Scatter, x: g.Node, indices: g.Node, sizes: dict[int, int], owner: int | None
+) -> list[str]:
+    """The window's start in the output, clamped, or `continue` where it is dropped or another
+    item's.
+    """
     n = len(f.start_map)
     lines = [f"    const long at = s * {n};"]
     strides = strides_of(x.shape)
@@ -113,8 +120,12 @@ def _window_loops(node, f, x, updates, window_axes, sizes) -> list[str]:
         frm.append(f"w{j} * {u_strides[d]}")
         if last and x_strides[k] == u_strides[d] == 1 and sizes[k] >= 8:
             lines.append(f"{pad}long w{j} = 0;")
-            lines.append(f"{pad}for (; w{j} + 8 <= {sizes[k]}; w{j} += 8) {{ {_apply(node, f.op, 8, to, frm)} }}")
-            lines.append(f"{pad}for (; w{j} < {sizes[k]}; ++w{j}) {{ {_apply(node, f.op, 1, to, frm)} }}")
+            lines.append(
+                f"{pad}for (; w{j} + 8 <= {sizes[k]}; w{j} += 8) {{ {_apply(node, f.op, 8, to, frm)} }}"
+            )
+            lines.append(
+                f"{pad}for (; w{j} < {sizes[k]}; ++w{j}) {{ {_apply(node, f.op, 1, to, frm)} }}"
+            )
             return [*lines, *("    }" for _ in range(j))]
         lines.append(f"{pad}for (long w{j} = 0; w{j} < {sizes[k]}; ++w{j}) {{")
     lines.append(f"{pad}{_apply(node, f.op, 1, to, frm)}")
@@ -128,5 +139,9 @@ def _apply(node: g.Node, op: str, width: int, to: list[str], frm: list[str]) -> 
     if op != "set":
         kind = scalar.register_type(d, width)
         names = f"const {kind} x = {scalar.load(d, width, target)}, y = {new}; "
-        return names + scalar.store(d, width, target, scalar.text(op, (d, d), d, width, ["x", "y"])) + ";"
+        return (
+            names
+            + scalar.store(d, width, target, scalar.text(op, (d, d), d, width, ["x", "y"]))
+            + ";"
+        )
     return scalar.store(d, width, target, new) + ";"

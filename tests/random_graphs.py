@@ -1,4 +1,6 @@
-"""Random graphs over every form that kernels compute, for comparing the pipeline with the interpreter."""
+"""Random graphs over every form that kernels compute, for comparing the pipeline with the
+interpreter.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ F32 = np.dtype(np.float32)
 
 
 class Maker:
-    """Grows one graph by random steps; every value stays within a few units, so errors do not blow up."""
+    """Grows one graph by random steps; every value stays within a few units, so errors do not blow
+    up.
+    """
 
     def __init__(self, seed: int):
         self.r = np.random.default_rng(seed)
@@ -29,7 +33,11 @@ class Maker:
 
     def pick(self) -> g.Node:
         k = len(self.pool)
-        return self.pool[int(self.r.integers(max(0, k - 6), k))] if self.r.random() < 0.7 else self.pool[int(self.r.integers(k))]
+        return (
+            self.pool[int(self.r.integers(max(0, k - 6), k))]
+            if self.r.random() < 0.7
+            else self.pool[int(self.r.integers(k))]
+        )
 
     def graph(self, steps: int, outputs: int) -> g.Graph:
         for _ in range(steps):
@@ -37,7 +45,9 @@ class Maker:
             made = step(self, self.pick())
             if made is not None and 0 < made.size <= 4000 and made.dtype == F32:
                 self.pool.append(self.tame(made))
-        chosen = {int(k) for k in self.r.integers(0, len(self.pool), outputs)} | {len(self.pool) - 1}
+        chosen = {int(k) for k in self.r.integers(0, len(self.pool), outputs)} | {
+            len(self.pool) - 1
+        }
         return self.b.graph([self.pool[k] for k in sorted(chosen)])
 
     def tame(self, x: g.Node) -> g.Node:
@@ -151,7 +161,9 @@ def _gather(m: Maker, x: g.Node) -> g.Node:
     """Rows by indices that come from data, some of them out of bounds."""
     n = x.shape[0]
     index = m.b.iota((5, 1), 0, np.int32)
-    index = m.b.map("sub", m.b.map("mul", index, m.b.const(2, np.int32, (5, 1))), m.b.const(1, np.int32, (5, 1)))
+    index = m.b.map(
+        "sub", m.b.map("mul", index, m.b.const(2, np.int32, (5, 1))), m.b.const(1, np.int32, (5, 1))
+    )
     form = g.Gather((1, *x.shape[1:]), tuple(range(1, x.ndim)), (0,), (0,), (), (), "clip")
     del n
     return m.b.gather(x, index, (5, *x.shape[1:]), form)
@@ -187,7 +199,9 @@ def _loop(m: Maker, x: g.Node) -> g.Node:
     spread = c.broadcast(item, x.shape, tuple(range(1, x.ndim)))
     after = c.map("add", c.map("mul", carry, c.const(0.5, F32, x.shape)), spread)
     body = c.graph([after, c.map("tanh", item)])
-    carried, stacked = m.b.loop(body, [], [x], [x], length=x.shape[0], reverse=bool(m.r.integers(2)))
+    carried, stacked = m.b.loop(
+        body, [], [x], [x], length=x.shape[0], reverse=bool(m.r.integers(2))
+    )
     return m.b.map("sub", carried, stacked)
 
 

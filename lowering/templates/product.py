@@ -18,9 +18,10 @@ from lowering.nest import Nest, NestBuffer, Value
 from lowering.product import K_BLOCK, Access, Product, Tile
 from lowering.profile import Profile
 
-import os
-MR_=int(os.environ.get("MRT","12")); NR_=int(os.environ.get("NRT","32"))
+
+
 ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
+ROW_TILES, COLUMN_TILES = 12, 32  # of an item at most: its part of B stays in the last cache
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ class Blocks:
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
         flops = 2.0 * batch * m * n * form.k
         wanted = max(2, min(64, int(flops / ITEM_FLOPS)))
-        rows, columns = min(row_tiles, MR_), min(column_tiles, NR_)
+        rows, columns = min(row_tiles, ROW_TILES), min(column_tiles, COLUMN_TILES)
         if batch >= wanted:
             return Blocks(rows, columns, -(-batch // wanted))
         while columns > 2 and batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted:

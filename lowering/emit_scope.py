@@ -1,0 +1,131 @@
+"""Scopes: the state that writing a stage keeps, one scope a loop body, and the words to extend it.
+
+A scope holds its lines and the names of what it has computed. Invariant: a name in an outer scope
+is valid in every inner one; a value is written in the outermost scope whose open axes cover its
+mask.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lowering import scalar
+from lowering.affine import Affine
+from lowering.nest import Nest, NestBuffer, Value
+from lowering.schedule import Schedule
+
+
+@dataclass(slots=True)
+class Stage:
+    """One stage: the body of `stage(item, buffers..., ints...)`, its signature and its launch size."""
+
+    text: str
+    buffers: list[NestBuffer]
+    ints: list[int]
+    items: int
+    local: int
+    label: str = ""
+    windows: tuple[tuple[int, int, int], ...] = ()  # buffer, elements an iteration, loop level
+    helpers: tuple[str, ...] = ()  # functions it calls; `@` in them and in the text is its name
+    cost: float = 1e9  # flops of one launch, roughly
+
+    def signature(self, name: str) -> str:
+        """The head of the C function that holds the stage."""
+        params = ["const long item"]
+        for j, b in enumerate(self.buffers):
+            const = "" if b.written else "const "
+            params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
+        params += [f"const long n{j}" for j in range(len(self.ints))]
+        return f"static void {name}({', '.join(params)})"
+
+
+@dataclass(slots=True)
+class Fold:
+    """A fold in progress: the accumulators' names and the axes that are still to be opened."""
+
+    value: int
+    axes: frozenset[int]
+    scalar_name: str
+    vector_names: list[str]
+    lanes: bool  # the result itself varies over v
+
+
+@dataclass(slots=True)
+class Scope:
+    """The text of one loop body, and what it has computed."""
+
+    open: frozenset[int]
+    parent: Scope | None
+    depth: int
+    lines: list[str] = field(default_factory=list)
+    names: dict[tuple[int, int], str] = field(default_factory=dict)
+    width: int = 0  # of v's strips, if v was opened here; 0 elsewhere
+
+
+Event = tuple[str, Any]
+
+
+class Emission:
+    """The open scopes of one stage."""
+
+    def __init__(self, nest: Nest, s: Schedule):
+        self.nest, self.s = nest, s
+        self.values = nest.values
+        self.scope = Scope(frozenset(), None, 1)
+        self.width = 0  # of the open strip of v; 0 while v is closed
+        self.unroll = 1
+        self.folds: dict[int, Fold] = {}
+        self.running: dict[int, list[str]] = {}  # cumscan value -> state variables
+        self.count = 0
+        self.ints: list[int] = []  # integer arguments of the stage
+        self.partials: dict[int, Fold] = {}
+
+    def line(self, text: str, scope: Scope | None = None) -> None:
+        scope = scope or self.scope
+        scope.lines.append("  " * scope.depth + text)
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def affine(self, e: Affine, u: int = 0) -> str:
+        """C text of an index; in a vector scope v stands for its strip's first lane."""
+        parts = []
+        const = e.const
+        for a, c in e.terms:
+            name = f"i{a}"
+            if a == self.s.v and self.width > 1 and u:
+                const += c * u * self.width
+            big = "(long)" if self.nest.extents[a] * abs(c) >= 2**31 else ""
+            parts.append(name if c == 1 else f"{big}{c} * {name}")
+        if const or not parts:
+            parts.append(str(const))
+        return " + ".join(parts)
+
+    def push(self, axes: frozenset[int], width: int = 0) -> Scope:
+        outer = self.scope
+        self.scope = Scope(outer.open | axes, outer, outer.depth + 1, width=width)
+        return outer
+
+    def pop(self, outer: Scope, head: str) -> None:
+        inner, self.scope = self.scope, outer
+        self.line(head)
+        outer.lines.extend(inner.lines)
+        self.line("}")
+
+    def value_width(self, v: Value) -> int:
+        return self.width if self.width > 1 and self.s.v in v.mask else 1
+
+    def home(self, v: Value) -> Scope:
+        """The outermost open scope that covers the value's mask."""
+        scope, found = self.scope, self.scope
+        while scope is not None:
+            if v.mask <= scope.open:
+                found = scope
+            scope = scope.parent
+        if not v.mask <= found.open:
+            raise AssertionError(
+                f"value over axes {sorted(v.mask)} is wanted where {sorted(found.open)} are open"
+            )
+        return found

@@ -1,0 +1,215 @@
+"""Values: the text of loads, operations, indices and stores, in registers as wide as the scope.
+
+Placed in `emit` over `emit_scope`; what a value is, `nest` says. A guarded access reads or writes
+only inside its guards: strips that cross an edge go lane by lane.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lowering import scalar, scalar_text
+from lowering.affine import Affine, Range
+from lowering.emit_scope import Emission, Scope
+from lowering.nest import Store, Value
+
+INT = np.dtype(np.int32)
+
+
+class Values(Emission):
+    """Names and texts of values."""
+
+    def get(self, k: int, u: int, width: int) -> str:
+        """Value k as C text of the wanted width."""
+        v = self.values[k]
+        if v.op == "const":
+            return scalar.constant(v.attr, v.dtype, width)
+        own = self.value_width(v)
+        name = self.name(k, u if self.s.v in v.mask else 0)
+        return name if own == width else scalar.splat(v.dtype, width, name)
+
+    def name(self, k: int, u: int) -> str:
+        v = self.values[k]
+        home = self.home(v)
+        found = home.names.get((k, u))
+        if found is None:
+            inner, self.scope = self.scope, home
+            found = self.compute(k, v, u, home)
+            home.names[(k, u)] = found
+            self.scope = inner
+        return found
+
+    def compute(self, k: int, v: Value, u: int, scope: Scope) -> str:
+        width = self.value_width(v)
+        if v.op == "cumscan":
+            return self.cumscan(k, u, scope)
+        if v.op == "load":
+            return self.load(v, u, width)
+        if v.op == "map":
+            dtypes = [self.values[a].dtype for a in v.args]
+            args = [self.get(a, u, width) for a in v.args]
+            text = scalar.text(v.attr, dtypes, v.dtype, width, args)
+        elif v.op == "index":
+            text = self.index_text(v.attr, v.dtype, width, u)
+        elif v.op == "guard":
+            text = self.guard_text(v.attr, width, u)
+        elif v.op == "get":
+            return self.result_of(v, u)
+        elif v.op == "bits":
+            return self.bits(v, u, width)
+        elif self.is_fold(k):
+            raise AssertionError(f"fold %{k} is wanted before its phase")
+        else:
+            raise AssertionError(f"no text for {v.op}")
+        out = self.fresh("x")
+        self.line(f"const {scalar.register_type(v.dtype, width)} {out} = {text};")
+        return out
+
+    def bits(self, v: Value, u: int, width: int) -> str:
+        out = self.fresh("r")
+        kind = scalar.register_type(v.dtype, width)
+        words = ", ".join(self.get(a, u, width) for a in v.args)
+        self.line(
+            f"{kind} {out}_1; const {kind} {out}_0 = threefry2x32_u32x{width}({words}, &{out}_1);"
+        )
+        return out
+
+    def result_of(self, v: Value, u: int) -> str:
+        source = self.values[v.args[0]]
+        name = self.name(v.args[0], u if self.s.v in source.mask else 0)
+        return f"{name}_{v.attr}"
+
+    def index_text(self, e: Affine, dtype: np.dtype, width: int, u: int) -> str:
+        base = f"({scalar.register_type(dtype, 1)})({self.affine(e, u)})"
+        c = e.coef(self.s.v) if self.s.v is not None else 0
+        if width == 1:
+            return base
+        if not c:
+            return scalar.splat(dtype, width, base)
+        kind = scalar.register_type(dtype, width)
+        lanes = ", ".join(
+            str(c * lane % (1 << 8 * dtype.itemsize) if dtype.kind == "u" else c * lane)
+            for lane in range(width)
+        )
+        return f"({kind})({base}) + ({kind})({lanes})"
+
+    def guard_text(self, ranges: tuple[Range, ...], width: int, u: int) -> str:
+        if width == 1:
+            return "(" + " && ".join(self.scalar_guard(r, u) for r in ranges) + ")"
+        parts = []
+        for r in ranges:
+            if r.index.coef(self.s.v):
+                e = self.fresh("e")
+                self.line(f"const int{width} {e} = {self.index_text(r.index, INT, width, u)};")
+                parts.append(f"({e} >= {r.low}) & ({e} < {r.high})")
+            else:
+                parts.append(f"(int{width})(-({self.scalar_guard(r, u)}))")
+        return "(" + " & ".join(parts) + ")"
+
+    def scalar_guard(self, r: Range, u: int, offset: int = 0) -> str:
+        e = self.affine(r.index + offset, u)
+        if r.low == 0:
+            return f"((uint)({e}) < {r.high}u)"
+        return f"({r.low} <= {e} && {e} < {r.high})"
+
+    # ------------------------------------------------ memory
+
+    def load(self, v: Value, u: int, width: int) -> str:
+        """A load, safe where its guards fail: those lanes read nothing and are 0."""
+        buffer, index, guards = v.attr
+        dynamic = v.args[0] if v.args else None
+        lanes_differ = dynamic is not None and width > 1 and self.s.v in self.values[dynamic].mask
+        out = self.fresh("x")
+        kind = scalar.register_type(v.dtype, width)
+        in_v = [r for r in guards if width > 1 and r.index.coef(self.s.v)]
+        plain = [r for r in guards if r not in in_v]
+        c = index.coef(self.s.v) if self.s.v is not None else 0
+        base = f"b{buffer} + ({self.affine(index, u)})"
+        if dynamic is not None and not lanes_differ:
+            base += f" + {self.get(dynamic, u, 1)}"
+        if lanes_differ:
+            text = self.gather_text(v, base, c, self.get(dynamic, u, width), width)
+        elif width == 1 or c == 1:
+            text = scalar.load(v.dtype, width, base)
+        else:
+            text = scalar.load_strided(v.dtype, width, base, c)
+        if not guards:
+            self.line(f"const {kind} {out} = {text};")
+            return out
+        self.line(f"{kind} {out} = {scalar.constant(0, v.dtype, width)};")
+        tests = [self.scalar_guard(r, u) for r in plain]
+        for r in in_v:
+            last = r.index.coef(self.s.v) * (width - 1)
+            tests += [self.scalar_guard(r, u), self.scalar_guard(r, u, last)]
+        self.line(f"if ({' && '.join(dict.fromkeys(tests))}) {out} = {text};")
+        if in_v:
+            self.load_lanes(
+                v, u, width, out, base, c, in_v, plain, dynamic if lanes_differ else None
+            )
+        return out
+
+    def load_lanes(self, v, u, width, out, base, c, in_v, plain, dynamic) -> None:
+        """The strip that crosses a guard's edge: lane by lane."""
+        memory = scalar.memory_type(v.dtype)
+        tests = [self.scalar_guard(r, u) for r in plain]
+        for r in in_v:
+            e = f"({self.affine(r.index, u)}) + {r.index.coef(self.s.v)} * l"
+            tests.append(f"({r.low} <= {e} && {e} < {r.high})")
+        at = f"({base})[{c} * l" if c else f"({base})[0"
+        self.line("else {")
+        if dynamic is not None:
+            d = self.get(dynamic, u, width)
+            kind = scalar.register_type(self.values[dynamic].dtype, width)
+            self.line(f"  const {kind} d = {d};")
+            at += f" + (({scalar.register_type(self.values[dynamic].dtype, 1)} *)&d)[l]"
+        self.line(f"  {memory}{width} t = 0;")
+        inside = " && ".join(tests)
+        self.line(f"  for (int l = 0; l < {width}; ++l)")
+        self.line(f"    if ({inside}) (({memory} *)&t)[l] = {at}];")
+        self.line(f"  {out} = {scalar_text.from_memory(v.dtype, width, 't')};")
+        self.line("}")
+
+    def gather_text(self, v: Value, base: str, c: int, offsets: str, width: int) -> str:
+        lanes = []
+        for j in range(width):
+            step = f" + {c * j}" if c and j else ""
+            lanes.append(f"({base})[{offsets}.s{'0123456789abcdef'[j]}{step}]")
+        return scalar_text.from_memory(
+            v.dtype, width, f"({scalar.memory_type(v.dtype)}{width})({', '.join(lanes)})"
+        )
+
+    def perform_store(self, st: Store) -> None:
+        if st.partial is not None:
+            self.partial_add(st)
+            return
+        v = self.values[st.value]
+        strip = self.width if self.width > 1 else 1
+        c = st.index.coef(self.s.v) if self.s.v is not None and self.width else 0
+        in_v = strip > 1 and (c != 0 or self.s.v in v.mask)
+        copies = self.unroll if self.width and (c or self.s.v in v.mask) else 1
+        dtype = self.nest.buffers[st.buffer].dtype
+        for u in range(copies):
+            width = strip if in_v else 1
+            x = self.get(st.value, u, width)
+            base = f"b{st.buffer} + ({self.affine(st.index, u)})"
+            if st.dynamic is not None:
+                base += f" + {self.get(st.dynamic, u, 1)}"
+            if width == 1 or (c == 1 and not st.guards):
+                text = scalar.store(dtype, width, base, x) + ";"
+                tests = " && ".join(self.scalar_guard(r, u) for r in st.guards)
+                self.line(f"if ({tests}) {text}" if tests else text)
+                continue
+            self.store_lanes(st, u, width, c, base, x)
+
+    def store_lanes(self, st: Store, u: int, width: int, c: int, base: str, x: str) -> None:
+        """A strip whose elements do not lie side by side, or not all inside the guards."""
+        dtype = self.nest.buffers[st.buffer].dtype
+        t = self.fresh("t")
+        kind = f"{scalar.memory_type(dtype)}{width}"
+        self.line(f"const {kind} {t} = {scalar_text.to_memory(dtype, width, x)};")
+        for j in range(width):
+            tests = []
+            for r in st.guards:
+                tests.append(self.scalar_guard(r, u, r.index.coef(self.s.v) * j))
+            text = f"({base})[{c * j}] = {t}.s{'0123456789abcdef'[j]};"
+            self.line(f"if ({' && '.join(tests)}) {text}" if tests else text)

@@ -1,0 +1,259 @@
+"""Factorisations and transforms: what they promise, and derivatives through fx.lax.linalg and
+fx.lax.fft.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import lax
+from fx.config import enable_x64
+
+L = lax.linalg
+RNG = np.random.default_rng(3)
+A = RNG.uniform(-1, 1, (3, 3)) + np.diag([3.0, 5.0, 8.0])
+TALL = RNG.uniform(-1, 1, (5, 3))
+SPD = A @ A.T + np.eye(3)
+HERMITIAN = SPD + 1j * (np.triu(np.ones((3, 3)), 1) - np.tril(np.ones((3, 3)), -1))
+WEIGHTS = np.arange(1.0, 10.0).reshape(3, 3)
+
+
+def near(a: Any, b: Any, tol: float = 1e-9) -> None:
+    np.testing.assert_allclose(np.asarray(a), np.asarray(b), tol, tol)
+
+
+# ---------------------------------------------------------------- identities
+
+
+@pytest.mark.parametrize("x", [SPD, HERMITIAN], ids=["real", "complex"])
+def test_factors_multiply_back(x: Any) -> None:
+    """Each factorisation gives its matrix back, and orthonormal factors."""
+    eye = np.eye(3)
+    with enable_x64(True):
+        l = np.asarray(L.cholesky(x))
+        near(l @ l.conj().T, x)
+        v, w = (np.asarray(r) for r in L.eigh(x))
+        near(v * w @ v.conj().T, x)
+        u, s, vh = (np.asarray(r) for r in L.svd(x))
+        near(u * s @ vh, x)
+        q, r = (np.asarray(r) for r in L.qr(x))
+        near(q @ r, x)
+        near(q.conj().T @ q, eye)
+        lu, _, perm = (np.asarray(r) for r in L.lu(x))
+        near((np.tril(lu, -1) + eye) @ np.triu(lu), x[perm])
+        w, vl, vr = (np.asarray(r) for r in L.eig(x))
+        near(x @ vr, vr * w)
+        near(vl.conj().T @ x, w[:, None] * vl.conj().T)
+        t, z = (np.asarray(r) for r in L.schur(x))
+        near(z @ t @ z.conj().T, x)
+        h, taus = (np.asarray(r) for r in L.hessenberg(x))
+        q = np.eye(3, dtype=x.dtype)
+        q[1:, 1:] = L.householder_product(h[1:, :-1], taus)
+        near(q @ np.triu(h, -1) @ q.conj().T, x)
+
+
+def test_rectangular_and_pivoted() -> None:
+    """Tall and wide matrices, full and reduced, with column pivoting, and reflections."""
+    with enable_x64(True):
+        for x in (TALL, TALL.T):
+            for full in (False, True):
+                q, r = L.qr(x, full_matrices=full)
+                near(q @ r, x)
+            q, r, p = L.qr(x, pivoting=True, full_matrices=False)
+            near(q @ r, x[:, np.asarray(p)])
+            u, s, vh = L.svd(x, full_matrices=False)
+            near((u * s) @ vh, x)
+            near(L.svd(x, compute_uv=False), s)
+            lu, _, perm = (np.asarray(v) for v in L.lu(x))
+            k = min(x.shape)
+            lower = np.tril(lu, -1)[:, :k] + np.eye(x.shape[0], k)
+            near(lower @ np.triu(lu)[:k], x[perm])
+        near(L.eigh(SPD, subset_by_index=(1, 3))[1], np.linalg.eigvalsh(SPD)[1:])
+
+
+def test_solvers() -> None:
+    """Triangular systems in all forms, tridiagonal ones, updates of a factor, swaps of rows."""
+    upper, b = np.triu(A), RNG.uniform(-1, 1, (3, 2))
+    with enable_x64(True):
+        near(upper @ L.triangular_solve(A, b, left_side=True), b)
+        near(L.triangular_solve(A, b.T) @ upper, b.T)
+        near(
+            np.tril(A).T @ L.triangular_solve(A, b, left_side=True, lower=True, transpose_a=True), b
+        )
+        near(upper @ L.triangular_solve(A, b[:, 0], left_side=True), b[:, 0])
+        unit = np.triu(A, 1) + np.eye(3)
+        near(unit @ L.triangular_solve(A, b, left_side=True, unit_diagonal=True), b)
+        dl, d, du = A[0], A[1] + 9, A[2]
+        t = np.diag(d) + np.diag(dl[1:], -1) + np.diag(du[:-1], 1)
+        near(t @ L.tridiagonal_solve(dl, d, du, b), b)
+        r, w = np.linalg.cholesky(SPD).T, A[0]
+        new = L.cholesky_update(r, w)
+        near(new.T @ new, SPD + np.outer(w, w))
+        near(L.lu_pivots_to_permutation(np.array([2, 1, 2], np.int32), 4), [2, 1, 0, 3])
+        near(L.symmetric_product(A, SPD, alpha=2.0, beta=0.5), 2 * A @ A.T + 0.5 * SPD)
+        _, d, e, _ = L.tridiagonal(SPD)
+        t = np.diag(d) + np.diag(e, 1) + np.diag(e, -1)
+        near(np.linalg.eigvalsh(t), np.linalg.eigvalsh(SPD))
+
+
+def test_special_matrices() -> None:
+    """No Cholesky factor: NaN for that matrix of the stack only; empty stacks; batches equal
+    loops.
+    """
+    stack = np.stack([SPD, -SPD]).astype(np.float32)
+    out = np.asarray(L.cholesky(stack))
+    assert np.isfinite(out[0]).all() and np.isnan(np.tril(out[1])).any()
+    assert L.svd(np.zeros((0, 3), np.float32), compute_uv=False).shape == (0,)
+    assert L.eigh(np.zeros((0, 2, 2), np.float32))[1].shape == (0, 2)
+    stack = np.stack([SPD, 2 * SPD]).astype(np.float32)
+    near(fx.vmap(L.cholesky)(stack)[1], L.cholesky(stack[1]), 1e-5)
+    near(fx.jit(fx.vmap(lambda a: L.eigh(a)[1]))(stack)[1], L.eigh(stack[1])[1], 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: L.cholesky(jnp.ones((2, 3))), ValueError, "square"),
+        (lambda: L.lu(jnp.ones(3)), ValueError, "ndims >= 2"),
+        (lambda: L.svd(jnp.ones((2, 2), "float16")), TypeError, "does not accept dtype float16"),
+        (
+            lambda: L.triangular_solve(jnp.eye(3), jnp.ones((2, 2))),
+            TypeError,
+            "Incompatible shapes",
+        ),
+        (lambda: lax.fft(jnp.ones(4), "rfft", (5,)), ValueError, "last dimensions"),
+        (lambda: lax.fft(jnp.ones(4), "dct", (4,)), ValueError, "Unknown FFT type"),
+    ],
+)
+def test_errors(call: Any, error: type, text: str) -> None:
+    """Wrong shapes and dtypes are named."""
+    with pytest.raises(error, match=text):
+        call()
+
+
+# ---------------------------------------------------------------- derivatives
+
+
+def symmetric(x: Any) -> Any:
+    return (x + x.T) / 2
+
+
+FUNCTIONS: dict[str, Any] = {
+    "cholesky": (lambda x: L.cholesky(symmetric(x)), SPD),
+    "eigh values": (lambda x: L.eigh(symmetric(x))[1], SPD),
+    "eigh vectors": (lambda x: jnp.abs(L.eigh(symmetric(x))[0]), SPD),
+    "lu": (lambda x: L.lu(x)[0], A),
+    "lu tall": (lambda x: L.lu(x)[0], TALL),
+    "lu wide": (lambda x: L.lu(x)[0], TALL.T),
+    "qr": (lambda x: L.qr(x, full_matrices=False), A),
+    "qr tall": (lambda x: L.qr(x, full_matrices=False), TALL),
+    "qr wide": (lambda x: L.qr(x, full_matrices=False), TALL.T),
+    "svd": (lambda x: [jnp.abs(v) for v in L.svd(x, full_matrices=False)], TALL),
+    "svd wide": (lambda x: [jnp.abs(v) for v in L.svd(x, full_matrices=False)], TALL.T),
+    "svd values": (lambda x: L.svd(x, compute_uv=False), A),
+    "eig": (
+        lambda x: jnp.abs(
+            L.eig(x, compute_left_eigenvectors=False, compute_right_eigenvectors=False)[0]
+        ),
+        A,
+    ),
+    "eig vectors": (
+        lambda x: jnp.abs(L.eig(x, compute_left_eigenvectors=False, enable_eigvec_derivs=True)[1]),
+        A,
+    ),
+    "triangular": (lambda x: L.triangular_solve(x, x[:, :2], left_side=True), A),
+    "rfft": (lambda x: jnp.abs(lax.fft(x, "rfft", (3,))) ** 2, A),
+    "irfft": (lambda x: lax.fft(x + 1j * x[::-1], "irfft", (3, 4)), A),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_derivatives(name: str) -> None:
+    """Tangents against central differences, gradients against tangents, both to second order."""
+    f, x = FUNCTIONS[name]
+    with enable_x64(True):
+        t = np.cos(np.arange(x.size)).reshape(x.shape)
+
+        def total(v: Any) -> Any:
+            parts = fx.tree.leaves(f(v))
+            return sum((p * jnp.cos(jnp.arange(p.size)).reshape(p.shape)).sum() for p in parts)
+
+        value_step, step = 1e-6, 1e-5
+        slope = (total(x + value_step * t) - total(x - value_step * t)) / (2 * value_step)
+        near(fx.jvp(total, (x,), (t,))[1], slope, 1e-5)
+        gradient = fx.grad(total)
+        near((gradient(x) * t).sum(), slope, 1e-5)
+        curve = (gradient(x + step * t) - gradient(x - step * t)) / (2 * step)
+        near(fx.jvp(gradient, (x,), (t,))[1], curve, 1e-4)
+
+
+def test_refused_derivatives() -> None:
+    """Factors that are not unique, and eigenvectors without consent, have no derivative: loud
+    errors.
+    """
+    with pytest.raises(NotImplementedError, match="full matrices"):
+        fx.grad(lambda x: L.svd(x)[0].sum())(jnp.ones((3, 2)))
+    with pytest.raises(NotImplementedError, match="extra columns"):
+        fx.grad(lambda x: L.qr(x)[0].sum())(jnp.ones((3, 2)))
+    with pytest.raises(NotImplementedError, match="enable_eigvec_derivs"):
+        fx.grad(lambda x: jnp.abs(L.eig(x)[1]).sum())(jnp.eye(2))
+
+
+# ---------------------------------------------------------------- implicit derivatives
+
+
+def test_custom_linear_solve() -> None:
+    """Values and derivatives of both kinds are those of the dense solve; batched over each
+    operand.
+    """
+
+    def dense(a: Any, b: Any) -> Any:
+        lu, _, perm = L.lu(a)
+        y = L.triangular_solve(lu, b[perm], left_side=True, lower=True, unit_diagonal=True)
+        return L.triangular_solve(lu, y, left_side=True)
+
+    def custom(a: Any, b: Any) -> Any:
+        return lax.custom_linear_solve(
+            lambda x: a @ x, b, lambda mv, b: dense(a, b), lambda vm, b: dense(a.T, b)
+        )
+
+    b = A[0]
+    with enable_x64(True):
+        near(custom(A, b), np.linalg.solve(A, b))
+        loss = lambda f: lambda a, b: (f(a, b) ** 2).sum()
+        for x, y in zip(fx.grad(loss(custom), (0, 1))(A, b), fx.grad(loss(dense), (0, 1))(A, b)):
+            near(x, y)
+        near(fx.jvp(custom, (A, b), (A * 0.1, b))[1], fx.jvp(dense, (A, b), (A * 0.1, b))[1])
+        stack = np.stack([A, A + np.eye(3)])
+        near(fx.vmap(custom, (0, None))(stack, b)[1], np.linalg.solve(stack[1], b))
+        near(fx.vmap(custom, (None, 0))(A, stack[:, 0])[1], np.linalg.solve(A, stack[1, 0]))
+        near(
+            fx.grad(lambda b: fx.grad(loss(custom))(A, b).sum())(b),
+            fx.grad(lambda b: fx.grad(loss(dense))(A, b).sum())(b),
+        )
+        near(fx.jit(fx.grad(loss(custom)))(A, b), fx.grad(loss(dense))(A, b))
+
+
+def test_custom_root() -> None:
+    """A root found by a while loop has the implicit derivative, to second order, batched and
+    compiled.
+    """
+
+    def root(a: Any) -> Any:
+        def newton(f: Any, guess: Any) -> Any:
+            more = lambda x: jnp.abs(f(x)) > 1e-9
+            return lax.while_loop(more, lambda x: x - f(x) / (2 * x), guess)
+
+        return lax.custom_root(lambda x: x * x - a, 1.0, newton, lambda g, y: y / g(1.0))
+
+    with enable_x64(True):
+        near(root(7.0), np.sqrt(7.0))
+        near(fx.grad(root)(7.0), 0.5 / np.sqrt(7.0))
+        near(fx.grad(fx.grad(root))(7.0), -0.25 * 7.0**-1.5)
+        near(fx.vmap(fx.grad(root))(jnp.array([4.0, 9.0])), [0.25, 1 / 6])
+        near(fx.jit(fx.grad(root))(7.0), 0.5 / np.sqrt(7.0))
