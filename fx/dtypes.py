@@ -14,7 +14,16 @@ import ml_dtypes
 import numpy as np
 
 from fx.avals import canonicalize_dtype as _canonical
-from fx.avals import float0, is_floating, is_inexact, is_key, python_scalar_dtype, x64_enabled
+from fx.avals import (
+    float0,
+    is_floating,
+    is_inexact,
+    is_key,
+    lattice_least,
+    lattice_node,
+    python_scalar_dtype,
+    x64_enabled,
+)
 
 __all__ = [
     "TypePromotionError",
@@ -199,9 +208,16 @@ def promote_types(a: Any, b: Any) -> np.dtype:
     >>> promote_types('int32', 'float16')
     dtype('float16')
     """
-    from fx.numpy.promotion import join
+    nodes = [lattice_node(*_raw_dtype(x)) for x in (a, b)]
+    node = lattice_least(frozenset(nodes))
+    weak = {"i*": "int64", "f*": "float64", "c*": "complex128"}
+    return _canonical(weak[node]) if node in weak else as_dtype(node)
 
-    return join([_dtype_and_weak(a), _dtype_and_weak(b)])[0]
+
+def _raw_dtype(x: Any) -> tuple[np.dtype, bool]:
+    if isinstance(x, type) and x in _PYTHON_KINDS:
+        return python_scalar_dtype(x), x is not bool
+    return as_dtype(x), False
 
 
 def result_type(*args: Any, return_weak_type_flag: bool = False) -> Any:

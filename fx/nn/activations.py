@@ -61,8 +61,10 @@ def relu(x: Any) -> Any:
 
 
 def relu6(x: Any) -> Any:
-    """min(max(x, 0), 6)."""
-    return fnp.minimum(fnp.maximum(x, 0), 6.0)
+    """min(max(x, 0), 6), with derivative 0 at both bounds."""
+    (x,) = promote_inexact("relu6", x)
+    x = fnp.asarray(x)
+    return fnp.where(x <= 0, 0.0, fnp.where(x >= 6, 6.0, x))
 
 
 def sigmoid(x: Any) -> Any:

@@ -163,9 +163,14 @@ def _python_kind(dtype: np.dtype) -> type:
 
 
 def _scalar(x: Any, dtype: np.dtype) -> Any:
-    """A NumPy scalar; integers that do not fit raise OverflowError, floats overflow to infinity."""
-    if dtype.kind in "iu" and isinstance(x, (int, np.integer)) and not isinstance(x, bool):
-        return dtype.type(int(x)) if not isinstance(x, np.generic) else x.astype(dtype)
+    """A NumPy scalar. A Python int has to fit the default integer, then wraps; floats overflow to infinity."""
+    if type(x) is int:
+        widest = canonicalize_dtype(np.int64).itemsize * 8
+        high = 1 << (widest if dtype.kind == "u" else widest - 1)
+        if not -(1 << (widest - 1)) <= x < high:
+            raise OverflowError(f"Python int {x} too large to convert to int{widest}")
+        if dtype.kind == "u" and x < 0:
+            x += 1 << widest
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(x).astype(dtype)[()]
 
