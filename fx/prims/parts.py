@@ -200,7 +200,13 @@ def _pad_batch(axis: Any, args: Any, dims: Any, *, padding_config: Any) -> Any:
 
 
 def _pad_lower(b: Any, x: Any, value: Any, *, padding_config: Any) -> Any:
-    return b.pad(x, value, *zip(*padding_config)) if padding_config else x
+    if not padding_config:
+        return x
+    low, high, interior = zip(*padding_config)
+    if x.size == 0:  # nothing but padding
+        sizes = [max(n - 1, 0) * i + n + lo + hi for n, (lo, hi, i) in zip(x.shape, padding_config)]
+        return b.broadcast(value, sizes, ())
+    return b.pad(x, value, low, high, interior)
 
 
 pad_p = primitive(

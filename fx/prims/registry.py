@@ -114,6 +114,7 @@ def unary(
         p.transpose = no("it is not linear")
     else:
         p.set(jvp=_unary_jvp(p, jvp))
+        _note(p, "jvp", jvp)
         p.transpose = no("it is not linear")
     shapes = ((2, 3),), ((),), ((0, 3),)
     p.cases = lambda: [Case(s, {}, (d,), (near,)) for s in shapes for d in dtypes]
@@ -155,6 +156,7 @@ def binary(
         p.jvp = jvp
     else:
         p.set(jvp=_binary_jvp(p, jvp))
+        _note(p, "jvp", jvp[0])
     if transpose is None:
         p.transpose = no("it is linear in neither operand")
     else:
@@ -184,6 +186,13 @@ def primitive(name: str, doc: str, *, multiple_results: bool = False, **rules: A
             p = Primitive(name, multiple_results, doc=doc, **rules)
     _stand(p)
     return p
+
+
+def _note(p: Primitive, rule: str, written: Any) -> None:
+    """Let the card name the line where the author wrote the rule, not the wrapper around it."""
+    code = getattr(written, "__code__", None)
+    if code is not None:
+        p.where[rule] = f"{code.co_filename}:{code.co_firstlineno}"
 
 
 def _stand(p: Primitive) -> None:
