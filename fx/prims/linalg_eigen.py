@@ -169,7 +169,13 @@ def _eig_jvp(primals, tangents, **params):
             "eigenvalues only."
         )
     a, da = (_as_complex(v) for v in (primals[0], tangents[0]))
-    full = {**params, "compute_left_eigenvectors": False, "compute_right_eigenvectors": True}
+    # the result below depends on neither norm nor phase, so that derivatives of it are well defined
+    full = {
+        **params,
+        "compute_left_eigenvectors": False,
+        "compute_right_eigenvectors": True,
+        "enable_eigvec_derivs": True,
+    }
     v = outs[-1] if right else eig_p.bind(primals[0], **full)[1]
     w = outs[0]
     dots = [mx.diagonal(solve(v, mx.matmul(da, v)))]

@@ -75,7 +75,7 @@ def _cholesky_numpy(x):
         try:
             return (np.linalg.cholesky(a),)
         except np.linalg.LinAlgError:
-            return (np.full_like(a, np.nan),)
+            return (np.tril(np.full_like(a, np.nan)),)
 
     return loop_over_batch(one, (2,), (x,), [ShapedArray(x.shape, x.dtype)])[0]
 
