@@ -1,7 +1,7 @@
 """Composable transformations of array programs (grad, vmap, jit), lowered to fused OpenCL kernels.
 
-`import fx, fx.numpy as fnp` reads like JAX: `fx.grad`, `fx.jit`, `fx.vmap`. Importing touches no driver; the larger
-surfaces (scipy, optim, nn, random, ...) load when first used.
+`import fx, fx.numpy as fnp` reads like JAX: `fx.grad`, `fx.jit`, `fx.vmap`. Importing touches no
+driver; the larger surfaces (scipy, optim, nn, random, ...) load when first used.
 """
 
 from __future__ import annotations
@@ -17,9 +17,6 @@ from fx.array import Array as Array
 from fx.array import counters as counters
 from fx.array import set_num_threads as set_num_threads
 from fx.avals import float0 as float0
-from fx.remat import checkpoint as checkpoint
-from fx.remat import checkpoint_policies as checkpoint_policies
-from fx.remat import remat as remat
 from fx.config import check_tracer_leaks as check_tracer_leaks
 from fx.config import checking_leaks as checking_leaks
 from fx.config import config as config
@@ -65,6 +62,9 @@ from fx.jacobian import jacrev as jacrev
 from fx.jit import clear_caches as clear_caches
 from fx.jit import jit as jit
 from fx.jvp import jvp as jvp
+from fx.remat import checkpoint as checkpoint
+from fx.remat import checkpoint_policies as checkpoint_policies
+from fx.remat import remat as remat
 from fx.scopes import named_call as named_call
 from fx.scopes import named_scope as named_scope
 from fx.trace import ShapeDtypeStruct as ShapeDtypeStruct
@@ -110,6 +110,7 @@ _LATE = {
     "explain": "debug",
     "io_callback": "callbacks",
     "live_arrays": "array",
+    "opencl_call": "opencl",
     "pure_callback": "callbacks",
 }
 

@@ -1,4 +1,6 @@
-"""`fx.ad_checkpoint`: checkpoint, names for its policies, and a look at what differentiation saves."""
+"""`fx.ad_checkpoint`: checkpoint, names for its policies, and a look at what
+differentiation saves.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Abstract values: shape, dtype and weak type, and the arithmetic on them.
 
-`ShapedArray` is all that tracing knows of an array. The promotion lattice is JAX's: Python scalars are weak and take the
-other operand's width; two strong dtypes meet at their least upper bound. Dtypes are canonical: 64-bit ones become 32-bit
-unless `enable_x64` is set.
+`ShapedArray` is all that tracing knows of an array. The promotion lattice is JAX's: Python
+scalars are weak and take the other operand's width; two strong dtypes meet at their least upper
+bound. Dtypes are canonical: 64-bit ones become 32-bit unless `enable_x64` is set.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def storage_dtype(dtype: np.dtype) -> np.dtype:
 class ShapedArray:
     """Shape, dtype and weak type of an array, and nothing else.
 
-    Immutable and interned: equal ones are one object, so that hashing and comparing them runs at C speed (they are in
-    the key of every jitted call).
+    Immutable and interned: equal ones are one object, so that hashing and comparing them runs at
+    C speed (they are in the key of every jitted call).
     """
 
     __slots__ = ("_tangent", "dtype", "shape", "weak_type")
@@ -92,7 +92,8 @@ class ShapedArray:
         return found
 
 
-# (shape, dtype, weak_type) -> the one ShapedArray of that description; never cleared, because identity is equality
+# (shape, dtype, weak_type) -> the one ShapedArray of that description; never cleared, because
+# identity is equality
 _INTERNED: dict[Any, ShapedArray] = {}
 
 
@@ -235,7 +236,9 @@ def lattice_least(nodes: frozenset[str]) -> str:
 
 
 def lattice_join(dtypes_and_weak: list[tuple[np.dtype, bool]]) -> tuple[np.dtype, bool]:
-    """The common dtype of operands and whether it is weak; raises TypeError where no path exists."""
+    """The common dtype of operands and whether it is weak; raises TypeError where no path
+    exists.
+    """
     first, first_weak = dtypes_and_weak[0]
     if all(d == first and w == first_weak for d, w in dtypes_and_weak[1:]):
         return first, first_weak

@@ -1,4 +1,6 @@
-"""What `checkpoint` may save: each policy says of a primitive with its operands' avals and parameters yes or no."""
+"""What `checkpoint` may save: each policy says of a primitive with its operands' avals and
+parameters yes or no.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,8 @@ def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
 def _no_offload(name: str) -> Callable[..., Policy]:
     def policy(*args: Any, **kwargs: Any) -> Policy:
         raise NotImplementedError(
-            f"checkpoint_policies.{name} moves residuals to another memory of the device; devices here "
+            f"checkpoint_policies.{name} moves residuals to another memory of the device; devices "
+            "here "
             "have one memory. Use save_only_these_names instead."
         )
 

@@ -1,7 +1,8 @@
 """Configuration: JAX's flag names, process-wide with thread-local overrides by context managers.
 
-`config.update("jax_enable_x64", True)` and `config.update("enable_x64", True)` are the same. Every change makes a new
-`token`, an object that stands for the whole setting in the key of each jitted call.
+`config.update("jax_enable_x64", True)` and `config.update("enable_x64", True)` are the same.
+Every change makes a new `token`, an object that stands for the whole setting in the key of each
+jitted call.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class _Local(threading.local):
 
 
 class Config:
-    """Reads flags as attributes (`config.enable_x64`, `config.jax_enable_x64`); `update` sets them."""
+    """Reads flags as attributes (`config.enable_x64`, `config.jax_enable_x64`); `update`
+    sets them.
+    """
 
     def __init__(self) -> None:
         self.__dict__["_values"] = dict(_DEFAULTS)
@@ -148,7 +151,9 @@ def _tell(key: str, value: Any, thread_only: bool) -> None:
 
 
 def on_change(name: str, listener: Callable[[Any, bool], None]) -> None:
-    """Call `listener(value, thread_only)` whenever the flag changes; for modules that keep a copy on a hot path."""
+    """Call `listener(value, thread_only)` whenever the flag changes; for modules that keep a copy
+    on a hot path.
+    """
     _LISTENERS[_flag(name)] = listener
 
 

@@ -1,5 +1,6 @@
-"""Conversions of traced values to Python and NumPy ones: they work where a concrete value stands behind the tracer
-(forward and reverse mode outside jit) and raise JAX's concretization errors where the value is abstract.
+"""Conversions of traced values to Python and NumPy ones: they work where a concrete value stands
+behind the tracer (forward and reverse mode outside jit) and raise JAX's concretization errors
+where the value is abstract.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from fx.errors import (
 
 
 class Conversions:
-    """Base of Tracer: what bool(), int(), float(), range(), np.asarray() and friends do on a traced value."""
+    """Base of Tracer: what bool(), int(), float(), range(), np.asarray() and friends do on a traced
+    value.
+    """
 
     __slots__ = ()
 
@@ -71,9 +74,10 @@ def concretization_message(x: Any, what: str) -> str:
     """What was attempted on a traced value, where the value came from, and what to do instead."""
     from fx import core
 
+    origin, here = x.origin(), where(core.user_source())
     return (
         f"{what}: a concrete value is needed, but this is a traced value of type "
-        f"{x.aval.str_short()}.{x.origin()}{where(core.user_source())}\n"
+        f"{x.aval.str_short()}.{origin}{'' if here in origin else here}\n"
         "Inside jit, vmap and control flow values are abstract: use fx.numpy.where, fx.lax.cond or "
         "fx.lax.while_loop, or make the argument static (static_argnums)."
     )

@@ -1,8 +1,10 @@
 """Primitives, jaxprs, traces: what every transformation and every primitive stands on.
 
-`Primitive.bind` hands operands to the thread's one current trace. The trace evaluates (EvalTrace), records (JaxprTrace) or
-transforms and hands on to its parent (JVPTrace, PartialTrace, BatchTrace, each in its own file). Invariant: a value that is
-no tracer of the current trace is a constant to it; a tracer of a trace that has ended raises UnexpectedTracerError.
+`Primitive.bind` hands operands to the thread's one current trace. The trace evaluates
+(EvalTrace), records (JaxprTrace) or transforms and hands on to its parent (JVPTrace,
+PartialTrace, BatchTrace, each in its own file). Invariant: a value that is no tracer of the
+current trace is a constant to it; a tracer of a trace that has ended raises
+UnexpectedTracerError.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 
 from fx.avals import ShapedArray, canonicalize_dtype, float0, python_scalar_dtype
 from fx.conversions import Conversions
-from fx.errors import NoRuleError, UnexpectedTracerError, where
+from fx.errors import NoRuleError, UnexpectedTracerError, no, where
 from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     NO_INFO,
     Atom,
@@ -64,24 +66,13 @@ def user_source() -> Source | None:
 # ---------------------------------------------------------------- primitives
 
 
-class no:
-    """Declares that a primitive has no such rule, and why. Falsy; calling it raises NoRuleError with the reason."""
-
-    def __init__(self, reason: str):
-        self.reason = reason
-
-    def __bool__(self) -> bool:
-        return False
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise NoRuleError(self.reason)
-
-
 class Primitive:
-    """An operation that transformations know by its rules. See fx/prims/README.md for the signature of each rule.
+    """An operation that transformations know by its rules. See fx/prims/README.md for the signature
+    of each rule.
 
-    Rules: abstract, numpy, jvp, transpose, batch, lower; for those that hold jaxprs also partial_eval, dce, and
-    trace_rules (by kind of trace). `effects(*avals, **params)` gives the effects of one application.
+    Rules: abstract, numpy, jvp, transpose, batch, lower; for those that hold jaxprs also
+    partial_eval, dce, and trace_rules (by kind of trace). `effects(*avals, **params)` gives the
+    effects of one application.
     """
 
     def __init__(self, name: str, multiple_results: bool = False, **rules: Any):
@@ -122,7 +113,9 @@ class Primitive:
         return self
 
     def bind(self, *args: Any, **params: Any) -> Any:
-        """Apply to operands under the current trace: one value, or a list where multiple_results."""
+        """Apply to operands under the current trace: one value, or a list where
+        multiple_results.
+        """
         return state.trace.process(self, args, params)
 
     def rule(self, name: str) -> Any:
@@ -144,7 +137,9 @@ PRIMITIVES: dict[str, Primitive] = {}
 
 
 class Trace:
-    """A way to process primitives. `kind` selects entries of Primitive.trace_rules; `parent` is the trace beneath."""
+    """A way to process primitives. `kind` selects entries of Primitive.trace_rules; `parent` is the
+    trace beneath.
+    """
 
     kind = ""
     function = "the transformed function"  # for messages
@@ -165,15 +160,19 @@ ended_traces: list[Any] | None = None  # while check_tracer_leaks is on
 
 
 def check_leaks() -> None:
-    """With check_tracer_leaks: raise if a trace that has ended is still referred to, that is, if a tracer is kept."""
+    """With check_tracer_leaks: raise if a trace that has ended is still referred to, that is, if a
+    tracer is kept.
+    """
     if ended_traces:
         gc.collect()
         leaked = [t for t in (r() for r in ended_traces) if t is not None]
         ended_traces.clear()
         if leaked:
             raise UnexpectedTracerError(
-                f"Leaked trace of {leaked[0].function}: something still refers to a tracer that it made, "
-                "though it has ended. Look for globals, attributes, closures and caches that keep one."
+                f"Leaked trace of {leaked[0].function}: something still refers to a tracer that it "
+                "made, "
+                "though it has ended. Look for globals, attributes, closures and caches that keep "
+                "one."
             )
 
 
@@ -224,7 +223,9 @@ def axis_size(name: Any) -> int:
 
 
 class Tracer(Conversions):
-    """Stands for an array while a function is traced. Operators and methods are installed by fx.numpy."""
+    """Stands for an array while a function is traced. Operators and methods are installed by
+    fx.numpy.
+    """
 
     __slots__ = ("__weakref__", "_source", "_trace")
     __array_priority__ = 1000
@@ -375,13 +376,16 @@ def as_aval(result: Any, aval: ShapedArray) -> np.ndarray:
 
 
 def _process_foreign(p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    """A tracer reached plain evaluation: dead ones are leaks, live ones stand under ensure_compile_time_eval."""
+    """A tracer reached plain evaluation: dead ones are leaks, live ones stand under
+    ensure_compile_time_eval.
+    """
     for a in args:
         if isinstance(a, Tracer):
             check_alive(a)
     raise UnexpectedTracerError(
         f"'{p.name}' was asked to run at once on a traced value of type "
-        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}; inside ensure_compile_time_eval "
+        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}; inside "
+        "ensure_compile_time_eval "
         "every operand must be concrete."
     )
 
@@ -391,113 +395,13 @@ EVAL.parent = EVAL
 state = _State()
 
 
-# ---------------------------------------------------------------- recording
-
-
-class JaxprTracer(Tracer):
-    """A variable of the jaxpr that is being recorded."""
-
-    __slots__ = ("aval", "name", "var")
-
-    def __init__(self, trace: JaxprTrace, var: Var, name: str | None = None):
-        super().__init__(trace)
-        self.var = var
-        self.aval = var.aval
-        self.name = name  # the argument's path, for error messages
-
-    def origin(self) -> str:
-        if self.name is not None:
-            return f"\nThe value is the argument {self.name} of {self._trace.function}."  # type: ignore[attr-defined]
-        return super().origin()
-
-
-class JaxprTrace(Trace):
-    """Records equations. Values of other traces and arrays become constvars; Python scalars become literals."""
-
-    kind = "jaxpr"
-
-    def __init__(self, parent: Trace, function: str = "the traced function"):
-        self.parent = parent
-        self.function = function
-        self.eqns: list[JaxprEqn] = []
-        self.constants: dict[int, tuple[Var, Any]] = {}
-        self.alive = True
-
-    def new_arg(self, aval: ShapedArray, name: str | None = None) -> JaxprTracer:
-        return JaxprTracer(self, Var(aval), name)
-
-    def atom(self, x: Any) -> Atom:
-        """The variable or literal that stands for x in this jaxpr."""
-        if isinstance(x, Tracer):
-            if x._trace is self:
-                return x.var  # type: ignore[attr-defined]
-            check_alive(x)
-        elif type(x) in (bool, int, float, complex) or isinstance(x, np.generic):
-            return Literal(x, get_aval(x))
-        found = self.constants.get(id(x))
-        if found is None:
-            found = self.constants[id(x)] = (Var(get_aval(x)), x)
-        return found[0]
-
-    def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-        rule = p.trace_rules.get("jaxpr")
-        if rule is not None:
-            return rule(self, args, params)
-        return self.record(p, [self.atom(a) for a in args], params)
-
-    def record(self, p: Primitive, atoms: list[Atom], params: dict[str, Any]) -> Any:
-        """Append one equation and return tracers for its outputs."""
-        avals = [a.aval for a in atoms]
-        out = p.rule("abstract")(*avals, **params)
-        effects = p.effects(*avals, **params) if p.effects is not None else frozenset()
-        outs = [Var(a) for a in (out if p.multiple_results else (out,))]
-        source = user_source()
-        self.eqns.append(JaxprEqn(p, atoms, outs, params, effects, source))
-        tracers = [JaxprTracer(self, v) for v in outs]
-        for t in tracers:
-            t._source = source
-        return tracers if p.multiple_results else tracers[0]
-
-    def to_jaxpr(
-        self, args: Sequence[JaxprTracer], outs: Sequence[Any], debug_info: DebugInfo = NO_INFO
-    ) -> tuple[Jaxpr, list[Any]]:
-        """The jaxpr from `args` to `outs`, and the values of its constvars."""
-        outvars = [self.atom(o) for o in outs]
-        constvars = [v for v, _ in self.constants.values()]
-        consts = [c for _, c in self.constants.values()]
-        jaxpr = Jaxpr(constvars, [a.var for a in args], self.eqns, outvars, None, debug_info)
-        return jaxpr, consts
-
-
-def trace_to_jaxpr(
-    fun: Callable[..., Sequence[Any]],
-    avals: Sequence[ShapedArray],
-    names: Sequence[str | None] | None = None,
-    debug_info: DebugInfo = NO_INFO,
-) -> tuple[Jaxpr, list[Any]]:
-    """Trace `fun(*flat tracers) -> flat outputs` on avals: a jaxpr and its constants (which may be outer tracers)."""
-    trace = JaxprTrace(state.trace, debug_info.name)
-    args = [trace.new_arg(a, n) for a, n in zip(avals, names or [None] * len(avals), strict=True)]
-    try:
-        with set_trace(trace):
-            outs = list(fun(*args))
-        return trace.to_jaxpr(args, outs, debug_info)
-    finally:
-        trace.end()
-
-
-def close(
-    fun: Callable[..., Sequence[Any]], avals: Sequence[ShapedArray], debug_info: DebugInfo = NO_INFO
-) -> ClosedJaxpr:
-    """Trace `fun` on avals to a closed jaxpr."""
-    return ClosedJaxpr(*trace_to_jaxpr(fun, avals, None, debug_info))
-
-
 # ---------------------------------------------------------------- evaluation of jaxprs
 
 
 def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
-    """Bind the jaxpr's equations one by one under the current trace; values are freed at their last use."""
+    """Bind the jaxpr's equations one by one under the current trace; values are freed at their last
+    use.
+    """
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
     last = last_uses(jaxpr)
@@ -555,7 +459,9 @@ broadcast_new_axis: Callable[[Any, int, int], Any]
 
 
 def instantiate(x: Any) -> Any:
-    """A real array in place of a symbolic zero; anything else as it is. float0 zeros become NumPy float0 arrays."""
+    """A real array in place of a symbolic zero; anything else as it is. float0 zeros become NumPy
+    float0 arrays.
+    """
     if type(x) is not Zero:
         return x
     if x.aval.dtype == float0:
@@ -564,7 +470,9 @@ def instantiate(x: Any) -> Any:
 
 
 def constant_like(value: Any, aval: ShapedArray) -> Any:
-    """A Python number with the type of a scalar aval: an array, or a literal where a jaxpr is recorded."""
+    """A Python number with the type of a scalar aval: an array, or a literal where a jaxpr is
+    recorded.
+    """
     array = np.asarray(value, aval.dtype)
     trace = state.trace
     while trace.kind != "eval":
@@ -592,3 +500,7 @@ def install(name: str, value: Any) -> None:
         globals()[name] = value
     else:
         raise AttributeError(name)
+
+
+# recording stands on all of the above, and its names are part of core
+from fx.recording import JaxprTrace, JaxprTracer, close, trace_to_jaxpr  # noqa: F401

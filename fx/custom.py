@@ -1,7 +1,8 @@
 """User-defined derivatives: custom_jvp, custom_vjp, or both rules on one function.
 
-A call binds `custom_jvp_call` or `custom_vjp_call` with the user's Python rules; where the call is recorded or batched the
-rules are traced to jaxprs (fx.custom_rules), so that no jaxpr holds Python code. Eager differentiation runs the Python.
+A call binds `custom_jvp_call` or `custom_vjp_call` with the user's Python rules; where the call
+is recorded or batched the rules are traced to jaxprs (fx.custom_rules), so that no jaxpr holds
+Python code. Eager differentiation runs the Python.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class _Custom:
         return self if instance is None else Partial(self, instance)
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
-        """Set the rule jvp(*nondiff, primals, tangents) -> (primal_out, tangent_out); usable as a decorator."""
+        """Set the rule jvp(*nondiff, primals, tangents) -> (primal_out, tangent_out); usable as a
+        decorator.
+        """
         self.jvp, self.jvp_symbolic = jvp, symbolic_zeros
         return jvp
 
@@ -60,7 +63,9 @@ class _Custom:
         symbolic_zeros: bool = False,
         optimize_remat: bool = False,
     ) -> None:
-        """Set the rules fwd(*args) -> (out, residuals) and bwd(*nondiff, residuals, ct) -> tuple of cotangents."""
+        """Set the rules fwd(*args) -> (out, residuals) and bwd(*nondiff, residuals, ct) -> tuple of
+        cotangents.
+        """
         self.fwd, self.bwd, self.vjp_symbolic = fwd, bwd, symbolic_zeros
 
     def _bind(self, p: core.Primitive, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -79,7 +84,7 @@ class _Custom:
         return rules.out.tree.unflatten(outs)
 
 
-class custom_jvp(_Custom):  # noqa: N801 (JAX's name)
+class custom_jvp(_Custom):
     """A function with its own forward-mode rule (reverse mode follows by transposition).
 
     >>> @custom_jvp
@@ -91,7 +96,9 @@ class custom_jvp(_Custom):  # noqa: N801 (JAX's name)
     """
 
     def defjvps(self, *jvps: Callable[..., Any] | None) -> None:
-        """Set one rule per argument: jvp(tangent, primal_out, *primals) -> tangent_out, or None for zero."""
+        """Set one rule per argument: jvp(tangent, primal_out, *primals) -> tangent_out, or None for
+        zero.
+        """
         if self.nondiff_argnums:
             raise TypeError("Can't use ``defjvps`` with ``nondiff_argnums``.")
 
@@ -117,10 +124,11 @@ class custom_jvp(_Custom):  # noqa: N801 (JAX's name)
         )
 
 
-class custom_vjp(_Custom):  # noqa: N801 (JAX's name)
+class custom_vjp(_Custom):
     """A function with its own reverse-mode rule.
 
-    Forward mode uses the rule given to `defjvp`, if there is one, and is else derived by transposing `bwd`.
+    Forward mode uses the rule given to `defjvp`, if there is one, and is else derived by
+    transposing `bwd`.
 
     >>> @custom_vjp
     ... def clip_gradient(x): return x
@@ -150,7 +158,8 @@ def _resolve(fun: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, A
     bound.apply_defaults()
     if bound.kwargs:
         raise TypeError(
-            f"The following keyword arguments of {name_of(fun)} could not be resolved to positions: "
+            f"The following keyword arguments of {name_of(fun)} could not be resolved to "
+            "positions: "
             f"{', '.join(bound.kwargs)}"
         )
     return list(bound.args)
@@ -209,7 +218,8 @@ class _PythonRules(CustomRules):
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(
                 f"Custom VJP fwd rule {name_of(rule)} for function {self.name} must produce a pair "
-                f"(list or tuple of length two) of the output and the residuals, but got {pair!r:.80}"
+                "(list or tuple of length two) of the output and the residuals, but got "
+                f"{pair!r:.80}"
             )
         outs, self.out.tree = tree_flatten(pair[0])
         residuals, tree = tree_flatten(pair[1])
@@ -229,7 +239,9 @@ class _PythonRules(CustomRules):
 
 
 class CustomVJPPrimal:
-    """What fwd gets for each leaf with symbolic_zeros=True: the value, and whether it is perturbed."""
+    """What fwd gets for each leaf with symbolic_zeros=True: the value, and whether it is
+    perturbed.
+    """
 
     __slots__ = ("perturbed", "value")
 
@@ -243,8 +255,10 @@ def _flat_cotangents(name: str, result: Any, in_tree: Any, avals: Sequence[Any])
     if not isinstance(result, tuple) or len(result) != len(expected):
         length = f" of length {len(result)}" if isinstance(result, tuple) else ""
         raise TypeError(
-            f"{name} must produce an output with the same container (pytree) structure as the args tuple "
-            f"of the primal function, and in particular must produce a tuple of length {len(expected)}, "
+            f"{name} must produce an output with the same container (pytree) structure as the args "
+            "tuple "
+            "of the primal function, and in particular must produce a tuple of length "
+            f"{len(expected)}, "
             f"but got {type(result).__name__}{length}."
         )
     flat: list[Any] = []
@@ -257,8 +271,10 @@ def _flat_cotangents(name: str, result: Any, in_tree: Any, avals: Sequence[Any])
             cts = arg_tree.flatten_up_to(ct)
         except ValueError:
             raise TypeError(
-                f"{name} must produce an output with the same container (pytree) structure as the args "
-                f"tuple of the primal function: at args[{k}] it has {tree_structure(ct)}, the argument "
+                f"{name} must produce an output with the same container (pytree) structure as the "
+                "args "
+                f"tuple of the primal function: at args[{k}] it has {tree_structure(ct)}, the "
+                "argument "
                 f"has {arg_tree}"
             ) from None
         flat += [_cotangent(name, c, avals[i], k) for i, c in zip(indices, cts)]
@@ -269,10 +285,17 @@ def _cotangent(name: str, ct: Any, aval: Any, k: int) -> Any:
     expected = aval.to_tangent_aval()
     if ct is None or isinstance(ct, SymbolicZero | Zero) or expected.dtype == float0:
         return Zero(expected)
+    if not core.is_array_value(ct):
+        raise TypeError(
+            f"{name} must produce an output with the same container (pytree) structure as the args "
+            f"tuple of the primal function: at args[{k}] it has {tree_structure(ct)}, the argument "
+            "is one array"
+        )
     given = get_aval(ct)
     if given.shape != expected.shape:
         raise ValueError(
-            f"{name} must produce a cotangent of the argument's shape: expected {expected.str_short()} "
+            f"{name} must produce a cotangent of the argument's shape: expected "
+            f"{expected.str_short()} "
             f"for args[{k}] but got {given.str_short()}"
         )
     if given.dtype != expected.dtype and not given.weak_type:
@@ -287,7 +310,8 @@ def _cotangent(name: str, ct: Any, aval: Any, k: int) -> Any:
 
 
 def closure_convert(fun: Callable[..., Any], *example_args: Any) -> tuple[Any, list[Any]]:
-    """`fun` as a function without closed-over tracers: (converted, values); call converted(*args, *values).
+    """`fun` as a function without closed-over tracers: (converted, values); call converted(*args,
+    *values).
 
     Only floating-point tracers are hoisted: they are what can be differentiated.
     """
@@ -327,7 +351,8 @@ class _Rule:
 
 
 def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
-    """A function defined together with its gradient: `fun` returns (output, function of the cotangent).
+    """A function defined together with its gradient: `fun` returns (output, function of the
+    cotangent).
 
     >>> @custom_gradient
     ... def f(x): return x ** 2, lambda ct: (ct * x,)

@@ -1,7 +1,8 @@
-"""Batching of functions with custom derivative rules: the function and its rules are batched together.
+"""Batching of functions with custom derivative rules: the function and its rules are batched
+together.
 
-All of them must agree on which outputs are mapped (along axis 0); the cotangent of an argument that is not mapped is summed
-over the batch.
+All of them must agree on which outputs are mapped (along axis 0); the cotangent of an argument
+that is not mapped is summed over the batch.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ def _batch_bwd(
 def _hoistless(closed: ClosedJaxpr) -> ClosedJaxpr:
     if closed.consts:
         raise NoRuleError(
-            "a batching rule inside a custom derivative made an array constant; rules in jaxprs use "
+            "a batching rule inside a custom derivative made an array constant; rules in jaxprs "
+            "use "
             "iota and broadcasts"
         )
     return closed

@@ -11,10 +11,9 @@ from fx.custom import closure_convert as closure_convert
 from fx.custom import custom_gradient as custom_gradient
 from fx.custom import custom_jvp as custom_jvp
 from fx.custom import custom_vjp as custom_vjp
-from fx.custom_rules import CustomRules
+from fx.custom_rules import CustomRules, custom_lin_p, linear_map
 from fx.custom_rules import SymbolicZero as SymbolicZero
 from fx.custom_rules import custom_jvp_call_p as custom_jvp_call_p
-from fx.custom_rules import custom_lin_p, linear_map
 from fx.custom_rules import custom_vjp_call_p as custom_vjp_call_p
 from fx.custom_rules import zero_from_primal as zero_from_primal
 from fx.flatten import flatten_function, name_of
@@ -49,7 +48,8 @@ class _LinearRules(CustomRules):
         flat, tree = tree_flatten(result)
         if tree != self.lin_tree:
             raise TypeError(
-                f"linear_call: the transpose of {self.name} returned a tree of structure {tree}, the linear "
+                f"linear_call: the transpose of {self.name} returned a tree of structure {tree}, "
+                "the linear "
                 f"arguments have structure {self.lin_tree}"
             )
         return [core.Zero(a.to_tangent_aval()) for a in avals[: self.n]] + flat

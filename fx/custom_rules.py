@@ -1,8 +1,8 @@
 """The primitives behind custom derivatives: `custom_jvp_call`, `custom_vjp_call`, and `custom_lin`.
 
-Bound with Python rules they run them; recorded, they hold jaxprs of (*constants, *arguments). Their batching
-stands in fx.custom_batch. `custom_lin` is the tangent
-of a custom_vjp function: its transpose is the user's `bwd`, its value the user's jvp or the transpose of `bwd`.
+Bound with Python rules they run them; recorded, they hold jaxprs of (*constants, *arguments).
+Their batching stands in fx.custom_batch. `custom_lin` is the tangent of a custom_vjp function:
+its transpose is the user's `bwd`, its value the user's jvp or the transpose of `bwd`.
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ def check_tangents(name: str, outs: Sequence[Any], tangents: Sequence[Any]) -> l
         given = ShapedArray(t.shape, float0) if getattr(t, "dtype", None) == float0 else get_aval(t)
         if given.shape != expected.shape or (given.dtype != expected.dtype and not given.weak_type):
             raise TypeError(
-                f"{name} must produce primal and tangent outputs with corresponding shapes and dtypes. "
-                f"Expected {expected.str_short()} (tangent type of {get_aval(x).str_short()}) but got "
+                f"{name} must produce primal and tangent outputs with corresponding shapes and "
+                "dtypes. "
+                f"Expected {expected.str_short()} (tangent type of {get_aval(x).str_short()}) but "
+                "got "
                 f"{given.str_short()}."
             )
         python = isinstance(t, bool | int | float | complex)
@@ -89,7 +91,8 @@ class CustomRules:
     """Flat rules of one custom call.
 
     call(*leaves) -> outs; jvp(primals, tangents) -> (outs, tangents out), tangents may be Zero;
-    fwd(primals, perturbed) -> (outs, residuals, key); bwd(key, residuals, cts, avals) -> cotangents, which may be Zero.
+    fwd(primals, perturbed) -> (outs, residuals, key); bwd(key, residuals, cts, avals) ->
+    cotangents, which may be Zero.
     """
 
     name = "a custom function"
@@ -115,7 +118,9 @@ class CustomRules:
 
 
 class JaxprRules(CustomRules):
-    """The rules of a recorded call: jaxprs whose leading inputs are the constants of all of them."""
+    """The rules of a recorded call: jaxprs whose leading inputs are the constants of all of
+    them.
+    """
 
     recordable = True
 
@@ -168,8 +173,10 @@ class JaxprRules(CustomRules):
     def _check_consts(self, tangents: Sequence[Any]) -> None:
         if any(type(t) is not Zero for t in tangents[: self.n]):
             raise core.UnexpectedTracerError(
-                f"Detected differentiation of {self.name}, which has a custom derivative rule, with "
-                "respect to a closed-over value. Pass the value as an argument, and handle it in the rule."
+                f"Detected differentiation of {self.name}, which has a custom derivative rule, "
+                "with "
+                "respect to a closed-over value. Pass the value as an argument, and handle it in "
+                "the rule."
             )
 
 
@@ -177,7 +184,9 @@ class JaxprRules(CustomRules):
 
 
 class _Tracing(threading.local):
-    """Custom functions whose rules are being traced in this thread; a rule may call its own function."""
+    """Custom functions whose rules are being traced in this thread; a rule may call its own
+    function.
+    """
 
     def __init__(self) -> None:
         self.owners: list[Any] = []
@@ -189,7 +198,8 @@ _tracing = _Tracing()
 def record_rules(rules: CustomRules, leaves: Sequence[Any]) -> tuple[dict[str, Any], list[Any]]:
     """Trace Python rules to jaxprs: the parameters of the recorded equation, and its operands.
 
-    A call of the function inside its own rule is recorded with the rule as Python (`lazy`), which ends the recursion.
+    A call of the function inside its own rule is recorded with the rule as Python (`lazy`), which
+    ends the recursion.
     """
     avals = [get_aval(x) for x in leaves]
     jaxpr, consts = core.trace_to_jaxpr(rules.call, avals)
@@ -400,7 +410,8 @@ class _Linear:
         except (NoRuleError, NotImplementedError) as error:
             raise TypeError(
                 "can't apply forward-mode differentiation (jvp) to a custom_vjp function: "
-                f"{self.rules.name} has no jvp rule (defjvp), and its bwd cannot be transposed: {error}"
+                f"{self.rules.name} has no jvp rule (defjvp), and its bwd cannot be transposed: "
+                f"{error}"
             ) from error
 
     def backward(self, residuals: Sequence[Any], cts: Sequence[Any]) -> list[Any]:

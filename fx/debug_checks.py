@@ -1,6 +1,8 @@
-"""What debug_nans and debug_infs do: look at every eager result, and at every output of a jitted call.
+"""What debug_nans and debug_infs do: look at every eager result, and at every output of a jitted
+call.
 
-An output of a jitted call that is not finite makes the function run again, operation by operation, to name the first one.
+An output of a jitted call that is not finite makes the function run again, operation by operation,
+to name the first one.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def first_fault(x: Any) -> str | None:
 
 
 def check_values(p: core.Primitive, values: Sequence[Any]) -> None:
-    """Raise FloatingPointError that names the primitive if one of its results holds a flagged value."""
+    """Raise FloatingPointError that names the primitive if one of its results holds a flagged
+    value.
+    """
     for v in values:
         fault = first_fault(v)
         if fault is not None:

@@ -1,4 +1,6 @@
-"""Devices as the user sees them: what there is, which is the default, moving values there and back."""
+"""Devices as the user sees them: what there is, which is the default, moving values there
+and back.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from fx.tree_util import tree_leaves, tree_map
 
 
 def devices(backend: str | None = None) -> list[Any]:
-    """The devices that OpenCL offers, the default first; `backend` selects a kind (cpu, gpu, interpreter)."""
+    """The devices that OpenCL offers, the default first; `backend` selects a kind (cpu, gpu,
+    interpreter).
+    """
     return array.list_devices(backend)
 
 
@@ -46,7 +50,9 @@ def default_device(device: Any) -> Iterator[None]:
 
 
 def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: Any = None) -> Any:
-    """The arrays of a tree on `device` (the default one where None); traced values stay as they are."""
+    """The arrays of a tree on `device` (the default one where None); traced values stay as they
+    are.
+    """
 
     def one(leaf: Any) -> Any:
         if isinstance(leaf, core.Tracer):

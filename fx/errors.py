@@ -6,6 +6,8 @@ after it stand the argument's path, the shapes and dtypes, the user's line and o
 
 from __future__ import annotations
 
+from typing import Any
+
 from lowering.errors import DeviceError as DeviceError
 from lowering.errors import KernelBuildError as KernelBuildError
 from lowering.errors import OutOfDeviceMemory as OutOfDeviceMemory
@@ -32,7 +34,9 @@ class TracerIntegerConversionError(FxTypeError):
 
 
 class NonConcreteBooleanIndexError(IndexError):
-    """A boolean mask that is traced was used as an index: the shape of the result would depend on data."""
+    """A boolean mask that is traced was used as an index: the shape of the result would depend on
+    data.
+    """
 
 
 class UnexpectedTracerError(RuntimeError):
@@ -44,7 +48,24 @@ class KeyReuseError(RuntimeError):
 
 
 class NoRuleError(NotImplementedError):
-    """A primitive lacks a rule that a transformation needs; the message gives the declared reason."""
+    """A primitive lacks a rule that a transformation needs; the message gives the declared
+    reason.
+    """
+
+
+class no:
+    """Declares that a primitive has no such rule, and why. Falsy; calling it raises NoRuleError
+    with the reason.
+    """
+
+    def __init__(self, reason: str):
+        self.reason = reason
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NoRuleError(self.reason)
 
 
 def where(source: object) -> str:

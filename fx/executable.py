@@ -1,7 +1,8 @@
 """From a jaxpr to a function of flat array values: lower to a Graph, compile for a device, run.
 
-A Runner drops dead code and unread inputs, passes outputs that are inputs or literals through, and hands the rest to the
-back end. One is kept per jaxpr, device and donation; making one runs no kernel.
+A Runner drops dead code and unread inputs, passes outputs that are inputs or literals through,
+and hands the rest to the back end. One is kept per jaxpr, device and donation; making one runs no
+kernel.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ def _output(kind: str, k: Any, outs: Sequence[Any], values: Sequence[Any]) -> An
 
 
 def _split_outputs(jaxpr: Jaxpr, donated: Sequence[bool]) -> tuple[list[Any], Any]:
-    """The outputs to compute, and where each output comes from; None where all are computed in order."""
+    """The outputs to compute, and where each output comes from; None where all are computed in
+    order.
+    """
     inputs = {v: k for k, v in enumerate(jaxpr.invars)}
     computed: list[Any] = []
     places: dict[Any, int] = {}

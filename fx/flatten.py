@@ -1,7 +1,9 @@
-"""Functions of trees as functions of flat values: what every transformation's entry point does first.
+"""Functions of trees as functions of flat values: what every transformation's entry point does
+first.
 
-`flatten_function(f, in_tree)` gives a function from leaves to leaves and a record that holds the output's structure after
-the call. `argument_names` gives each leaf the path that errors print: `x['w'][0]`.
+`flatten_function(f, in_tree)` gives a function from leaves to leaves and a record that holds the
+output's structure after the call. `argument_names` gives each leaf the path that errors print:
+`x['w'][0]`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class OutTree:
 def flatten_function(
     fun: Callable[..., Any], in_tree: Any, has_aux: bool = False, kwargs: bool = False
 ) -> tuple[Callable[..., list[Any]], OutTree]:
-    """`fun` on leaves of `in_tree` (args, or (args, kwargs)); the auxiliary output's leaves come last."""
+    """`fun` on leaves of `in_tree` (args, or (args, kwargs)); the auxiliary output's leaves come
+    last.
+    """
     out = OutTree()
 
     def flat(*leaves: Any) -> list[Any]:
@@ -118,7 +122,9 @@ def check_callable(fun: Any) -> None:
 
 
 def normalize_argnums(argnums: Any, count: int, what: str) -> tuple[int, ...]:
-    """argnums as a tuple of non-negative positions; ValueError or TypeError where they do not fit."""
+    """argnums as a tuple of non-negative positions; ValueError or TypeError where they do
+    not fit.
+    """
     nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for n in nums:
         if not isinstance(n, int):
@@ -131,3 +137,18 @@ def normalize_argnums(argnums: Any, count: int, what: str) -> tuple[int, ...]:
                 f"{count} positional argument{'s' if count != 1 else ''}"
             )
     return tuple(n % count for n in nums)
+
+
+def of_positions(
+    fun: Callable[..., Any], nums: Sequence[int], args: Sequence[Any], kwargs: dict[str, Any]
+) -> Callable[..., Any]:
+    """`fun` as a function of the positional arguments `nums` alone, the others being fixed."""
+
+    def partial(*given: Any) -> Any:
+        full = list(args)
+        for n, g in zip(nums, given):
+            full[n] = g
+        return fun(*full, **kwargs)
+
+    partial.__name__ = name_of(fun)
+    return partial

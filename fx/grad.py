@@ -1,7 +1,7 @@
 """The user's side of reverse mode: linearize, vjp, grad, value_and_grad, linear_transpose.
 
-Trees in and out; the work is `linearize_flat` and `backward_pass` (fx.linearize). Pullbacks are pure: they can be called
-any number of times, returned from jit, and hold only the residuals.
+Trees in and out; the work is `linearize_flat` and `backward_pass` (fx.linearize). Pullbacks are
+pure: they can be called any number of times, returned from jit, and hold only the residuals.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from fx.flatten import (
     flatten_function,
     name_of,
     normalize_argnums,
+    of_positions,
 )
 from fx.linearize import Linearized, backward_pass, linearize_flat
 from fx.tree_util import Partial, tree_flatten, tree_leaves, tree_structure
@@ -31,11 +32,12 @@ from fx.tree_util import Partial, tree_flatten, tree_leaves, tree_structure
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of `fun` at `primals`, and the linear function from tangents to tangents there.
 
-    Returns (out, f_jvp), and the auxiliary output third with has_aux. `fun` runs once; f_jvp never calls it.
+    Returns (out, f_jvp), and the auxiliary output third with has_aux. `fun` runs once; f_jvp never
+    calls it.
 
     >>> y, f_jvp = linearize(lambda x: x * x, 3.0)
     >>> f_jvp(1.0)
-    Array(6., dtype=float32)
+    Array(6., dtype=float32, weak_type=True)
     """
     check_callable(fun)
     leaves, in_tree = tree_flatten(primals)
@@ -92,13 +94,14 @@ def _tangent_aval(t: Any) -> ShapedArray:
 def vjp(
     fun: Callable[..., Any], *primals: Any, has_aux: bool = False, reduce_axes: Sequence[Any] = ()
 ) -> tuple[Any, ...]:
-    """The value of `fun` at `primals`, and the pullback from output cotangents to a tuple of input cotangents.
+    """The value of `fun` at `primals`, and the pullback from output cotangents to a tuple of input
+    cotangents.
 
     Returns (out, pullback), and the auxiliary output third with has_aux.
 
     >>> y, pull = vjp(lambda x, w: x * w, 2.0, 5.0)
     >>> pull(1.0)
-    (Array(5., dtype=float32), Array(2., dtype=float32))
+    (Array(5., dtype=float32, weak_type=True), Array(2., dtype=float32, weak_type=True))
     """
     check_callable(fun)
     leaves, in_tree = tree_flatten(primals)
@@ -158,7 +161,8 @@ class Pullback:
         ):
             raise ValueError(
                 f"unexpected type for the argument of the vjp function of {self.name}: got "
-                f"{given.str_short()}, but expected {expected.str_short()} because the corresponding "
+                f"{given.str_short()}, but expected {expected.str_short()} because the "
+                "corresponding "
                 f"output of the function {self.name} had type {aval.str_short()}"
             )
         if expected.dtype == float0:
@@ -181,14 +185,16 @@ def value_and_grad(
     *,
     allow_unused: bool = False,
 ) -> Callable[..., tuple[Any, Any]]:
-    """A function that returns `fun`'s value and its gradient with respect to the arguments `argnums`.
+    """A function that returns `fun`'s value and its gradient with respect to the arguments
+    `argnums`.
 
-    `fun` must return a scalar (and auxiliary data second with has_aux: the value is then (value, aux)). Inputs must be
-    floating (complex with holomorphic=True, integers with allow_int=True, whose gradients are float0). With
-    allow_unused=True the gradient of a leaf that the value does not depend on is None instead of zeros.
+    `fun` must return a scalar (and auxiliary data second with has_aux: the value is then (value,
+    aux)). Inputs must be floating (complex with holomorphic=True, integers with allow_int=True,
+    whose gradients are float0). With allow_unused=True the gradient of a leaf that the value does
+    not depend on is None instead of zeros.
 
     >>> value_and_grad(lambda x: x * x)(3.0)
-    (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32))
+    (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
     check_callable(fun)
 
@@ -200,12 +206,7 @@ def value_and_grad(
         for k, leaf in enumerate(leaves):
             _check_input(leaf, k, fun, args, nums, holomorphic, allow_int)
 
-        def partial(*given: Any) -> Any:
-            full = list(args)
-            for n, g in zip(nums, given):
-                full[n] = g
-            return fun(*full, **kwargs)
-
+        partial = of_positions(fun, nums, args, kwargs)
         flat_fun, out = flatten_function(partial, in_tree, has_aux)
         lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
         core.check_leaks()
@@ -248,7 +249,7 @@ def grad(
     With has_aux it returns (gradient, aux).
 
     >>> grad(lambda x: x ** 3)(2.0)
-    Array(12., dtype=float32)
+    Array(12., dtype=float32, weak_type=True)
     """
     both = value_and_grad(
         fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, allow_unused=allow_unused
@@ -296,7 +297,8 @@ def _check_input(
     elif not is_inexact(dtype) and not allow_int:
         raise TypeError(
             "grad requires real- or complex-valued inputs (input dtype that is a sub-dtype of "
-            f"np.inexact), but got {dtype.name}. If you want to use Boolean- or integer-valued inputs, "
+            f"np.inexact), but got {dtype.name}. If you want to use Boolean- or integer-valued "
+            "inputs, "
             f"use vjp or set allow_int to True.{name()}"
         )
 
@@ -312,7 +314,8 @@ def _check_scalar(fun: Callable[..., Any], value: Any, holomorphic: bool) -> Non
     if aval.shape != ():
         raise TypeError(
             f"Gradient only defined for scalar-output functions. Output had shape: {aval.shape}. "
-            f"Reduce the output of {name_of(fun)} to a scalar (.sum(), .mean()), or use vjp or jacrev."
+            f"Reduce the output of {name_of(fun)} to a scalar (.sum(), .mean()), or use vjp or "
+            "jacrev."
         )
     if holomorphic:
         if aval.dtype.kind != "c":
@@ -339,10 +342,11 @@ def _check_scalar(fun: Callable[..., Any], value: Any, holomorphic: bool) -> Non
 def linear_transpose(
     fun: Callable[..., Any], *primals: Any, reduce_axes: Sequence[Any] = ()
 ) -> Callable[[Any], Any]:
-    """The transpose of a function that is linear in all its arguments; `primals` give only shapes and dtypes.
+    """The transpose of a function that is linear in all its arguments; `primals` give only shapes
+    and dtypes.
 
     >>> linear_transpose(lambda x: 3 * x, 1.0)(2.0)
-    (Array(6., dtype=float32),)
+    (Array(6., dtype=float32, weak_type=True),)
     """
     check_callable(fun)
     leaves, in_tree = tree_flatten(primals)
@@ -401,17 +405,14 @@ def fwd_and_bwd(
     has_aux: bool = False,
     jitted: bool = True,
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The two halves of vjp as functions: fwd(*args) -> (out, pullback), bwd(pullback, ct) -> gradients."""
+    """The two halves of vjp as functions: fwd(*args) -> (out, pullback), bwd(pullback, ct) ->
+    gradients.
+    """
 
     def fwd(*args: Any, **kwargs: Any) -> Any:
         nums = normalize_argnums(argnums, len(args), f"fwd_and_bwd of {name_of(fun)}")
 
-        def partial(*given: Any) -> Any:
-            full = list(args)
-            for n, g in zip(nums, given):
-                full[n] = g
-            return fun(*full, **kwargs)
-
+        partial = of_positions(fun, nums, args, kwargs)
         return vjp(partial, *(args[n] for n in nums), has_aux=has_aux)
 
     def bwd(pullback: Any, ct: Any) -> Any:

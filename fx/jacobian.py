@@ -1,7 +1,7 @@
 """Whole Jacobians: jacfwd, jacrev, hessian, and products with them (hvp).
 
-A Jacobian is the pushforward or pullback mapped over the standard basis; its tree is the output's, each leaf holding the
-input's tree, each entry of shape output.shape + input.shape.
+A Jacobian is the pushforward or pullback mapped over the standard basis; its tree is the
+output's, each leaf holding the input's tree, each entry of shape output.shape + input.shape.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from fx import core
-from fx.avals import is_floating, is_inexact
+from fx.avals import float0, is_floating, is_inexact
 from fx.core import get_aval
-from fx.flatten import check_callable, name_of, normalize_argnums
+from fx.flatten import check_callable, name_of, normalize_argnums, of_positions
 from fx.grad import grad, vjp
 from fx.jvp import jvp
 from fx.tree_util import tree_flatten, tree_map
@@ -24,13 +24,7 @@ from fx.vmap import vmap
 
 def _partial(fun: Callable[..., Any], argnums: Any, args: Any, kwargs: Any, what: str) -> Any:
     nums = normalize_argnums(argnums, len(args), f"{what} of {name_of(fun)}")
-
-    def partial(*given: Any) -> Any:
-        full = list(args)
-        for n, g in zip(nums, given):
-            full[n] = g
-        return fun(*full, **kwargs)
-
+    partial = of_positions(fun, nums, args, kwargs)
     return partial, tuple(args[n] for n in nums)
 
 
@@ -103,7 +97,10 @@ def jacrev(
             shape = get_aval(y).shape
             stop = start + int(np.prod(shape))
             per_input = [
-                r[start:stop].reshape((*shape, *get_aval(x).shape)) for r, x in zip(rows, leaves)
+                np.zeros((*shape, *get_aval(x).shape), float0)
+                if r.dtype == float0
+                else r[start:stop].reshape((*shape, *get_aval(x).shape))
+                for r, x in zip(rows, leaves)
             ]
             tree = in_tree.unflatten(per_input)
             per_output.append(tree[0] if isinstance(argnums, int) else tree)
@@ -134,12 +131,14 @@ def hessian(
 
 
 def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
-    """The product of the Hessian of a scalar function with `tangents`: jvp of grad, without the Hessian.
+    """The product of the Hessian of a scalar function with `tangents`: jvp of grad, without the
+    Hessian.
 
-    `primals` and `tangents` are tuples of arguments; with one argument the result is its tree, else a tuple.
+    `primals` and `tangents` are tuples of arguments; with one argument the result is its tree, else
+    a tuple.
 
     >>> hvp(lambda x: x ** 3, (2.0,), (1.0,))
-    Array(12., dtype=float32)
+    Array(12., dtype=float32, weak_type=True)
     """
     primals, tangents = tuple(primals), tuple(tangents)
     argnums = 0 if len(primals) == 1 else tuple(range(len(primals)))
@@ -147,7 +146,9 @@ def hvp(fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]
 
 
 def _standard_basis(leaves: Sequence[Any], leading: bool = False) -> list[Any]:
-    """One batch per leaf (along its last, or its first axis): all unit vectors of the flat space."""
+    """One batch per leaf (along its last, or its first axis): all unit vectors of the flat
+    space.
+    """
     avals = [get_aval(x) for x in leaves]
     sizes = [a.size for a in avals]
     total, start = sum(sizes), 0
@@ -181,7 +182,8 @@ def _check(x: Any, name: str, which: str, holomorphic: bool) -> None:
     if holomorphic:
         if dtype.kind != "c":
             raise TypeError(
-                f"{name} with holomorphic=True requires {which}s with complex dtype, but got {dtype.name}."
+                f"{name} with holomorphic=True requires {which}s with complex dtype, but got "
+                f"{dtype.name}."
             )
         return
     if name == "jacfwd" and which == "output":
@@ -191,6 +193,7 @@ def _check(x: Any, name: str, which: str, holomorphic: bool) -> None:
     )
     if not wanted(dtype):
         raise TypeError(
-            f"{name} requires real-valued {which}s ({which} dtype that is a sub-dtype of np.floating), "
+            f"{name} requires real-valued {which}s ({which} dtype that is a sub-dtype of "
+            "np.floating), "
             f"but got {dtype.name}."
         )

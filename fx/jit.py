@@ -1,8 +1,8 @@
 """`jit`: trace once per signature, compile, and call at the speed of a dictionary lookup.
 
-A signature is the tree structure, the avals (interned, so they hash at C speed), the static values and the configuration.
-Closed-over arrays become hidden arguments; closed-over tracers of outer transformations become operands of the `jit`
-equation, and such an entry is not kept.
+A signature is the tree structure, the avals (interned, so they hash at C speed), the static
+values and the configuration. Closed-over arrays become hidden arguments; closed-over tracers of
+outer transformations become operands of the `jit` equation, and such an entry is not kept.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ def clear_caches() -> None:
 
 
 class Jitted:
-    """A function compiled by `jit`; call it, or look at its stages with trace, lower, eval_shape."""
+    """A function compiled by `jit`; call it, or look at its stages with trace, lower,
+    eval_shape.
+    """
 
     def __init__(
         self,
@@ -156,7 +158,9 @@ class Jitted:
         return hit(leaves)
 
     def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Entry, list[Any], Any]:
-        """The traced signature for these arguments, traced now if it is new; and the flat arguments."""
+        """The traced signature for these arguments, traced now if it is new; and the flat
+        arguments.
+        """
         dynamic, dynamic_kw, statics = self._split(args, kwargs)
         leaves, tree = tree_flatten((dynamic, dynamic_kw))
         avals = [_aval(a, self.name) for a in leaves]
@@ -187,7 +191,8 @@ class Jitted:
                 raise ValueError(
                     "Non-hashable static arguments are used in a jitted function: static argument "
                     f"{place!r} of {self.name} is of type {type(value)}, which has no hash. Static "
-                    "arguments are part of the key of the compiled function; give a tuple for a list."
+                    "arguments are part of the key of the compiled function; give a tuple for a "
+                    "list."
                 ) from None
             statics.append((place, type(value), value))
         dynamic = tuple(a for k, a in enumerate(args) if k not in nums)
@@ -285,7 +290,10 @@ class Jitted:
         from fx.trace import ShapeDtypeStruct
 
         entry, _, _ = self._entry(args, kwargs)
-        outs = [ShapeDtypeStruct(a.shape, a.dtype, a.weak_type) for a in entry.closed.out_avals]
+        outs = [
+            ShapeDtypeStruct(a.shape, a.dtype, weak_type=a.weak_type)
+            for a in entry.closed.out_avals
+        ]
         return entry.out_tree.unflatten(outs)
 
     def clear_cache(self) -> None:
@@ -309,7 +317,8 @@ def _aval(x: Any, name: str) -> Any:
         return get_aval(x)
     except TypeError as error:
         raise TypeError(
-            f"Error interpreting argument to {name} as an abstract array: {error}. Arguments of jitted "
+            f"Error interpreting argument to {name} as an abstract array: {error}. Arguments of "
+            "jitted "
             "functions are arrays, numbers, or trees of them; mark others with static_argnums."
         ) from None
 
@@ -356,20 +365,21 @@ def jit(
 ) -> Any:
     """Compile a function of arrays to fused kernels; it is traced once per signature.
 
-    static_argnums/static_argnames: arguments that are Python values (hashable) and part of the signature.
-    donate_argnums/donate_argnames: arguments whose memory the outputs may take over; they are deleted.
-    inline: when traced inside another jit, write the body there. device: run there instead of the default device.
+    static_argnums/static_argnames: arguments that are Python values (hashable) and part of the
+    signature. donate_argnums/donate_argnames: arguments whose memory the outputs may take over;
+    they are deleted. inline: when traced inside another jit, write the body there. device: run
+    there instead of the default device.
 
-    >>> jit(lambda x, y: (x + y).exp() - x)(1.0, 2.0)
+    >>> jit(lambda x, y: fx.numpy.exp(x + y) - x)(1.0, 2.0)
     Array(19.085537, dtype=float32, weak_type=True)
     """
-    options = dict(
-        static_argnums=static_argnums,
-        static_argnames=static_argnames,
-        donate_argnums=donate_argnums,
-        donate_argnames=donate_argnames,
-    )
-    rest = dict(keep_unused=keep_unused, inline=inline, device=device or backend)
+    options = {
+        "static_argnums": static_argnums,
+        "static_argnames": static_argnames,
+        "donate_argnums": donate_argnums,
+        "donate_argnames": donate_argnames,
+    }
+    rest = {"keep_unused": keep_unused, "inline": inline, "device": device or backend}
     if fun is None:
         return lambda f: jit(f, **options, **rest)
     check_callable(fun)

@@ -1,7 +1,8 @@
 """The `jit` primitive: a jaxpr as one operation, with its rule under every transformation.
 
-Operands are the jaxpr's inputs, constants included, so that equations hold no arrays. Each rule runs a cached
-jaxpr-to-jaxpr pass and binds `jit` again: no transformation of a jitted function re-enters the user's Python.
+Operands are the jaxpr's inputs, constants included, so that equations hold no arrays. Each rule
+runs a cached jaxpr-to-jaxpr pass and binds `jit` again: no transformation of a jitted function
+re-enters the user's Python.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ jit_p = Primitive(
 
 
 def bind_jit(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
-    """Bind `jit` on a derived jaxpr, with the name of the one it derives from and nothing donated."""
+    """Bind `jit` on a derived jaxpr, with the name of the one it derives from and nothing
+    donated.
+    """
     closed, consts = hoisted(closed)
     if not closed.jaxpr.eqns:
         return core.eval_jaxpr(closed.jaxpr, (), *consts, *args)
@@ -71,7 +74,9 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tupl
 def _partial_eval(
     trace: Any, known: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    """Run what is known as one jit under the parent; record the rest as another, fed by residuals."""
+    """Run what is known as one jit under the parent; record the rest as another, fed by
+    residuals.
+    """
     split = partial_eval_jaxpr(params["jaxpr"], [not k for k in known])
     known_jaxpr, unknown_jaxpr, unknown_out, _ = split
     known_args = [a for a, k in zip(args, known) if k]
@@ -92,7 +97,9 @@ def run_known(
     params: dict[str, Any],
     bind: Callable[[ClosedJaxpr, Sequence[Any], dict[str, Any]], list[Any]],
 ) -> tuple[list[Any], list[Any]]:
-    """Run a known jaxpr: (its outputs, the residuals). Residuals that are inputs or repeated outputs are not computed."""
+    """Run a known jaxpr: (its outputs, the residuals). Residuals that are inputs or repeated
+    outputs are not computed.
+    """
     jaxpr = known.jaxpr
     n_known = sum(not u for u in unknown_out)
     inputs = {v: k for k, v in enumerate(jaxpr.invars)}

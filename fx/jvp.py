@@ -1,7 +1,9 @@
-"""Forward mode: `jvp` carries (primal, tangent) pairs through a function; `jvp_jaxpr` does it to a jaxpr.
+"""Forward mode: `jvp` carries (primal, tangent) pairs through a function; `jvp_jaxpr` does it to a
+jaxpr.
 
-A JVPTracer holds a primal and a tangent, both values of the trace beneath; a tangent may be a symbolic Zero. Values that
-belong to other traces are constants here, which is what keeps nested derivatives apart.
+A JVPTracer holds a primal and a tangent, both values of the trace beneath; a tangent may be a
+symbolic Zero. Values that belong to other traces are constants here, which is what keeps nested
+derivatives apart.
 """
 
 from __future__ import annotations
@@ -118,8 +120,9 @@ def jvp(
 ) -> tuple[Any, ...]:
     """The value of `fun` at `primals` and its derivative in direction `tangents`.
 
-    Returns (primals_out, tangents_out), and the auxiliary data third with has_aux. Raises TypeError where primals and
-    tangents differ in structure, shape or dtype (tangents of integers have dtype float0).
+    Returns (primals_out, tangents_out), and the auxiliary data third with has_aux. Raises
+    TypeError where primals and tangents differ in structure, shape or dtype (tangents of integers
+    have dtype float0).
 
     >>> jvp(lambda x: x * x, (3.0,), (1.0,))
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
@@ -187,9 +190,11 @@ def jvp_jaxpr(
     nonzeros: Sequence[bool],
     instantiate_out: bool | Sequence[bool] = False,
 ) -> tuple[ClosedJaxpr, list[bool]]:
-    """The jaxpr of (*primals, *nonzero tangents) -> (*primals out, *nonzero tangents out), and which outputs those are.
+    """The jaxpr of (*primals, *nonzero tangents) -> (*primals out, *nonzero tangents out), and
+    which outputs those are.
 
-    `instantiate_out` forces tangents to be given for these outputs (float0 ones stay absent). Cached on the jaxpr.
+    `instantiate_out` forces tangents to be given for these outputs (float0 ones stay absent).
+    Cached on the jaxpr.
     """
     n_out = len(closed.jaxpr.outvars)
     force = [instantiate_out] * n_out if isinstance(instantiate_out, bool) else instantiate_out

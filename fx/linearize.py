@@ -1,8 +1,9 @@
 """Reverse mode: partial evaluation, transposition, and what stands on them (linearize, vjp, grad).
 
-`linearize` runs JVP on top of a PartialTrace: primals are known and run at once under the parent trace, tangents are
-unknown and are recorded as a linear jaxpr whose constants are the residuals. `backward_pass` transposes that jaxpr, each
-equation once, in reverse order. There is no tape and no recursion.
+`linearize` runs JVP on top of a PartialTrace: primals are known and run at once under the parent
+trace, tangents are unknown and are recorded as a linear jaxpr whose constants are the residuals.
+`backward_pass` transposes that jaxpr, each equation once, in reverse order. There is no tape and
+no recursion.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from fx.core import (
     JaxprTracer,
     Literal,
     Primitive,
-    Trace,
     UndefinedPrimal,
     Var,
     Zero,
@@ -61,10 +61,12 @@ def partial_eval_jaxpr(
     unknown_in: Sequence[bool],
     instantiate: bool | Sequence[bool] = False,
 ) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool], int]:
-    """Split a jaxpr by which inputs are known: (known jaxpr, unknown jaxpr, unknown outputs, number of residuals).
+    """Split a jaxpr by which inputs are known: (known jaxpr, unknown jaxpr, unknown outputs, number
+    of residuals).
 
-    known: known inputs -> (*known outputs, *residuals). unknown: (*residuals, *unknown inputs) -> unknown outputs.
-    `instantiate` makes outputs unknown even where they could be known. Cached on the jaxpr.
+    known: known inputs -> (*known outputs, *residuals). unknown: (*residuals, *unknown inputs) ->
+    unknown outputs. `instantiate` makes outputs unknown even where they could be known. Cached on
+    the jaxpr.
     """
     n_out = len(closed.jaxpr.outvars)
     force = [instantiate] * n_out if isinstance(instantiate, bool) else list(instantiate)
@@ -120,7 +122,9 @@ class Linearized:
 def linearize_flat(
     fun: Callable[..., Sequence[Any]], primals: Sequence[Any], count: int | None = None
 ) -> Linearized:
-    """Linearize on flat values; only the first `count` outputs' tangents are kept (all by default)."""
+    """Linearize on flat values; only the first `count` outputs' tangents are kept (all by
+    default).
+    """
     result = Linearized()
     partial = PartialTrace(state.trace)
     trace = JVPTrace(partial)
@@ -155,7 +159,9 @@ def _resolve(count: Any) -> int:
 
 
 def prune(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:
-    """Drop the equations that no output needs and the constants that nothing reads, so that residuals are freed."""
+    """Drop the equations that no output needs and the constants that nothing reads, so that
+    residuals are freed.
+    """
     jaxpr = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars), True)[0]
     read = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)}
     read.update(a for a in jaxpr.outvars if isinstance(a, Var))
@@ -172,8 +178,9 @@ def backward_pass(
 ) -> list[Any]:
     """Cotangents of the linear arguments from cotangents of the outputs.
 
-    `args` holds an UndefinedPrimal for each linear argument and values for the others, whose equations are evaluated
-    first. Returns one entry per argument: a value, a Zero, or None for the ones that are not linear.
+    `args` holds an UndefinedPrimal for each linear argument and values for the others, whose
+    equations are evaluated first. Returns one entry per argument: a value, a Zero, or None for
+    the ones that are not linear.
     """
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
     linear: set[Var] = set()
@@ -234,7 +241,8 @@ def _transpose_eqn(eqn: Any, env: dict[Var, Any], linear: set[Var], grads: dict[
             continue
         if get_aval(ct).shape != a.aval.shape:
             raise AssertionError(
-                f"transpose rule of '{p.name}': cotangent {get_aval(ct).str_short()} for an operand "
+                f"transpose rule of '{p.name}': cotangent {get_aval(ct).str_short()} for an "
+                "operand "
                 f"of type {a.aval.str_short()}"
             )
         grads[a] = core.add_values(grads[a], ct) if a in grads else ct
@@ -243,7 +251,8 @@ def _transpose_eqn(eqn: Any, env: dict[Var, Any], linear: set[Var], grads: dict[
 def transpose_jaxpr(
     closed: ClosedJaxpr, linear: Sequence[bool], nonzero_cts: Sequence[bool]
 ) -> tuple[ClosedJaxpr, list[bool]]:
-    """The jaxpr (*nonlinear inputs, *nonzero cotangents) -> nonzero cotangents of the linear inputs; which those are.
+    """The jaxpr (*nonlinear inputs, *nonzero cotangents) -> nonzero cotangents of the linear
+    inputs; which those are.
 
     The returned mask has one flag per linear input. Cached on the jaxpr.
     """

@@ -1,6 +1,7 @@
 """Jaxpr to Graph: run the lower rules, with jaxprs inside jaxprs inlined or turned into sub-graphs.
 
-In: a closed jaxpr without dead code. Out: Graph nodes. Array constants become operands, never folded. One rule call an equation.
+In: a closed jaxpr without dead code. Out: Graph nodes. Array constants become operands, never
+folded. One rule call an equation.
 """
 
 from __future__ import annotations

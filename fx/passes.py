@@ -1,6 +1,8 @@
-"""Jaxpr to jaxpr passes that keep its meaning: check, dead code, common subexpressions, inlining, hoisting of constants.
+"""Jaxpr to jaxpr passes that keep its meaning: check, dead code, common subexpressions, inlining,
+hoisting of constants.
 
-Each is one sweep over the equations. In and out: well-formed jaxprs; effects are neither dropped, merged nor reordered.
+Each is one sweep over the equations. In and out: well-formed jaxprs; effects are neither dropped,
+merged nor reordered.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from fx.jaxpr import Atom, ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var, has_side_
 
 
 def check_jaxpr(jaxpr: Jaxpr | ClosedJaxpr) -> None:
-    """Raise TypeError unless every variable is bound once, before use, and every equation has the avals of its rule."""
+    """Raise TypeError unless every variable is bound once, before use, and every equation has the
+    avals of its rule.
+    """
     if isinstance(jaxpr, ClosedJaxpr):
         if len(jaxpr.consts) != len(jaxpr.jaxpr.constvars):
             raise TypeError(
@@ -76,7 +80,8 @@ def dce_jaxpr(
 ) -> tuple[Jaxpr, list[bool]]:
     """Drop equations that no used output needs, and inputs that nothing reads; effects stay.
 
-    Returns the jaxpr of the used outputs and kept inputs, and the mask of kept inputs. `instantiate` keeps inputs anyway.
+    Returns the jaxpr of the used outputs and kept inputs, and the mask of kept inputs.
+    `instantiate` keeps inputs anyway.
     """
     keep = [instantiate] * len(jaxpr.invars) if isinstance(instantiate, bool) else list(instantiate)
     outvars = [a for a, used in zip(jaxpr.outvars, used_outputs, strict=True) if used]
@@ -105,7 +110,9 @@ def dce_closed(
     used_outputs: Sequence[bool] | None = None,
     instantiate: bool | Sequence[bool] = False,
 ) -> tuple[ClosedJaxpr, list[bool]]:
-    """dce_jaxpr of a closed jaxpr; constants that nothing reads go too. Cached on the jaxpr where all outputs are used."""
+    """dce_jaxpr of a closed jaxpr; constants that nothing reads go too. Cached on the jaxpr where
+    all outputs are used.
+    """
     flags = tuple(used_outputs) if used_outputs is not None else (True,) * len(closed.out_avals)
     instantiate = instantiate if isinstance(instantiate, bool) else tuple(instantiate)
     key = ("dce", flags, instantiate)
@@ -218,7 +225,9 @@ def inline_jits(jaxpr: Jaxpr) -> Jaxpr:
 
 
 def hoist_consts(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
-    """Constvars become leading inputs: a closed jaxpr without constants, and the values to pass first."""
+    """Constvars become leading inputs: a closed jaxpr without constants, and the values to pass
+    first.
+    """
     names = jaxpr.debug_info.arg_names
     info = jaxpr.debug_info._replace(
         arg_names=tuple(f"constant {k}" for k in range(len(consts))) + names

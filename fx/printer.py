@@ -1,6 +1,7 @@
 """Jaxprs as text, in JAX's notation: `{ lambda ; a:f32[3]. let b:f32[3] = sin a in (b,) }`.
 
-Variables are lettered in order of appearance; a short program stands on one line, a longer one has a line an equation.
+Variables are lettered in order of appearance; a short program stands on one line, a longer one has
+a line an equation.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Rematerialisation: `checkpoint(f)` keeps f's inputs and what its policy allows, and computes the rest again.
+"""Rematerialisation: `checkpoint(f)` keeps f's inputs and what its policy allows, and computes the
+rest again.
 
-The `checkpoint` primitive holds f's jaxpr. Its partial evaluation splits it as usual, then gives up the residuals that the
-policy does not save: the equations that make them are repeated inside the recorded, differentiated `checkpoint`.
+The `checkpoint` primitive holds f's jaxpr. Its partial evaluation splits it as usual, then gives
+up the residuals that the policy does not save: the equations that make them are repeated inside
+the recorded, differentiated `checkpoint`.
 """
 
 from __future__ import annotations
@@ -37,13 +39,15 @@ def checkpoint(
     static_argnums: int | Sequence[int] = (),
     concrete: bool = False,
 ) -> Any:
-    """`fun`, saving under differentiation only what `policy` allows (by default nothing but the inputs).
+    """`fun`, saving under differentiation only what `policy` allows (by default nothing but the
+    inputs).
 
-    policy: a function of a primitive, its operands' avals and its parameters, as in `checkpoint_policies`.
-    static_argnums: arguments that are Python values. Raises NotImplementedError for concrete=True, as JAX does.
+    policy: a function of a primitive, its operands' avals and its parameters, as in
+    `checkpoint_policies`. static_argnums: arguments that are Python values. Raises
+    NotImplementedError for concrete=True, as JAX does.
 
     >>> grad(checkpoint(lambda x: fx.numpy.sin(fx.numpy.sin(x))))(1.0)
-    Array(0.36003947, dtype=float32)
+    Array(0.36003947, dtype=float32, weak_type=True)
     """
     if fun is None:
         return lambda f: checkpoint(
@@ -115,7 +119,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tupl
 def _partial_eval(
     trace: Any, known: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    forward, again, unknown_out, n_saved = split_by_policy(
+    forward, again, unknown_out, _n_saved = split_by_policy(
         params["jaxpr"], [not k for k in known], params["policy"]
     )
     known_args = [a for a, k in zip(args, known) if k]
@@ -142,9 +146,11 @@ def _run(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> li
 def split_by_policy(
     closed: ClosedJaxpr, unknown_in: Sequence[bool], policy: Callable[..., Any] | None
 ) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool], int]:
-    """Split as partial evaluation does, then move the equations of unsaved residuals to the second half.
+    """Split as partial evaluation does, then move the equations of unsaved residuals to the second
+    half.
 
-    forward: known inputs -> (*known outputs, *saved). again: (*saved, *known inputs, *unknown inputs) -> unknown outputs.
+    forward: known inputs -> (*known outputs, *saved). again: (*saved, *known inputs, *unknown
+    inputs) -> unknown outputs.
     """
     key = ("policy", tuple(unknown_in), policy)
     found = closed.cache.get(key)

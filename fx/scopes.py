@@ -1,4 +1,6 @@
-"""named_scope and named_call: labels for the equations traced inside, shown where their kernels are."""
+"""named_scope and named_call: labels for the equations traced inside, shown where their kernels
+are.
+"""
 
 from __future__ import annotations
 

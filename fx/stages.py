@@ -1,4 +1,6 @@
-"""The stages of a jitted function, one object each: Traced (jaxpr), Lowered (Graph), Compiled (executable)."""
+"""The stages of a jitted function, one object each: Traced (jaxpr), Lowered (Graph), Compiled
+(executable).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Checks of derivatives against finite differences, for users (`check_grads`) and for the suite (`run_case`).
+"""Checks of derivatives against finite differences, for users (`check_grads`) and for the suite
+(`run_case`).
 
-Differences are taken in float64 wherever the function accepts it, with a step of the cube root of its precision, so that
-float32 code is held to float32 accuracy and not to the differences'. Reports name the leaf and the worst entry.
+Differences are taken in float64 wherever the function accepts it, with a step of the cube root of
+its precision, so that float32 code is held to float32 accuracy and not to the differences'.
+Reports name the leaf and the worst entry.
 """
 
 from __future__ import annotations
@@ -141,7 +143,9 @@ def numerical_grad(f: Callable[..., Any], *args: Any, eps: float | None = None) 
 
 
 def assert_close(actual: Any, expected: Any, atol: float, rtol: float, what: str = "") -> None:
-    """Compare two trees; the AssertionError names the leaf, the worst entry, and what was allowed."""
+    """Compare two trees; the AssertionError names the leaf, the worst entry, and what was
+    allowed.
+    """
     expected_leaves = tree_leaves(expected)
     for (path, a), e in zip(tree_leaves_with_path(actual), expected_leaves, strict=True):
         if getattr(a, "dtype", None) == float0 or getattr(e, "dtype", None) == float0:
@@ -163,12 +167,15 @@ def assert_close(actual: Any, expected: Any, atol: float, rtol: float, what: str
             raise AssertionError(
                 f"{what}: leaf {keystr(path) or 'of the result'}: worst entry at "
                 f"{tuple(map(int, worst))}: {a[worst]!r}, expected {e[worst]!r}, difference "
-                f"{off[worst]:.3g}, allowed {allowed[worst]:.3g}; {int(wrong.sum())} of {a.size} wrong"
+                f"{off[worst]:.3g}, allowed {allowed[worst]:.3g}; {int(wrong.sum())} of {a.size} "
+                "wrong"
             )
 
 
 def _inner(xs: Any, ys: Any) -> Any:
-    """The sum of products of two trees' leaves, in float64 (no conjugation, as transposition has it)."""
+    """The sum of products of two trees' leaves, in float64 (no conjugation, as transposition has
+    it).
+    """
     total = 0.0
     for x, y in zip(tree_leaves(xs), tree_leaves(ys), strict=True):
         if getattr(x, "dtype", None) == float0 or getattr(y, "dtype", None) == float0:
@@ -209,7 +216,8 @@ def check_vjp(
     eps: float | None = None,
     err_msg: str = "",
 ) -> None:
-    """Compare f_vjp(*primals) with central differences: <ct, J t> = <J^T ct, t> for random ct and t.
+    """Compare f_vjp(*primals) with central differences: <ct, J t> = <J^T ct, t> for random ct and
+    t.
 
     One direction per leaf, so that the report names the leaf whose cotangent is wrong.
     """
@@ -250,7 +258,8 @@ def check_grads(
     rtol: float | None = None,
     eps: float | None = None,
 ) -> None:
-    """Check the derivatives of `f` at `args` up to `order`, in forward and reverse mode, nested in every way.
+    """Check the derivatives of `f` at `args` up to `order`, in forward and reverse mode, nested in
+    every way.
 
     Raises AssertionError that names the mode, the leaf and the worst entry.
 
@@ -281,7 +290,9 @@ def check_grads(
 
 
 def _as(tangents: Any, primals: Any) -> Any:
-    """Tangents in the dtypes of the primals they belong to (which differ under float64 differences)."""
+    """Tangents in the dtypes of the primals they belong to (which differ under float64
+    differences).
+    """
 
     def fit(t: Any, x: Any) -> Any:
         dtype = get_aval(x).to_tangent_aval().dtype

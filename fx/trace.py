@@ -1,4 +1,5 @@
-"""What a user does with traces: make_jaxpr, eval_shape, saved_residuals, used_inputs, ensure_compile_time_eval.
+"""What a user does with traces: make_jaxpr, eval_shape, saved_residuals, used_inputs,
+ensure_compile_time_eval.
 
 Tracing runs the function once on abstract values; nothing is computed and no device is touched.
 """
@@ -22,7 +23,9 @@ from fx.tree_util import tree_flatten, tree_map
 
 
 class ShapeDtypeStruct:
-    """Shape and dtype of an array that need not exist; what eval_shape returns and jit.lower takes."""
+    """Shape and dtype of an array that need not exist; what eval_shape returns and
+    jit.lower takes.
+    """
 
     __slots__ = ("dtype", "shape", "sharding", "weak_type")
 
@@ -134,8 +137,10 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return out.tree.unflatten(_struct(a.aval) for a in jaxpr.outvars)
 
 
-class ensure_compile_time_eval(set_trace):  # noqa: N801 (JAX's name)
-    """Context manager: operations on concrete values run at once, even while a function is traced."""
+class ensure_compile_time_eval(set_trace):
+    """Context manager: operations on concrete values run at once, even while a function is
+    traced.
+    """
 
     __slots__ = ()
 
@@ -147,7 +152,8 @@ class ensure_compile_time_eval(set_trace):  # noqa: N801 (JAX's name)
 
 
 def used_inputs(fun: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
-    """A function that says which arguments the output of `fun` depends on: one bool (or tree of bools) each.
+    """A function that says which arguments the output of `fun` depends on: one bool (or tree of
+    bools) each.
 
     >>> used_inputs(lambda x, y: y)(1.0, 2.0)
     (False, True)
@@ -166,7 +172,8 @@ def used_inputs(fun: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
 def saved_residuals(
     fun: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> list[tuple[ShapedArray, str]]:
-    """The arrays that reverse mode keeps between the forward and the backward pass, and where each comes from.
+    """The arrays that reverse mode keeps between the forward and the backward pass, and where each
+    comes from.
 
     >>> saved_residuals(lambda x: x, 1.0)
     []
@@ -183,7 +190,7 @@ def saved_residuals(
 
     jaxpr, _ = core.trace_to_jaxpr(residuals, [_aval(x) for x in leaves], names)
     made_by = {v: e for e in jaxpr.eqns for v in e.outvars}
-    inputs = {v: n for v, n in zip(jaxpr.invars, names)}
+    inputs = dict(zip(jaxpr.invars, names))
     result, seen = [], set()
     for a in jaxpr.outvars:
         if isinstance(a, Literal) or a in seen:

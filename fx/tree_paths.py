@@ -1,6 +1,8 @@
-"""Key paths: where in a pytree a leaf stands, as `['a'][0].b`, and the children of a node with their keys.
+"""Key paths: where in a pytree a leaf stands, as `['a'][0].b`, and the children of a node with
+their keys.
 
-One level of flattening in Python, for error messages, `tree_map_with_path` and prefix trees; not for hot calls.
+One level of flattening in Python, for error messages, `tree_map_with_path` and prefix trees; not
+for hot calls.
 """
 
 from __future__ import annotations

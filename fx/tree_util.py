@@ -1,7 +1,9 @@
-"""Pytrees: nested containers of arrays, flattened to leaves and rebuilt; JAX's `jax.tree_util` on optree.
+"""Pytrees: nested containers of arrays, flattened to leaves and rebuilt; JAX's `jax.tree_util` on
+optree.
 
-Dict keys are sorted, None is a node without children, registered types are nodes of the namespace "fx". Flattening and
-unflattening run in C (about a microsecond for a small tree); key paths and prefix errors are Python, off the hot path.
+Dict keys are sorted, None is a node without children, registered types are nodes of the namespace
+"fx". Flattening and unflattening run in C (about a microsecond for a small tree); key paths and
+prefix errors are Python, off the hot path.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import optree
-from optree import PyTreeSpec as PyTreeDef
 from optree import _C
+from optree import PyTreeSpec as PyTreeDef
 
 from fx.tree_paths import (  # noqa: F401 (JAX has the keys here)
     DictKey,
@@ -229,7 +231,8 @@ def prefix_leaves(
 ) -> list[Any]:
     """One entry per leaf of `tree`: the leaf of the prefix tree that stands above it.
 
-    `what` names the prefix in the error (`vmap in_axes`). With none_is_leaf, None in the prefix is an entry.
+    `what` names the prefix in the error (`vmap in_axes`). With none_is_leaf, None in the prefix is
+    an entry.
     """
     found: list[Any] = []
 
@@ -284,7 +287,9 @@ def register_pytree_node(
 
 
 def register_pytree_node_class(cls: type[T]) -> type[T]:
-    """Register a class that has tree_flatten() and the class method tree_unflatten(aux, children)."""
+    """Register a class that has tree_flatten() and the class method tree_unflatten(aux,
+    children).
+    """
     register_pytree_node(cls, lambda x: x.tree_flatten(), cls.tree_unflatten)  # type: ignore[attr-defined]
     return cls
 
@@ -319,7 +324,9 @@ def register_dataclass(
     meta_fields: Sequence[str] | None = None,
     drop_fields: Sequence[str] = (),
 ) -> type[T]:
-    """Make a dataclass a node: data fields are children, meta fields (hashable) belong to the structure."""
+    """Make a dataclass a node: data fields are children, meta fields (hashable) belong to the
+    structure.
+    """
     import dataclasses
 
     if data_fields is None or meta_fields is None:
@@ -333,7 +340,8 @@ def register_dataclass(
         given = {*data_fields, *meta_fields, *drop_fields}
         if init - given or given - init - set(drop_fields):
             raise ValueError(
-                "data_fields and meta_fields must include all dataclass fields with ``init=True`` and only them: "
+                "data_fields and meta_fields must include all dataclass fields with ``init=True`` "
+                "and only them: "
                 f"missing {sorted(init - given)}, unknown {sorted(given - init)}"
             )
     data, meta = tuple(data_fields), tuple(meta_fields)
@@ -368,12 +376,14 @@ def unregister(nodetype: type) -> None:
 
 
 class Partial(functools.partial):
-    """functools.partial as a node: its arguments are children, the function belongs to the structure."""
+    """functools.partial as a node: its arguments are children, the function belongs to the
+    structure.
+    """
 
 
 register_pytree_node(
     Partial,
     lambda p: ((p.args, p.keywords), p.func),
-    lambda func, xs: Partial(func, *tuple(xs)[0], **tuple(xs)[1]),
+    lambda func, xs: Partial(func, *next(iter(xs)), **tuple(xs)[1]),
     lambda p: (((GetAttrKey("args"), p.args), (GetAttrKey("keywords"), p.keywords)), p.func),
 )

@@ -1,7 +1,8 @@
 """Batching: `vmap` maps a function over an axis; `batch_jaxpr` does it to a jaxpr.
 
-A BatchTracer holds the whole batch and which of its axes is mapped; batching rules turn an operation on one example into
-one on the batch. Values of other traces are the same for every example. A named axis is known to the trace that maps it.
+A BatchTracer holds the whole batch and which of its axes is mapped; batching rules turn an
+operation on one example into one on the batch. Values of other traces are the same for every
+example. A named axis is known to the trace that maps it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from fx import core
-from fx.avals import ShapedArray
+from fx.avals import ShapedArray, float0
 from fx.core import (
     AxisData,
     ClosedJaxpr,
@@ -102,7 +105,9 @@ def batch_flat(
     vals: Sequence[Any],
     dims: Sequence[int | None],
 ) -> tuple[list[Any], list[int | None]]:
-    """Map `fun` over flat values; returns the outputs and where each is mapped (None: not at all)."""
+    """Map `fun` over flat values; returns the outputs and where each is mapped (None: not
+    at all).
+    """
     trace = BatchTrace(state.trace, axis)
     names = [(axis.name, axis.size)] if axis.name is not None else []
     try:
@@ -125,6 +130,10 @@ def place_axis(x: Any, dim: int | None, size: int, wanted: int | None, what: str
         return x
     if dim is None:
         ndim = get_aval(x).ndim + 1
+        if getattr(x, "dtype", None) == float0:  # zeros without storage
+            shape = list(x.shape)
+            shape.insert(_axis_in(wanted, ndim, "out_axes", what), size)
+            return np.zeros(shape, float0)
         return core.broadcast_new_axis(x, _axis_in(wanted, ndim, "out_axes", what), size)
     ndim = get_aval(x).ndim
     wanted = _axis_in(wanted, ndim, "out_axes", what)
@@ -134,7 +143,8 @@ def place_axis(x: Any, dim: int | None, size: int, wanted: int | None, what: str
 def _axis_in(axis: int, ndim: int, which: str, what: str) -> int:
     if not -ndim <= axis < ndim:
         raise ValueError(
-            f"vmap was requested to map its {'output' if which == 'out_axes' else 'argument'}{what} "
+            "vmap was requested to map its "
+            f"{'output' if which == 'out_axes' else 'argument'}{what} "
             f"along axis {axis}, which implies that its rank should be at least "
             f"{axis + 1 if axis >= 0 else -axis}, but is only {ndim} "
             f"(its shape decides which values of {which} are possible)"
@@ -157,9 +167,10 @@ def vmap(
 ) -> Callable[..., Any]:
     """A function that maps `fun` over an axis of its arguments.
 
-    in_axes: an int, None (not mapped), or a tuple or tree prefix of these, one entry per positional argument; keyword
-    arguments are mapped along axis 0. out_axes: the same for the outputs. axis_name names the axis for psum and
-    friends; axis_size is needed only where no argument is mapped.
+    in_axes: an int, None (not mapped), or a tuple or tree prefix of these, one entry per
+    positional argument; keyword arguments are mapped along axis 0. out_axes: the same for the
+    outputs. axis_name names the axis for psum and friends; axis_size is needed only where no
+    argument is mapped.
 
     >>> vmap(lambda x, y: x * y, in_axes=(0, None))(fx.numpy.arange(3.0), 2.0)
     Array([0., 2., 4.], dtype=float32)
@@ -169,7 +180,8 @@ def vmap(
         in_axes = tuple(in_axes)
     if not isinstance(in_axes, tuple | int | type(None)):
         raise TypeError(
-            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional "
+            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
+            "positional "
             f"arguments passed to the function, but got {in_axes!r}."
         )
     _check_entries(in_axes, "in_axes")
@@ -180,7 +192,8 @@ def vmap(
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(
                 "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
-                f"positional arguments passed to the function, but got {len(in_axes)=}, {len(args)=}"
+                f"positional arguments passed to the function, but got {len(in_axes)=}, "
+                f"{len(args)=}"
             )
         leaves, in_tree = tree_flatten((args, kwargs))
         axes = prefix_leaves(in_axes, args, "vmap in_axes", none_is_leaf=True)
@@ -213,14 +226,17 @@ def _check_entries(axes: Any, which: str) -> None:
 def _check_in_axis(
     x: Any, axis: int | None, fun: Callable[..., Any], args: Any, kwargs: Any, k: int
 ) -> int | None:
-    """The axis counted from the front; ValueError that names the argument where it does not exist."""
+    """The axis counted from the front; ValueError that names the argument where it does not
+    exist.
+    """
     if axis is None:
         return None
     ndim = get_aval(x).ndim
     if not -ndim <= axis < ndim:
         name = argument_names(fun, args, kwargs)[k]
         raise ValueError(
-            f"vmap was requested to map its argument {name} along axis {axis}, which implies that its "
+            f"vmap was requested to map its argument {name} along axis {axis}, which implies that "
+            "its "
             f"rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim} (its "
             f"shape is {get_aval(x).shape}); use in_axes=None for arguments that are not mapped"
         )
@@ -267,10 +283,11 @@ def batch_jaxpr(
     dims: Sequence[int | None],
     out_dims: Sequence[int | None] | bool = False,
 ) -> tuple[ClosedJaxpr, list[int | None]]:
-    """The jaxpr on batches, mapped inputs having their axis at `dims`, and where each output is mapped.
+    """The jaxpr on batches, mapped inputs having their axis at `dims`, and where each output is
+    mapped.
 
-    `out_dims` forces places: True for 0 everywhere, False for none forced, or one entry per output (None: not forced).
-    Cached on the jaxpr.
+    `out_dims` forces places: True for 0 everywhere, False for none forced, or one entry per
+    output (None: not forced). Cached on the jaxpr.
     """
     n_out = len(closed.jaxpr.outvars)
     if isinstance(out_dims, bool):

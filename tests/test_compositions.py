@@ -1,4 +1,5 @@
-"""Transformations nest in every order: one function, every stack of transformations to depth three, one answer.
+"""Transformations nest in every order: one function, every stack of transformations to depth three,
+one answer.
 
 Ground truth is the function's closed form; the perturbation-confusion tests are the classical ones.
 """

@@ -1,4 +1,6 @@
-"""Forward mode: values, structure checks, control flow on concrete values, integers, aux, jacfwd."""
+"""Forward mode: values, structure checks, control flow on concrete values, integers, aux,
+jacfwd.
+"""
 
 from __future__ import annotations
 
@@ -43,14 +45,16 @@ def test_trees_and_aux():
 
 def test_integers_have_float0_tangents():
     zero = np.zeros((), fx.float0)
-    y, t = fx.jvp(lambda x, n: (x * n, n + 1), (2.0, 3), (1.0, zero))
+    _y, t = fx.jvp(lambda x, n: (x * n, n + 1), (2.0, 3), (1.0, zero))
     assert float(t[0]) == 3.0 and t[1].dtype == fx.float0
     with pytest.raises(TypeError, match=r"int32.*expected tangent dtype float0.*got.*float32"):
         fx.jvp(lambda x: x, (3,), (1.0,))
 
 
 def test_wrong_tangents():
-    with pytest.raises(ValueError, match=r"shapes; Got primal shape \(3,\) and tangent shape as \(2,\)"):
+    with pytest.raises(
+        ValueError, match=r"shapes; Got primal shape \(3,\) and tangent shape as \(2,\)"
+    ):
         fx.jvp(fnp.sin, (fnp.ones(3),), (fnp.ones(2),))
     with pytest.raises(TypeError, match="same tree structure"):
         fx.jvp(lambda x: x, ({"a": 1.0},), ({"b": 1.0},))
@@ -59,7 +63,9 @@ def test_wrong_tangents():
 
 
 def test_zero_tangents_cost_nothing():
-    """A symbolic zero runs through every operation: the tangent program of the other argument only."""
+    """A symbolic zero runs through every operation: the tangent program of the other
+    argument only.
+    """
     closed = fx.make_jaxpr(lambda x, y: fx.jvp(lambda x: fnp.exp(y) * x, (x,), (1.0,))[1])(1.0, 2.0)
     names = [e.primitive.name for e in closed.eqns]
     assert names.count("exp") == 1
@@ -75,7 +81,7 @@ def test_jacfwd_shapes(rng):
 
 
 def test_jacfwd_of_integers():
-    with pytest.raises(TypeError, match="jacfwd requires real-valued inputs.*int32"):
+    with pytest.raises(TypeError, match=r"jacfwd requires real-valued inputs.*int32"):
         fx.jacfwd(lambda x: x * 1.0)(3)
 
 
@@ -86,7 +92,7 @@ def test_linearize_runs_the_function_once():
         calls.append(1)
         return fnp.sin(x) * x
 
-    y, f_jvp = fx.linearize(f, 2.0)
+    _y, f_jvp = fx.linearize(f, 2.0)
     for t in (1.0, 2.0):
         np.testing.assert_allclose(f_jvp(t), t * (np.sin(2) + 2 * np.cos(2)), rtol=1e-5)
     assert len(calls) == 1
@@ -106,8 +112,12 @@ def test_linearized_function_goes_through_jit_and_vmap():
 
 def test_integer_power_at_zero_and_below():
     """T-C: no logarithm in the derivatives."""
-    f = lambda x: x**3  # noqa: E731
-    for x, expected in ((2.0, (12.0, 12.0, 6.0, 0.0)), (0.0, (0.0, 0.0, 6.0, 0.0)), (-2.0, (12.0, -12.0, 6.0, 0.0))):
+    f = lambda x: x**3
+    for x, expected in (
+        (2.0, (12.0, 12.0, 6.0, 0.0)),
+        (0.0, (0.0, 0.0, 6.0, 0.0)),
+        (-2.0, (12.0, -12.0, 6.0, 0.0)),
+    ):
         g = f
         for value in expected:
             g = fx.grad(g)
@@ -115,6 +125,6 @@ def test_integer_power_at_zero_and_below():
 
 
 def test_relu_second_derivative_is_zero_everywhere():
-    relu = lambda x: fnp.maximum(x, 0.0)  # noqa: E731
+    relu = lambda x: fnp.maximum(x, 0.0)
     for x in (-1.0, 0.0, 1.0):
         assert float(fx.grad(fx.grad(relu))(x)) == 0.0

@@ -197,7 +197,9 @@ def test_a_jaxpr_evaluates_to_what_it_was_traced_from(rng):
 
 
 def test_last_layer_gradient_needs_no_input_gradients():
-    """M19: three layers; the gradient by the last one's weights has the forward products and one more."""
+    """M19: three layers; the gradient by the last one's weights has the forward products and one
+    more.
+    """
 
     def mlp(w1, w2, w3, x):
         return (fnp.tanh(fnp.tanh(x @ w1) @ w2) @ w3).sum()

@@ -123,6 +123,6 @@ def test_partial_is_a_tree():
 def test_prefix_errors_name_the_path():
     with pytest.raises(ValueError, match=r"vmap in_axes\[0\]\['a'\]"):
         tu.prefix_leaves(({"a": (0, 0)},), ({"a": [1, 2]},), "vmap in_axes")
-    with pytest.raises(ValueError, match="of length 2.*of length 3"):
+    with pytest.raises(ValueError, match=r"of length 2.*of length 3"):
         tu.prefix_leaves((0, 0), (1, 2, 3), "in_axes")
     assert tu.prefix_leaves((0, None), ([1, 2], {"a": 3}), none_is_leaf=True) == [0, 0, None]

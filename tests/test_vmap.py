@@ -1,4 +1,6 @@
-"""Batching: axes as prefix trees, errors that name arguments, named axes and collectives, nesting."""
+"""Batching: axes as prefix trees, errors that name arguments, named axes and collectives,
+nesting.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ W = fnp.arange(4.0)
 @pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
 @pytest.mark.parametrize("in_axes, out_axes", [(0, 0), (1, 0), (-1, 0), (0, 1), (1, -1), (0, -1)])
 def test_axes(in_axes, out_axes, wrap):
-    f = lambda x: fnp.stack([x, 2 * x])  # noqa: E731
+    f = lambda x: fnp.stack([x, 2 * x])
     out = wrap(fx.vmap(f, in_axes, out_axes))(M)
     loop = np.stack([np.asarray(f(x)) for x in np.moveaxis(np.asarray(M), in_axes, 0)])
     np.testing.assert_array_equal(out, np.moveaxis(loop, 0, out_axes))
@@ -50,9 +52,15 @@ def test_errors_name_the_argument():
     def f(x, params):
         return x
 
-    with pytest.raises(ValueError, match=r"(?s)inconsistent sizes.*axis 0 of argument x.*size 3.*params\['b'\].*size 4"):
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)inconsistent sizes.*axis 0 of argument x.*size 3.*params\['b'\].*size 4",
+    ):
         fx.vmap(f)(M, {"b": W})
-    with pytest.raises(ValueError, match=r"argument params\['b'\] along axis 1.*rank should be at least 2, but is only 1"):
+    with pytest.raises(
+        ValueError,
+        match=r"argument params\['b'\] along axis 1.*rank should be at least 2, but is only 1",
+    ):
         fx.vmap(f, in_axes=(0, 1))(M, {"b": W})
     with pytest.raises(ValueError, match=r"tree prefix.*vmap in_axes\[1\]"):
         fx.vmap(f, in_axes=(0, {"c": 0}))(M, {"b": W})
@@ -83,7 +91,9 @@ def test_collectives(wrap):
     np.testing.assert_array_equal(mapped(lambda v: lax.pmin(v, "i"), None), n.min(0))
     np.testing.assert_array_equal(mapped(lambda v: lax.all_gather(v, "i"), None), n)
     np.testing.assert_array_equal(mapped(lambda v: lax.all_gather(v, "i", axis=1), None), n.T)
-    np.testing.assert_array_equal(mapped(lambda v: lax.all_gather(v, "i", tiled=True), None), n.ravel())
+    np.testing.assert_array_equal(
+        mapped(lambda v: lax.all_gather(v, "i", tiled=True), None), n.ravel()
+    )
     np.testing.assert_array_equal(mapped(lambda v: lax.psum_scatter(v, "i")), n.sum(0))
     np.testing.assert_array_equal(mapped(lambda v: lax.all_to_all(v, "i", 0, 0)), n.T)
     np.testing.assert_array_equal(
@@ -95,10 +105,12 @@ def test_collectives(wrap):
 
 
 def test_two_named_axes():
-    f = lambda x: lax.psum(x, ("i", "j")) + lax.psum(x, "j") + lax.axis_index(("i", "j"))  # noqa: E731
+    f = lambda x: lax.psum(x, ("i", "j")) + lax.psum(x, "j") + lax.axis_index(("i", "j"))
     out = fx.vmap(fx.vmap(f, axis_name="j"), axis_name="i")(M)
     n = np.asarray(M)
-    np.testing.assert_array_equal(out, n.sum() + n.sum(1, keepdims=True) + np.arange(12).reshape(3, 4))
+    np.testing.assert_array_equal(
+        out, n.sum() + n.sum(1, keepdims=True) + np.arange(12).reshape(3, 4)
+    )
 
 
 def test_collectives_inside_inner_jit_and_inner_vmap():
@@ -109,7 +121,8 @@ def test_collectives_inside_inner_jit_and_inner_vmap():
     )
     # no mapped operand, and yet it reads the axis
     np.testing.assert_array_equal(
-        fx.vmap(lambda x: x + fx.jit(lambda: lax.axis_index("i"))(), axis_name="i")(fnp.zeros(3)), [0, 1, 2]
+        fx.vmap(lambda x: x + fx.jit(lambda: lax.axis_index("i"))(), axis_name="i")(fnp.zeros(3)),
+        [0, 1, 2],
     )
 
 

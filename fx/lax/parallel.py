@@ -1,7 +1,8 @@
-"""Operations across the examples of a named axis: `vmap(f, axis_name="i")` and `psum(x, "i")` inside f.
+"""Operations across the examples of a named axis: `vmap(f, axis_name="i")` and `psum(x, "i")`
+inside f.
 
-axis_name may be a tuple of names. Values may be trees. Sizes and positions are those of the axes in scope; an axis that no
-vmap names raises NameError.
+axis_name may be a tuple of names. Values may be trees. Sizes and positions are those of the axes
+in scope; an axis that no vmap names raises NameError.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ __all__ = [
 def _no_groups(groups: Any, name: str) -> None:
     if groups is not None:
         raise NotImplementedError(
-            f"{name}: axis_index_groups are not supported under vmap; reshape the axis into two named ones"
+            f"{name}: axis_index_groups are not supported under vmap; reshape the axis into two "
+            "named ones"
         )
 
 
@@ -55,7 +57,9 @@ def axis_index(axis_name: Any) -> Any:
 
 
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
-    """Sum over a named axis. A Python number is multiplied by the axis size at once: psum(1, "i") is the size."""
+    """Sum over a named axis. A Python number is multiplied by the axis size at once: psum(1, "i")
+    is the size.
+    """
     _no_groups(axis_index_groups, "psum")
     axes = axes_of(axis_name)
 
@@ -113,7 +117,9 @@ def psum_scatter(
     axis_index_groups: Any = None,
     tiled: bool = False,
 ) -> Any:
-    """Sum over a named axis of which each example keeps its own slice of dimension `scatter_dimension`."""
+    """Sum over a named axis of which each example keeps its own slice of dimension
+    `scatter_dimension`.
+    """
     _no_groups(axis_index_groups, "psum_scatter")
 
     def one(leaf: Any) -> Any:
@@ -126,7 +132,9 @@ def psum_scatter(
 
 
 def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
-    """Send values along (source, destination) pairs; an example that receives nothing gets zeros."""
+    """Send values along (source, destination) pairs; an example that receives nothing gets
+    zeros.
+    """
     pairs = tuple((int(a), int(b)) for a, b in perm)
     if len({a for a, _ in pairs}) < len(pairs) or len({b for _, b in pairs}) < len(pairs):
         raise ValueError(f"ppermute sources and destinations must be unique, got {pairs}.")
@@ -151,7 +159,9 @@ def all_to_all(
     axis_index_groups: Any = None,
     tiled: bool = False,
 ) -> Any:
-    """Split dimension `split_axis` among the examples and stack (tiled: join) what they send at `concat_axis`."""
+    """Split dimension `split_axis` among the examples and stack (tiled: join) what they send at
+    `concat_axis`.
+    """
     _no_groups(axis_index_groups, "all_to_all")
 
     def one(leaf: Any) -> Any:

@@ -1,7 +1,9 @@
-"""Collectives over a named axis (of vmap): psum, pmax, pmin, all_gather, all_to_all, ppermute, psum_scatter, axis_index.
+"""Collectives over a named axis (of vmap): psum, pmax, pmin, all_gather, all_to_all, ppermute,
+psum_scatter, axis_index.
 
-Each computes across the examples of a batch. The trace that maps the axis turns them into ordinary operations along the
-mapped axis; under every other trace they are one equation. A value that is not mapped is the same in every example.
+Each computes across the examples of a batch. The trace that maps the axis turns them into
+ordinary operations along the mapped axis; under every other trace they are one equation. A value
+that is not mapped is the same in every example.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ def _collective(name: str, doc: str, *, multiple_results: bool = False, **rules:
 
 
 def _batch_rule(p: Primitive, over_axis: Callable[..., Any]) -> Callable[..., Any]:
-    """over_axis(axis, x, dim, **params) -> (out, out_dim) does the collective along dimension `dim` of x."""
+    """over_axis(axis, x, dim, **params) -> (out, out_dim) does the collective along dimension `dim`
+    of x.
+    """
 
     def batch(
         trace: Any, vals: Sequence[Any], dims: Sequence[int | None], params: dict[str, Any]
@@ -72,7 +76,9 @@ def _batch_rule(p: Primitive, over_axis: Callable[..., Any]) -> Callable[..., An
 def _along_other_axis(
     p: Primitive, trace: Any, vals: Any, dims: Any, params: dict[str, Any]
 ) -> tuple[Any, int]:
-    """Another axis is collected: keep the mapped dimension first, and shift the parameters that count dimensions."""
+    """Another axis is collected: keep the mapped dimension first, and shift the parameters that
+    count dimensions.
+    """
     x = shape.move_axis(vals[0], dims[0], 0)
     moved = {
         k: v + 1
@@ -232,7 +238,8 @@ def _psum_scatter_abstract(
     if tiled:
         if s[k] % size:
             raise ValueError(
-                f"tiled psum_scatter: dimension {k} of shape {s} is not divisible by the axis size {size}"
+                f"tiled psum_scatter: dimension {k} of shape {s} is not divisible by the axis size "
+                f"{size}"
             )
         return x.update(shape=(*s[:k], s[k] // size, *s[k + 1 :]))
     if s[k] != size:
@@ -292,7 +299,8 @@ def _ppermute_transpose(ct: Any, x: Any, *, axes: Any, perm: Any) -> list[Any]:
 
 ppermute_p = _collective(
     "ppermute",
-    "Sends values between examples of a named axis by (source, destination) pairs; others get zero.",
+    "Sends values between examples of a named axis by (source, destination) pairs; others get "
+    "zero.",
     abstract=_same,
     jvp="linear",
     transpose=_ppermute_transpose,
@@ -307,7 +315,8 @@ def _all_to_all_abstract(
     if tiled:
         if s[split_axis] % size:
             raise ValueError(
-                f"tiled all_to_all: dimension {split_axis} of shape {x.shape} is not divisible by the "
+                f"tiled all_to_all: dimension {split_axis} of shape {x.shape} is not divisible by "
+                "the "
                 f"axis size {size}"
             )
         s[split_axis] //= size
@@ -315,7 +324,8 @@ def _all_to_all_abstract(
         return x.update(shape=tuple(s))
     if s[split_axis] != size:
         raise ValueError(
-            "all_to_all requires the size of the mapped axis axis_name to equal x.shape[split_axis], "
+            "all_to_all requires the size of the mapped axis axis_name to equal "
+            "x.shape[split_axis], "
             f"but they are {size} and {s[split_axis]} respectively."
         )
     s.insert(concat_axis, s.pop(split_axis))
@@ -343,7 +353,7 @@ def _all_to_all_transpose(
 ) -> list[Any]:
     if type(ct) is Zero:
         return [Zero(x.aval)]
-    swapped = dict(split_axis=concat_axis, concat_axis=split_axis, tiled=tiled)
+    swapped = {"split_axis": concat_axis, "concat_axis": split_axis, "tiled": tiled}
     return [all_to_all_p.bind(ct, axes=axes, **swapped)]
 
 
