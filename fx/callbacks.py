@@ -56,6 +56,7 @@ def pure_callback(
     result. vmap_method: how vmap calls it: 'sequential' (once an example), 'expand_dims' or
     'broadcast_all' (once, on batches); None refuses. Derivatives need a custom rule.
 
+    >>> import numpy as np
     >>> pure_callback(np.sin, fx.ShapeDtypeStruct((), np.float32), 0.0)
     Array(0., dtype=float32)
     """

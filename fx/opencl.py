@@ -36,8 +36,9 @@ def opencl_call(
 
     >>> source = '''kernel void twice(global const float *x, global float *y) {
     ...   y[get_global_id(0)] = 2 * x[get_global_id(0)]; }'''
-    >>> opencl_call(source, 'twice', fx.ShapeDtypeStruct((3,), np.float32), fx.numpy.arange(3.0),
-    global_size=(3,)) Array([0., 2., 4.], dtype=float32)
+    >>> result = fx.ShapeDtypeStruct((3,), fx.numpy.float32)
+    >>> opencl_call(source, "twice", result, fx.numpy.arange(3.0), global_size=(3,))
+    Array([0., 2., 4.], dtype=float32)
     """
     sizes = tuple(map(operator.index, global_size))
     local = None if local_size is None else tuple(map(operator.index, local_size))

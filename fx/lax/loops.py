@@ -49,7 +49,7 @@ def scan(
     (k about sqrt(length) for True) and recomputes the steps between: O(length / k + k) memory.
 
     >>> scan(lambda c, x: (c + x, c), 0.0, fx.numpy.arange(3.0))
-    (Array(3., dtype=float32), Array([0., 0., 1.], dtype=float32))
+    (Array(3., dtype=float32), Array([0., 0., 1.], dtype=float32, weak_type=True))
     """
     if not callable(f):
         raise TypeError("lax.scan: f argument should be a callable.")

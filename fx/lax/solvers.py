@@ -108,7 +108,7 @@ def custom_root(
     f may close over traced values, which get derivatives: f_x dx = -f_p dp. tangent_solve(g, y)
     solves the linear equation g(x) = y. has_aux: solve returns (x, auxiliary data).
 
-    >>> newton = lambda g, x0: fori_loop(0, 9, lambda i, x: x - g(x) / (2 * x), x0)
+    >>> newton = lambda g, x0: fx.lax.fori_loop(0, 9, lambda i, x: x - g(x) / (2 * x), x0)
     >>> custom_root(lambda x: x * x - 9.0, 1.0, newton, lambda g, y: y / g(1.0))
     Array(3., dtype=float32, weak_type=True)
     """

@@ -57,7 +57,7 @@ def sgd(
     """Gradient descent, with momentum if given.
 
     >>> opt = sgd(0.1)
-    >>> opt.update(0.5, opt.init(1.0))[0].item()
+    >>> opt.update(fx.numpy.float32(0.5), opt.init(1.0))[0].item()
     -0.05000000074505806
     """
     first = trace(momentum, nesterov, accumulator_dtype) if momentum is not None else identity()
