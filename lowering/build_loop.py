@@ -277,7 +277,7 @@ class Operands(Env):
         if self.axis is None or b.nest.values[v].op in ("const", "index"):
             return v
         value = b.nest.values[v]
-        return b.emit("alias", (v,), value.dtype, value.mask | {self.axis}, None)
+        return b.emit("alias", (v,), value.dtype, value.mask | {self.axis}, self.axis)
 
     def memory(self, node: g.Node) -> tuple[g.Node, Index] | None:
         if not isinstance(node.form, g.Input):

@@ -28,12 +28,12 @@ CHUNK_US = 50_000.0  # of steps of a while loop in one launch
 BYTE = np.dtype(np.uint8)
 
 
-def condense(p: Planner, steps: list[Step]) -> tuple[list[Step], list[Stage]]:
-    """The steps with loops condensed, and the stages that they still launch."""
+def condense(p: Planner, steps: list[Step]) -> list[Step]:
+    """The steps with loops condensed; their stages join the planner's."""
     done: list[Step] = []
     for s in steps:
         done += _step(p, s)
-    return _prune(p, done)
+    return done
 
 
 def _step(p: Planner, s: Step) -> list[Step]:
@@ -111,6 +111,7 @@ def _task(p: Planner, s: LoopStep, us: float) -> list[Step]:
     slots = list(w.slots)
     buffers = [NestBuffer(_node(), BYTE, 1, True) for _ in slots]
     stage = Stage(w.text(), buffers, [], 1, 1, s.label or "loop", helpers=tuple(w.helpers))
+    stage.inner = tuple(w.inner)
     key = (stage.text, stage.helpers)
     index = p.stage_index.get(key)
     if index is None:
@@ -134,6 +135,7 @@ class _Writer:
         self.p = p
         self.slots: dict[int, int] = {}  # slot -> its parameter
         self.helpers: list[str] = []
+        self.inner: list[NestBuffer] = []
         self.names: dict[int, int] = {}  # stage -> helper
         self.lines: list[str] = []
         self.times: list[str] = []  # iteration variables, innermost last
@@ -246,6 +248,7 @@ class _Writer:
     def helper(self, stage: Stage) -> int:
         """The stage as a function of its own; `@` stands for the prefix of its name."""
         base = len(self.helpers)
+        self.inner += (*stage.buffers, *stage.inner)
         inner = [h.replace("@", f"@{base}_") for h in stage.helpers]
         text = stage.text.replace("@", f"@{base}_")
         signature = stage.signature(f"@{base}")
@@ -254,21 +257,3 @@ class _Writer:
 
 
 # ---------------------------------------------------------------- stages that are still launched
-
-
-def _prune(p: Planner, steps: list[Step]) -> tuple[list[Step], list[Stage]]:
-    """Drop stages that no step launches any more, and number the others anew."""
-    kept: dict[int, int] = {}
-
-    def fix(s: Step) -> Step:
-        if isinstance(s, Launch) and s.stage is not None:
-            return replace(s, stage=kept.setdefault(s.stage, len(kept)))
-        if isinstance(s, LoopStep):
-            cond = tuple(map(fix, s.cond))
-            return replace(s, cond=cond, body=tuple(map(fix, s.body)))
-        if isinstance(s, CondStep):
-            return replace(s, branches=tuple(tuple(map(fix, b)) for b in s.branches))
-        return s
-
-    fixed = [fix(s) for s in steps]
-    return fixed, [p.stages[k] for k in kept]

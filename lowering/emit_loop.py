@@ -169,6 +169,13 @@ class LoopEmitter(_Emitter):
             return self.get(v.args[0], u, self.value_width(v))
         return super().compute(k, v, u, scope)
 
+    def get(self, k: int, u: int, width: int) -> str:
+        """A value that is the same in all lanes may stand in a vector: then the first lane's."""
+        v = self.values[k]
+        if width == 1 and v.op != "const" and self.value_width(v) > 1:
+            return f"{self.name(k, u)}.s0"
+        return super().get(k, u, width)
+
     def result_of(self, v: Value, u: int) -> str:
         source = v.args[0]
         if self.values[source].op not in ("loop", "branch"):
@@ -266,14 +273,20 @@ class LoopEmitter(_Emitter):
             state.append((names, width))
         self.kept[k] = state
         which = self.get(body.which, 0, 1)
-        last = len(body.axes) - 1
+        blocks: list[list[str]] = []  # written at the end: what they hoist must stand before all
         for j, axis in enumerate(body.axes):
             outer = self.push(frozenset({axis}))
             for (names, width), v in zip(state, body.results[j]):
                 for u, name in enumerate(names):
                     self.line(f"{name} = {self.get(v, u, width)};")
+            blocks.append(self.scope.lines)
+            self.scope = outer
+        last = len(blocks) - 1
+        for j, lines in enumerate(blocks):
             test = "" if j == last else f"if ({which} <= {j}) "
-            self.pop(outer, ("" if j == 0 else "else ") + test + "{")
+            self.line(("else " if j else "") + test + "{")
+            self.scope.lines.extend(lines)
+            self.line("}")
 
     # ------------------------------------------------ memory
 

@@ -28,6 +28,7 @@ class Stage:
     label: str = ""
     windows: tuple[tuple[int, int, int], ...] = ()  # buffer, elements an iteration, loop level
     helpers: tuple[str, ...] = ()  # functions it calls; `@` in them and in the text is its name
+    inner: tuple[NestBuffer, ...] = ()  # the buffers of its helpers
     cost: float = 1e9  # flops of one launch, roughly
 
     def signature(self, name: str) -> str:

@@ -67,6 +67,8 @@ def is_tiny(f: g.Loop) -> bool:
     """Whether a loop is short enough to be written out."""
     if f.cond is not None or f.body.effects or f.length > MAX_STEPS_WRITTEN:
         return False
+    if f.length > 1 and len(f.body.outputs) > f.n_carry:
+        return False  # stacking would take a launch a step
     nodes = f.body.nodes()
     if any(isinstance(n.form, g.Loop | g.Cond | g.Opaque | g.KernelCall) for n in nodes):
         return f.length <= 1

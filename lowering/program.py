@@ -60,7 +60,7 @@ def source(stages: Sequence[Stage], buffers: int, ints: int) -> str:
     """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel."""
     functions = [stage_function(k, s) for k, s in enumerate(stages)]
     body = "\n\n".join(functions)
-    dtypes = {b.dtype for s in stages for b in s.buffers}
+    dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
     head = scalar.prelude((2, 4, 8, 16), dtypes)
     library = mathlib.source(mathlib.needed(body))

@@ -157,6 +157,8 @@ def _loop(p: Planner, region: Region, node: g.Node) -> None:
     carries, ys = outs[:n_k], outs[n_k:]
     for a, place in zip(init, carries):
         p.fill(region, a, place)
+    if f.cond is None and f.length == 0:
+        return
     start = p.now
     p.depth += 1
     cond_steps, flag = _condition(p, f, [*cond_consts, *carries])

@@ -1,0 +1,245 @@
+"""Loops give the interpreter's numbers wherever they run: written out, in a kernel, as one task, on the host."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from random_loops import Loops
+
+from lowering import compile as compiler
+from lowering import graph as g
+from lowering import interp
+from lowering.runtime import devices, execute
+
+pytestmark = pytest.mark.lowering
+F32, I32 = np.dtype(np.float32), np.dtype(np.int32)
+OPTIONS = ("unroll", "loops", "condense")
+
+
+def run(graph: g.Graph, inputs: list[np.ndarray], **options: bool):
+    """The plan of a graph, after its results were compared with the interpreter's."""
+    device = devices.default_device()
+    if device.profile.driver == "interpreter":
+        pytest.skip("the interpreter has no pipeline")
+    want = interp.run_graph(graph, inputs)
+    plan = compiler.make_plan(graph, device.profile, **options).check()
+    stores, _ = execute.Executable(plan, device)([device.put(x) for x in inputs])
+    device.finish()
+    for k, (store, node, w) in enumerate(zip(stores, graph.outputs, want)):
+        got = device.fetch(store, node.shape, node.dtype)
+        np.testing.assert_allclose(got, w, rtol=2e-3, atol=2e-3, err_msg=f"output {k}")
+    return plan
+
+
+def reasons(plan) -> str:
+    return "; ".join(why for _, why in plan.meta["reasons"])
+
+
+def scan(body, carry, xs=(), consts=(), *, length: int, reverse: bool = False, inits=None):
+    """A graph of one counted loop over inputs like `carry` and `xs`; and those inputs."""
+    b, c = g.Builder(), g.Builder()
+    arrays = [np.asarray(a) for a in (*consts, *carry, *xs)]
+    nodes = [b.input(a.shape, a.dtype) for a in arrays]
+    n, m = len(consts), len(consts) + len(carry)
+    ins = [c.input(a.shape, a.dtype) for a in arrays[:m]]
+    ins += [c.input(a.shape[1:], a.dtype) for a in arrays[m:]]
+    graph = c.graph(body(c, *ins))
+    outs = b.loop(graph, nodes[:n], nodes[n:m], nodes[m:], length=length, reverse=reverse)
+    return b.graph(outs), arrays
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_loops(seed):
+    made = Loops(seed)
+    run(made.graph(), made.inputs)
+
+
+@pytest.mark.parametrize("chosen", list(itertools.product((False, True), repeat=len(OPTIONS))))
+def test_every_subset_of_the_forms(chosen):
+    for seed in range(1000, 1005):
+        made = Loops(seed)
+        run(made.graph(), made.inputs, **dict(zip(OPTIONS, chosen)))
+
+
+# ---------------------------------------------------------------- where a loop runs
+
+
+def decay(c, x, s):
+    y = c.map("add", c.map("mul", x, c.const(0.5, F32)), s)
+    return [y, c.map("exp", c.map("neg", y))]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_independent_lanes_are_one_kernel(reverse):
+    plan = run(*scan(decay, [normal(20, 33)], [normal(27, 20, 33)], length=27, reverse=reverse))
+    assert plan.launches == 1
+    assert "[20, 33] independent lanes" in reasons(plan)
+
+
+def test_small_matrices_are_one_kernel_with_their_elements_in_registers():
+    def body(c, a, x):
+        y = c.contract(a, x, ((1,), (0,)))
+        norm = c.reduce("add", c.map("mul", y, y), (0, 1))
+        return [c.map("div", y, c.broadcast(c.map("sqrt", norm), y.shape, ())), norm]
+
+    a, x = normal(3, 3).astype(np.float64), np.eye(3)
+    plan = run(*scan(body, [x], consts=[a], length=40))
+    assert plan.launches == 1
+    assert "a state of a few scalars" in reasons(plan)
+
+
+def test_a_few_steps_are_written_out():
+    def body(c, x, s):
+        return decay(c, x, s)[:1]
+
+    plan = run(*scan(body, [normal(40)], [normal(3, 40)], length=3))
+    assert "kernel: " not in reasons(plan)
+    assert plan.launches == 1
+
+
+def test_a_stencil_of_small_state_is_one_task():
+    def body(c, x):
+        p = c.pad(x, c.const(0, F32), (1,), (1,), (0,))
+        return [c.map("add", c.slice(p, (0,), (500,)), c.map("mul", x, c.const(0.5, F32)))]
+
+    plan = run(*scan(body, [normal(500)], length=30))
+    assert "one task" in reasons(plan)
+    assert plan.launches <= 2
+
+
+def test_a_stencil_of_large_state_is_driven_by_the_host():
+    def body(c, x):
+        p = c.pad(x, c.const(0, F32), (1, 0), (1, 0), (0, 0))
+        return [c.map("add", c.slice(p, (0, 0), (1000, 1000)), c.map("mul", x, c.const(0.5, F32)))]
+
+    plan = run(*scan(body, [normal(1000, 1000)], length=9))
+    assert plan.launches >= 9
+
+
+def test_one_element_updated_each_step_costs_no_copy():
+    n = 3000
+
+    def body(c, x, i):
+        old = c.dynamic_slice(x, [i], (1,))
+        new = c.map("add", old, c.convert(c.reshape(i, (1,)), F32))
+        return [c.dynamic_update(x, new, [i]), c.map("add", i, c.const(1, I32))]
+
+    plan = run(*scan(body, [normal(n), np.int32(0)], length=n))
+    assert "one task" in reasons(plan)
+    copies = [s for s in plan.walk() if type(s).__name__ == "CopyStep" and s.nbytes >= 4 * n]
+    assert len(copies) <= 1
+
+
+# ---------------------------------------------------------------- while loops
+
+
+def lanes_while(limit: float, most: int, n: int):
+    made = Loops(0)
+    b = g.Builder()
+    x = b.input((n,), F32)
+    d, c = g.Builder(), g.Builder()
+
+    def goes_on(q, v, k):
+        small = q.map("lt", v, q.const(limit, F32))
+        return q.map("and", small, q.map("lt", k, q.const(most, I32)))
+
+    v, k = d.input((n,), F32), d.input((n,), I32)
+    cond = d.graph([d.reduce("or", goes_on(d, v, k), (0,))])
+    v, k = c.input((n,), F32), c.input((n,), I32)
+    p = goes_on(c, v, k)
+    new = c.map("mul", v, c.const(1.25, F32))
+    body = c.graph([c.select(p, new, v), c.select(p, c.map("add", k, c.const(1, I32)), k)])
+    outs = b.while_loop(cond, [], body, [], [x, b.const(0, I32, (n,))])
+    return b.graph(outs), [np.abs(normal(n)) + made.array(()).astype(np.float32) * 0]
+
+
+@pytest.mark.parametrize("n", [1, 7, 64, 1001])
+def test_lanes_leave_a_while_loop_by_themselves(n):
+    plan = run(*lanes_while(100.0, 10_000, n))
+    assert n == 1 or f"[{n}] independent lanes" in reasons(plan)
+
+
+def test_a_while_loop_of_no_steps():
+    run(*lanes_while(-1.0, 10, 40))
+
+
+def count_to(limit: int):
+    b, c, d = g.Builder(), g.Builder(), g.Builder()
+    n = b.input((), I32)
+    i, x = c.input((), I32), c.input((), F32)
+    body = c.graph([c.map("add", i, c.const(1, I32)), c.map("mul", x, c.const(0.9999, F32))])
+    m, i, _ = d.input((), I32), d.input((), I32), d.input((), F32)
+    cond = d.graph([d.map("lt", i, m)])
+    start = [b.const(0, I32), b.const(1.0, F32)]
+    return b.graph(b.while_loop(cond, [n], body, [], start)), [np.int32(limit)]
+
+
+@pytest.mark.parametrize("limit", [0, 1, 5000])
+def test_a_scalar_while_loop_is_one_kernel(limit):
+    plan = run(*count_to(limit))
+    assert "a state of a few scalars" in reasons(plan)
+
+
+def test_a_long_while_loop_comes_back_to_the_host(monkeypatch):
+    from lowering import loops
+
+    monkeypatch.setattr(loops, "CHUNK_WORK", 1.0)
+    run(*count_to(5000))
+    run(*lanes_while(100.0, 1000, 70))
+
+
+def test_a_while_loop_as_one_task_comes_back_to_the_host(monkeypatch):
+    from lowering import condense
+
+    monkeypatch.setattr(condense, "CHUNK_US", 1.0)
+    run(*count_to(5000), loops=False)
+
+
+# ---------------------------------------------------------------- inner loops and branches
+
+
+def test_a_branch_in_a_kernel_computes_only_what_it_takes():
+    def branch(steps: int) -> g.Graph:
+        i = g.Builder()
+        x = i.input((37,), F32)
+        for _ in range(steps):
+            x = i.map("sin", i.map("exp", i.map("tanh", x)))
+        return i.graph([x])
+
+    def body(c, x, i):
+        odd = c.map("and", i, c.const(1, I32))
+        y = c.cond(odd, [branch(1), branch(5), branch(9)], [x])[0]
+        return [y, c.map("add", i, c.const(1, I32))]
+
+    plan = run(*scan(body, [normal(37), np.int32(0)], length=20))
+    assert "[37] independent lanes" in reasons(plan)
+    assert "else" in plan.programs[0].source
+
+
+def test_a_loop_in_a_loop_is_one_kernel():
+    def body(c, x):
+        i = g.Builder()
+        y = i.input(x.shape, F32)
+        inner = i.graph([i.map("tanh", i.map("add", y, i.const(0.1, F32)))])
+        return [c.loop(inner, [], [x], length=50)[0]]
+
+    plan = run(*scan(body, [normal(64)], length=20))
+    assert plan.launches == 1
+
+
+def test_random_bits_in_a_loop():
+    def body(c, x, k):
+        word = c.broadcast(k, (50,), ())
+        zero = c.const(0, np.uint32, (50,))
+        bits, _ = c.threefry(word, zero, c.iota((50,), 0, np.uint32), zero)
+        step = c.convert(c.map("and", bits, c.const(7, np.uint32)), F32)
+        return [c.map("add", x, step), c.map("add", k, c.const(1, np.uint32))]
+
+    plan = run(*scan(body, [normal(50), np.uint32(3)], length=30))
+    assert plan.launches == 1
