@@ -18,6 +18,10 @@ __all__ = ["Emission", "Event", "Fold", "Scope", "Stage", "emit"]
 
 def emit(nest: Nest, schedule: Schedule) -> Stage:
     """The stage that runs `nest` as `schedule` says."""
+    if schedule.mode == "gpu":
+        from lowering import emit_gpu
+
+        return emit_gpu.emit(nest, schedule)
     return _Emitter(nest, schedule).stage()
 
 
@@ -29,10 +33,6 @@ class _Emitter(Folds):
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
         self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
-        if s.mode == "gpu":
-            from lowering import emit_gpu
-
-            return emit_gpu.stage(self)
         strips = s.items[1]
         if strips > 1:
             self.line(f"const long ig = item / {strips}, is = item % {strips};")
@@ -185,9 +185,8 @@ class _Emitter(Folds):
                 else:
                     inner.append(e)
             self.loops(inner)
-            for e in timeline[at]:
-                if e[0] == "fold" and isinstance(e[1], int):
-                    self.finish_fold(started[e[1]])
+            done = [e[1] for e in timeline[at] if e[0] == "fold" and isinstance(e[1], int)]
+            self.finish_folds([started[k] for k in done])
         if later:
             self.open_parallel(later)
         for e in now:

@@ -99,6 +99,11 @@ class Folds(Values):
         ok_y = scalar.text("eq", (dtype, dtype), np.dtype(bool), width, [y, y])
         return f"({compare} | ({nan_x} & {ok_y}))"
 
+    def finish_folds(self, folds: list[Fold]) -> None:
+        """End the folds of one phase; a schedule that joins items does them together."""
+        for fold in folds:
+            self.finish_fold(fold)
+
     def finish_fold(self, fold: Fold) -> None:
         """Bring the accumulators together and name the result."""
         v = self.values[fold.value]

@@ -196,10 +196,15 @@ class Values(Emission):
                 base += f" + {self.get(st.dynamic, u, 1)}"
             if width == 1 or (c == 1 and not st.guards):
                 text = scalar.store(dtype, width, base, x) + ";"
-                tests = " && ".join(self.scalar_guard(r, u) for r in st.guards)
+                guards = [self.scalar_guard(r, u) for r in st.guards]
+                tests = " && ".join([*self.store_tests(st), *guards])
                 self.line(f"if ({tests}) {text}" if tests else text)
                 continue
             self.store_lanes(st, u, width, c, base, x)
+
+    def store_tests(self, st: Store) -> list[str]:
+        """Conditions, besides its guards, under which a store happens here."""
+        return []
 
     def store_lanes(self, st: Store, u: int, width: int, c: int, base: str, x: str) -> None:
         """A strip whose elements do not lie side by side, or not all inside the guards."""

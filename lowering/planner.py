@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lowering import graph as g
-from lowering import memory, program, schedule, singles
+from lowering import memory, merge, program, schedule, singles
 from lowering.affine import Cut
 from lowering.condense import condense
 from lowering.build import Root, build_nest
@@ -125,20 +125,16 @@ class Planner:
         return self.assemble(inputs, outputs, region.steps, name)
 
     def assemble(self, inputs: list[int], outputs: list[int], steps: list[Step], name: str) -> Plan:
-        spans = {
-            k: memory.Span(s.nbytes, s.first, s.last)
-            for k, s in enumerate(self.slots)
-            if s.kind == "temp" and not s.own
-        }
-        offsets, arena = memory.place(spans)
-        buffers = tuple(
-            Buffer(k, s.kind, s.nbytes, s.shape, s.dtype, s.alias, offsets.get(k))  # type: ignore[arg-type]
-            for k, s in enumerate(self.slots)
-        )
-        stages = self.stages
         if self.options.get("condense", True):
-            steps, stages = condense(self, steps)
-        programs, placed = program.assemble(stages, steps, self.extra_programs)
+            steps = condense(self, steps)
+        if self.options.get("merge", True):
+            steps = merge.merge(self, steps)
+        steps, stages = merge.prune(self, steps)
+        spans = merge.spans(self, steps)
+        offsets, arena = memory.place(spans)
+        buffers = tuple(self.buffer(k, offsets) for k in range(len(self.slots)))
+        separate = self.profile.schedule == "gpu"
+        programs, placed = program.assemble(stages, steps, self.extra_programs, separate)
         meta = {
             "name": name,
             "reasons": list(self.reasons),
@@ -149,6 +145,13 @@ class Planner:
         return Plan(tuple(inputs), tuple(outputs), buffers, arena, programs, placed, meta)
 
     # ------------------------------------------------ buffers
+
+    def buffer(self, k: int, offsets: dict[int, int]) -> Buffer:
+        """The plan's entry for a slot; temporaries that nothing touches any more take no room."""
+        s = self.slots[k]
+        unused = s.kind == "temp" and not s.own and k not in offsets
+        nbytes, offset = (0, 0) if unused else (s.nbytes, offsets.get(k))
+        return Buffer(k, s.kind, nbytes, s.shape, s.dtype, s.alias, offset)  # type: ignore[arg-type]
 
     def slot(self, kind: str, shape: tuple[int, ...], dtype: np.dtype, own: bool = False) -> int:
         self.slots.append(Slot(kind, tuple(shape), np.dtype(dtype), self.now, self.now, None, own))

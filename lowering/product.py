@@ -20,9 +20,8 @@ from lowering.affine import Affine, Range, SplitNeeded
 from lowering.profile import Profile
 
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
-import os
 
-DIRECT_B = int(os.environ.get("DB", 1 << 13))
+DIRECT_B = 1 << 17  # elements of B up to which packing costs more than it saves
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 
 

@@ -3,7 +3,8 @@ argument.
 
 A stage becomes an inline function of (item, buffers, ints); a kernel takes as many byte pointers
 and longs as its widest stage. Stages are dealt to programs of at most `PER_PROGRAM`, in order; a
-launch names its program and its case.
+launch names its program and its case. On GPUs each stage is a kernel of its own, because every case
+of a kernel pays for the registers and the local memory of the widest one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ PER_PROGRAM = 24
 
 
 def assemble(
-    stages: Sequence[Stage], steps: Sequence[Step], extra: Sequence[Program]
+    stages: Sequence[Stage],
+    steps: Sequence[Step],
+    extra: Sequence[Program],
+    separate: bool = False,
 ) -> tuple[tuple[Program, ...], tuple[Step, ...]]:
     """The programs of a plan, and its steps with every launch placed."""
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
@@ -30,7 +34,8 @@ def assemble(
         buffers = max(len(s.buffers) for s in part)
         ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
-        programs.append(Program(source(part, buffers, ints), "-w"))
+        text = separate_source(part) if separate else source(part, buffers, ints)
+        programs.append(Program(text, "-w"))
     first_extra = len(programs)
 
     def place(step: Step) -> Step:
@@ -39,6 +44,8 @@ def assemble(
                 return replace(step, program=first_extra + step.program)
             home, case, buffers, ints = homes[step.stage]
             stage = stages[step.stage]
+            if separate:
+                return replace(step, program=home, kernel=f"fx{case}", stage=case)
             refs = list(step.args[: len(stage.buffers)])
             numbers = list(step.args[len(stage.buffers) :])
             refs += [refs[0]] * (buffers - len(refs))
@@ -59,12 +66,22 @@ def assemble(
 def source(stages: Sequence[Stage], buffers: int, ints: int) -> str:
     """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel."""
     functions = [stage_function(k, s) for k, s in enumerate(stages)]
-    body = "\n\n".join(functions)
+    return "\n".join([*_prelude(stages, "\n\n".join(functions)), "", kernel(stages, buffers, ints)])
+
+
+def separate_source(stages: Sequence[Stage]) -> str:
+    """The OpenCL C of a program in which every stage is a kernel."""
+    kernels = [own_kernel(k, s) for k, s in enumerate(stages)]
+    return "\n".join(_prelude(stages, "\n\n".join(kernels))) + "\n"
+
+
+def _prelude(stages: Sequence[Stage], body: str) -> list[str]:
+    """Typedefs and functions that `body` needs, and `body`."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
     head = scalar.prelude((2, 4, 8, 16), dtypes)
     library = mathlib.source(mathlib.needed(body))
-    return "\n".join([head, library, body, "", kernel(stages, buffers, ints)])
+    return [head, library, body]
 
 
 def _np(name: str) -> Any:
@@ -78,6 +95,29 @@ def stage_function(k: int, s: Stage) -> str:
     name = f"stage_{k}_"
     text = f"{s.signature(f'stage_{k}')} {{\n{s.text}\n}}"
     return "\n".join([*s.helpers, text]).replace("@", name)
+
+
+def own_kernel(k: int, s: Stage) -> str:
+    """A stage as a kernel; windows into stacked arrays move by the iteration."""
+    params = []
+    for j, b in enumerate(s.buffers):
+        const = "" if b.written else "const "
+        params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
+    params += [f"const long n{j}" for j in range(len(s.ints) + len(s.windows))]
+    moves = [f"  b{j} += n{len(s.ints) + w} * {step};" for w, (j, step, _) in enumerate(s.windows)]
+    text = s.text.split("\n")
+    pragmas = [x for x in text if x.lstrip().startswith("#pragma")]  # these must come first
+    lines = [
+        *s.helpers,
+        f"__attribute__((reqd_work_group_size({s.local}, 1, 1)))",
+        f"__kernel void fx{k}({', '.join(params)}) {{",
+        *pragmas,
+        "  const long item = get_group_id(0);",
+        *moves,
+        *(x for x in text if x not in pragmas),
+        "}",
+    ]
+    return "\n".join(lines).replace("@", f"stage_{k}_")
 
 
 def kernel(stages: Sequence[Stage], buffers: int, ints: int) -> str:

@@ -217,6 +217,8 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         {a for v in nest.values for a in v.mask} | {a for s in nest.stores for a in s.index.axes}
     )
     if profile.schedule == "gpu":
+        from lowering import schedule_gpu
+
         blocks = _partial_blocks(nest)
         return schedule_gpu.schedule(nest, profile, live, folded, blocks, _vector_axis)
     parallel = [a for a in live if a not in folded]

@@ -1,0 +1,427 @@
+"""Emit for GPUs: a scheduled nest to the body of one OpenCL kernel, work-items as lanes.
+
+The scopes, phases and values are those of `emit`; registers are scalars. What differs: which items run a scope, how the items
+of a group meet (local memory and barriers, in a fixed order, so the same program gives the same bits), and who stores.
+Barriers stand only where the whole group passes: in scopes without v, and in loops over v whose trips all items make.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from lowering import scalar
+from lowering.affine import Affine
+from lowering.emit import Event, Fold, Scope, Stage, _Emitter
+from lowering.nest import IDENTITY, Nest, Store, Value
+from lowering.schedule import Schedule
+
+INT = np.dtype(np.int32)
+BARRIER = "barrier(CLK_LOCAL_MEM_FENCE);"
+
+
+def emit(nest: Nest, schedule: Schedule) -> Stage:
+    """The stage that runs `nest` as a GPU schedule says: a kernel of its own."""
+    return _GpuEmitter(nest, schedule).stage()
+
+
+class _GpuEmitter(_Emitter):
+    def __init__(self, nest: Nest, s: Schedule):
+        super().__init__(nest, s)
+        self.active: str | None = None  # the condition under which this item has an element of v
+        self.group = s.shape == "group"
+        self.meetings = 0  # most folds that end together
+        self.unit = 4  # bytes of the widest value in local memory
+        # two levels: `heads` items fold `run` values each, then every item folds the heads
+        self.heads = 1 << (s.local.bit_length() - 1) // 2
+        self.run = s.local // self.heads
+
+    # ------------------------------------------------ the stage
+
+    def stage(self) -> Stage:
+        s = self.s
+        shapes = {"flat": self.flat, "strips": self.strips, "columns": self.columns}
+        shapes.get(s.shape, self.group_block)(self.store_events())
+        head = [
+            "  #pragma OPENCL FP_CONTRACT " + ("ON" if self.nest.contract_fp else "OFF"),
+            "  const int lid = get_local_id(0);",
+        ]
+        if self.meetings:
+            kind = "uint" if self.unit == 4 else "ulong"
+            head.append(f"  __local {kind} la[{self.meetings * s.local}];")
+            head.append(f"  __local {kind} lb[{self.meetings * self.heads}];")
+        text = "\n".join([*head, *self.scope.lines])
+        return Stage(text, self.nest.buffers, self.ints, prod(s.items), s.local, self.nest.label)
+
+    def int_argument(self, value: int) -> str:
+        """A number that is no part of the text, so that other extents share it."""
+        self.ints.append(value)
+        return f"n{len(self.ints) - 1}"
+
+    def points(self, axes: tuple[int, ...]) -> int:
+        return prod(self.nest.extents[a] for a in axes)
+
+    def counter(self, n: int) -> str:
+        """The type of a loop variable that passes n."""
+        return "int" if n < 2**30 else "long"
+
+    def flat(self, events: list[Event]) -> None:
+        """An item a point, further points a whole grid apart."""
+        axes = self.s.rows if self.s.v is None else (*self.s.rows, self.s.v)
+        total = self.points(axes)
+        n, step = self.int_argument(total), self.int_argument(prod(self.s.items) * self.s.local)
+        outer = self.push(frozenset(axes))
+        self.decode("g", axes)
+        self.in_lane(events)
+        kind = self.counter(total)
+        head = f"for ({kind} g = item * {self.s.local} + lid; g < {n}; g += {step}) {{"
+        self.pop(outer, head)
+
+    def strips(self, events: list[Event]) -> None:
+        """A group does one row and a run of v; consecutive items, consecutive elements."""
+        s = self.s
+        strips = self.int_argument(s.items[1])
+        n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
+        self.line(f"const long ig = item / {strips}, is = item % {strips};")
+        outer = self.push(frozenset(s.rows))
+        self.decode("ig", s.rows)
+        self.line(f"const int s0 = is * {step}, s1 = min({n}, s0 + {step});")
+        inner = self.push(frozenset({s.v}))
+        self.in_lane(events)
+        self.pop(inner, self.strided("s0", "s1"))
+        self.pop(outer, "{")
+
+    def columns(self, events: list[Event]) -> None:
+        """An item a column: its partial results stay in registers over the rows of the block."""
+        s = self.s
+        strips, n = self.int_argument(s.items[1]), self.int_argument(self.nest.extents[s.v])
+        self.line(f"const long ig = item / {strips}, is = item % {strips};")
+        self.line(f"const int i{s.v} = is * {s.local} + lid;")
+        outer = self.push(frozenset({s.v}))
+        partial = [st for st in self.nest.stores if st.partial]
+        for k, st in enumerate(self.nest.stores):
+            if st.partial:
+                self.start_register(k, st)
+        inner = self.push(frozenset(s.rows))
+        self.decode("g", s.rows)
+        self.in_lane(events)
+        self.pop(inner, self.row_block())
+        for k, st in enumerate(self.nest.stores):
+            if st in partial:
+                dtype = self.nest.buffers[st.buffer].dtype
+                at = f"{self.block_base(st, 'ig')} + ({self.affine(st.index)})"
+                self.line(scalar.store(dtype, 1, at, self.partials[k].scalar_name) + ";")
+        self.pop(outer, f"if (i{s.v} < {n}) {{")
+
+    def group_rows(self, events: list[Event]) -> None:
+        outer = self.push(frozenset(self.s.rows))
+        self.decode("g", self.s.rows)
+        self.body(events)
+        block = "item" if self.s.items[1] == 1 else "0"
+        self.pop(outer, self.row_block(block))
+
+    def row_block(self, block: str = "ig") -> str:
+        """The head of the loop over a block of rows."""
+        total = self.points(self.s.rows)
+        n, step = self.int_argument(total), self.int_argument(self.s.row_block)
+        kind = self.counter(total)
+        return (
+            f"for ({kind} g = {block} * {step}, ge = min({n}, ({block} + 1) * {step}); "
+            "g < ge; ++g) {"
+        )
+
+    def decode(self, flat: str, axes: tuple[int, ...]) -> None:
+        """The axes' indices from their flat number, the last the fastest."""
+        for k in range(len(axes) - 1, -1, -1):
+            a, n = axes[k], self.nest.extents[axes[k]]
+            if k == 0:
+                self.line(f"const int i{a} = {flat};")
+                continue
+            self.line(f"const int i{a} = {flat} % {n};")
+            name = self.fresh("g")
+            kind = self.counter(self.points(axes[:k]))
+            self.line(f"const {kind} {name} = {flat} / {n};")
+            flat = name
+
+    def in_lane(self, events: list[Event]) -> None:
+        """A body in which every item has its own v."""
+        self.width = 1
+        self.body(events)
+        self.width = 0
+
+    def strided(self, lo: str, hi: str) -> str:
+        name = f"i{self.s.v}"
+        return f"for (int {name} = {lo} + lid; {name} < {hi}; {name} += {self.s.local}) {{"
+
+    # ------------------------------------------------ a group along v
+
+    def open_v(self, events, lo, hi, n, reverse=False) -> None:
+        """Items stride along v; where a running fold has to pass through them all make every trip."""
+        s = self.s
+        if s.v is not None and s.items[1] > 1:
+            lo, hi = "s0", "s1"
+        outer = self.push(frozenset({s.v}))
+        if not any(self.runs_along_v(k) for k in self.reach(events)):
+            self.in_lane(events)
+            self.pop(outer, self.strided(lo, hi))
+            return
+        on, base = self.fresh("on"), self.fresh("p")
+        self.line(f"const bool {on} = {base} + lid < {n};")
+        place = f"min({base} + lid, {n - 1})"
+        self.line(f"const int i{s.v} = {f'{n - 1} - {place}' if reverse else place};")
+        old, self.active = self.active, on
+        self.in_lane(events)
+        self.active = old
+        self.pop(outer, f"for (int {base} = 0; {base} < {n}; {base} += {s.local}) {{")
+
+    def runs_along_v(self, k: int) -> bool:
+        v = self.values[k]
+        return self.group and v.op == "cumscan" and v.attr[1] == self.s.v
+
+    def arrays(self, count: int, itemsize: int) -> None:
+        """Room in local memory for `count` folds that end together."""
+        self.meetings = max(self.meetings, count)
+        self.unit = max(self.unit, itemsize)
+
+    def local(self, array: str, slot: int, dtype: np.dtype) -> str:
+        """A pointer to the slot of a local array, as registers of dtype. Slots are `unit` bytes wide."""
+        size = self.s.local if array == "la" else self.heads
+        at = f"{array} + {slot * size}" if slot else array
+        return f"((__local {scalar.register_type(dtype, 1)} *)({at}))"
+
+    # ------------------------------------------------ folds
+
+    def accumulate(self, fold: Fold) -> None:
+        """As on CPUs, but items beyond the end of v add nothing."""
+        if self.active is None or self.s.v not in fold.axes:
+            super().accumulate(fold)
+            return
+        v = self.values[fold.value]
+        for a in v.args:
+            self.get(a, 0, 1)  # computed by all, for there may be barriers in it
+        mark = len(self.scope.lines)
+        self.line(f"if ({self.active}) {{")
+        super().accumulate(fold)
+        self.line("}")
+        if v.op == "argreduce":
+            assert len(self.scope.lines) > mark
+
+    def finish_folds(self, folds: list[Fold]) -> None:
+        """Folds over v meet in local memory, all of one round between the same barriers."""
+        meeting = [f for f in folds if self.group and self.s.v in f.axes and not f.lanes]
+        self.meet([self.fold_parts(f) for f in meeting])
+        for f in folds:
+            self.finish_fold(f)
+
+    def fold_parts(self, f: Fold) -> tuple[str, str, np.dtype, bool]:
+        """Accumulator, operation, dtype, and whether an index travels along."""
+        v = self.values[f.value]
+        if v.op == "argreduce":
+            return f.scalar_name, v.attr[0], self.values[v.args[0]].dtype, True
+        return f.scalar_name, "add" if v.op == "mad" else v.attr[0], v.dtype, False
+
+    def meet(self, parts: list[tuple[str, str, np.dtype, bool]]) -> None:
+        """Every item's accumulators become the group's result: runs first, then the heads, in order."""
+        if not parts:
+            return
+        slots, count = [], 0
+        for _, _, dtype, arg in parts:
+            slots.append(count)
+            count += 2 if arg else 1
+        self.arrays(count, max(register_bytes(d) for _, _, d, _ in parts))
+        for (name, _, dtype, arg), slot in zip(parts, slots):
+            self.line(f"{self.local('la', slot, dtype)}[lid] = {name};")
+            if arg:
+                self.line(f"{self.local('la', slot + 1, INT)}[lid] = {name}_at;")
+        self.line(BARRIER)
+        self.line(f"if (lid < {self.heads}) {{")
+        for part, slot in zip(parts, slots):
+            self.run_of(part, slot)
+        self.line("}")
+        self.line(BARRIER)
+        for part, slot in zip(parts, slots):
+            self.over_heads(part, slot)
+
+    def run_of(self, part: tuple[str, str, np.dtype, bool], slot: int) -> None:
+        """Item h < heads folds the values of items h, h + heads, ..."""
+        name, op, dtype, arg = part
+        kind = scalar.register_type(dtype, 1)
+        la, lb = self.local("la", slot, dtype), self.local("lb", slot, dtype)
+        at = f"lid + j * {self.heads}"
+        self.line(f"  {kind} h = {name};")
+        if arg:
+            ia, ib = self.local("la", slot + 1, INT), self.local("lb", slot + 1, INT)
+            self.line(f"  int hi = {name}_at;")
+            self.line(f"  for (int j = 1; j < {self.run}; ++j) {{")
+            self.take_better(op, dtype, f"{la}[{at}]", f"{ia}[{at}]", "h", "hi")
+            self.line("  }")
+            self.line(f"  {lb}[lid] = h; {ib}[lid] = hi;")
+        else:
+            text = scalar.text(op, (dtype, dtype), dtype, 1, ["h", f"{la}[{at}]"])
+            self.line(f"  for (int j = 1; j < {self.run}; ++j) h = {text};")
+            self.line(f"  {lb}[lid] = h;")
+        self.lines_in_block(name)
+
+    def lines_in_block(self, name: str) -> None:
+        """Give the declarations of one fold a block of their own."""
+        lines = self.scope.lines
+        pad = "  " * self.scope.depth
+        start = max(k for k, x in enumerate(lines) if x.strip().endswith(f" h = {name};"))
+        lines[start] = f"{pad}  {{{lines[start][len(pad) + 1 :]}"
+        lines.append(f"{pad}  }}")
+
+    def over_heads(self, part: tuple[str, str, np.dtype, bool], slot: int) -> None:
+        """Every item folds the heads' results, in order."""
+        name, op, dtype, arg = part
+        lb = self.local("lb", slot, dtype)
+        self.line(f"{name} = {lb}[0];")
+        if not arg:
+            text = scalar.text(op, (dtype, dtype), dtype, 1, [name, f"{lb}[j]"])
+            self.line(f"for (int j = 1; j < {self.heads}; ++j) {name} = {text};")
+            return
+        ib = self.local("lb", slot + 1, INT)
+        self.line(f"{name}_at = {ib}[0];")
+        self.line(f"for (int j = 1; j < {self.heads}; ++j) {{")
+        self.take_better(op, dtype, f"{lb}[j]", f"{ib}[j]", name, f"{name}_at")
+        self.line("}")
+
+    def take_better(self, op: str, dtype, x: str, xi: str, best: str, at: str) -> None:
+        """The better of two candidates; of equal ones that with the lower index."""
+        kind = scalar.register_type(dtype, 1)
+        self.line(f"  const {kind} x = {x}; const int xi = {xi};")
+        better = self.better(op, dtype, 1, "x", best)
+        tie = f"(x == {best} || (x != x && {best} != {best})) && xi < {at}"
+        self.line(f"  if ({better} || ({tie})) {{ {best} = x; {at} = xi; }}")
+
+    # ------------------------------------------------ running folds
+
+    def cumscan(self, k: int, u: int, scope: Scope) -> str:
+        """Along v: runs of items first, then all runs before one's own, then the carry moves on."""
+        if not self.runs_along_v(k):
+            return super().cumscan(k, u, scope)
+        v = self.values[k]
+        op, dtype = v.attr[0], v.dtype
+        kind = scalar.register_type(dtype, 1)
+        state = self.running[k][0]
+        x = self.get(v.args[0], 0, 1)
+        self.arrays(1, register_bytes(dtype))
+        la, lb = self.local("la", 0, dtype), self.local("lb", 0, dtype)
+        start = scalar.constant(IDENTITY[op](dtype), dtype, 1)
+
+        def fold(a: str, b: str) -> str:
+            return scalar.text(op, (dtype, dtype), dtype, 1, [a, b])
+
+        out, p = self.fresh("x"), self.fresh("q")
+        last = f"{la}[lid * {self.run} + j]"
+        self.line(f"{la}[lid] = {self.active} ? {x} : {start};")
+        self.line(BARRIER)
+        self.line(f"if (lid < {self.heads}) {{")
+        self.line(f"  {kind} r = {la}[lid * {self.run}];")
+        self.line(f"  for (int j = 1; j < {self.run}; ++j) {{ r = {fold('r', last)}; {last} = r; }}")
+        self.line(f"  {lb}[lid] = r;")
+        self.line("}")
+        self.line(BARRIER)
+        self.line(f"{kind} {p} = {state};")
+        own = f"lid / {self.run}"
+        self.line(f"for (int j = 0; j < {own}; ++j) {p} = {fold(p, f'{lb}[j]')};")
+        self.line(f"const {kind} {out} = {fold(p, f'{la}[lid]')};")
+        text = fold(p, f"{lb}[j]")
+        self.line(f"for (int j = {own}; j < {self.heads}; ++j) {p} = {text};")
+        self.line(f"{state} = {p};")
+        return out
+
+    # ------------------------------------------------ stores
+
+    def store_tests(self, st: Store) -> list[str]:
+        """Each element is stored once: by the items that are at 0 along axes that it does not depend on."""
+        axes = self.event_axes(("store", st))
+        tests = [f"i{a} == 0" for a in self.s.rows if a not in axes]
+        v = self.s.v
+        if v is not None and v not in axes:
+            if v in self.scope.open:
+                tests.append(f"i{v} == 0")
+            elif self.group:
+                tests += ["lid == 0"] + (["item == 0"] if self.s.items[1] > 1 else [])
+            else:
+                tests += ["lid == 0"] + (["is == 0"] if self.s.shape == "strips" else [])
+        elif v is None and self.group:
+            tests.append("lid == 0")
+        if self.active is not None:
+            tests.append(self.active)
+        return tests
+
+    # ------------------------------------------------ partial results
+
+    def block_base(self, st: Store, block: str) -> str:
+        buffer = self.nest.buffers[st.buffer]
+        return f"b{st.buffer} + {block} * {buffer.lead}L"
+
+    def start_register(self, k: int, st: Store) -> None:
+        """An accumulator for the partial store number k."""
+        dtype = self.nest.buffers[st.buffer].dtype
+        fold = Fold(st.value, frozenset(), self.fresh("p"), [], False)
+        start = scalar.constant(IDENTITY[st.partial](dtype), dtype, 1)
+        self.line(f"{scalar.register_type(dtype, 1)} {fold.scalar_name} = {start};")
+        self.partials[k] = fold
+
+    def group_block(self, events: list[Event]) -> None:
+        """A block of rows (or a part of v): registers that meet at the end, or rows of memory that items own."""
+        s = self.s
+        if s.items[1] > 1:
+            n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
+            self.line(f"const int s0 = min({n}, item * {step}), s1 = min({n}, s0 + {step});")
+        arrays = []
+        for k, st in enumerate(self.nest.stores):
+            if st.partial and st.index.axes:
+                arrays.append(st)
+            elif st.partial:
+                self.start_register(k, st)
+        for st in arrays:
+            buffer = self.nest.buffers[st.buffer]
+            start = scalar.constant(IDENTITY[st.partial](buffer.dtype), buffer.dtype, 1)
+            text = scalar.store(buffer.dtype, 1, f"{self.block_base(st, 'item')} + k", start)
+            self.line(f"for (int k = lid; k < {buffer.lead}; k += {s.local}) {text};")
+        if arrays:
+            self.line("barrier(CLK_GLOBAL_MEM_FENCE);")
+        self.group_rows(events)
+        self.partial_end()
+
+    def partial_add(self, st: Store) -> None:
+        k = next(j for j, other in enumerate(self.nest.stores) if other is st)
+        dtype = self.nest.buffers[st.buffer].dtype
+        x = self.get(st.value, 0, 1)
+        tests = [] if self.active is None else [self.active]
+        fold = self.partials.get(k)
+        if self.group and self.s.v not in self.scope.open:
+            tests.append("lid == 0")
+        if fold is not None:
+            old = target = fold.scalar_name
+        else:
+            target = f"{self.block_base(st, 'item')} + ({self.affine(st.index)})"
+            old = scalar.load(dtype, 1, target)
+        text = scalar.text(st.partial, (dtype, dtype), dtype, 1, [old, x])
+        text = f"{target} = {text};" if fold else scalar.store(dtype, 1, target, text) + ";"
+        self.line(f"if ({' && '.join(tests)}) {text}" if tests else text)
+
+    def partial_end(self) -> None:
+        """Registers meet; item 0 stores the block's results."""
+        found = [(self.nest.stores[k], fold) for k, fold in self.partials.items()]
+        self.meet(
+            [
+                (f.scalar_name, st.partial, self.nest.buffers[st.buffer].dtype, False)
+                for st, f in found
+            ]
+        )
+        for st, fold in found:
+            dtype = self.nest.buffers[st.buffer].dtype
+            at = f"{self.block_base(st, 'item')} + ({self.affine(st.index)})"
+            self.line(f"if (lid == 0) {scalar.store(dtype, 1, at, fold.scalar_name)};")
+
+
+def register_bytes(dtype: np.dtype) -> int:
+    """Bytes of a value in a register: at least those of an int."""
+    return 8 if dtype.itemsize == 8 else 4
+
+
+__all__ = ["Affine", "Value", "emit"]

@@ -1,0 +1,317 @@
+"""Merge: launches that do not wait for each other become one; runs of small ones become one task.
+
+In: steps whose buffers have no addresses yet. Out: fewer steps with the same meaning, new stages for them, and when each
+buffer is live. Launches between two steps of another kind move to the earliest level that their reads and writes allow;
+a level is one launch whose items are dealt to the parts. Cost: a few microseconds a launch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from lowering.condense import CALL_US, LAUNCH_US, UNITS_PER_US
+from lowering.emit_scope import Stage
+from lowering.memory import Span
+from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, IntArg, Launch, LoopStep, Step
+
+if TYPE_CHECKING:
+    from lowering.planner import Planner
+
+MAX_PARTS = 24
+MAX_BUFFERS = 64  # pointers of one kernel: 512 of the 1,024 bytes that every device admits
+
+
+@dataclass
+class Level:
+    """Launches that may run side by side."""
+
+    launches: list[Launch]
+    buffers: set[int]
+
+
+def merge(p: Planner, steps: Sequence[Step]) -> list[Step]:
+    """The steps with launches merged; their stages join the planner's."""
+    return _Merger(p, p.stages).steps(steps)
+
+
+class _Merger:
+    def __init__(self, p: Planner, stages: list[Stage]):
+        self.p = p
+        self.stages = stages
+        self.known: dict[object, int] = {}
+
+    def steps(self, steps: Sequence[Step]) -> list[Step]:
+        out: list[Step] = []
+        window: list[Launch] = []
+        for s in steps:
+            if isinstance(s, Launch) and s.stage is not None:
+                window.append(s)
+                continue
+            out += self.window(window)
+            window = []
+            out.append(self.inner(s))
+        return out + self.window(window)
+
+    def inner(self, s: Step) -> Step:
+        if isinstance(s, LoopStep):
+            body, cond = tuple(self.steps(s.body)), tuple(self.steps(s.cond))
+            return replace(s, body=body, cond=cond)
+        if isinstance(s, CondStep):
+            return replace(s, branches=tuple(tuple(self.steps(b)) for b in s.branches))
+        return s
+
+    # ------------------------------------------------ levels
+
+    def window(self, launches: list[Launch]) -> list[Step]:
+        if len(launches) < 2:
+            return list(launches)
+        levels = self.levels(launches)
+        if self.p.profile.schedule == "cpu":
+            return self.tasks(levels)
+        return [self.together(level) for level in levels]
+
+    def memory(self, slot: int) -> int:
+        """What names a buffer's memory: an output that takes over an input is that input."""
+        alias = self.p.slots[slot].alias
+        return slot if alias is None else alias
+
+    def levels(self, launches: list[Launch]) -> list[Level]:
+        """Each launch as early as what it reads and writes allows, and as there is room."""
+        written: dict[int, int] = {}  # memory -> the last level that writes it
+        read: dict[int, int] = {}
+        levels: list[Level] = []
+        for launch in launches:
+            reads = {self.memory(k) for k in launch.reads}
+            writes = {self.memory(k) for k in launch.writes}
+            at = max([written.get(k, -1) for k in reads | writes], default=-1) + 1
+            at = max([at, *(read.get(k, -1) + 1 for k in writes)])
+            buffers = {*launch.reads, *launch.writes}
+            while at < len(levels) and not self.fits(levels[at], launch, buffers):
+                at += 1
+            if at >= len(levels):
+                at = len(levels)
+                levels.append(Level([], set()))
+            levels[at].launches.append(launch)
+            levels[at].buffers |= buffers
+            for k in reads:
+                read[k] = max(read.get(k, -1), at)
+            for k in writes:
+                written[k] = max(written.get(k, -1), at)
+        return levels
+
+    def fits(self, level: Level, launch: Launch, buffers: set[int]) -> bool:
+        if len(level.launches) >= MAX_PARTS or len(level.buffers | buffers) > MAX_BUFFERS:
+            return False
+        return launch.local_size == level.launches[0].local_size
+
+    # ------------------------------------------------ tasks: small levels one after the other
+
+    def tasks(self, levels: list[Level]) -> list[Step]:
+        """Join a level to the one before where one core does both sooner than two launches."""
+        out: list[Step] = []
+        run: list[Level] = []
+        for level in levels:
+            if run and self.joins([*run, level]):
+                run.append(level)
+                continue
+            out += self.flush(run)
+            run = [level]
+        return out + self.flush(run)
+
+    def joins(self, run: list[Level]) -> bool:
+        parts = [x for level in run for x in level.launches]
+        buffers = set().union(*(level.buffers for level in run))
+        if len(parts) > MAX_PARTS or len(buffers) > MAX_BUFFERS:
+            return False
+        alone = sum(self.serial_us(x) for x in parts)
+        apart = sum(LAUNCH_US + max(map(self.parallel_us, level.launches)) for level in run)
+        return alone < apart
+
+    def serial_us(self, launch: Launch) -> float:
+        stage = self.stages[launch.stage]  # type: ignore[index]
+        return CALL_US * stage.items + stage.cost / UNITS_PER_US
+
+    def parallel_us(self, launch: Launch) -> float:
+        stage = self.stages[launch.stage]  # type: ignore[index]
+        cores = max(1, min(self.p.profile.compute_units, stage.items))
+        return stage.cost / UNITS_PER_US / cores
+
+    def flush(self, run: list[Level]) -> list[Step]:
+        if not run:
+            return []
+        if len(run) == 1:
+            return [self.together(run[0])]
+        return [self.combine([x for level in run for x in level.launches], serial=True)]
+
+    def together(self, level: Level) -> Step:
+        if len(level.launches) == 1:
+            return level.launches[0]
+        return self.combine(level.launches, serial=False)
+
+    # ------------------------------------------------ one stage of several
+
+    def combine(self, launches: list[Launch], *, serial: bool) -> Launch:
+        """A launch whose items are those of its parts, or one item that does them all in order."""
+        c = _Combined(self, serial)
+        for launch in launches:
+            c.add(launch, self.stages[launch.stage])  # type: ignore[index]
+        stage = c.stage(launches)
+        dtypes = tuple(b.dtype.name for b in stage.buffers)
+        key = (stage.text, stage.helpers, dtypes, stage.windows)
+        index = self.known.get(key)
+        if index is None:
+            index = self.known[key] = len(self.stages)
+            self.stages.append(stage)
+        args = [*map(BufferRef, c.slots), *(IntArg(i, "long") for i in c.ints), *c.iterations]
+        local = launches[0].local_size or (1,)
+        reads = tuple(dict.fromkeys(k for x in launches for k in x.reads))
+        writes = tuple(dict.fromkeys(k for x in launches for k in x.writes))
+        size = (stage.items * stage.local,)
+        return Launch(0, "fx", size, tuple(args), local, index, stage.label, reads, writes)
+
+
+class _Combined:
+    """The parts of one stage: shared buffers are passed once, equal parts share a function."""
+
+    def __init__(self, m: _Merger, serial: bool):
+        self.m, self.serial = m, serial
+        self.slots: list[int] = []
+        self.buffers: list = []
+        self.places: dict[tuple[int, str], int] = {}
+        self.ints: list[int] = []
+        self.iterations: list = []
+        self.windows: list[tuple[int, int, int]] = []
+        self.functions: dict[object, str] = {}
+        self.helpers: list[str] = []
+        self.lines: list[str] = []
+        self.items = 0
+
+    def add(self, launch: Launch, stage: Stage) -> None:
+        n = len(stage.buffers)
+        windowed = {k: (step, level) for k, step, level in stage.windows}
+        args = ["item"]
+        iterations = iter(launch.args[n + len(stage.ints) :])
+        for k, (ref, buffer) in enumerate(zip(launch.args[:n], stage.buffers)):
+            assert isinstance(ref, BufferRef) and not ref.offset and not ref.step
+            at = self.place(ref.id, buffer, k in windowed)
+            if k in windowed:
+                self.windows.append((at, *windowed[k]))
+                self.iterations.append(next(iterations))
+            args.append(f"b{at}")
+        name = self.function(stage)
+        first = len(self.ints)
+        self.ints += [a.value for a in launch.args[n : n + len(stage.ints)]]  # type: ignore[union-attr]
+        args += [f"n{first + k}" for k in range(len(stage.ints))]
+        bound = len(self.ints)
+        if self.serial:
+            self.ints.append(stage.items)
+            args[0] = "k"
+            call = f"{name}({', '.join(args)})"
+            self.lines.append(f"  for (long k = 0; k < n{bound}; ++k) {call};")
+        else:
+            self.ints += [self.items, self.items + stage.items]
+            args[0] = f"item - n{bound}"
+            call = f"{name}({', '.join(args)})"
+            self.lines.append(f"  if (item >= n{bound} && item < n{bound + 1}) {call};")
+        self.items += stage.items
+
+    def place(self, slot: int, buffer, own: bool) -> int:
+        """The parameter of a buffer; one that moves with a loop has its own."""
+        key = (slot, buffer.dtype.name)
+        if own or key not in self.places:
+            at = len(self.slots)
+            self.slots.append(slot)
+            self.buffers.append(replace(buffer))
+            if own:
+                return at
+            self.places[key] = at
+        at = self.places[key]
+        self.buffers[at].written |= buffer.written
+        return at
+
+    def function(self, stage: Stage) -> str:
+        dtypes = tuple((b.dtype.name, b.written) for b in stage.buffers)
+        key = (stage.text, stage.helpers, dtypes, len(stage.ints))
+        name = self.functions.get(key)
+        if name is None:
+            name = self.functions[key] = f"@p{len(self.functions)}"
+            text = f"{stage.signature('@')} {{\n{stage.text}\n}}"
+            for helper in (*stage.helpers, text):
+                self.helpers.append(helper.replace("@", f"{name}_"))
+        return f"{name}_"
+
+    def stage(self, launches: list[Launch]) -> Stage:
+        parts = [self.m.stages[x.stage] for x in launches]  # type: ignore[index]
+        text = "\n".join(self.lines)
+        label = " + ".join(dict.fromkeys(s.label for s in parts if s.label))
+        return Stage(
+            text,
+            self.buffers,
+            self.ints,
+            1 if self.serial else self.items,
+            parts[0].local,
+            label,
+            windows=tuple(self.windows),
+            helpers=tuple(self.helpers),
+            inner=tuple(b for s in parts for b in s.inner),
+            cost=sum(s.cost for s in parts),
+        )
+
+
+def prune(p: Planner, steps: list[Step]) -> tuple[list[Step], list[Stage]]:
+    """Drop stages that no step launches any more, and number the others anew."""
+    kept: dict[int, int] = {}
+
+    def fix(s: Step) -> Step:
+        if isinstance(s, Launch) and s.stage is not None:
+            return replace(s, stage=kept.setdefault(s.stage, len(kept)))
+        if isinstance(s, LoopStep):
+            cond = tuple(map(fix, s.cond))
+            return replace(s, cond=cond, body=tuple(map(fix, s.body)))
+        if isinstance(s, CondStep):
+            return replace(s, branches=tuple(tuple(map(fix, b)) for b in s.branches))
+        return s
+
+    fixed = [fix(s) for s in steps]
+    return fixed, [p.stages[k] for k in kept]
+
+
+# ---------------------------------------------------------------- when buffers are live
+
+
+def spans(p: Planner, steps: Sequence[Step]) -> dict[int, Span]:
+    """First and last use of every temporary, in units fine enough for what is inside loops."""
+    unit = p.now + 2
+    uses: dict[int, set[int]] = {}
+    for k, s in enumerate(steps):
+        for slot in touched(s):
+            uses.setdefault(slot, set()).add(k)
+    found: dict[int, Span] = {}
+    for slot, at in uses.items():
+        info = p.slots[slot]
+        if info.kind != "temp" or info.own:
+            continue
+        first, last = min(at), max(at)
+        if first == last and isinstance(steps[first], LoopStep | CondStep):
+            base = first * unit
+            found[slot] = Span(info.nbytes, base + info.first, base + info.last)
+        else:
+            found[slot] = Span(info.nbytes, first * unit, last * unit + unit - 1)
+    return found
+
+
+def touched(s: Step) -> set[int]:
+    """Every buffer that a step reads, writes or swaps."""
+    if isinstance(s, Launch):
+        return {*s.reads, *s.writes, *(a.id for a in s.args if isinstance(a, BufferRef))}
+    if isinstance(s, CopyStep):
+        return {s.src.id, s.dst.id}
+    if isinstance(s, HostStep):
+        return {r.id for r in (*s.ins, *s.outs)}
+    if isinstance(s, LoopStep):
+        found = set().union(*(touched(x) for x in (*s.body, *s.cond)))
+        found |= {k for pair in s.swaps for k in pair}
+        return found | ({s.flag.id} if s.flag is not None else set())
+    return {s.index.id}.union(*(touched(x) for b in s.branches for x in b))
