@@ -166,5 +166,5 @@ def __getattr__(name: str) -> Any:
     if name == "explain":
         import importlib
 
-        return importlib.import_module("fx.explain").explain
+        return importlib.import_module("fx.explanation").explain
     raise AttributeError(f"module 'fx.debug' has no attribute {name!r}")

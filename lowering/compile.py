@@ -1,16 +1,18 @@
 """Compile: Graph to Plan to Executable, the one door into the back end.
 
-    canonicalize -> fuse -> build nests -> schedule -> emit -> steps and memory -> Plan -> bind to a device
+    canonicalize -> fuse -> build nests -> schedule -> emit -> steps and memory -> Plan -> bind
 
-`compile` keeps nothing between calls but the executable it returns; plans of equal graphs come from the disk cache.
+`compile` keeps nothing between calls but the executable it returns; plans of equal graphs come from
+the disk cache.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-from lowering import canon, loops
+from lowering import canon, debug, loops
 from lowering.graph import Graph
 from lowering.plan import Plan
 from lowering.planner import Planner
@@ -28,7 +30,10 @@ def make_plan(
         split_reductions=options.pop("split_reductions", True),
         profile=profile if options.pop("products", True) else None,
     )
-    return Planner(profile, options).plan(graph, tuple(donated), name)
+    plan = Planner(profile, options).plan(graph, tuple(donated), name)
+    if "FX_DUMP" in os.environ:
+        debug.dump_all(graph, plan, name)
+    return plan
 
 
 def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: str = "") -> Any:

@@ -1,7 +1,7 @@
 """Debug: every stage as text, and FX_DUMP, which prints them.
 
-FX_DUMP is a comma-separated list of graph, groups, nests, source, plan, or `all`; each is written to
-stderr when a function is compiled. The texts are also what `fx.explain` and lowering/README.md show.
+FX_DUMP is a comma-separated list of graph, groups, nests, source, plan, or `all`; each is written
+to stderr when a function is compiled. `fx.explain` and lowering/README.md show the same texts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lowering import graph as g
-from lowering.fuse import Fusion
+from lowering.fuse import Fusion, fuse
 from lowering.plan import (
     BufferRef,
     CondStep,
@@ -37,11 +37,19 @@ def wanted() -> frozenset[str]:
     return frozenset(STAGES if "all" in named else named)
 
 
-def dump(stages: frozenset[str], stage: str, name: str, text: Callable[[], str]) -> None:
-    """Write a stage to stderr if it is wanted."""
-    if stage in stages:
-        head = f"---- {stage}{' of ' + name if name else ''} "
-        print(f"{head:-<80}\n{text()}", file=sys.stderr)
+def dump_all(graph: g.Graph, plan: Plan, name: str = "") -> None:
+    """Write the stages that FX_DUMP names to stderr; `graph` is the canonical one."""
+    texts: dict[str, Callable[[], str]] = {
+        "graph": lambda: graph_text(graph),
+        "groups": lambda: groups_text(graph, fuse(graph)),
+        "nests": lambda: nests_text(plan),
+        "source": lambda: source_text(plan),
+        "plan": lambda: plan_text(plan),
+    }
+    for stage in STAGES:
+        if stage in wanted():
+            head = f"---- {stage}{' of ' + name if name else ''} "
+            print(f"{head:-<80}\n{texts[stage]()}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------- graph and groups
