@@ -323,7 +323,15 @@ def _wrap(trace: Any, outs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]
 def _jvp_of_custom_jvp(
     trace: Any, primals: Sequence[Any], tangents: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    return _wrap(trace, *_rules(params).jvp(primals, tangents))
+    return _wrap(trace, *_rules(params).jvp([_array(p) for p in primals], tangents))
+
+
+def _array(x: Any) -> Any:
+    """A Python scalar as an array: rules may ask their primals for shape and dtype."""
+    if type(x) not in (bool, int, float, complex):
+        return x
+    aval = get_aval(x)
+    return core.host.from_numpy(np.asarray(x, aval.dtype), aval.weak_type)
 
 
 def _call_primitive(name: str, doc: str) -> Primitive:
@@ -352,6 +360,7 @@ def _jvp_of_custom_vjp(
     if isinstance(rules, JaxprRules):
         rules._check_consts(tangents)
     nonzero = [type(t) is not Zero for t in tangents]
+    primals = [_array(p) for p in primals]
     outs, residuals, key = rules.fwd(primals, nonzero)
     out_avals = [get_aval(o).to_tangent_aval() for o in outs]
     live = [t for t, nz in zip(tangents, nonzero) if nz]
