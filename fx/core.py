@@ -503,4 +503,4 @@ def install(name: str, value: Any) -> None:
 
 
 # recording stands on all of the above, and its names are part of core
-from fx.recording import JaxprTrace, JaxprTracer, close, trace_to_jaxpr  # noqa: F401
+from fx.recording import JaxprTrace, JaxprTracer, close, trace_to_jaxpr  # noqa: E402, F401

@@ -87,6 +87,7 @@ class _Custom:
 class custom_jvp(_Custom):
     """A function with its own forward-mode rule (reverse mode follows by transposition).
 
+    >>> import fx
     >>> @custom_jvp
     ... def f(x): return fx.numpy.sin(x)
     >>> @f.defjvp
@@ -130,6 +131,7 @@ class custom_vjp(_Custom):
     Forward mode uses the rule given to `defjvp`, if there is one, and is else derived by
     transposing `bwd`.
 
+    >>> import fx
     >>> @custom_vjp
     ... def clip_gradient(x): return x
     >>> clip_gradient.defvjp(lambda x: (x, None), lambda _, ct: (fx.numpy.clip(ct, -1, 1),))

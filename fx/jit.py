@@ -370,6 +370,7 @@ def jit(
     they are deleted. inline: when traced inside another jit, write the body there. device: run
     there instead of the default device.
 
+    >>> import fx
     >>> jit(lambda x, y: fx.numpy.exp(x + y) - x)(1.0, 2.0)
     Array(19.085537, dtype=float32, weak_type=True)
     """

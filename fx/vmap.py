@@ -172,6 +172,7 @@ def vmap(
     outputs. axis_name names the axis for psum and friends; axis_size is needed only where no
     argument is mapped.
 
+    >>> import fx
     >>> vmap(lambda x, y: x * y, in_axes=(0, None))(fx.numpy.arange(3.0), 2.0)
     Array([0., 2., 4.], dtype=float32)
     """
