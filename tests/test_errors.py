@@ -1,0 +1,137 @@
+"""The commonest mistakes: the error's class, the argument's path, the shapes, the user's line, advice; nothing launched.
+
+Each case is a program and what its message must contain. All are raised when traced.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as fnp
+from fx import errors, lax
+
+ONES = np.ones((2, 3), np.float32)
+
+
+def leaked():
+    kept = []
+    fx.jit(lambda x: kept.append(x) or x)(1.0)
+    return kept[0] + 1
+
+
+def donated():
+    x = fnp.ones(3)
+    fx.jit(lambda x: x * 2, donate_argnums=0)(x)
+    return x + 1
+
+
+def set_item(x):
+    x[0] = 1.0
+
+
+MISTAKES = {
+    "matmul": (lambda: fnp.matmul(ONES, ONES), TypeError, ["(2, 3)", "3", "2"]),
+    "broadcast": (lambda: fnp.ones((2, 3)) + fnp.ones(4), (TypeError, ValueError), ["(2, 3)", "(4,)"]),
+    "concatenate": (
+        lambda: fnp.concatenate([fnp.ones((2, 3)), fnp.ones((2, 4))]),
+        (TypeError, ValueError),
+        ["3", "4"],
+    ),
+    "grad of vector": (lambda: fx.grad(fnp.sin)(fnp.ones(3)), TypeError, ["scalar", "(3,)", "jacrev"]),
+    "grad of integer": (lambda: fx.grad(lambda n: n * 1.0)(3), TypeError, ["int32", "allow_int", "n of"]),
+    "bool of tracer": (
+        lambda: fx.jit(lambda flag: 1 if flag else 0)(True),
+        errors.TracerBoolConversionError,
+        ["argument flag", "test_errors.py", "where", "static_argnums"],
+    ),
+    "while on tracer": (
+        lambda: fx.jit(lambda x: [x for _ in range(x)])(3),
+        errors.TracerIntegerConversionError,
+        ["argument x", "Python integer"],
+    ),
+    "leaked tracer": (leaked, errors.UnexpectedTracerError, ["leaked", "float32[]", "Return it"]),
+    "scan carry": (
+        lambda: lax.scan(lambda c, x: (fnp.ones(2), None), fnp.zeros(3), fnp.ones(4)),
+        TypeError,
+        ["carry", "float32[3]", "float32[2]"],
+    ),
+    "while carry": (
+        lambda: lax.while_loop(lambda c: True, lambda c: (c, c), 1.0),
+        TypeError,
+        ["carry", "body"],
+    ),
+    "in_axes": (lambda: fx.vmap(fnp.add, in_axes=(0, 1))(ONES, ONES[0]), ValueError, ["axis 1", "(3,)"]),
+    "axis out of range": (lambda: fnp.sum(fnp.ones(3), axis=1), ValueError, ["1"]),
+    "einsum": (lambda: fnp.einsum("ij,jk->ik", ONES, ONES), (TypeError, ValueError), ["j"]),
+    "list input": (lambda: fnp.sin([1.0, 2.0]), TypeError, ["list"]),
+    "item assignment": (lambda: set_item(fnp.ones(3)), TypeError, ["immutable", ".at[idx].set(y)"]),
+    "unhashable static": (
+        lambda: fx.jit(lambda x, n: x, static_argnums=1)(1.0, [1]),
+        ValueError,
+        ["Non-hashable", "list", "tuple"],
+    ),
+    "traced shape": (
+        lambda: fx.jit(lambda n: fnp.zeros(n))(3),
+        TypeError,
+        ["hape", "concrete"],
+    ),
+    "donated reuse": (donated, RuntimeError, ["deleted", "donate_argnums", "float32[3]"]),
+    "cotangent tree": (
+        lambda: fx.vjp(lambda x: (x, x), 1.0)[1](1.0),
+        ValueError,
+        ["tree structure"],
+    ),
+    "cotangent shape": (
+        lambda: fx.vjp(fnp.sin, fnp.ones(3))[1](fnp.ones(2)),
+        ValueError,
+        ["float32[2]", "float32[3]"],
+    ),
+    "cond branches": (
+        lambda: lax.cond(True, lambda x: x, lambda x: (x, x), 1.0),
+        TypeError,
+        ["branch"],
+    ),
+    "boolean mask under jit": (
+        lambda: fx.jit(lambda x, mask: x[mask])(fnp.ones(3), fnp.ones(3, bool)),
+        errors.NonConcreteBooleanIndexError,
+        ["bool[3]"],
+    ),
+    "numpy of tracer": (
+        lambda: fx.jit(lambda x: np.sin(np.asarray(x)))(1.0),
+        errors.TracerArrayConversionError,
+        ["argument x"],
+    ),
+    "no such output type": (lambda: fx.jit(lambda x: {"a": "text"})(1.0), TypeError, ["['a']", "str"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_message(name):
+    program, kind, words = MISTAKES[name]
+    before = fx.counters().launches
+    with pytest.raises(kind) as caught:
+        program()
+    text = str(caught.value)
+    assert [w for w in words if w not in text] == [], text
+    if name != "donated reuse":
+        assert fx.counters().launches - before <= 1  # eager neighbours may launch, the mistake does not
+
+
+def test_errors_are_quick_and_allocate_nothing():
+    """M30: a mismatch of a gigabyte is found without the gigabyte."""
+    big = fx.ShapeDtypeStruct((1 << 14, 1 << 14), np.float32)
+    before = fx.counters()
+    with pytest.raises(TypeError):
+        fx.eval_shape(lambda x: x @ fnp.ones(3), big)
+    assert (fx.counters() - before).live_bytes == 0
+
+
+def test_class_tree_follows_jax():
+    assert issubclass(errors.TracerBoolConversionError, errors.ConcretizationTypeError)
+    assert issubclass(errors.ConcretizationTypeError, TypeError)
+    assert issubclass(errors.UnexpectedTracerError, RuntimeError)
+    assert issubclass(errors.NonConcreteBooleanIndexError, IndexError)
+    for name in ("JAXTypeError", "JAXIndexError", "JaxRuntimeError", "KeyReuseError"):
+        assert hasattr(errors, name)
