@@ -41,8 +41,16 @@ class _GpuEmitter(_Emitter):
 
     def stage(self) -> Stage:
         s = self.s
-        shapes = {"flat": self.flat, "strips": self.strips, "columns": self.columns}
-        shapes.get(s.shape, self.group_block)(self.store_events())
+        if s.items[1] > 1:
+            strips = self.int_argument(s.items[1])
+            self.line(f"const long ig = item / {strips}, is = item % {strips};")
+        else:
+            self.line("const long ig = item, is = 0;")
+        if self.group:
+            self.partial_start()
+        self.body(self.store_events())
+        if self.group:
+            self.partial_end()
         head = [
             "  #pragma OPENCL FP_CONTRACT " + ("ON" if self.nest.contract_fp else "OFF"),
             "  const int lid = get_local_id(0);",
@@ -52,7 +60,9 @@ class _GpuEmitter(_Emitter):
             head.append(f"  __local {kind} la[{self.meetings * s.local}];")
             head.append(f"  __local {kind} lb[{self.meetings * self.heads}];")
         text = "\n".join([*head, *self.scope.lines])
-        return Stage(text, self.nest.buffers, self.ints, prod(s.items), s.local, self.nest.label)
+        stage = Stage(text, self.nest.buffers, self.ints, prod(s.items), s.local, self.nest.label)
+        stage.alone = self.meetings > 0
+        return stage
 
     def int_argument(self, value: int) -> str:
         """A number that is no part of the text, so that other extents share it."""
@@ -66,7 +76,16 @@ class _GpuEmitter(_Emitter):
         """The type of a loop variable that passes n."""
         return "int" if n < 2**30 else "long"
 
-    def flat(self, events: list[Event]) -> None:
+    def open_parallel(self, events: list[Event]) -> None:
+        """Open the next parallel axes in the way of the schedule's shape, and go on inside."""
+        {
+            "flat": self.open_flat,
+            "strips": self.open_strips,
+            "columns": self.open_columns,
+            "group": self.open_rows,
+        }[self.s.shape](events)
+
+    def open_flat(self, events: list[Event]) -> None:
         """An item a point, further points a whole grid apart."""
         axes = self.s.rows if self.s.v is None else (*self.s.rows, self.s.v)
         total = self.points(axes)
@@ -78,50 +97,59 @@ class _GpuEmitter(_Emitter):
         head = f"for ({kind} g = item * {self.s.local} + lid; g < {n}; g += {step}) {{"
         self.pop(outer, head)
 
-    def strips(self, events: list[Event]) -> None:
+    def open_strips(self, events: list[Event]) -> None:
         """A group does one row and a run of v; consecutive items, consecutive elements."""
         s = self.s
-        strips = self.int_argument(s.items[1])
+        if frozenset(s.rows) - self.scope.open:
+            outer = self.push(frozenset(s.rows))
+            self.decode("ig", s.rows)
+            self.body(events)
+            self.pop(outer, "{")
+            return
         n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
-        self.line(f"const long ig = item / {strips}, is = item % {strips};")
-        outer = self.push(frozenset(s.rows))
-        self.decode("ig", s.rows)
-        self.line(f"const int s0 = is * {step}, s1 = min({n}, s0 + {step});")
-        inner = self.push(frozenset({s.v}))
+        self.line(f"const int s0 = is * {step}, s1 = min({n}, (is + 1) * {step});")
+        outer = self.push(frozenset({s.v}))
         self.in_lane(events)
-        self.pop(inner, self.strided("s0", "s1"))
-        self.pop(outer, "{")
+        self.pop(outer, self.strided("s0", "s1"))
 
-    def columns(self, events: list[Event]) -> None:
+    def open_columns(self, events: list[Event]) -> None:
         """An item a column: its partial results stay in registers over the rows of the block."""
         s = self.s
-        strips, n = self.int_argument(s.items[1]), self.int_argument(self.nest.extents[s.v])
-        self.line(f"const long ig = item / {strips}, is = item % {strips};")
-        self.line(f"const int i{s.v} = is * {s.local} + lid;")
+        if s.v in self.scope.open:
+            self.open_rows(events)
+            return
         outer = self.push(frozenset({s.v}))
-        partial = [st for st in self.nest.stores if st.partial]
         for k, st in enumerate(self.nest.stores):
             if st.partial:
                 self.start_register(k, st)
-        inner = self.push(frozenset(s.rows))
-        self.decode("g", s.rows)
         self.in_lane(events)
-        self.pop(inner, self.row_block())
-        for k, st in enumerate(self.nest.stores):
-            if st in partial:
-                dtype = self.nest.buffers[st.buffer].dtype
-                at = f"{self.block_base(st, 'ig')} + ({self.affine(st.index)})"
-                self.line(scalar.store(dtype, 1, at, self.partials[k].scalar_name) + ";")
-        self.pop(outer, f"if (i{s.v} < {n}) {{")
+        for k, fold in self.partials.items():
+            st = self.nest.stores[k]
+            dtype = self.nest.buffers[st.buffer].dtype
+            at = f"{self.block_base(st, 'ig')} + ({self.affine(st.index)})"
+            self.line(scalar.store(dtype, 1, at, fold.scalar_name) + ";")
+        n = self.int_argument(self.nest.extents[s.v])
+        name = f"i{s.v}"
+        first = f"is * {s.local} + lid"
+        self.pop(outer, f"for (int {name} = {first}; {name} < {n}; {name} = {n}) {{")
 
-    def group_rows(self, events: list[Event]) -> None:
+    def open_rows(self, events: list[Event]) -> None:
+        """The rows of the item's (or the group's) block, one after the other."""
         outer = self.push(frozenset(self.s.rows))
         self.decode("g", self.s.rows)
         self.body(events)
-        block = "item" if self.s.items[1] == 1 else "0"
+        block = "ig" if self.s.items[0] > 1 else "0"
         self.pop(outer, self.row_block(block))
 
-    def row_block(self, block: str = "ig") -> str:
+    def parallel_axes(self) -> frozenset[int]:
+        """The next axes to open: all at once, the rows first, or v first."""
+        if self.s.shape == "flat":
+            return self.all_parallel() - self.scope.open
+        if self.s.shape == "columns" and self.s.v not in self.scope.open:
+            return frozenset({self.s.v})
+        return super().parallel_axes()
+
+    def row_block(self, block: str) -> str:
         """The head of the loop over a block of rows."""
         total = self.points(self.s.rows)
         n, step = self.int_argument(total), self.int_argument(self.s.row_block)
@@ -334,19 +362,23 @@ class _GpuEmitter(_Emitter):
     # ------------------------------------------------ stores
 
     def store_tests(self, st: Store) -> list[str]:
-        """Each element is stored once: by the items that are at 0 along axes that it does not depend on."""
-        axes = self.event_axes(("store", st))
-        tests = [f"i{a} == 0" for a in self.s.rows if a not in axes]
-        v = self.s.v
-        if v is not None and v not in axes:
-            if v in self.scope.open:
-                tests.append(f"i{v} == 0")
-            elif self.group:
-                tests += ["lid == 0"] + (["item == 0"] if self.s.items[1] > 1 else [])
-            else:
-                tests += ["lid == 0"] + (["is == 0"] if self.s.shape == "strips" else [])
-        elif v is None and self.group:
-            tests.append("lid == 0")
+        """Each element is stored once: by the items that are first along axes that it does not depend on."""
+        s, axes = self.s, self.event_axes(("store", st))
+        tests = [f"i{a} == 0" for a in sorted(self.all_parallel() & self.scope.open) if a not in axes]
+        closed = self.all_parallel() - self.scope.open
+        if self.group:
+            if s.items[1] > 1 and s.v not in self.scope.open:
+                tests.append("is == 0")
+            if closed and s.items[0] > 1:
+                tests.append("ig == 0")
+            if s.v is None or s.v not in self.scope.open:
+                tests.append("lid == 0")
+        elif s.v is not None and s.v in self.scope.open:
+            tests += ["ig == 0"] if closed else []
+        elif closed or not self.all_parallel():
+            rows = frozenset(s.rows)
+            inside = s.shape == "strips" and rows and rows <= self.scope.open
+            tests += ["is == 0" if inside else "item == 0", "lid == 0"]
         if self.active is not None:
             tests.append(self.active)
         return tests
@@ -365,12 +397,12 @@ class _GpuEmitter(_Emitter):
         self.line(f"{scalar.register_type(dtype, 1)} {fold.scalar_name} = {start};")
         self.partials[k] = fold
 
-    def group_block(self, events: list[Event]) -> None:
-        """A block of rows (or a part of v): registers that meet at the end, or rows of memory that items own."""
+    def partial_start(self) -> None:
+        """Registers that meet at the block's end, or the block's part of memory, whose elements items own."""
         s = self.s
         if s.items[1] > 1:
             n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
-            self.line(f"const int s0 = min({n}, item * {step}), s1 = min({n}, s0 + {step});")
+            self.line(f"const int s0 = min({n}, is * {step}), s1 = min({n}, s0 + {step});")
         arrays = []
         for k, st in enumerate(self.nest.stores):
             if st.partial and st.index.axes:
@@ -384,8 +416,6 @@ class _GpuEmitter(_Emitter):
             self.line(f"for (int k = lid; k < {buffer.lead}; k += {s.local}) {text};")
         if arrays:
             self.line("barrier(CLK_GLOBAL_MEM_FENCE);")
-        self.group_rows(events)
-        self.partial_end()
 
     def partial_add(self, st: Store) -> None:
         k = next(j for j, other in enumerate(self.nest.stores) if other is st)

@@ -30,6 +30,7 @@ class Stage:
     helpers: tuple[str, ...] = ()  # functions it calls; `@` in them and in the text is its name
     inner: tuple[NestBuffer, ...] = ()  # the buffers of its helpers
     cost: float = 1e9  # flops of one launch, roughly
+    alone: bool = False  # it has local memory, which only a kernel's own body can declare
 
     def signature(self, name: str) -> str:
         """The head of the C function that holds the stage."""

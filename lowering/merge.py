@@ -104,7 +104,10 @@ class _Merger:
     def fits(self, level: Level, launch: Launch, buffers: set[int]) -> bool:
         if len(level.launches) >= MAX_PARTS or len(level.buffers | buffers) > MAX_BUFFERS:
             return False
-        return launch.local_size == level.launches[0].local_size
+        other = level.launches[0]
+        if self.stages[launch.stage].alone or self.stages[other.stage].alone:  # type: ignore[index]
+            return False
+        return launch.local_size == other.local_size
 
     # ------------------------------------------------ tasks: small levels one after the other
 
