@@ -92,6 +92,13 @@ def _digamma(x):
     return np.where((x <= 0) & (x == np.floor(x)), np.nan, scipy.special.digamma(x))
 
 
+def _lgamma(x):
+    """log |Gamma|, infinite at -inf too, as in C99."""
+    import scipy.special
+
+    return np.where(x == -np.inf, np.inf, scipy.special.gammaln(x))
+
+
 def _logaddexp(x, y):
     if x.dtype.kind != "c":
         return np.logaddexp(x, y)
@@ -217,7 +224,7 @@ FUNCTIONS: dict[str, Callable] = {
     "erf": _scipy("erf"),
     "erfc": _scipy("erfc"),
     "erf_inv": _scipy("erfinv"),
-    "lgamma": _scipy("gammaln"),
+    "lgamma": _wide(_lgamma),
     "digamma": _wide(_digamma),
     "pow": _wide(np.power),
     "logaddexp": _wide(_logaddexp),

@@ -41,7 +41,7 @@ def loop(x, w, strides, padding, lhs_dilation, rhs_dilation, groups=1):
 
 def test_worked_numbers() -> None:
     x, w = F([[[1, 2, 3, 4]]]), F([[[1, 0, -1]]])
-    f = lambda x, w: lax.conv_general_dilated(x, w, (1,), "VALID")  # noqa: E731
+    f = lambda x, w: lax.conv_general_dilated(x, w, (1,), "VALID")
     same(f(x, w), [[[-2, -2]]])
     dx, dw = fx.grad(lambda x, w: lax.reduce_sum(f(x, w), (0, 1, 2)), (0, 1))(x, w)
     same(dx, [[[1, 1, -1, -1]]])
@@ -50,7 +50,7 @@ def test_worked_numbers() -> None:
 
 def test_worked_numbers_of_transposes() -> None:
     names = ("NCH", "IOH", "NCH")
-    f = lambda x, w, s: lax.conv_transpose(  # noqa: E731
+    f = lambda x, w, s: lax.conv_transpose(
         x, w, (s,), "VALID", dimension_numbers=names, transpose_kernel=True
     )
     x, w = F([[[1, 2]]]), F([[[1, 0, -1]]])
@@ -58,7 +58,7 @@ def test_worked_numbers_of_transposes() -> None:
     same(f(x, w, 2), [[[1, 0, 1, 0, -2]]])
     same(fx.grad(lambda w: lax.reduce_sum(f(x, w, 1), (0, 1, 2)))(w), [[[3, 3, 3]]])
     x2, w2 = F([[[[1, 2], [3, 4]]]]), np.eye(2, dtype=F)[None, None]
-    f2 = lambda x, w: lax.conv_transpose(  # noqa: E731
+    f2 = lambda x, w: lax.conv_transpose(
         x, w, (1, 1), "VALID", dimension_numbers=("NCHW", "IOHW", "NCHW"), transpose_kernel=True
     )
     same(f2(x2, w2), [[[[1, 2, 0], [3, 5, 2], [0, 3, 4]]]])
@@ -69,7 +69,7 @@ def test_worked_numbers_of_transposes() -> None:
 
 def test_three_dimensions() -> None:
     x = np.arange(8, dtype=F).reshape(1, 1, 2, 2, 2)
-    f = lambda x, w: lax.conv_general_dilated(x, w, (1, 1, 1), "VALID")  # noqa: E731
+    f = lambda x, w: lax.conv_general_dilated(x, w, (1, 1, 1), "VALID")
     w = np.ones_like(x)
     same(f(x, w), np.full((1, 1, 1, 1, 1), 28))
     same(fx.grad(lambda w: lax.reduce_sum(f(x, w), (0, 1, 2, 3, 4)))(w), x)
@@ -88,13 +88,13 @@ OPTIONS = [
 def test_options_against_a_loop(strides, padding, lhs, rhs, groups, rng) -> None:
     x = rng.uniform(-1, 1, (2, 4, 6, 7)).astype(F)
     w = rng.uniform(-1, 1, (8, 4 // groups, 3, 2)).astype(F)
-    f = lambda x, w: lax.conv_general_dilated(  # noqa: E731
+    f = lambda x, w: lax.conv_general_dilated(
         x, w, strides, padding, lhs, rhs, feature_group_count=groups
     )
     expected = loop(x, w, strides, padding, lhs, rhs, groups)
     same(f(x, w), expected)
     same(fx.jit(f)(x, w), expected)
-    last = lambda x: np.moveaxis(x, 1, -1)  # noqa: E731
+    last = lambda x: np.moveaxis(x, 1, -1)
     nhwc = lax.conv_general_dilated(
         last(x),
         w.transpose(2, 3, 1, 0),
@@ -146,7 +146,7 @@ def test_transposed_convolution_is_the_transpose(rng) -> None:
 
 
 def test_patches_and_their_transpose() -> None:
-    f = lambda x: lax.conv_general_dilated_patches(x, (2,), (1,), "VALID")  # noqa: E731
+    f = lambda x: lax.conv_general_dilated_patches(x, (2,), (1,), "VALID")
     x = F([[[1, 2, 3]]])
     same(f(x), [[[1, 2], [2, 3]]])
     _, pull = fx.vjp(f, x)

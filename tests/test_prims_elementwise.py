@@ -130,7 +130,7 @@ def test_weak_types() -> None:
 def test_gradients_of_complex_values_are_conjugate() -> None:
     """JAX's convention: for f(z) = |z|^2 the gradient is 2 conj(z)."""
     z = np.complex64(1 + 2j)
-    size = lambda z: lax.add(lax.square(lax.real(z)), lax.square(lax.imag(z)))  # noqa: E731
+    size = lambda z: lax.add(lax.square(lax.real(z)), lax.square(lax.imag(z)))
     assert complex(fx.grad(size)(z)) == 2 - 4j
     check(fx.grad(lax.abs)(z), (1 - 2j) / np.sqrt(5))
     assert complex(fx.grad(lax.abs)(np.complex64(0))) == 0

@@ -29,7 +29,7 @@ def same(found, expected) -> None:
     ],
 )
 def test_product_is_differentiable_at_zeros(x, expected) -> None:
-    product = lambda x: lax.reduce_prod(x, (0,))  # noqa: E731
+    product = lambda x: lax.reduce_prod(x, (0,))
     same(fx.grad(product)(F(x)), expected)
     same(fx.jit(fx.grad(product))(F(x)), expected)
 
@@ -78,7 +78,7 @@ def test_reduce_with_any_monoid() -> None:
     )
     same(both[0], [6, 15])
     assert np.asarray(both[1]).tolist() == [5 ^ 3 ^ 1, 2 ^ 9 ^ 4]
-    smooth = lambda x: lax.reduce(x, F(0), lambda a, b: lax.tanh(a + b), (0,))  # noqa: E731
+    smooth = lambda x: lax.reduce(x, F(0), lambda a, b: lax.tanh(a + b), (0,))
     assert np.asarray(fx.grad(lambda x: smooth(x))(F([0.1, 0.2]))).shape == (2,)
 
 
@@ -123,7 +123,7 @@ def pool(x, op, init, size, stride, padding="VALID"):
 
 def test_max_pooling_and_its_gradient() -> None:
     x = F([[1, 2], [4, 3]])
-    largest = lambda x: pool(x, lax.max, -INF, 2, 1)  # noqa: E731
+    largest = lambda x: pool(x, lax.max, -INF, 2, 1)
     same(largest(x), [[4]])
     gradient = fx.grad(lambda x: lax.reduce_sum(largest(x), (0, 1)))
     same(gradient(x), [[0, 0], [1, 0]])
@@ -136,13 +136,13 @@ def test_max_pooling_and_its_gradient() -> None:
 
 def test_padding_never_wins() -> None:
     x = F([-INF, -INF, -1])
-    padded = lambda x: lax.reduce_window(x, F(-INF), lax.max, (3,), (1,), "SAME")  # noqa: E731
+    padded = lambda x: lax.reduce_window(x, F(-INF), lax.max, (3,), (1,), "SAME")
     _, pull = fx.vjp(padded, x)
     same(pull(F([1, 1, 1]))[0], [1, 0, 2])
 
 
 def test_average_pooling_and_its_gradient() -> None:
-    mean = lambda x: pool(x, lax.add, 0, 2, 1) / 4.0  # noqa: E731
+    mean = lambda x: pool(x, lax.add, 0, 2, 1) / 4.0
     x = F([[1, 2], [4, 3]])
     same(mean(x), [[2.5]])
     same(fx.grad(lambda x: lax.reduce_sum(mean(x), (0, 1)))(x), np.full((2, 2), 0.25))

@@ -26,6 +26,7 @@ from fx.prims.registry import (
     no,
     number,
     primitive,
+    real,
     spread,
     transpose_linear_operand,
     unary,
@@ -141,7 +142,7 @@ div_p = binary(
 )
 rem_p = binary(
     "rem",
-    number,
+    real,
     "Remainder of division toward zero, with the sign of the dividend.",
     numpy=meaning("rem"),
     jvp=(
@@ -548,7 +549,7 @@ def matched(x: Any, y: Any) -> tuple[Any, Any]:
 
 
 def _scalar_like(scalar: Any, aval: ShapedArray) -> Any:
-    """A Python scalar in the dtype of an array; beside a weak array it stays weak, a Python scalar."""
+    """A Python scalar in the dtype of an array; beside a weak array it stays a Python scalar."""
     if not aval.weak_type:
         return aval.dtype.type(scalar)
     return {"f": float, "c": complex}.get(aval.dtype.kind, int)(scalar)

@@ -1,0 +1,104 @@
+"""Special functions: known values, SciPy over wide ranges in both precisions, edges, kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.special as special
+
+import fx
+from fx import lax
+from fx.config import enable_x64
+
+F = np.float32
+INF, NAN = np.inf, np.nan
+
+# (function, operands, value): closed forms
+VALUES = [
+    (lax.lgamma, (0.5,), np.log(np.pi) / 2),
+    (lax.digamma, (1.0,), -0.5772156649015329),
+    (lax.polygamma, (1.0, 1.0), np.pi**2 / 6),
+    (lax.polygamma, (3.0, 1.0), np.pi**4 / 15),
+    (lax.zeta, (2.0, 1.0), np.pi**2 / 6),
+    (lax.zeta, (4.0, 1.0), np.pi**4 / 90),
+    (lax.zeta, (1.0, 3.0), INF),
+    (lax.zeta, (0.5, 3.0), NAN),
+    (lax.igamma, (1.0, 2.0), 1 - np.exp(-2)),
+    (lax.igammac, (1.0, 30.0), np.exp(-30)),
+    (lax.igamma, (2.0, 0.0), 0.0),
+    (lax.igamma, (2.0, INF), 1.0),
+    (lax.igamma, (-1.0, 2.0), NAN),
+    (lax.betainc, (1.0, 3.0, 0.5), 1 - 0.5**3),
+    (lax.betainc, (2.0, 3.0, 1.0), 1.0),
+    (lax.betainc, (2.0, 3.0, 0.0), 0.0),
+    (lax.betainc, (2.0, -3.0, 0.5), NAN),
+    (lax.bessel_i0e, (0.0,), 1.0),
+    (lax.bessel_i1e, (0.0,), 0.0),
+]
+
+
+@pytest.mark.parametrize("f, args, value", VALUES, ids=[f"{v[0].__name__}{v[1]}" for v in VALUES])
+def test_values(f, args, value) -> None:
+    args = [F(a) for a in args]
+    np.testing.assert_allclose(float(f(*args)), value, 1e-6)
+
+
+def grid(rng, *ranges):
+    return [rng.uniform(low, high, 400) for low, high in ranges]
+
+
+WIDE = [
+    (lax.lgamma, special.gammaln, ((0.01, 30),)),
+    (lax.digamma, special.digamma, ((0.1, 30),)),
+    (lax.zeta, special.zeta, ((1.1, 8), (0.2, 20))),
+    (lax.igamma, special.gammainc, ((0.1, 20), (0.1, 40))),
+    (lax.igammac, special.gammaincc, ((0.1, 20), (0.1, 40))),
+    (lax.betainc, special.betainc, ((0.2, 10), (0.2, 10), (0.01, 0.99))),
+    (lax.bessel_i0e, special.i0e, ((-40, 40),)),
+    (lax.bessel_i1e, special.i1e, ((-40, 40),)),
+]
+
+
+@pytest.mark.lowering
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_kernels_against_scipy(dtype, rng) -> None:
+    """All of them in one jitted function; errors relative to the value or to one."""
+    operands = [[a.astype(dtype) for a in grid(rng, *ranges)] for _, _, ranges in WIDE]
+    with enable_x64(True):
+        found = fx.jit(lambda many: [f(*a) for (f, _, _), a in zip(WIDE, many)])(operands)
+    tolerance = 3e-5 if dtype == np.float32 else 1e-11
+    for (f, reference, _), args, x in zip(WIDE, operands, found, strict=True):
+        expected = reference(*(a.astype(np.float64) for a in args))
+        error = np.abs(np.asarray(x) - expected) / np.maximum(1, np.abs(expected))
+        assert np.asarray(x).dtype == dtype
+        assert error.max() < tolerance, (f.__name__, error.max())
+
+
+@pytest.mark.parametrize("a, x", [(0.7, 0.2), (0.7, 3.0), (5.0, 2.0), (5.0, 9.0), (60.0, 61.0)])
+def test_igamma_by_its_order(a, x) -> None:
+    """Against central differences of SciPy's function."""
+    step = 1e-5 * a
+    slope = (special.gammainc(a + step, x) - special.gammainc(a - step, x)) / (2 * step)
+    density = np.exp((a - 1) * np.log(x) - x - special.gammaln(a))
+    with enable_x64(True):
+        for run in (lambda f: f, fx.jit):
+            np.testing.assert_allclose(float(run(lax.igamma_grad_a)(a, x)), slope, 1e-7)
+            np.testing.assert_allclose(float(run(lax.random_gamma_grad)(a, x)), -slope / density,
+                                       1e-7)  # fmt: skip
+            np.testing.assert_allclose(float(fx.grad(run(lax.igamma), 1)(a, x)), density, 1e-10)
+
+
+def test_derivatives_that_do_not_exist_say_so() -> None:
+    with pytest.raises(NotImplementedError, match="zeta has no derivative with respect to its exp"):
+        fx.grad(lax.zeta)(F(2), F(1))
+    with pytest.raises(NotImplementedError, match="betainc has no derivative with respect to a"):
+        fx.grad(lax.betainc)(F(2), F(1), F(0.5))
+
+
+def test_digamma_of_digamma() -> None:
+    """The n-th derivative of lgamma is polygamma(n - 1)."""
+    f = lax.lgamma
+    for order in range(1, 4):
+        f = fx.grad(f)
+        expected = float(lax.polygamma(F(order - 1), F(1.7)))
+        np.testing.assert_allclose(float(f(F(1.7))), expected, 1e-5)
