@@ -297,12 +297,9 @@ VIEWS = (Reshape, Transpose, Broadcast, Slice, Reverse, Pad, Concat)
 
 
 def has_effect(form: Form) -> bool:
-    """Whether a node of this form must run even if no one reads its outputs."""
-    if isinstance(form, Loop):
-        return bool(form.body.effects)
-    if isinstance(form, Cond):
-        return any(g.effects for g in form.branches)
-    return isinstance(form, Opaque) and form.effect
+    """Whether it must run even if no one reads its outputs, as must a loop or branch of such."""
+    inner = (form.body,) if isinstance(form, Loop) else getattr(form, "branches", ())
+    return getattr(form, "effect", False) or any(g.effects for g in inner)
 
 
 # ---------------------------------------------------------------- nodes and graphs
@@ -401,15 +398,8 @@ class Builder:
         dtype = np.dtype(dtype)
         if isinstance(value, (np.generic, np.ndarray)):
             value = value.item()
-        if dtype.kind == "b":
-            value = bool(value)
-        elif dtype.kind in "iu":
-            value = int(value)
-        elif dtype.kind == "c":
-            value = complex(value)
-        else:
-            value = float(value)
-        return self.node(Const(value), (), tuple(shape), dtype)
+        kind = {"b": bool, "i": int, "u": int, "c": complex}.get(dtype.kind, float)
+        return self.node(Const(kind(value)), (), tuple(shape), dtype)
 
     def iota(self, shape, dim, dtype) -> Node:
         return self.node(Iota(dim), (), tuple(shape), np.dtype(dtype))

@@ -178,7 +178,7 @@ def qr(
 
 
 def householder_product(a: ArrayLike, taus: ArrayLike) -> Array:
-    """The first columns of the product of the reflections packed in a [..., m, n], taus [..., k]."""
+    """The first columns of the product of the reflections in a [..., m, n] and taus [..., k]."""
     return householder_product_p.bind(a, taus)
 
 
@@ -279,7 +279,7 @@ def hessenberg(a: ArrayLike) -> tuple[Array, Array]:
 
 
 def tridiagonal(a: ArrayLike, *, lower: bool = True) -> tuple[Array, Array, Array, Array]:
-    """(packed reflections, diagonal, off-diagonal, taus) of the tridiagonal form of a Hermitian a."""
+    """(packed reflections, diagonal, off-diagonal, taus): the tridiagonal form of Hermitian a."""
     return tuple(tridiagonal_p.bind(a, lower=bool(lower)))
 
 

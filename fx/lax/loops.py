@@ -62,11 +62,11 @@ def scan(
     if checkpoint and length > 1:
         step = isqrt(length) if checkpoint is True else min(int(checkpoint), length)
         return _segments(f, init, xs_flat, xs_tree, length, reverse, step)
-    x_avals = [a.update(shape=a.shape[1:]) for a in map_avals(xs_flat)]
+    x_avals = [a.update(shape=a.shape[1:]) for a in _avals(xs_flat)]
     init_flat, init_tree = tree_flatten(init)
     in_tree = tree_structure((init, xs))
     while True:
-        avals = map_avals(init_flat)
+        avals = _avals(init_flat)
         traced = trace_flat(f, in_tree, [*avals, *x_avals])
         _check_pair(traced)
         carry_tree, _ = traced.out_tree.children()
@@ -88,7 +88,7 @@ def scan(
     return traced.out_tree.unflatten(outs)
 
 
-def map_avals(values: Any) -> list[Any]:
+def _avals(values: Any) -> list[Any]:
     return [get_aval(v) for v in values]
 
 
@@ -112,7 +112,7 @@ def _scan_length(xs: list[Any], length: Any) -> int:
         try:
             length = operator.index(length)
         except TypeError:
-            raise core_length_error(length) from None
+            raise _length_error(length) from None
         if any(s != length for s in sizes):
             raise ValueError(
                 f"scan got `length` argument of {length} which disagrees with leading axis sizes "
@@ -132,7 +132,7 @@ def _listed(sizes: list[int]) -> list[str]:
     return [str(s) for s in sizes]
 
 
-def core_length_error(length: Any) -> Exception:
+def _length_error(length: Any) -> Exception:
     from fx.errors import ConcretizationTypeError
 
     return ConcretizationTypeError(
@@ -230,7 +230,7 @@ def _while(cond_fun: Any, body_fun: Any, init: Any, max_steps: int | None) -> An
     flat, tree = tree_flatten(init)
     in_tree = tree_structure((init,))
     while True:
-        avals = map_avals(flat)
+        avals = _avals(flat)
         body = trace_flat(body_fun, in_tree, avals)
         if body.out_tree != tree:
             break

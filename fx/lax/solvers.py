@@ -9,10 +9,10 @@ from typing import Any
 
 from fx import core
 from fx.core import get_aval
-from fx.lax.carry import check_carry, trace_flat
+from fx.lax.carry import Traced, check_carry, trace_flat
 from fx.prims import elementwise
 from fx.prims.linear_solve import Four, bind
-from fx.tree_util import tree_flatten, tree_map, tree_structure
+from fx.tree_util import tree_flatten, tree_structure
 
 __all__ = ["custom_linear_solve", "custom_root"]
 
@@ -47,7 +47,7 @@ def custom_linear_solve(
     mode; `symmetric` says that `solve` does that too. has_aux: solve returns (x, auxiliary data).
 
     >>> custom_linear_solve(lambda x: 2 * x, 6.0, lambda mv, b: b / 2, symmetric=True)
-    Array(3., dtype=float32, weak_type=True)
+    Array(3., dtype=float32)
     """
     if transpose_solve is not None and symmetric:
         raise ValueError("custom_linear_solve: give transpose_solve or symmetric=True, not both")
@@ -112,9 +112,7 @@ def custom_root(
     >>> custom_root(lambda x: x * x - 9.0, 1.0, newton, lambda g, y: y / g(1.0))
     Array(3., dtype=float32, weak_type=True)
     """
-    from fx.custom import custom_jvp
     from fx.grad import linearize
-    from fx.jvp import jvp
 
     leaves, tree = tree_flatten(initial_guess)
     avals = [get_aval(v) for v in leaves]
@@ -130,18 +128,21 @@ def custom_root(
         _, g = linearize(f, x)
         return tangent_solve(g, y)
 
-    pair_tree = tree_structure((initial_guess, initial_guess))
-    traced_linear = trace_flat(solve_linearized, pair_tree, [*avals, *avals])
-    check_carry(
-        "custom_root tangent_solve",
-        "x",
-        tree,
-        avals,
-        traced_linear.out_tree,
-        traced_linear.out_avals,
-    )
+    pair = tree_structure((initial_guess, initial_guess))
+    traced_linear = trace_flat(solve_linearized, pair, [*avals, *avals])
+    linear_tree, linear_avals = traced_linear.out_tree, traced_linear.out_avals
+    check_carry("custom_root tangent_solve", "x", tree, avals, linear_tree, linear_avals)
+    root = _root(traced_f, traced_solve, traced_linear, len(avals))
+    outs = root(traced_f.consts, traced_solve.consts, traced_linear.consts, leaves)
+    return traced_solve.out_tree.unflatten(outs)
 
-    def run(traced: Any, consts: Any, *args: Any) -> list[Any]:
+
+def _root(traced_f: Traced, traced_solve: Traced, traced_linear: Traced, count: int) -> Any:
+    """(constants of each function, guess) -> outputs of solve; the first `count` are the root."""
+    from fx.custom import custom_jvp
+    from fx.jvp import jvp
+
+    def run(traced: Traced, consts: Any, *args: Any) -> list[Any]:
         return core.eval_jaxpr(traced.jaxpr.jaxpr, [], *consts, *args)
 
     @custom_jvp
@@ -152,12 +153,10 @@ def custom_root(
     def root_jvp(primals: Any, tangents: Any) -> Any:
         f_consts, _, linear_consts, _ = primals
         outs = root(*primals)
-        x = outs[: len(avals)]
+        x = outs[:count]
         at_root = lambda *consts: run(traced_f, consts, *x)  # noqa: E731
         _, moved = jvp(at_root, tuple(f_consts), tuple(tangents[0]))
         dx = [elementwise.neg(v) for v in run(traced_linear, linear_consts, *x, *moved)]
-        zeros = tree_map(lambda v: core.instantiate(core.Zero.like(v)), outs[len(avals) :])
-        return outs, [*dx, *zeros]
+        return outs, [*dx, *(core.instantiate(core.Zero.like(v)) for v in outs[count:])]
 
-    outs = root(traced_f.consts, traced_solve.consts, traced_linear.consts, leaves)
-    return traced_solve.out_tree.unflatten(outs)
+    return root
