@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import fx
 import fx.numpy as np
+from fx import optim
 
 LAYERS = (64, 256, 128, 10)
 RATE, DECAY = 2e-3, 0.97  # Adam's rate, and what is left of it after an epoch
@@ -58,41 +59,31 @@ def loss(parameters, images, labels):
     return -np.mean(np.sum(log_probabilities * fx.nn.one_hot(labels, 10), axis=-1))
 
 
-def adam(parameters, gradient, state, rate):
-    """One update (Kingma and Ba 2014, algorithm 1); state is (first, second moments, count)."""
-    first, second, count = state
-    count = count + 1.0
-    first = fx.tree.map(lambda m, g: 0.9 * m + 0.1 * g, first, gradient)
-    second = fx.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, second, gradient)
-    size = rate * np.sqrt(1.0 - 0.999**count) / (1.0 - 0.9**count)
-    parameters = fx.tree.map(
-        lambda p, m, v: p - size * m / (np.sqrt(v) + 1e-8), parameters, first, second
-    )
-    return parameters, (first, second, count)
+def make_step(optimizer):
+    """Loss, gradient and update as one function; what it updates is donated, so it is in place."""
 
+    def step(parameters, state, images, labels):
+        value, gradient = fx.value_and_grad(loss)(parameters, images, labels)
+        updates, state = optimizer.update(gradient, state, parameters)
+        return optim.apply_updates(parameters, updates), state, value
 
-def train_step(parameters, state, rate, images, labels):
-    """Loss, gradient and update; parameters and state are donated, so they are updated in place."""
-    value, gradient = fx.value_and_grad(loss)(parameters, images, labels)
-    parameters, state = adam(parameters, gradient, state, rate)
-    return parameters, state, value
+    return fx.jit(step, donate_argnums=(0, 1))
 
 
 def train(parameters, images, labels, epochs: int, batch: int):
     """Runs the epochs; returns parameters, the loss of each step, launches per step, seconds."""
-    step = fx.jit(train_step, donate_argnums=(0, 1))
-    zeros = lambda: fx.tree.map(np.zeros_like, parameters)
-    state = (zeros(), zeros(), np.float32(0))
+    steps = len(images) // batch
+    optimizer = optim.adam(optim.exponential_decay(RATE, steps, DECAY))
+    step, state = make_step(optimizer), optimizer.init(parameters)
     order = onp.random.default_rng(0)
     history, launches, start = [], 0, time.perf_counter()
     progress = tqdm(range(epochs), unit="epoch", disable=None)
-    for epoch in progress:
-        rate = np.float32(RATE * DECAY**epoch)
+    for _ in progress:
         chosen = order.permutation(len(images))
-        for low in range(0, len(images) - batch + 1, batch):
+        for low in range(0, steps * batch, batch):
             rows = chosen[low : low + batch]
             before = fx.debug.counters().launches
-            parameters, state, value = step(parameters, state, rate, images[rows], labels[rows])
+            parameters, state, value = step(parameters, state, images[rows], labels[rows])
             launches = fx.debug.counters().launches - before
             history.append(value)  # an Array: nothing waits for the step here
         progress.set_postfix(loss=f"{float(value):.4f}")
