@@ -19,8 +19,8 @@ from lowering.product import K_BLOCK, Access, Product, Tile
 from lowering.profile import Profile
 
 
-
 ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
+HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
 ROW_TILES, COLUMN_TILES = 12, 32  # of an item at most: its part of B stays in the last cache
 
 
@@ -293,7 +293,8 @@ class _ProductEmitter(_Emitter):
         """One k: every accumulator += a scalar of A times a vector of B."""
         form, w = self.form, self.lanes
         loads = [
-            f"v{j} = " + scalar.load(self.node.dtype, w, "b + " + self.k_offset("b", form.b, u, j * w))
+            f"v{j} = "
+            + scalar.load(self.node.dtype, w, "b + " + self.k_offset("b", form.b, u, j * w))
             for j in range(self.vectors)
         ]
         self.line(f"{{ const {vec} " + ", ".join(loads) + ";")
@@ -309,26 +310,55 @@ class _ProductEmitter(_Emitter):
     def epilogue(self) -> None:
         """The nest over the finished rows and columns of this column tile."""
         v = self.s.v
-        lo, hi, self.tile_start = "t0", "t1", "tn"
+        lo, self.tile_start = "t0", "tn"
         if len(self.axes.columns) > 1:
             n = self.nest.extents[v]
-            self.line(f"const int tc = t0 / {n}, ts = t0 % {n}, te = ts + t1 - t0;")
+            self.line(f"const int tc = t0 / {n}, ts = t0 % {n};")
             self.decode("tc", self.axes.columns[:-1])
-            lo, hi, self.tile_start = "ts", "te", "(ts - (t0 - tn))"
+            lo, self.tile_start = "ts", "ts"
         scope = self.push(frozenset(self.axes.rows))
         self.decode("g", self.axes.rows)
-        if v is None:
-            self.body(self.store_events())
-        else:
-            self.open_v(self.store_events(), lo, hi, None)
+        self.columns(lo)
         self.pop(scope, "for (int g = m0; g < m1; ++g) {")
+
+    def columns(self, lo: str) -> None:
+        """The row's columns in this tile: whole tiles without a loop, which halves the build; the
+        last, narrower one in a strip if it fills one, then one by one.
+        """
+        width, columns, name = self.s.width, self.form.columns, f"i{self.s.v}"
+        events, rest = self.store_events(), self.node.shape[-1] % self.form.columns
+
+        def strips(count: int) -> None:
+            if count == 1 or schedule.work(self.nest) <= HEAVY:
+                self.run_strip(events, width, count, f"{{ const int {name} = {lo};")
+            else:
+                end = f"{lo} + {count * width}"
+                head = f"for (int {name} = {lo}; {name} < {end}; {name} += {width}) {{"
+                self.run_strip(events, width, 1, head)
+
+        if not rest:
+            strips(columns // width)
+            return
+        if self.node.shape[-1] > columns:
+            outer = self.push(frozenset())
+            strips(columns // width)
+            self.pop(outer, f"if (t1 - t0 == {columns}) {{")
+            self.line("else {")
+        if rest >= width:
+            strips(rest // width)
+        if rest % width:
+            start, end = f"{lo} + {rest // width * width}", f"{lo} + {rest}"
+            self.line("#pragma clang loop vectorize(disable) unroll(disable)")
+            self.run_strip(events, 1, 1, f"for (int {name} = {start}; {name} < {end}; ++{name}) {{")
+        if self.node.shape[-1] > columns:
+            self.line("}")
 
     def load(self, v: Value, u: int, width: int) -> str:
         if v.attr[0] != -1:
             return super().load(v, u, width)
         out = self.fresh("x")
         kind = scalar.register_type(v.dtype, width)
-        column = f"i{self.s.v} - {self.tile_start}" if self.s.v is not None else "0"
+        column = f"i{self.s.v} - {self.tile_start}" + (f" + {u * width}" if u else "")
         pointer = f"acc + (g - m0) * {self.form.columns} + {column}"
         text = scalar.load(v.dtype, width, pointer, "__private")
         self.line(f"const {kind} {out} = {text};")
