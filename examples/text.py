@@ -15,6 +15,7 @@ from tqdm import tqdm
 import fx
 import fx.lax as lax
 import fx.numpy as np
+from fx import optim
 
 LENGTH, BATCH, HIDDEN, RATE = 64, 32, 128, 4e-3
 
@@ -62,17 +63,14 @@ def loss(p, text):
     return -np.take_along_axis(scores, text[1:, :, None], axis=-1).mean()
 
 
-def train_step(p, first, second, count, text):
+OPTIMIZER = optim.chain(optim.clip_by_global_norm(1.0), optim.adam(RATE, b2=0.99))
+
+
+def train_step(p, state, text):
     """Loss, clipped gradient and Adam."""
     value, gradient = fx.value_and_grad(loss)(p, text)
-    squares = [(g * g).sum() for g in fx.tree.leaves(gradient)]
-    clip = 1.0 / np.maximum(1.0, np.sqrt(sum(squares)))
-    count = count + 1.0
-    first = fx.tree.map(lambda m, g: 0.9 * m + 0.1 * clip * g, first, gradient)
-    second = fx.tree.map(lambda v, g: 0.99 * v + 0.01 * (clip * g) ** 2, second, gradient)
-    size = RATE * np.sqrt(1.0 - 0.99**count) / (1.0 - 0.9**count)
-    p = fx.tree.map(lambda w, m, v: w - size * m / (np.sqrt(v) + 1e-8), p, first, second)
-    return p, first, second, count, value
+    updates, state = OPTIMIZER.update(gradient, state, p)
+    return optim.apply_updates(p, updates), state, value
 
 
 def sample(p, key, start, length: int):
@@ -105,21 +103,20 @@ def main(arguments: list[str] | None = None) -> tuple[float, float]:
     data = table[onp.frombuffer(text.encode("ascii"), onp.uint8)]
 
     p = initial(fx.random.key(0), len(alphabet))
-    zeros = lambda: fx.tree.map(np.zeros_like, p)
-    state = (p, zeros(), zeros(), np.float32(0))
-    step = fx.jit(train_step, donate_argnums=(0, 1, 2, 3))
+    state = OPTIMIZER.init(p)
+    step = fx.jit(train_step, donate_argnums=(0, 1))
     places = onp.random.default_rng(0)
     values, begin = [], time.perf_counter()
     for _ in tqdm(range(options.steps), unit="step", disable=None):
         low = places.integers(0, len(data) - LENGTH - 1, BATCH)
-        *state, value = step(*state, data[low[None, :] + onp.arange(LENGTH + 1)[:, None]])
+        p, state, value = step(p, state, data[low[None, :] + onp.arange(LENGTH + 1)[:, None]])
         values.append(value)
     first, last = float(values[0]), sum(float(v) for v in values[-20:]) / len(values[-20:])
     seconds = time.perf_counter() - begin
 
     write = fx.jit(sample, static_argnums=3)
     start = np.array([alphabet.index("T")], np.int32)
-    letters = write(state[0], fx.random.key(1), start, options.length)
+    letters = write(p, fx.random.key(1), start, options.length)
     print(f"{options.steps} steps in {seconds:.1f} s: {first:.2f} -> {last:.2f} nats per letter")
     print("T" + "".join(alphabet[int(i)] for i in onp.asarray(letters)))
     return first, last

