@@ -346,7 +346,9 @@ class _GpuEmitter(_Emitter):
         self.line(BARRIER)
         self.line(f"if (lid < {self.heads}) {{")
         self.line(f"  {kind} r = {la}[lid * {self.run}];")
-        self.line(f"  for (int j = 1; j < {self.run}; ++j) {{ r = {fold('r', last)}; {last} = r; }}")
+        self.line(
+            f"  for (int j = 1; j < {self.run}; ++j) {{ r = {fold('r', last)}; {last} = r; }}"
+        )
         self.line(f"  {lb}[lid] = r;")
         self.line("}")
         self.line(BARRIER)
@@ -364,7 +366,9 @@ class _GpuEmitter(_Emitter):
     def store_tests(self, st: Store) -> list[str]:
         """Each element is stored once: by the items that are first along axes that it does not depend on."""
         s, axes = self.s, self.event_axes(("store", st))
-        tests = [f"i{a} == 0" for a in sorted(self.all_parallel() & self.scope.open) if a not in axes]
+        tests = [
+            f"i{a} == 0" for a in sorted(self.all_parallel() & self.scope.open) if a not in axes
+        ]
         closed = self.all_parallel() - self.scope.open
         if self.group:
             if s.items[1] > 1 and s.v not in self.scope.open:

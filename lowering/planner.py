@@ -271,6 +271,11 @@ class Planner:
         store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
         if store is None or schedule.folded_axes(nest):
             return
+        axes = frozenset().union(
+            *(v.mask for v in nest.values), *(s.index.axes for s in nest.stores)
+        )
+        if store.index.axes != axes:
+            return  # several items read what one of them would overwrite
         taken = {s.alias for s in self.slots if s.alias is not None}
         for b, buffer in enumerate(nest.buffers):
             m = buffer.node
