@@ -77,6 +77,14 @@ def test_gradient_of_energy_keeps_energy(tmp_path, capsys):
     assert is_png(tmp_path / "nbody.png")
 
 
+@pytest.mark.driver
+def test_own_kernel_is_differentiated_through(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    before, after = example("deblur").main(["--steps", "60", "--out", str(tmp_path)])
+    assert after < 0.85 * before
+    assert is_png(tmp_path / "deblur.png")
+
+
 def test_text_model_learns(capsys):
     first, last = example("text").main(["--steps", "60", "--length", "20"])
     assert first > 4.0
