@@ -8,6 +8,7 @@ vectors: on PoCL a builtin is a call that stops vectorisation (docs/why).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -31,6 +32,13 @@ _ALIGN = {"uchar": 1, "char": 1, "short": 2, "ushort": 2, "int": 4, "uint": 4, "
 WIDTHS = (1, 2, 4, 8, 16)
 
 
+@cache
+def _name(dtype) -> str:
+    """NumPy makes a dtype's name anew each time; this keeps it."""
+    return np.dtype(dtype).name
+
+
+@cache
 def _entry(dtype) -> tuple[str, str, str]:
     name = np.dtype(dtype).name
     if name not in _TYPES:
@@ -38,6 +46,7 @@ def _entry(dtype) -> tuple[str, str, str]:
     return _TYPES[name]
 
 
+@cache
 def code(dtype) -> str:
     """The short name of what holds `dtype` in a register: f32 for float16 too, b8 for bool."""
     entry = _entry(dtype)
@@ -48,11 +57,13 @@ def vector_type(element: str, width: int) -> str:
     return element if width == 1 else f"{element}{width}"
 
 
+@cache
 def register_type(dtype, width: int) -> str:
     """The C type of a value of `dtype` in registers: bool is int or an intW mask."""
     return vector_type(_entry(dtype)[1], width)
 
 
+@cache
 def memory_type(dtype) -> str:
     """The C type of an element of `dtype` in memory."""
     return _entry(dtype)[2]
@@ -77,7 +88,7 @@ def prelude(widths: Iterable[int], dtypes: Iterable) -> str:
 def constant(value, dtype, width: int) -> str:
     """A literal of `dtype`, spread over `width` lanes."""
     element = _entry(dtype)[1]
-    name = np.dtype(dtype).name
+    name = _name(dtype)
     if name == "bool":
         literal = str(int(bool(value)) * (1 if width == 1 else -1))
     elif element in ("float", "double"):
@@ -163,7 +174,7 @@ def store(dtype, width: int, pointer: str, value: str, space: str = "__global") 
 
 def from_memory(dtype, width: int, value: str) -> str:
     """A memory value as a register value."""
-    name = np.dtype(dtype).name
+    name = _name(dtype)
     if name == "bool":
         return cast("int", 1, value) if width == 1 else f"({cast('int', width, value)} != 0)"
     if name in ("float16", "bfloat16"):
@@ -173,7 +184,7 @@ def from_memory(dtype, width: int, value: str) -> str:
 
 def to_memory(dtype, width: int, value: str) -> str:
     """A register value as a memory value."""
-    name = np.dtype(dtype).name
+    name = _name(dtype)
     if name == "bool":
         return cast("uchar", width, f"({value}) != 0" if width == 1 else f"({value}) & 1")
     if name in ("float16", "bfloat16"):
@@ -301,7 +312,7 @@ def _convert(ins, out, width, args):
         return call(f"to_{code(out)}", source, width, [value])
     if _entry(source)[1] != element:
         value = cast(element, width, value)
-    if out.name in ("float16", "bfloat16"):
+    if _name(out) in ("float16", "bfloat16"):
         return call(f"round_{_entry(out)[0]}", np.float32, width, [value])
     return value
 
