@@ -18,10 +18,22 @@ from fx import core
 from fx.array import counters as counters
 from fx.array import reset_counters as reset_counters
 from fx.core import is_array_value
+from fx.prims.callback import CallbackEffect as CallbackEffect
 from fx.prims.callback import FlatCallback, debug_callback_p
+from fx.prims.callback import debug_effect as DebugEffect
+from fx.prims.callback import ordered_debug_effect as OrderedDebugEffect
 from fx.tree_util import tree_flatten
 
-__all__ = ["breakpoint", "callback", "counters", "log", "print", "reset_counters"]
+__all__ = [
+    "DebugEffect",
+    "OrderedDebugEffect",
+    "breakpoint",
+    "callback",
+    "counters",
+    "log",
+    "print",
+    "reset_counters",
+]
 
 
 def callback(

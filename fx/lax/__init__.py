@@ -1,9 +1,12 @@
 """fx.lax: the primitives as functions, with exact dtypes and shapes, and control flow.
 
 Python scalars take the other operand's dtype; nothing else is promoted. Every
-module lists its names.
+module lists its names. `fx.lax.<name>_p` is the primitive of that name.
 """
 
+from typing import Any as _Any
+
+from fx.core import PRIMITIVES as _PRIMITIVES
 from fx.lax import linalg as linalg
 from fx.lax.associative import *  # noqa: F403
 from fx.lax.branches import *  # noqa: F403
@@ -23,3 +26,14 @@ from fx.lax.solvers import *  # noqa: F403
 from fx.lax.sorting import *  # noqa: F403
 from fx.lax.special import *  # noqa: F403
 from fx.lax.windows import *  # noqa: F403
+
+_OTHER_NAMES = {"linear_solve": "custom_linear_solve"}
+
+
+def __getattr__(name: str) -> _Any:
+    if name.endswith("_p"):
+        stem = name[:-2]
+        for found in (stem, stem.replace("_", "-"), _OTHER_NAMES.get(stem)):
+            if found in _PRIMITIVES:
+                return _PRIMITIVES[found]
+    raise AttributeError(f"module 'fx.lax' has no attribute {name!r}")

@@ -28,7 +28,7 @@ _NOT_LINEAR = no("it is not linear")
 
 
 def real_dtype(dtype: np.dtype) -> np.dtype:
-    return np.empty(0, dtype).real.dtype
+    return np.finfo(dtype).dtype
 
 
 def complex_dtype(dtype: np.dtype) -> np.dtype:
@@ -257,17 +257,13 @@ def _svd_numpy(x, *, full_matrices, compute_uv, subset_by_index, algorithm):
         found = np.linalg.svd(x, full_matrices, compute_uv)
     except np.linalg.LinAlgError:
         return _nan_filled(avals)
+    chosen = slice(None) if subset_by_index is None else slice(*subset_by_index)
     if not compute_uv:
-        u = vt = None
-        s = found
-    else:
-        u, s, vt = found
-    if subset_by_index is not None:
-        start, end = subset_by_index
-        s = s[..., start:end]
-        if compute_uv:
-            u, vt = u[..., start:end], vt[..., start:end, :]
-    return [s, u, vt] if compute_uv else [s]
+        return [found[..., chosen]]
+    u, s, vt = found
+    if subset_by_index is None:
+        return [s, u, vt]
+    return [s[..., chosen], u[..., chosen], vt[..., chosen, :]]
 
 
 def _svd_jvp(primals, tangents, *, full_matrices, compute_uv, subset_by_index, algorithm):

@@ -247,7 +247,7 @@ def _tridiagonal_numpy(a, *, lower):
         n = a.shape[0]
         if n < 2:
             none = np.zeros(0, a.dtype)
-            return a, np.diagonal(a).real, none.real, none
+            return a, np.real(np.diagonal(a)), np.real(none), none
         name = "hetrd" if a.dtype.kind == "c" else "sytrd"
         c, d, e, tau, _ = sl.get_lapack_funcs(name, (a,))(a, lower=int(lower))
         return c, d, e, tau

@@ -397,8 +397,8 @@ def _tridiagonal_jvp(primals, tangents, **params):
     x = tridiagonal_solve_p.bind(*primals, **params)
     if all(type(t) is Zero for t in tangents):
         return x, Zero.like(x)
-    moved = _tridiagonal_product(*tangents[:3], x)
-    right = tangents[3]
+    dl, d, du, right = tangents
+    moved = _tridiagonal_product(dl, d, du, x)
     if type(moved) is not Zero:
         right = core.add_values(elementwise.neg(moved), right)
     return x, tridiagonal_solve_p.bind(*primals[:3], instantiate(right), **params)

@@ -216,7 +216,16 @@ def _lower(op: str) -> Any:
     def lower(b, x, indices, updates, *, dimension_numbers, mode, unique_indices, **params):
         n = dimension_numbers
         name = "clip" if MODE_NAMES[mode] == "clip" else "drop"
-        form = graph.Scatter(op, *n, name, bool(unique_indices))
+        form = graph.Scatter(
+            op,
+            n.update_window_dims,
+            n.inserted_window_dims,
+            n.scatter_dims_to_operand_dims,
+            n.operand_batching_dims,
+            n.scatter_indices_batching_dims,
+            name,
+            bool(unique_indices),
+        )
         return b.scatter(x, indices, updates, form)
 
     return lower

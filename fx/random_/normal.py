@@ -52,7 +52,7 @@ def normal(
 
 def _normal(k: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
     if dtype.kind == "c":
-        real = np.empty(0, dtype).real.dtype
+        real = np.finfo(dtype).dtype
         re, im = (_normal(half, shape, real) for half in split_key(k))
         return lax.complex(re, im) / constant(dtype, np.sqrt(2))
     low = np.nextafter(np.array(-1.0, dtype), np.array(0.0, dtype), dtype=dtype)
