@@ -21,7 +21,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fx.avals import ShapedArray, canonicalize_dtype, float0, python_scalar_dtype
+from fx.avals import (
+    ShapedArray,
+    canonicalize_dtype,
+    float0,
+    python_scalar_dtype,
+    x64_enabled,
+)
 from fx.conversions import Conversions
 from fx.errors import NoRuleError, UnexpectedTracerError, no, where
 from fx.jaxpr import (  # noqa: F401 (these names are part of core)
@@ -98,11 +104,13 @@ class Primitive:
         self.elementwise = False  # operands of equal shape and dtype in, that shape out
         self.weak_from: tuple[int, ...] | None = None  # operands that decide weak type; None = all
         self.linear = False
+        self._known: dict[Any, ShapedArray] = {}  # remembered results of `abstract`
         self.where: dict[str, str] = {}  # rule -> file:line, for the cards
         self.set(**rules)
         PRIMITIVES[name] = self
 
     def set(self, **rules: Any) -> Primitive:
+        self._known.clear()
         for key, rule in rules.items():
             if not hasattr(self, key):
                 raise AttributeError(f"primitive {self.name!r}: there is no rule called {key!r}")
@@ -126,10 +134,27 @@ class Primitive:
             raise NoRuleError(f"primitive '{self.name}' has no {name} rule: {reason}")
         return found
 
+    def out_avals(self, avals: Sequence[ShapedArray], params: dict[str, Any]) -> Any:
+        """What the abstract rule says; remembered for primitives with one result and no effects."""
+        if self.multiple_results or self.effects is not None:
+            return self.rule("abstract")(*avals, **params)
+        try:
+            key = (x64_enabled(), *avals, *params.items())
+            found = self._known.get(key)
+        except TypeError:  # a parameter without a hash
+            return self.rule("abstract")(*avals, **params)
+        if found is None:
+            found = self.rule("abstract")(*avals, **params)
+            if len(self._known) >= _KNOWN_LIMIT:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
     def __repr__(self) -> str:
         return self.name
 
 
+_KNOWN_LIMIT = 4096
 PRIMITIVES: dict[str, Primitive] = {}
 
 
@@ -346,8 +371,11 @@ class EvalTrace(Trace):
         if p.evaluate is not None:
             return p.evaluate(*args, **params)
         avals = [get_aval(a) for a in args]
-        out = p.rule("abstract")(*avals, **params)
-        arrays = [as_aval(host.to_numpy(a), v) for a, v in zip(args, avals)]
+        out = p.out_avals(avals, params)
+        to_numpy, arrays = host.to_numpy, []
+        for a, aval in zip(args, avals):
+            h = to_numpy(a)
+            arrays.append(h if h.dtype is aval.dtype else as_aval(h, aval))
         with np.errstate(all="ignore"):
             results = p.rule("numpy")(*arrays, **params)
         if not p.multiple_results:

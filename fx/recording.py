@@ -100,7 +100,7 @@ class JaxprTrace(Trace):
     def record(self, p: Primitive, atoms: list[Atom], params: dict[str, Any]) -> Any:
         """Append one equation and return tracers for its outputs."""
         avals = [a.aval for a in atoms]
-        out = p.rule("abstract")(*avals, **params)
+        out = p.out_avals(avals, params)
         effects = p.effects(*avals, **params) if p.effects is not None else frozenset()
         outs = [Var(a) for a in (out if p.multiple_results else (out,))]
         source = user_source()

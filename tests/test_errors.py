@@ -1,4 +1,5 @@
-"""The commonest mistakes: the error's class, the argument's path, the shapes, the user's line, advice; nothing launched.
+"""The commonest mistakes: the error's class, the argument's path, the shapes, the user's line,
+advice; nothing launched.
 
 Each case is a program and what its message must contain. All are raised when traced.
 """
@@ -116,7 +117,9 @@ def test_message(name):
     text = str(caught.value)
     assert [w for w in words if w not in text] == [], text
     if name != "donated reuse":
-        assert fx.counters().launches - before <= 1  # eager neighbours may launch, the mistake does not
+        assert (
+            fx.counters().launches - before <= 1
+        )  # eager neighbours may launch, the mistake does not
 
 
 def test_errors_are_quick_and_allocate_nothing():
