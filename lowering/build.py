@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from lowering import affine
+from lowering import affine, build_folds, build_index
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range, SplitNeeded
-from lowering.nest import IDENTITY, Nest, NestBuffer, Store, Value
+from lowering.nest import Nest, NestBuffer, Store, Value
 
 Index = tuple[Affine, ...]
 Guards = tuple[Range, ...]
@@ -228,7 +228,7 @@ class NestBuilder:
         (x,) = node.args
         v = self.value(x, self.space)
         lead = frozenset().union(*(e.axes for e in self.space[: form.lead]))
-        v = _varying(self, v, lead - self.nest.values[v].mask)
+        v = build_folds.varying(self, v, lead - self.nest.values[v].mask)
         rest = x.shape[form.lead :]
         index = affine.linearize(self.space[form.lead :], rest)
         self.store(node, index, v, partial=form.op)
@@ -314,18 +314,7 @@ def _pad(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         e = i + -lo
         conditions.append(Range(e, 0, n))
         inner.append(e)
-    return _inside_or(b, node, conditions, x, tuple(inner), fill, guards)
-
-
-def _inside_or(b, node, conditions, x, inner, fill, guards) -> int:
-    """x[inner] where the conditions hold, the scalar `fill` elsewhere."""
-    open_, possible = b.decide(conditions)
-    if not possible or 0 in x.shape:
-        return b.value(fill, (), ())
-    if not open_:
-        return b.value(x, inner, guards)
-    merged = tuple(dict.fromkeys((*guards, *open_)))
-    return b.guarded(open_, b.value(x, inner, merged), b.value(fill, (), ()), node.dtype)
+    return build_folds.inside_or(b, node, conditions, x, tuple(inner), fill, guards)
 
 
 def _concat(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
@@ -348,208 +337,6 @@ def _concat(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     return result
 
 
-def _used(index: Sequence[Affine], guards: Guards) -> frozenset[int]:
-    return frozenset().union(*(e.axes for e in index), *(r.index.axes for r in guards))
-
-
-def _fold_index(b, node, x, axes, index, guards) -> tuple[Index, frozenset[int]]:
-    """x's index with the reduced axes filled in, and the nest axes that are folded."""
-    used = _used(index, guards)
-    full: list[Affine] = []
-    folded: frozenset[int] = frozenset()
-    kept = iter(index)
-    for k, n in enumerate(x.shape):
-        if k in axes:
-            e = b.fold_axis((id(node), k), n, used | folded)
-            folded |= e.axes
-            full.append(e)
-        else:
-            full.append(next(kept))
-    return tuple(full), folded
-
-
-def _reduce(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    (x,) = node.args
-    form = node.form
-    full, folded = _fold_index(b, node, x, form.axes, index, guards)
-    v = b.value(x, full, guards)
-    if not folded:
-        return v
-    return _fold(b, form.op, v, folded, node.dtype)
-
-
-def _fold(b: NestBuilder, op: str, v: int, folded: frozenset[int], dtype) -> int:
-    """Reduce a value over axes; axes that it does not vary over multiply a sum and leave the others
-    as they are.
-    """
-    missing = folded - b.nest.values[v].mask
-    if missing:
-        times = prod(b.nest.extents[a] for a in missing)
-        if op == "add":
-            v = b.map("mul", v, b.const(times, dtype), dtype=dtype)
-        elif op in ("mul", "xor"):
-            v = _varying(b, v, missing)
-        folded = folded & b.nest.values[v].mask
-        if not folded:
-            return v
-    return b.emit("reduce", (v,), dtype, b.mask(v) - folded, (op, folded))
-
-
-def _varying(b: NestBuilder, v: int, axes: frozenset[int]) -> int:
-    """The same value, marked as varying over `axes` too, so that a fold over them counts every
-    point.
-    """
-    if not axes:
-        return v
-    dtype = b.nest.values[v].dtype
-    always = b.map("ge", b.index(_sum_axes(axes), INT), b.const(0, INT), dtype=BOOL)
-    return b.emit("map", (always, v, v), dtype, b.mask(always, v), "select")
-
-
-def _sum_axes(axes: frozenset[int]) -> Affine:
-    e = ZERO
-    for a in sorted(axes):
-        e = e + affine.axis(a)
-    return e
-
-
-def _argreduce(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    (x,) = node.args
-    form = node.form
-    full, folded = _fold_index(b, node, x, (form.axis,), index, guards)
-    v = b.value(x, full, guards)
-    folded &= b.nest.values[v].mask
-    if not folded:
-        return b.const(0, node.dtype)
-    return b.emit(
-        "argreduce", (v,), node.dtype, b.mask(v) - folded, (form.op, full[form.axis], folded)
-    )
-
-
-def _cumscan(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    (x,) = node.args
-    form = node.form
-    e = index[form.axis]
-    if not e.terms and x.shape[form.axis] == 1:
-        return b.value(x, index, guards)
-    plain = len(e.terms) == 1 and e == affine.axis(e.terms[0][0])
-    if not plain or b.nest.extents[e.terms[0][0]] != x.shape[form.axis]:
-        raise Cut(node, "a running fold is read at another index than its own axis")
-    others = _used([i for k, i in enumerate(index) if k != form.axis], guards)
-    if e.axes & others:
-        raise Cut(node, "a running fold is read along a diagonal")
-    v = b.value(x, index, guards)
-    a = e.terms[0][0]
-    return b.emit("cumscan", (v,), node.dtype, b.mask(v) | {a}, (form.op, a, form.reverse))
-
-
-def accumulator(dtype: np.dtype) -> np.dtype:
-    """The dtype in which products of `dtype` are summed."""
-    return np.dtype(np.float32) if dtype.itemsize == 2 and dtype.kind in "fV" else dtype
-
-
-def _contract(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    x, y = node.args
-    (cx, cy), (bx, by) = node.form.contract, node.form.batch
-    used = _used(index, guards)
-    ix: list[Affine] = [ZERO] * x.ndim
-    iy: list[Affine] = [ZERO] * y.ndim
-    out = iter(index)
-    for p, q in zip(bx, by):
-        ix[p] = iy[q] = next(out)
-    for axes, contracted, batched, shape in ((ix, cx, bx, x.shape), (iy, cy, by, y.shape)):
-        for k in range(len(shape)):
-            if k not in contracted and k not in batched:
-                axes[k] = next(out)
-    folded: frozenset[int] = frozenset()
-    for p, q in zip(cx, cy):
-        e = b.fold_axis((id(node), p), x.shape[p], used | folded)
-        folded |= e.axes
-        ix[p] = iy[q] = e
-    vx, vy = b.value(x, tuple(ix), guards), b.value(y, tuple(iy), guards)
-    return _mad(b, vx, vy, folded, x.dtype, y.dtype, node.dtype)
-
-
-def _mad(b, vx, vy, folded, x_dtype, y_dtype, dtype) -> int:
-    """Sum of products, accumulated in at least float32, converted to dtype."""
-    acc = accumulator(dtype)
-    vx = b.map("convert", vx, dtype=acc) if x_dtype != acc else vx
-    vy = b.map("convert", vy, dtype=acc) if y_dtype != acc else vy
-    if acc.kind == "b":
-        product = b.map("and", vx, vy, dtype=BOOL)
-        return _fold(b, "or", product, folded, BOOL) if folded else product
-    vary = b.mask(vx, vy)
-    if not folded or folded - vary:
-        product = b.map("mul", vx, vy, dtype=acc)
-        v = _fold(b, "add", product, folded, acc) if folded else product
-    else:
-        v = b.emit("mad", (vx, vy), acc, vary - folded, folded)
-    return b.map("convert", v, dtype=dtype) if acc != dtype else v
-
-
-def _conv(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    x, w = node.args
-    form = node.form
-    n, o, *spatial = index
-    per_group = w.shape[1]
-    if form.groups == 1:
-        channel0 = ZERO
-    else:
-        pair = affine.divmod_affine(o, w.shape[0] // form.groups, b.nest.extents)
-        if pair is None:
-            raise Cut(node, "the output channels do not split into the groups")
-        channel0 = pair[0] * per_group
-    used = _used(index, guards)
-    c = b.fold_axis((id(node), 1), per_group, used)
-    folded = c.axes
-    taps: list[Affine] = []
-    inner: list[Affine] = []
-    conditions: list[Range] = []
-    for k, i in enumerate(spatial):
-        tap = b.fold_axis((id(node), 2 + k), w.shape[2 + k], used | folded)
-        folded |= tap.axes
-        taps.append(tap)
-        e = i * form.strides[k] + tap * form.rhs_dilation[k] + -form.padding[k][0]
-        conditions.append(Range(e, 0, x.shape[2 + k]))
-        inner.append(e)
-    open_, possible = b.decide(conditions)
-    if not possible:
-        return b.const(0, node.dtype)
-    merged = tuple(dict.fromkeys((*guards, *open_)))
-    vx = b.value(x, (n, channel0 + c, *inner), merged)
-    if open_ and not _reads_zero_outside(b, vx, open_):
-        vx = b.guarded(open_, vx, b.const(0, x.dtype), x.dtype)
-    vw = b.value(w, (o, c, *taps), guards)
-    return _mad(b, vx, vw, folded, x.dtype, w.dtype, node.dtype)
-
-
-def _reads_zero_outside(b: NestBuilder, v: int, conditions: Guards) -> bool:
-    """Whether value v is a load that already gives 0 where a condition fails."""
-    value = b.nest.values[v]
-    return value.op == "load" and set(conditions) <= set(value.attr[2])
-
-
-def _window(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    x, init = node.args
-    form = node.form
-    used = _used(index, guards)
-    folded: frozenset[int] = frozenset()
-    inner: list[Affine] = []
-    conditions: list[Range] = []
-    for k, i in enumerate(index):
-        tap = b.fold_axis((id(node), k), form.size[k], used | folded)
-        folded |= tap.axes
-        e = i * form.strides[k] + tap * form.window_dilation[k] + -form.padding[k][0]
-        conditions.append(Range(e, 0, x.shape[k]))
-        inner.append(e)
-    v = _inside_or(b, node, conditions, x, tuple(inner), init, guards)
-    if folded:
-        v = _fold(b, form.op, v, folded, node.dtype)
-    if isinstance(init.form, g.Const) and init.form.value == IDENTITY[form.op](node.dtype):
-        return v
-    return b.map(form.op, v, b.value(init, (), ()), dtype=node.dtype)
-
-
 def _get(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     (multi,) = node.args
     if not isinstance(multi.form, g.Bits):
@@ -557,109 +344,6 @@ def _get(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     words = tuple(b.value(a, index, guards) for a in multi.args)
     bits = b.emit("bits", words, node.dtype, b.mask(*words), ())
     return b.emit("get", (bits,), node.dtype, b.mask(bits), node.form.index)
-
-
-def _offset_dtype(size: int) -> np.dtype:
-    return INT if size < 2**31 else LONG
-
-
-def _clamped(b: NestBuilder, v: int, high: int, dtype) -> int:
-    """An index component as `dtype`, moved into [0, high]; unsigned and 64-bit values are clamped
-    before narrowing.
-    """
-    source = b.nest.values[v].dtype
-    if source.kind == "u" or source.itemsize > dtype.itemsize:
-        limit = min(high, np.iinfo(source).max)
-        v = b.map("min", v, b.const(limit, source), dtype=source)
-        if source.kind == "i":
-            v = b.map("max", v, b.const(0, source), dtype=source)
-        return b.map("convert", v, dtype=dtype) if source != dtype else v
-    v = b.map("convert", v, dtype=dtype) if source != dtype else v
-    v = b.map("max", v, b.const(0, dtype), dtype=dtype)
-    return b.map("min", v, b.const(high, dtype), dtype=dtype)
-
-
-def _in_range(b: NestBuilder, v: int, high: int) -> int:
-    """Whether an index component lies in [0, high]; a negative `high` is never met."""
-    dtype = b.nest.values[v].dtype
-    if high < 0:
-        return b.const(False, BOOL)
-    limit = min(high, np.iinfo(dtype).max)
-    low = b.map("ge", v, b.const(0, dtype), dtype=BOOL)
-    return b.map("and", low, b.map("le", v, b.const(limit, dtype), dtype=BOOL), dtype=BOOL)
-
-
-def gather_parts(b: NestBuilder, node: g.Node, index: Index, guards: Guards):
-    """(index component values, window index per axis of x, batch index of x's batch axes)."""
-    x, indices = node.args[0], node.args[1]
-    form = node.form
-    batch = [i for k, i in enumerate(index) if k not in form.offset_dims]
-    window = iter([index[k] for k in form.offset_dims])
-    full: list[Affine] = [ZERO] * x.ndim
-    for k in range(x.ndim):
-        if k not in form.collapsed and k not in form.x_batch:
-            full[k] = next(window)
-    for p, q in zip(form.x_batch, form.index_batch):
-        full[p] = batch[q]
-    n = len(form.start_map)
-    components = [b.value(indices, (*batch, Affine(j)), guards) for j in range(n)]
-    return components, full
-
-
-def _gather(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    x = node.args[0]
-    form = node.form
-    if 0 in x.shape:
-        fill = node.args[2] if len(node.args) > 2 else None
-        return b.value(fill, (), ()) if fill is not None else b.const(0, node.dtype)
-    if b.inside(x) and not isinstance(x.form, g.Const):
-        raise Cut(x, "a gather reads it at indices that come from data")
-    components, full = gather_parts(b, node, index, guards)
-    dtype = _offset_dtype(x.size)
-    strides = affine.strides_of(x.shape)
-    offset = ok = None
-    for j, (v, k) in enumerate(zip(components, form.start_map)):
-        high = x.shape[k] - form.sizes[k]
-        if form.mode == "fill":
-            here = _in_range(b, v, high)
-            ok = here if ok is None else b.map("and", ok, here, dtype=BOOL)
-        part = _clamped(b, v, max(high, 0), dtype)
-        if strides[k] != 1:
-            part = b.map("mul", part, b.const(strides[k], dtype), dtype=dtype)
-        offset = part if offset is None else b.map("add", offset, part, dtype=dtype)
-    v = (
-        b.load(x, affine.linearize(full, x.shape), guards, offset)
-        if not isinstance(x.form, g.Const)
-        else b.value(x, tuple(full))
-    )
-    if ok is not None:
-        return b.map("select", ok, v, b.value(node.args[2], (), ()), dtype=node.dtype)
-    return v
-
-
-def start_offset(b: NestBuilder, starts, x_shape, window_shape, guards) -> int | None:
-    """The linear offset of a window whose scalar starts are clamped so that it fits."""
-    size = prod(x_shape)
-    dtype = _offset_dtype(size)
-    offset = None
-    for s, n, w, stride in zip(starts, x_shape, window_shape, affine.strides_of(x_shape)):
-        if n == w:
-            continue
-        part = _clamped(b, b.value(s, (), ()), n - w, dtype)
-        if stride != 1:
-            part = b.map("mul", part, b.const(stride, dtype), dtype=dtype)
-        offset = part if offset is None else b.map("add", offset, part, dtype=dtype)
-    return offset
-
-
-def _dynamic_slice(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    x, *starts = node.args
-    if b.inside(x) and not isinstance(x.form, g.Const):
-        raise Cut(x, "a dynamic slice reads it at an index that comes from data")
-    if isinstance(x.form, g.Const):
-        return b.value(x, index, guards)
-    offset = start_offset(b, starts, x.shape, node.shape, guards)
-    return b.load(x, affine.linearize(index, x.shape), guards, offset)
 
 
 RULES: dict[type, Callable[[NestBuilder, g.Node, Index, Guards], int]] = {
@@ -672,24 +356,16 @@ RULES: dict[type, Callable[[NestBuilder, g.Node, Index, Guards], int]] = {
     g.Reverse: _reverse,
     g.Pad: _pad,
     g.Concat: _concat,
-    g.Reduce: _reduce,
-    g.ArgReduce: _argreduce,
-    g.CumScan: _cumscan,
-    g.Contract: _contract,
-    g.Conv: _conv,
-    g.Window: _window,
-    g.Gather: _gather,
-    g.DynamicSlice: _dynamic_slice,
+    g.Reduce: build_folds.reduce,
+    g.ArgReduce: build_folds.arg_reduce,
+    g.CumScan: build_folds.cumscan,
+    g.Contract: build_folds.contract,
+    g.Conv: build_folds.conv,
+    g.Window: build_folds.window,
+    g.Gather: build_index.gather,
+    g.DynamicSlice: build_index.dynamic_slice,
     g.Get: _get,
 }
-
-
-def _dynamic_update_root(b: NestBuilder, node: g.Node, index: Index) -> None:
-    """The update over its window of the node's buffer, which holds the operand already."""
-    x, update, *starts = node.args
-    offset = start_offset(b, starts, x.shape, update.shape, ())
-    value = b.value(update, index)
-    b.store(node, affine.linearize(index, x.shape), value, dynamic=offset)
 
 
 def _spread_root(b: NestBuilder, node: g.Node, index: Index) -> None:
@@ -711,5 +387,5 @@ def _spread_root(b: NestBuilder, node: g.Node, index: Index) -> None:
 
 ROOT_RULES: dict[type, Callable[[NestBuilder, g.Node, Index], None]] = {
     g.Pad: _spread_root,
-    g.DynamicUpdate: _dynamic_update_root,
+    g.DynamicUpdate: build_index.dynamic_update_root,
 }

@@ -16,19 +16,9 @@ import numpy as np
 from lowering import affine
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range
-from lowering.build import (
-    BOOL,
-    INT,
-    Guards,
-    Index,
-    _clamped,
-    _get,
-    _in_range,
-    _inside_or,
-    _offset_dtype,
-    accumulator,
-    gather_parts,
-)
+from lowering.build import BOOL, INT, Guards, Index, _get
+from lowering.build_folds import accumulator, inside_or
+from lowering.build_index import clamped, gather_parts, in_range, offset_dtype
 from lowering.build_loop import LoopBuilder, branch_output, loop_output
 from lowering.nest import IDENTITY
 
@@ -150,7 +140,7 @@ def _window(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:
                 conditions.append(Range(Affine(rest), 0, 1))
             conditions.append(Range(e, 0, x.shape[k]))
             inner.append(e)
-        values.append(_inside_or(b, node, conditions, x, tuple(inner), init, ()))
+        values.append(inside_or(b, node, conditions, x, tuple(inner), init, ()))
     return _chain(b, form.op, values, node.dtype)
 
 
@@ -182,11 +172,11 @@ def _pick(b: LoopBuilder, x: g.Node, full: list[Affine], moves: list[tuple[int, 
     if memory is None:
         return _choose(b, x, full, dynamic)
     node, lead = memory
-    dtype = _offset_dtype(node.size)
+    dtype = offset_dtype(node.size)
     strides = affine.strides_of(node.shape)[len(lead) :]
     offset = None
     for axis, v, high in dynamic:
-        part = _clamped(b, v, high, dtype)
+        part = clamped(b, v, high, dtype)
         if strides[axis] != 1:
             part = b.map("mul", part, b.const(strides[axis], dtype), dtype=dtype)
         offset = part if offset is None else b.map("add", offset, part, dtype=dtype)
@@ -200,7 +190,7 @@ def _choose(
     if prod(high + 1 for _, _, high in dynamic) > MAX_CHOICES:
         raise Cut(x, "an index from data reaches too many elements")
     (axis, v, high), rest = dynamic[0], dynamic[1:]
-    start = _clamped(b, v, high, INT)
+    start = clamped(b, v, high, INT)
     result = None
     for j in range(high + 1):
         moved = list(full)
@@ -238,7 +228,7 @@ def _gather(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         return v
     ok = b.const(True, BOOL)
     for c, h in zip(components, highs):
-        ok = _and(b, ok, _in_range(b, c, h))
+        ok = _and(b, ok, in_range(b, c, h))
     return b.map("select", ok, v, b.value(fill, ()), dtype=node.dtype)
 
 
@@ -268,7 +258,7 @@ def _dynamic_update(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) 
     clamped = {}
     for d in moving:
         v = b.value(starts[d], ())
-        clamped[d] = _clamped(b, v, x.shape[d] - update.shape[d], INT)
+        clamped[d] = clamped(b, v, x.shape[d] - update.shape[d], INT)
     for point in _points(node, [update.shape[d] for d in moving]):
         inner, here = list(index), b.const(True, BOOL)
         for d, k in zip(moving, point):
@@ -334,7 +324,7 @@ def _update_meets(b, node, index, at, offsets, windows) -> int:
         if not start.terms and not 0 <= start.const <= high:
             return b.const(False, BOOL)
         if f.mode == "clip":
-            v = _clamped(b, v, high, INT)
+            v = clamped(b, v, high, INT)
         here = _and(b, here, _at_start(b, v, start))
     return here
 

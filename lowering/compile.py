@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lowering import canon, debug, loops
-from lowering.graph import Graph
+from lowering.errors import DeviceError
+from lowering.graph import Graph, inner_graphs
 from lowering.plan import Plan
 from lowering.planner import Planner
 from lowering.profile import Profile
@@ -23,6 +24,8 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
+    if not profile.fp64:
+        _refuse_doubles(graph, profile)
     if options.pop("unroll", True):
         graph = loops.unroll(graph)
     graph = canon.canonicalize(
@@ -34,6 +37,20 @@ def make_plan(
     if "FX_DUMP" in os.environ:
         debug.dump_all(graph, plan, name)
     return plan
+
+
+def _refuse_doubles(graph: Graph, profile: Profile) -> None:
+    """Raise where a value is float64 (or complex128), which this device cannot compute."""
+    for n in (*graph.inputs, *graph.nodes()):
+        if n.dtype.char in "dD":
+            where = f" ({n.tag})" if n.tag else ""
+            raise DeviceError(
+                f"{profile.name or profile.driver} has no float64 arithmetic, and the program has a "
+                f"{n.dtype.name} value{where}. Leave enable_x64 off, or choose another device "
+                "(fx.devices(), FX_DEVICE)."
+            )
+        for inner in inner_graphs(n):
+            _refuse_doubles(inner, profile)
 
 
 def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: str = "") -> Any:

@@ -13,8 +13,7 @@ from math import prod
 
 import numpy as np
 
-from lowering import affine
-from lowering import build
+from lowering import affine, build, build_folds
 from lowering import graph as g
 from lowering.affine import Affine, Range, SplitNeeded
 from lowering.profile import Profile
@@ -76,7 +75,7 @@ def _packed_rule(b: build.NestBuilder, node: g.Node, index, guards) -> int:
     v = b.value(x, inside, merged)
     if x.dtype != node.dtype:
         v = b.map("convert", v, dtype=node.dtype)
-    if not open_ or (x.dtype == node.dtype and build._reads_zero_outside(b, v, open_)):
+    if not open_ or (x.dtype == node.dtype and build_folds.reads_zero_outside(b, v, open_)):
         return v
     return b.guarded(open_, v, b.const(0, node.dtype), node.dtype)
 
@@ -126,7 +125,7 @@ def rewrite(
     b: g.Builder, n: g.Node, args: tuple[g.Node, g.Node], profile: Profile
 ) -> g.Node | None:
     """The Contract `n` on `args` as a Product under views, or None where the generic nest should do it."""
-    acc = build.accumulator(n.dtype)
+    acc = build_folds.accumulator(n.dtype)
     if profile.schedule == "gpu" or acc.kind != "f" or acc.itemsize not in (4, 8):
         return None
     if any(a.dtype.kind not in "fV" or a.dtype.itemsize > acc.itemsize for a in args):
