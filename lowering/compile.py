@@ -14,7 +14,7 @@ from typing import Any
 
 from lowering import canon, debug, loops
 from lowering.errors import DeviceError
-from lowering.graph import Graph, inner_graphs
+from lowering.graph import Cond, Graph, Loop
 from lowering.plan import Plan
 from lowering.planner import Planner
 from lowering.profile import Profile
@@ -49,8 +49,11 @@ def _refuse_doubles(graph: Graph, profile: Profile) -> None:
                 f"{n.dtype.name} value{where}. Leave enable_x64 off, or choose another device "
                 "(fx.devices(), FX_DEVICE)."
             )
-        for inner in inner_graphs(n):
-            _refuse_doubles(inner, profile)
+        form = n.form
+        inner = form.branches if isinstance(form, Cond) else ()
+        inner = (form.body, form.cond) if isinstance(form, Loop) else inner
+        for graph in filter(None, inner):
+            _refuse_doubles(graph, profile)
 
 
 def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: str = "") -> Any:

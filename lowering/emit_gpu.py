@@ -1,8 +1,8 @@
 """Emit for GPUs: a scheduled nest to the body of one OpenCL kernel, work-items as lanes.
 
-The scopes, phases and values are those of `emit`; registers are scalars. What differs: which items run a scope, how the items
-of a group meet (local memory and barriers, in a fixed order, so the same program gives the same bits), and who stores.
-Barriers stand only where the whole group passes: in scopes without v, and in loops over v whose trips all items make.
+The scopes, phases and values are those of `emit`, registers are scalars. What differs: which items
+run a scope, how a group's items meet (in local memory, in a fixed order: the same bits), who stores.
+Barriers stand where all items of a group pass: outside v, or in loops over v that all go through.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from math import prod
 import numpy as np
 
 from lowering import scalar
-from lowering.affine import Affine
 from lowering.emit import Event, Fold, Scope, Stage, _Emitter
-from lowering.nest import IDENTITY, Nest, Store, Value
+from lowering.nest import IDENTITY, Nest, Store
 from lowering.schedule import Schedule
 
 INT = np.dtype(np.int32)
@@ -185,7 +184,7 @@ class _GpuEmitter(_Emitter):
     # ------------------------------------------------ a group along v
 
     def open_v(self, events, lo, hi, n, reverse=False) -> None:
-        """Items stride along v; where a running fold has to pass through them all make every trip."""
+        """Items stride along v; where a running fold passes through them, all make every trip."""
         s = self.s
         if s.v is not None and s.items[1] > 1:
             lo, hi = "s0", "s1"
@@ -213,7 +212,7 @@ class _GpuEmitter(_Emitter):
         self.unit = max(self.unit, itemsize)
 
     def local(self, array: str, slot: int, dtype: np.dtype) -> str:
-        """A pointer to the slot of a local array, as registers of dtype. Slots are `unit` bytes wide."""
+        """A pointer to the slot of a local array, as registers of dtype; `unit` bytes a value."""
         size = self.s.local if array == "la" else self.heads
         at = f"{array} + {slot * size}" if slot else array
         return f"((__local {scalar.register_type(dtype, 1)} *)({at}))"
@@ -225,15 +224,11 @@ class _GpuEmitter(_Emitter):
         if self.active is None or self.s.v not in fold.axes:
             super().accumulate(fold)
             return
-        v = self.values[fold.value]
-        for a in v.args:
-            self.get(a, 0, 1)  # computed by all, for there may be barriers in it
-        mark = len(self.scope.lines)
+        for a in self.values[fold.value].args:
+            self.get(a, 0, 1)  # by all items: there may be barriers in it
         self.line(f"if ({self.active}) {{")
         super().accumulate(fold)
         self.line("}")
-        if v.op == "argreduce":
-            assert len(self.scope.lines) > mark
 
     def finish_folds(self, folds: list[Fold]) -> None:
         """Folds over v meet in local memory, all of one round between the same barriers."""
@@ -250,11 +245,11 @@ class _GpuEmitter(_Emitter):
         return f.scalar_name, "add" if v.op == "mad" else v.attr[0], v.dtype, False
 
     def meet(self, parts: list[tuple[str, str, np.dtype, bool]]) -> None:
-        """Every item's accumulators become the group's result: runs first, then the heads, in order."""
+        """Every item's accumulators become the group's result: runs, then heads, in order."""
         if not parts:
             return
         slots, count = [], 0
-        for _, _, dtype, arg in parts:
+        for _, _, _, arg in parts:
             slots.append(count)
             count += 2 if arg else 1
         self.arrays(count, max(register_bytes(d) for _, _, d, _ in parts))
@@ -277,27 +272,18 @@ class _GpuEmitter(_Emitter):
         kind = scalar.register_type(dtype, 1)
         la, lb = self.local("la", slot, dtype), self.local("lb", slot, dtype)
         at = f"lid + j * {self.heads}"
-        self.line(f"  {kind} h = {name};")
+        self.line(f"  {{ {kind} h = {name};")
         if arg:
             ia, ib = self.local("la", slot + 1, INT), self.local("lb", slot + 1, INT)
             self.line(f"  int hi = {name}_at;")
             self.line(f"  for (int j = 1; j < {self.run}; ++j) {{")
             self.take_better(op, dtype, f"{la}[{at}]", f"{ia}[{at}]", "h", "hi")
             self.line("  }")
-            self.line(f"  {lb}[lid] = h; {ib}[lid] = hi;")
+            self.line(f"  {lb}[lid] = h; {ib}[lid] = hi; }}")
         else:
             text = scalar.text(op, (dtype, dtype), dtype, 1, ["h", f"{la}[{at}]"])
             self.line(f"  for (int j = 1; j < {self.run}; ++j) h = {text};")
-            self.line(f"  {lb}[lid] = h;")
-        self.lines_in_block(name)
-
-    def lines_in_block(self, name: str) -> None:
-        """Give the declarations of one fold a block of their own."""
-        lines = self.scope.lines
-        pad = "  " * self.scope.depth
-        start = max(k for k, x in enumerate(lines) if x.strip().endswith(f" h = {name};"))
-        lines[start] = f"{pad}  {{{lines[start][len(pad) + 1 :]}"
-        lines.append(f"{pad}  }}")
+            self.line(f"  {lb}[lid] = h; }}")
 
     def over_heads(self, part: tuple[str, str, np.dtype, bool], slot: int) -> None:
         """Every item folds the heads' results, in order."""
@@ -364,7 +350,7 @@ class _GpuEmitter(_Emitter):
     # ------------------------------------------------ stores
 
     def store_tests(self, st: Store) -> list[str]:
-        """Each element is stored once: by the items that are first along axes that it does not depend on."""
+        """Each element is stored once: by items that are first along axes that it does not have."""
         s, axes = self.s, self.event_axes(("store", st))
         tests = [
             f"i{a} == 0" for a in sorted(self.all_parallel() & self.scope.open) if a not in axes
@@ -402,7 +388,7 @@ class _GpuEmitter(_Emitter):
         self.partials[k] = fold
 
     def partial_start(self) -> None:
-        """Registers that meet at the block's end, or the block's part of memory, whose elements items own."""
+        """Registers that meet at the block's end, or the block's part of memory: items own elements."""
         s = self.s
         if s.items[1] > 1:
             n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
@@ -456,6 +442,3 @@ class _GpuEmitter(_Emitter):
 def register_bytes(dtype: np.dtype) -> int:
     """Bytes of a value in a register: at least those of an int."""
     return 8 if dtype.itemsize == 8 else 4
-
-
-__all__ = ["Affine", "Value", "emit"]

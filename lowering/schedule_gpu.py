@@ -1,12 +1,12 @@
 """The GPU's schedule: work-items are the lanes, and one of four shapes says what an item does.
 
     flat      an item a point of the parallel axes, folds run inside the item
-    strips    a group does some rows times a run of v, an item a column of it; folds inside the item
-    columns   partial results per column: an item folds its column over a block of rows, in a register
-    group     a group does a row (or a block of rows): items stride along v and meet in local memory
+    strips    a group a row and a run of v, an item an element of it, folds run inside the item
+    columns   partial results by column: an item folds its column over a block of rows in a register
+    group     a group a row (or a block of rows): items stride along v and meet in local memory
 
-Consecutive items have consecutive v, the contiguous axis. Sizes follow from shapes, and from the device only where it has
-fewer than 256 items in a group.
+Consecutive items have consecutive v, the contiguous axis. Sizes follow from the shapes alone, unless
+the device has fewer than 256 items in a group.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def schedule(
     blocks: int | None,
     contiguous: Score,
 ) -> Schedule:
-    """The shape and sizes of a nest; `contiguous` names the axis with the most contiguous accesses."""
+    """The shape and sizes of a nest; `contiguous` names the axis most accesses walk along."""
     most = min(GROUP, profile.max_group)
     v = contiguous(nest, live, folded)
     if blocks is not None:
@@ -125,7 +125,7 @@ def _partial(nest, live, folded, blocks, v, most) -> Schedule:
 
 
 def _fold_first(nest: Nest, store, v: int) -> None:
-    """Fold a partial store's value over v in the group, so that one item adds it to the block's result."""
+    """Fold a partial store's value over v first, so that one item adds it to the block's result."""
     x = nest.values[store.value]
     if v not in x.mask:
         return

@@ -1,0 +1,224 @@
+"""The GPU's schedule gives the interpreter's numbers, on any driver, in shared and in own memory.
+
+No GPU is needed: the schedule is forced, and a CPU driver runs work-groups, barriers and local
+memory as the standard says. Each case names the shape that it must be given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+
+from lowering import compile as compiler
+from lowering import graph as g
+from lowering import interp, profile
+from lowering.errors import DeviceError
+from lowering.runtime import devices, execute
+
+pytestmark = pytest.mark.driver
+
+F32 = np.float32
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    build: object
+    shapes: tuple[tuple[int, ...], ...]
+    meets: bool  # whether a group's items meet at barriers
+    dtype: type = F32
+
+
+def over(b, x, like, dims):
+    return b.broadcast(x, like.shape, dims)
+
+
+def softmax(b, x):
+    rows = tuple(range(x.ndim - 1))
+    e = b.map("exp", b.map("sub", x, over(b, b.reduce("max", x, (x.ndim - 1,)), x, rows)))
+    return b.map("div", e, over(b, b.reduce("add", e, (x.ndim - 1,)), x, rows))
+
+
+def layer_norm(b, x, scale):
+    """Values per element, sums by column and a total, as in a training step."""
+    n = b.const(1 / x.shape[1], x.dtype)
+    mean = b.map("mul", b.reduce("add", x, (1,)), n)
+    d = b.map("sub", x, over(b, mean, x, (0,)))
+    var = b.map("mul", b.reduce("add", b.map("mul", d, d), (1,)), n)
+    d = b.map("mul", d, over(b, b.map("rsqrt", var), x, (0,)))
+    y = b.map("mul", d, over(b, scale, x, (1,)))
+    return [y, b.reduce("add", b.map("mul", y, d), (0,)), b.reduce("add", b.map("abs", y), (0, 1))]
+
+
+def two_folds(b, x):
+    m, s = b.reduce("max", x, (1,)), b.reduce("add", x, (1,))
+    return [m, b.argreduce("min", x, 1, np.int32), b.map("sub", s, m), b.map("neg", x)]
+
+
+def whole(b, x):
+    total = b.reduce("add", x, (0, 1))
+    return [total, b.map("sub", x, over(b, total, x, ()))]
+
+
+def shared_row(b, x, y):
+    e = b.map("exp", y)
+    return [e, b.map("mul", x, over(b, e, x, (0,)))]
+
+
+def scans(b, x):
+    x = b.map("abs", x)
+    s = b.cumscan("add", x, 1)
+    return [
+        s,
+        b.cumscan("max", x, 1, True),
+        b.map("mul", s, over(b, b.reduce("add", s, (1,)), x, (0,))),
+    ]
+
+
+CASES = [
+    Case("map", lambda b, x, y: b.map("sub", b.map("exp", x), y), ((37, 53), (37, 53)), False),
+    Case("long map", lambda b, x: b.map("exp", x), ((1 << 21,),), False),
+    Case("outer", lambda b, x, y: b.map("add", over(b, x, g_like, (0,)), over(b, y, g_like, (1,))),
+         ((60,), (700,)), False),
+    Case("transpose", lambda b, x: b.map("exp", b.transpose(x, (1, 0))), ((300, 70),), False),
+    Case("scalar", lambda b, x: b.map("exp", x), ((),), False),
+    Case("per row and element", shared_row, ((6, 300), (6,)), False),
+    Case("short rows", softmax, ((900, 7),), False),
+    Case("rows", softmax, ((33, 1000),), True),
+    Case("ranks", softmax, ((3, 5, 100),), True),
+    Case("one row", softmax, ((3001,),), True),
+    Case("two folds", two_folds, ((20, 200),), True),
+    Case("int folds", two_folds, ((20, 200),), True, np.int32),
+    Case("double folds", two_folds, ((5, 100),), True, np.float64),
+    Case("whole", whole, ((9, 40),), True),
+    Case("scans", scans, ((4, 1000),), True),
+    Case("scan of columns", lambda b, x: b.cumscan("mul", x, 0), ((9, 100),), False),
+    Case("columns", lambda b, x: b.reduce("add", x, (0,)), ((3000, 70),), False),
+    Case("narrow columns", lambda b, x: b.reduce("add", x, (0,)), ((40000, 3),), True),
+    Case("flat sum", lambda b, x: b.reduce("add", x, (0,)), ((300001,),), True),
+    Case("sum of all", lambda b, x: b.reduce("max", x, (0, 1)), ((300, 701),), True),
+    Case("middle", lambda b, x: b.reduce("max", x, (1,)), ((30, 40, 50),), False),
+    Case("long column", lambda b, x: b.reduce("add", x, (0,)), ((5000, 3),), True),
+    Case("columns of sums", lambda b, x: b.reduce("add", x, (0, 2)), ((600, 5, 300),), True),
+    Case("layer norm", layer_norm, ((512, 768), (768,)), True),
+]  # fmt: skip
+
+
+class g_like:
+    """The shape that `outer` broadcasts to."""
+
+    shape = (60, 700)
+
+
+def data(case: Case) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    if np.dtype(case.dtype).kind == "i":
+        return [rng.integers(-9, 9, s).astype(case.dtype) for s in case.shapes]
+    return [np.asarray(rng.standard_normal(s)).astype(case.dtype) for s in case.shapes]
+
+
+def graph_of(build, arrays) -> g.Graph:
+    b = g.Builder()
+    made = build(b, *[b.input(x.shape, x.dtype) for x in arrays])
+    return b.graph(made if isinstance(made, list) else [made])
+
+
+@cache
+def gpu_like(explicit: bool) -> devices.Device:
+    found = devices.default_device()
+    if found.interpreter:
+        pytest.skip("the interpreter has no kernels")
+    return found.as_explicit() if explicit else found
+
+
+def run(graph: g.Graph, arrays, explicit: bool = False, **changes):
+    """(results, plan) under the GPU's schedule."""
+    device = gpu_like(explicit)
+    plan = compiler.make_plan(graph, device.profile.with_(schedule="gpu", **changes)).check()
+    stores, _ = execute.Executable(plan, device)([device.put(x) for x in arrays])
+    device.finish()
+    return [device.fetch(s, o.shape, o.dtype) for s, o in zip(stores, graph.outputs)], plan
+
+
+def close(got, want, name: str) -> None:
+    for k, (x, y) in enumerate(zip(got, want)):
+        np.testing.assert_allclose(x, y, rtol=2e-4, atol=2e-3, err_msg=f"{name}: output {k}")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_a_case_gives_the_interpreters_numbers(case):
+    arrays = data(case)
+    graph = graph_of(case.build, arrays)
+    got, plan = run(graph, arrays)
+    close(got, interp.run_graph(graph, arrays), case.name)
+    assert ("barrier(CLK_LOCAL" in plan.programs[0].source) == case.meets
+
+
+@pytest.mark.parametrize("name", ["rows", "layer norm", "scans", "flat sum"])
+@pytest.mark.parametrize("most", [32, 64])
+def test_smaller_groups_give_the_same_numbers(name, most):
+    case = next(c for c in CASES if c.name == name)
+    arrays = data(case)
+    graph = graph_of(case.build, arrays)
+    got, plan = run(graph, arrays, max_group=most)
+    close(got, interp.run_graph(graph, arrays), name)
+    assert max(s.local_size[0] for s in plan.steps) <= most
+
+
+@pytest.mark.parametrize("name", ["map", "rows", "scans", "layer norm", "narrow columns"])
+def test_memory_of_its_own(name):
+    case = next(c for c in CASES if c.name == name)
+    arrays = data(case)
+    graph = graph_of(case.build, arrays)
+    close(run(graph, arrays, explicit=True)[0], interp.run_graph(graph, arrays), name)
+
+
+@pytest.mark.parametrize("name", ["rows", "layer norm", "flat sum", "scans"])
+def test_the_same_bits_each_time(name):
+    case = next(c for c in CASES if c.name == name)
+    arrays = data(case)
+    graph = graph_of(case.build, arrays)
+    first, second = (run(graph, arrays)[0] for _ in range(2))
+    assert all(x.tobytes() == y.tobytes() for x, y in zip(first, second))
+
+
+@pytest.mark.parametrize("op", ["max", "min"])
+def test_the_lower_index_wins_a_tie(op):
+    x = np.zeros((4, 500), F32)
+    x[1, [77, 300]] = 5 if op == "max" else -5
+    x[2, [400, 499]] = np.nan
+    graph = graph_of(lambda b, x: b.argreduce(op, x, 1, np.int32), [x])
+    (got,), _ = run(graph, [x])
+    assert got.tolist() == [0, 77, 400, 0]
+
+
+def test_each_stage_is_a_kernel_with_a_fixed_group():
+    case = CASES[-1]
+    graph = graph_of(case.build, data(case))
+    plan = compiler.make_plan(graph, profile.GPU)
+    (program,) = plan.programs
+    assert "switch" not in program.source
+    assert {s.kernel for s in plan.steps} == {f"fx{s.stage}" for s in plan.steps}
+    for s in plan.steps:
+        assert f"reqd_work_group_size({s.local_size[0]}, 1, 1)" in program.source
+
+
+def test_sizes_follow_from_shapes():
+    case = CASES[-1]
+    graph = graph_of(case.build, data(case))
+    small = compiler.make_plan(graph, profile.GPU.with_(compute_units=4))
+    large = compiler.make_plan(graph, profile.GPU.with_(compute_units=512))
+    assert small.programs == large.programs
+    assert small.steps == large.steps
+
+
+@pytest.mark.parametrize("shape", [(8,), (6, 100)])
+def test_a_device_without_doubles_says_so(shape):
+    x = np.zeros(shape)
+    graph = graph_of(lambda b, x: b.map("exp", x), [x])
+    poor = profile.GPU.with_(fp64=False, name="Small GPU")
+    with pytest.raises(DeviceError, match=r"Small GPU.*float64"):
+        compiler.make_plan(graph, poor)
