@@ -74,7 +74,7 @@ def scale_by_lbfgs(
         weights = _push(state.weights_memory, weight)
         size = fnp.dot(y, y)
         gamma = fnp.where(size > 0, curvature / fnp.where(size > 0, size, 1.0), 1.0)
-        direction = _two_loops(g, steps, changes, weights, gamma if scale_init_precond else 1.0)
+        direction = two_loops(g, steps, changes, weights, gamma if scale_init_precond else 1.0)
         new = ScaleByLBFGSState(
             safe_increment(state.count), params, updates, steps, changes, weights
         )
@@ -87,8 +87,8 @@ def _push(memory: Any, item: Any) -> Any:
     return fnp.concatenate([memory[1:], item[None]], axis=0)
 
 
-def _two_loops(g: Any, steps: Any, changes: Any, weights: Any, gamma: Any) -> Any:
-    """Nocedal, Wright, Numerical Optimization, algorithm 7.4."""
+def two_loops(g: Any, steps: Any, changes: Any, weights: Any, gamma: Any) -> Any:
+    """The inverse Hessian of a memory times g (Nocedal, Wright, algorithm 7.4)."""
 
     def down(q: Any, item: Any) -> Any:
         s, y, w = item

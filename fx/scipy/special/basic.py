@@ -1,4 +1,6 @@
-"""Functions that are a few primitives: gamma and beta, entropy and information, normal distribution, Bessel."""
+"""Functions that are a few primitives: gamma and beta, entropy and information, normal
+distribution, Bessel.
+"""
 
 from __future__ import annotations
 
@@ -299,7 +301,8 @@ def boxcox1p(x: Any, lmbda: Any) -> Any:
     return fnp.where(zero, fnp.log1p(x), fnp.expm1(safe * fnp.log1p(x)) / safe)
 
 
-# ---------------------------------------------------------------- error functions and the normal distribution
+# ---------------------------------------------------------------- error functions and the normal
+# distribution
 
 
 def erf(x: Any) -> Any:

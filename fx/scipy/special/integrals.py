@@ -1,4 +1,5 @@
-"""Exponential, sine and cosine, Fresnel integrals, Dawson's and Faddeeva's functions: series and continued fractions.
+"""Exponential, sine and cosine, Fresnel integrals, Dawson's and Faddeeva's functions: series and
+continued fractions.
 
 Every derivative is the closed form, so loops are never differentiated.
 """
@@ -25,7 +26,9 @@ def _args(name: str, *xs: Any) -> list[Any]:
 
 
 def _sum(terms: int, step: Any, first: Any) -> Any:
-    """first + step(1) + step(2) + ...; step(k, state) -> (term, state), with state starting at ones."""
+    """first + step(1) + step(2) + ...; step(k, state) -> (term, state), with state starting at
+    ones.
+    """
 
     def body(k: Any, carry: Any) -> Any:
         total, state = carry
@@ -113,7 +116,7 @@ def expi(x: Any) -> Any:
 
 
 def _expn_value(n: Any, x: Any) -> Any:
-    """The continued fraction for x > 1, the series for x <= 1 (Abramowitz, Stegun 5.1.12, 5.1.22)."""
+    """The continued fraction for x > 1, else the series (Abramowitz, Stegun 5.1.12, 5.1.22)."""
     terms = 60
     nf = n.astype(x.dtype)
     far = fnp.where(x > 1, x, 2.0)
@@ -244,7 +247,9 @@ def _gauss(f: Any, x: Any) -> Any:
 
 
 def _sici_tail(x: Any) -> tuple[Any, Any]:
-    """f and g of Abramowitz, Stegun 5.2.38-39 as int exp(-x t) / (1 + t^2): Gauss and Laguerre's rule."""
+    """f and g of Abramowitz, Stegun 5.2.38-39 as int exp(-x t) / (1 + t^2): Gauss and Laguerre's
+    rule.
+    """
     nodes, weights = np.polynomial.laguerre.laggauss(40)
     t = fnp.asarray(nodes.astype(x.dtype)) / x[..., None]
     w = fnp.asarray(weights.astype(x.dtype)) / x[..., None]

@@ -46,7 +46,9 @@ def hyp1f1(a: Any, b: Any, x: Any) -> Any:
 
 
 def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:
-    """Gauss' function for x < 1: Pfaff's and Euler's transformations bring |x| below 0.9, then the series."""
+    """Gauss' function for x < 1: Pfaff's and Euler's transformations bring |x| below 0.9, then the
+    series.
+    """
     a, b, c, x = _args("hyp2f1", a, b, c, x)
     negative = x < 0
     z = fnp.where(negative, x / (x - 1), x)

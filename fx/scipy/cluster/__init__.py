@@ -1,0 +1,3 @@
+"""fx.scipy.cluster: vector quantisation."""
+
+from fx.scipy.cluster import vq as vq

@@ -1,0 +1,5 @@
+"""fx.scipy.integrate."""
+
+from fx.numpy import trapezoid
+
+__all__ = ["trapezoid"]

@@ -1,0 +1,357 @@
+"""Factorisations and solutions, with SciPy's arguments; overwrite_* and check_finite are accepted
+and ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx import lax
+from fx import numpy as fnp
+from fx.lax import linalg as factor
+from fx.numpy.util import promote_dtypes_inexact
+
+__all__ = [
+    "cho_factor",
+    "cho_solve",
+    "cholesky",
+    "det",
+    "eigh",
+    "eigh_tridiagonal",
+    "hessenberg",
+    "inv",
+    "lu",
+    "lu_factor",
+    "lu_solve",
+    "qr",
+    "qr_multiply",
+    "schur",
+    "solve",
+    "solve_sylvester",
+    "solve_triangular",
+    "svd",
+]
+
+
+def _args(name: str, *xs: Any) -> list[Any]:
+    return [fnp.asarray(x) for x in promote_dtypes_inexact(name, *xs)]
+
+
+def _adjoint(x: Any) -> Any:
+    return fnp.conj(fnp.swapaxes(x, -1, -2))
+
+
+def cholesky(
+    a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
+) -> Any:
+    """The triangular factor, upper by default."""
+    (a,) = _args("cholesky", a)
+    out = factor.cholesky(a if lower else _adjoint(a), symmetrize_input=False)
+    return out if lower else _adjoint(out)
+
+
+def cho_factor(
+    a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
+) -> tuple[Any, bool]:
+    """The factor and which triangle it is, for cho_solve."""
+    return cholesky(a, lower=lower), lower
+
+
+def cho_solve(
+    c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True
+) -> Any:
+    """x with a x = b, from cho_factor."""
+    c, b = _args("cho_solve", c_and_lower[0], b)
+    lower = c_and_lower[1]
+    vector = b.ndim == 1
+    x = b[:, None] if vector else b
+    lead = np.broadcast_shapes(c.shape[:-2], x.shape[:-2])
+    c = fnp.broadcast_to(c, (*lead, *c.shape[-2:]))
+    x = fnp.broadcast_to(x, (*lead, *x.shape[-2:]))
+    for first in (True, False):
+        flip = first != lower
+        x = factor.triangular_solve(
+            c, x, left_side=True, lower=lower, transpose_a=flip, conjugate_a=flip
+        )
+    return x[..., 0] if vector else x
+
+
+def svd(
+    a: Any,
+    full_matrices: bool = True,
+    compute_uv: bool = True,
+    overwrite_a: bool = False,
+    check_finite: bool = True,
+    lapack_driver: str = "gesdd",
+) -> Any:
+    """U, singular values, V^H (or the singular values alone)."""
+    out = fnp.linalg.svd(*_args("svd", a), full_matrices=full_matrices, compute_uv=compute_uv)
+    return tuple(out) if compute_uv else out
+
+
+def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    """The determinant."""
+    return fnp.linalg.det(*_args("det", a))
+
+
+def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
+    """The inverse."""
+    return fnp.linalg.inv(*_args("inv", a))
+
+
+def eigh(
+    a: Any,
+    b: Any = None,
+    lower: bool = True,
+    eigvals_only: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    turbo: bool = True,
+    eigvals: None = None,
+    type: int = 1,
+    check_finite: bool = True,
+) -> Any:
+    """Eigenvalues and eigenvectors of a Hermitian matrix."""
+    if b is not None:
+        raise NotImplementedError("Only the b=None case of eigh is implemented")
+    if type != 1:
+        raise NotImplementedError("Only the type=1 case of eigh is implemented.")
+    if eigvals is not None:
+        raise NotImplementedError("Only the eigvals=None case of eigh is implemented.")
+    (a,) = _args("eigh", a)
+    v, w = factor.eigh(a, lower=lower)
+    return w if eigvals_only else (w, v)
+
+
+def eigh_tridiagonal(
+    d: Any,
+    e: Any,
+    *,
+    eigvals_only: bool = False,
+    select: str = "a",
+    select_range: Any = None,
+    tol: float | None = None,
+    key: Any = None,
+) -> Any:
+    """Eigenvalues (and vectors) of a Hermitian tridiagonal matrix with diagonal d and off-diagonal
+    e.
+    """
+    d, e = _args("eigh_tridiagonal", d, e)
+    a = fnp.diag(d) + fnp.diag(e, -1) + fnp.diag(fnp.conj(e), 1)
+    v, w = factor.eigh(a)
+    w = w.real
+    if select == "i":
+        low, high = select_range
+        w, v = w[low : high + 1], v[:, low : high + 1]
+    elif select == "v":
+        raise NotImplementedError("eigh_tridiagonal: select='v' has a size that depends on data")
+    elif select != "a":
+        raise ValueError(f"'select must have a value in {{'a', 'i', 'v'}}, got {select!r}")
+    return w if eigvals_only else (w, v)
+
+
+def hessenberg(
+    a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True
+) -> Any:
+    """The Hessenberg form H (and Q with a = Q H Q^H)."""
+    (a,) = _args("hessenberg", a)
+    packed, taus = factor.hessenberg(a)
+    h = fnp.triu(packed, -1)
+    if not calc_q:
+        return h
+    n = a.shape[-1]
+    q = factor.householder_product(packed[..., 1:, : n - 1], taus)
+    lead = a.shape[:-2]
+    full = fnp.broadcast_to(fnp.eye(n, dtype=a.dtype), (*lead, n, n))
+    return h, full.at[..., 1:, 1:].set(q)
+
+
+def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
+    """The Schur form T and Z with a = Z T Z^H."""
+    if output not in ("real", "complex"):
+        raise ValueError(
+            f"Expected 'output' to be either 'real' or 'complex', got output={output!r}."
+        )
+    (a,) = _args("schur", a)
+    if output == "complex" and a.dtype.kind != "c":
+        a = a.astype(np.complex128 if a.dtype == np.float64 else np.complex64)
+    return tuple(factor.schur(a))  # type: ignore[return-value]
+
+
+# ---------------------------------------------------------------- LU and QR
+
+
+def _permutation_matrix(perm: Any, dtype: Any) -> Any:
+    m = perm.shape[-1]
+    return (perm[..., None, :] == fnp.arange(m, dtype=perm.dtype)[:, None]).astype(dtype)
+
+
+def lu(
+    a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True
+) -> tuple[Any, ...]:
+    """P, L, U with a = P L U (or P L and U)."""
+    (a,) = _args("lu", a)
+    packed, _, perm = factor.lu(a)
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    real = np.dtype(
+        {"complex64": "float32", "complex128": "float64"}.get(a.dtype.name, a.dtype.name)
+    )
+    p = _permutation_matrix(perm, real)
+    l = fnp.tril(packed, -1)[..., :, :k] + fnp.eye(m, k, dtype=a.dtype)
+    u = fnp.triu(packed)[..., :k, :]
+    return (fnp.matmul(p.astype(a.dtype), l), u) if permute_l else (p, l, u)
+
+
+def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
+    """Packed factors and row swaps, for lu_solve."""
+    packed, pivots, _ = factor.lu(*_args("lu_factor", a))
+    return packed, pivots
+
+
+def lu_solve(
+    lu_and_piv: tuple[Any, Any],
+    b: Any,
+    trans: int = 0,
+    overwrite_b: bool = False,
+    check_finite: bool = True,
+) -> Any:
+    """x with a x = b (or a^T, a^H), from lu_factor."""
+    packed, pivots = lu_and_piv
+    packed, b = _args("lu_solve", packed, b)
+    perm = factor.lu_pivots_to_permutation(fnp.asarray(pivots), packed.shape[-1])
+    vector = b.ndim == 1
+    x = b[:, None] if vector else b
+    if trans not in (0, 1, 2):
+        raise ValueError(f"'trans' value must be 0, 1, or 2, got {trans}")
+    if trans == 0:
+        x = fnp.take_along_axis(x, perm[..., :, None], axis=-2, mode="clip")
+        x = factor.triangular_solve(packed, x, left_side=True, lower=True, unit_diagonal=True)
+        x = factor.triangular_solve(packed, x, left_side=True, lower=False)
+    else:
+        flags = {"left_side": True, "transpose_a": True, "conjugate_a": trans == 2}
+        x = factor.triangular_solve(packed, x, lower=False, **flags)
+        x = factor.triangular_solve(packed, x, lower=True, unit_diagonal=True, **flags)
+        x = fnp.take_along_axis(x, fnp.argsort(perm, axis=-1)[..., :, None], axis=-2, mode="clip")
+    return x[..., 0] if vector else x
+
+
+def qr(
+    a: Any,
+    overwrite_a: bool = False,
+    lwork: Any = None,
+    mode: str = "full",
+    pivoting: bool = False,
+    check_finite: bool = True,
+) -> tuple[Any, ...]:
+    """Q and R (mode "full", "economic", or R alone with "r")."""
+    if pivoting:
+        raise NotImplementedError("The pivoting=True case of qr is not implemented.")
+    if mode not in ("full", "r", "economic"):
+        raise ValueError(f"Unsupported QR decomposition mode '{mode}'")
+    q, r = factor.qr(*_args("qr", a), full_matrices=mode != "economic")
+    return (r,) if mode == "r" else (q, r)
+
+
+def qr_multiply(
+    a: Any,
+    c: Any,
+    mode: str = "right",
+    pivoting: bool = False,
+    conjugate: bool = False,
+    overwrite_a: bool = False,
+    overwrite_c: bool = False,
+) -> tuple[Any, ...]:
+    """c Q (mode "right") or Q c (mode "left"), and R."""
+    if pivoting:
+        raise NotImplementedError("The pivoting=True case of qr_multiply is not implemented.")
+    a, c = _args("qr_multiply", a, c)
+    q, r = factor.qr(a, full_matrices=False)
+    q = fnp.conj(q) if conjugate else q
+    vector = c.ndim == 1
+    if mode == "left":
+        k = q.shape[-1]
+        m = c[:, None] if vector else c
+        out = fnp.matmul(q, m[:k])
+        return (out[:, 0] if vector else out), r
+    if mode != "right":
+        raise ValueError(f"Invalid mode: {mode!r}. Should be 'left' or 'right'.")
+    return fnp.matmul(c, q), r
+
+
+# ---------------------------------------------------------------- solve
+
+
+def solve(
+    a: Any,
+    b: Any,
+    lower: bool = False,
+    overwrite_a: bool = False,
+    overwrite_b: bool = False,
+    debug: bool = False,
+    check_finite: bool = True,
+    assume_a: str = "gen",
+) -> Any:
+    """x with a x = b; assume_a "pos" uses Cholesky's factor."""
+    if assume_a not in ("gen", "sym", "her", "pos"):
+        raise ValueError(f"Expected assume_a to be one of gen, sym, her, pos; got {assume_a!r}")
+    a, b = _args("solve", a, b)
+    if assume_a == "pos":
+        return cho_solve(cho_factor(a, lower=lower), b)
+    return fnp.linalg.solve(a, b)
+
+
+def solve_triangular(
+    a: Any,
+    b: Any,
+    trans: int | str = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    overwrite_b: bool = False,
+    debug: Any = None,
+    check_finite: bool = True,
+) -> Any:
+    """x with a x = b for a triangular a."""
+    kinds = {0: (False, False), "N": (False, False), 1: (True, False), "T": (True, False)}
+    kinds |= {2: (True, True), "C": (True, True)}
+    if trans not in kinds:
+        raise ValueError(f"Invalid 'trans' value {trans}")
+    transpose, conjugate = kinds[trans]
+    a, b = _args("solve_triangular", a, b)
+    vector = a.ndim == b.ndim + 1
+    x = b[..., None] if vector else b
+    lead = np.broadcast_shapes(a.shape[:-2], x.shape[:-2])
+    out = factor.triangular_solve(
+        fnp.broadcast_to(a, (*lead, *a.shape[-2:])),
+        fnp.broadcast_to(x, (*lead, *x.shape[-2:])),
+        left_side=True,
+        lower=lower,
+        transpose_a=transpose,
+        conjugate_a=conjugate,
+        unit_diagonal=unit_diagonal,
+    )
+    return out[..., 0] if vector else out
+
+
+def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Any:
+    """X with A X + X B = C: complex Schur forms, column by column (Bartels, Stewart 1972)."""
+    a, b, c = _args("solve_sylvester", A, B, C)
+    real = a.dtype.kind != "c"
+    wide = np.complex128 if a.dtype in (np.float64, np.complex128) else np.complex64
+    r, u = factor.schur(a.astype(wide))
+    s, v = factor.schur(b.astype(wide))
+    f = _adjoint(u) @ c.astype(wide) @ v
+    n = b.shape[0]
+    eye = fnp.eye(a.shape[0], dtype=wide)
+
+    def column(y: Any, k: Any) -> Any:
+        rest = fnp.where(fnp.arange(n) < k, s[:, k], 0)
+        right = f[:, k] - y @ rest
+        x = factor.triangular_solve(r + s[k, k] * eye, right[:, None], left_side=True, lower=False)
+        return y.at[:, k].set(x[:, 0]), None
+
+    y, _ = lax.scan(column, fnp.zeros_like(f), fnp.arange(n))
+    out = u @ y @ _adjoint(v)
+    return out.real if real else out

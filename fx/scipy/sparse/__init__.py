@@ -1,0 +1,3 @@
+"""fx.scipy.sparse: iterative solvers of linear systems."""
+
+from fx.scipy.sparse import linalg as linalg

@@ -1,0 +1,28 @@
+"""The binomial distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx import numpy as fnp
+from fx.scipy.special import gammaln, xlog1py, xlogy
+from fx.scipy.stats.common import args
+
+__all__ = ["logpmf", "pmf"]
+
+
+def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
+    """Log probability."""
+    k, n, p, loc = args("binom.logpmf", k, n, p, loc)
+    y = k - loc
+    inside = (y >= 0) & (y <= n)
+    y = fnp.where(inside, y, 0.0)
+    choices = gammaln(n + 1) - (gammaln(y + 1) + gammaln(n - y + 1))
+    return fnp.where(inside, choices + xlogy(y, p) + xlog1py(n - y, -p), -np.inf)
+
+
+def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
+    """Probability."""
+    return fnp.exp(logpmf(k, n, p, loc))

@@ -1,0 +1,25 @@
+"""The geometric distribution on 1, 2, ..."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fx import numpy as fnp
+from fx.scipy.special import xlog1py
+from fx.scipy.stats.common import args
+
+__all__ = ["logpmf", "pmf"]
+
+
+def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
+    """Log probability."""
+    k, p, loc = args("geom.logpmf", k, p, loc)
+    x = k - loc
+    return fnp.where(x <= 0, -np.inf, xlog1py(fnp.maximum(x, 1.0) - 1, -p) + fnp.log(p))
+
+
+def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
+    """Probability."""
+    return fnp.exp(logpmf(k, p, loc))

@@ -1,0 +1,29 @@
+"""The Laplace distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fx import numpy as fnp
+from fx.scipy.stats.common import args
+
+__all__ = ["cdf", "logpdf", "pdf"]
+
+
+def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Log density."""
+    x, loc, scale = args("laplace.logpdf", x, loc, scale)
+    return -(fnp.abs(x - loc) / scale + fnp.log(2 * scale))
+
+
+def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Density."""
+    return fnp.exp(logpdf(x, loc, scale))
+
+
+def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Distribution function."""
+    x, loc, scale = args("laplace.cdf", x, loc, scale)
+    y = (x - loc) / scale
+    half = 0.5 * fnp.exp(-fnp.abs(y))
+    return fnp.where(y <= 0, half, 1 - half)
