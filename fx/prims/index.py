@@ -109,19 +109,20 @@ def starts_of(
     """Per operand axis the start positions over the index batch (None: 0), and which windows fit
     (None: all do).
     """
-    indices = indices.astype(np.int64)
+    if indices.dtype not in (np.int32, np.int64):
+        indices = indices.astype(np.int64)
     batch = indices.shape[:-1]
     starts: list[Any] = [None] * len(shape)
     valid = None
     for j, d in enumerate(w.start_map):
-        s, limit = indices[..., j], shape[d] - w.sizes[d]
-        if mode is GatherScatterMode.FILL_OR_DROP:
-            fits = (s >= 0) & (s <= limit)
-            if not fits.all():
+        s, limit = indices[..., j], max(shape[d] - w.sizes[d], 0)
+        if s.size and (s.min() < 0 or s.max() > limit):  # two sweeps without a temporary array
+            if mode is GatherScatterMode.FILL_OR_DROP:
+                fits = (s >= 0) & (s <= limit)
                 valid = fits if valid is None else valid & fits
                 s = np.where(fits, s, 0)
-        else:
-            s = np.clip(s, 0, max(limit, 0))
+            else:
+                s = np.clip(s, 0, limit)
         starts[d] = s
     for d, a in zip(w.x_batch, w.index_batch):
         starts[d] = np.arange(batch[a]).reshape([-1 if k == a else 1 for k in range(len(batch))])
