@@ -45,8 +45,8 @@ def _refuse_doubles(graph: Graph, profile: Profile) -> None:
         if n.dtype.char in "dD":
             where = f" ({n.tag})" if n.tag else ""
             raise DeviceError(
-                f"{profile.name or profile.driver} has no float64 arithmetic, and the program has a "
-                f"{n.dtype.name} value{where}. Leave enable_x64 off, or choose another device "
+                f"{profile.name or profile.driver} has no float64 arithmetic, and the program has "
+                f"a {n.dtype.name} value{where}. Leave enable_x64 off, or choose another device "
                 "(fx.devices(), FX_DEVICE)."
             )
         form = n.form

@@ -1,7 +1,7 @@
 """Emit for GPUs: a scheduled nest to the body of one OpenCL kernel, work-items as lanes.
 
 The scopes, phases and values are those of `emit`, registers are scalars. What differs: which items
-run a scope, how a group's items meet (in local memory, in a fixed order: the same bits), who stores.
+run a scope, how a group's items meet (in local memory, in a fixed order: same bits), who stores.
 Barriers stand where all items of a group pass: outside v, or in loops over v that all go through.
 """
 
@@ -388,7 +388,7 @@ class _GpuEmitter(_Emitter):
         self.partials[k] = fold
 
     def partial_start(self) -> None:
-        """Registers that meet at the block's end, or the block's part of memory: items own elements."""
+        """Registers that meet at the block's end, or memory whose elements items own."""
         s = self.s
         if s.items[1] > 1:
             n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)

@@ -5,8 +5,8 @@
     columns   partial results by column: an item folds its column over a block of rows in a register
     group     a group a row (or a block of rows): items stride along v and meet in local memory
 
-Consecutive items have consecutive v, the contiguous axis. Sizes follow from the shapes alone, unless
-the device has fewer than 256 items in a group.
+Consecutive items have consecutive v, the contiguous axis. Sizes follow from the shapes alone,
+unless the device has fewer than 256 items in a group.
 """
 
 from __future__ import annotations
