@@ -94,6 +94,9 @@ _LATE = {
             "experimental",
             "flatten_util",
             "image",
+            "interpreters",
+            "extend",
+            "api_util",
             "losses",
             "nn",
             "ops",
@@ -109,7 +112,7 @@ _LATE = {
     ),
     "explain": "debug",
     "io_callback": "callbacks",
-    "live_arrays": "array",
+    "live_arrays": "devices",
     "opencl_call": "opencl",
     "pure_callback": "callbacks",
 }

@@ -4,6 +4,7 @@ and back.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -90,3 +91,8 @@ def effects_barrier() -> None:
     finish = getattr(device, "finish", None)
     if finish is not None:
         finish()
+
+
+def live_arrays(platform: str | None = None) -> list[Any]:
+    """All arrays that something refers to and that hold memory."""
+    return [x for x in gc.get_objects() if type(x) is array.Array and not x.is_deleted()]

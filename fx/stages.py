@@ -4,14 +4,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from fx import array
 from fx.core import ClosedJaxpr
 from fx.executable import Runner, graph_of, runner_for
+from fx.jit import Jitted as Wrapped
 from fx.passes import dce_closed
 from fx.trace import ShapeDtypeStruct
 from fx.tree_util import tree_flatten
+
+__all__ = ["ArgInfo", "Compiled", "CompilerOptions", "Lowered", "Traced", "Wrapped"]
+
+CompilerOptions = dict[str, Any]
+
+
+class ArgInfo(NamedTuple):
+    """An argument of a lowered function: its type, and whether it is donated."""
+
+    aval: Any
+    donated: bool
+
+    shape = property(lambda self: self.aval.shape)
+    dtype = property(lambda self: self.aval.dtype)
 
 
 class _Stage:
@@ -32,7 +47,11 @@ class _Stage:
         """The avals of the arguments, as a tree of (args, kwargs)."""
         return self.in_tree.unflatten(self._in_avals)
 
-    args_info = in_avals
+    @property
+    def args_info(self) -> Any:
+        """The arguments' types and donation, as a tree of (args, kwargs)."""
+        donated = self._entry.donated[len(self._entry.consts) :]
+        return self.in_tree.unflatten(map(ArgInfo, self._in_avals, donated))
 
     @property
     def out_info(self) -> Any:

@@ -34,14 +34,26 @@ def set_item(x):
 
 MISTAKES = {
     "matmul": (lambda: fnp.matmul(ONES, ONES), TypeError, ["(2, 3)", "3", "2"]),
-    "broadcast": (lambda: fnp.ones((2, 3)) + fnp.ones(4), (TypeError, ValueError), ["(2, 3)", "(4,)"]),
+    "broadcast": (
+        lambda: fnp.ones((2, 3)) + fnp.ones(4),
+        (TypeError, ValueError),
+        ["(2, 3)", "(4,)"],
+    ),
     "concatenate": (
         lambda: fnp.concatenate([fnp.ones((2, 3)), fnp.ones((2, 4))]),
         (TypeError, ValueError),
         ["3", "4"],
     ),
-    "grad of vector": (lambda: fx.grad(fnp.sin)(fnp.ones(3)), TypeError, ["scalar", "(3,)", "jacrev"]),
-    "grad of integer": (lambda: fx.grad(lambda n: n * 1.0)(3), TypeError, ["int32", "allow_int", "n of"]),
+    "grad of vector": (
+        lambda: fx.grad(fnp.sin)(fnp.ones(3)),
+        TypeError,
+        ["scalar", "(3,)", "jacrev"],
+    ),
+    "grad of integer": (
+        lambda: fx.grad(lambda n: n * 1.0)(3),
+        TypeError,
+        ["int32", "allow_int", "n of"],
+    ),
     "bool of tracer": (
         lambda: fx.jit(lambda flag: 1 if flag else 0)(True),
         errors.TracerBoolConversionError,
@@ -63,7 +75,11 @@ MISTAKES = {
         TypeError,
         ["carry", "body"],
     ),
-    "in_axes": (lambda: fx.vmap(fnp.add, in_axes=(0, 1))(ONES, ONES[0]), ValueError, ["axis 1", "(3,)"]),
+    "in_axes": (
+        lambda: fx.vmap(fnp.add, in_axes=(0, 1))(ONES, ONES[0]),
+        ValueError,
+        ["axis 1", "(3,)"],
+    ),
     "axis out of range": (lambda: fnp.sum(fnp.ones(3), axis=1), ValueError, ["1"]),
     "einsum": (lambda: fnp.einsum("ij,jk->ik", ONES, ONES), (TypeError, ValueError), ["j"]),
     "list input": (lambda: fnp.sin([1.0, 2.0]), TypeError, ["list"]),
@@ -104,8 +120,12 @@ MISTAKES = {
         errors.TracerArrayConversionError,
         ["argument x"],
     ),
-    "no such output type": (lambda: fx.jit(lambda x: {"a": "text"})(1.0), TypeError, ["['a']", "str"]),
-}  # fmt: skip
+    "no such output type": (
+        lambda: fx.jit(lambda x: {"a": "text"})(1.0),
+        TypeError,
+        ["['a']", "str"],
+    ),
+}
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -1,0 +1,89 @@
+"""`fx.extend.core`: jaxprs, primitives and traces, under JAX's names."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from fx.avals import ShapedArray
+from fx.core import ClosedJaxpr as ClosedJaxpr
+from fx.core import DebugInfo as DebugInfo
+from fx.core import DropVar as DropVar
+from fx.core import Effect as Effect
+from fx.core import Jaxpr as Jaxpr
+from fx.core import JaxprEqn as JaxprEqn
+from fx.core import Literal as Literal
+from fx.core import Primitive as Primitive
+from fx.core import Trace as TraceTag
+from fx.core import Tracer, state
+from fx.core import Var as Var
+from fx.core import jaxpr_as_fun as jaxpr_as_fun
+from fx.core import set_trace as set_current_trace
+from fx.errors import ConcretizationTypeError
+
+__all__ = ["TraceTag", "set_current_trace"]
+
+Effects = frozenset
+no_effects: frozenset = frozenset()
+
+
+def gensym(suffix: str = "") -> Callable[[ShapedArray], Var]:
+    """A function that makes fresh variables."""
+    return Var
+
+
+def new_jaxpr_eqn(
+    invars: Any,
+    outvars: Any,
+    primitive: Primitive,
+    params: dict[str, Any],
+    effects: Any = no_effects,
+    source_info: Any = None,
+    ctx: Any = None,
+) -> JaxprEqn:
+    """An equation."""
+    return JaxprEqn(primitive, list(invars), list(outvars), params, frozenset(effects), source_info)
+
+
+def mapped_aval(size: int, axis: int, aval: ShapedArray) -> ShapedArray:
+    """The aval of one example of a batch whose axis `axis` has `size` examples."""
+    if aval.shape[axis] != size:
+        raise ValueError(f"axis {axis} of {aval.str_short()} has not the size {size}")
+    return aval.update(shape=aval.shape[:axis] + aval.shape[axis + 1 :])
+
+
+def unmapped_aval(size: int, axis: int, aval: ShapedArray) -> ShapedArray:
+    """The aval of a batch of `size` examples along a new axis."""
+    return aval.update(shape=(*aval.shape[:axis], size, *aval.shape[axis:]))
+
+
+def concrete_or_error(force: Any, val: Any, context: str = "") -> Any:
+    """`force(val)` of a concrete value; ConcretizationTypeError, with `context`, for a
+    traced one.
+    """
+    if isinstance(val, Tracer) and val.concrete() is None:
+        raise ConcretizationTypeError(
+            f"{context or 'a concrete value is needed'}: got {val}{val.origin()}"
+        )
+    return val if force is None else force(val)
+
+
+def find_top_trace(values: Any) -> Any:
+    """The current trace."""
+    return state.trace
+
+
+def take_current_trace() -> Any:
+    """The current trace."""
+    return state.trace
+
+
+def get_opaque_trace_state(convention: Any = None) -> Any:
+    """A value that is equal in calls under the same trace and the same named axes."""
+    return id(state.trace), tuple(itertools.chain(state.axes.items()))
+
+
+def unsafe_get_axis_names_DO_NOT_USE() -> list[Any]:
+    """The named axes in scope."""
+    return list(state.axes)
