@@ -7,9 +7,10 @@ from typing import Any
 
 from fx.array import Array as ndarray  # noqa: F401
 from fx.numpy.calculus import *  # noqa: F403
-from fx.numpy.creation import *  # noqa: F403
-from fx.numpy.diagonals import *  # noqa: F403
 from fx.numpy.contraction import *  # noqa: F403
+from fx.numpy.creation import *  # noqa: F403
+from fx.numpy.cumulative import *  # noqa: F403
+from fx.numpy.diagonals import *  # noqa: F403
 from fx.numpy.index_tricks import *  # noqa: F403
 from fx.numpy.joining import *  # noqa: F403
 from fx.numpy.manipulation import *  # noqa: F403
@@ -24,10 +25,10 @@ from fx.numpy.reductions import *  # noqa: F403
 from fx.numpy.scalar_types import *  # noqa: F403
 from fx.numpy.scalar_types import bool_ as bool  # noqa: F401
 from fx.numpy.searching import *  # noqa: F403
+from fx.numpy.selection import *  # noqa: F403
 from fx.numpy.setops import *  # noqa: F403
 from fx.numpy.sorting import *  # noqa: F403
 from fx.numpy.statistics import *  # noqa: F403
-from fx.numpy.selection import *  # noqa: F403
 from fx.numpy.ufunc_class import *  # noqa: F403
 from fx.numpy.ufunc_class import UFUNCS as _UFUNCS
 from fx.numpy.ufuncs import *  # noqa: F403

@@ -14,8 +14,8 @@ from fx.numpy.creation import asarray
 from fx.numpy.joining import concatenate
 from fx.numpy.manipulation import moveaxis
 from fx.numpy.reductions import sum as sum_
-from fx.numpy.sorting import searchsorted
 from fx.numpy.selection import take, where
+from fx.numpy.sorting import searchsorted
 from fx.numpy.util import (
     broadcast_value,
     canonical_axes,
@@ -168,7 +168,7 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi) -> Any:
     """Jumps of half a period or more along an axis replaced by their complement."""
-    from fx.numpy.reductions import cumsum
+    from fx.numpy.cumulative import cumsum
 
     x, aval = shape_dtype("unwrap", p)
     if aval.dtype.kind == "c":

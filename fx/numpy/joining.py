@@ -294,7 +294,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     places = u.add(index, rank)
     total = n + count
     member = lax.full((total,), False, np.dtype(np.bool_)).at[places].set(True)
-    from fx.numpy.reductions import cumsum
+    from fx.numpy.cumulative import cumsum
 
     # Position p holds an inserted value where `member`, else the element after the ones already
     # placed.

@@ -16,10 +16,12 @@ from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.creation import asarray, zeros
 from fx.numpy.contraction import einsum
-from fx.numpy.products import cross, matmul, outer, tensordot, vecdot  # noqa: F401 (part of the namespace)
+from fx.numpy.creation import asarray, zeros
+from fx.numpy.matrix_rules import determinant, pseudo_inverse
+from fx.numpy.products import cross, matmul, outer, tensordot, vecdot  # noqa: F401 (namespace)
 from fx.numpy.ranges import eye
+from fx.numpy.sorting import argsort
 from fx.numpy.util import broadcast_value, canonical_axes, convert, promote_inexact
 from fx.numpy.util import promote_dtypes_inexact as inexact
 
@@ -112,7 +114,7 @@ def svd(
     if hermitian:
         w, v = factor_eigh(a)
         size = u.absolute(w)
-        order = m.flip(lax_argsort(size), -1)
+        order = m.flip(argsort(size, axis=-1), -1)
         s = taking.take_along_axis(size, order, axis=-1)
         if not compute_uv:
             return s
@@ -128,12 +130,6 @@ def svd(
 
 def _first(x: Any) -> Any:
     return x[0] if isinstance(x, (tuple, list)) else x
-
-
-def lax_argsort(x: Any) -> Any:
-    from fx.numpy.sorting import argsort
-
-    return argsort(x, axis=-1)
 
 
 def factor_eigh(a: Any, lower: bool = True, symmetrize: bool = True) -> tuple[Any, Any]:
@@ -218,56 +214,7 @@ def det(a: Any) -> Any:
             - a[..., 0, 0] * a[..., 1, 2] * a[..., 2, 1]
             - a[..., 0, 1] * a[..., 1, 0] * a[..., 2, 2]
         )
-    return _det()(a)
-
-
-_det_made: list[Any] = []
-
-
-def _det() -> Any:
-    """LU determinant whose derivative solves with the cofactors, exact also near singular
-    matrices.
-    """
-    if _det_made:
-        return _det_made[0]
-    from fx.custom import custom_jvp
-
-    @custom_jvp
-    def determinant(a: Any) -> Any:
-        lu, pivots, _ = factor.lu(a)
-        diagonal_ = diagonals.diagonal(lu, axis1=-2, axis2=-1)
-        moved = reductions.sum(pivots != lax.iota(pivots.dtype, a.shape[-1]), axis=-1)
-        return reductions.prod(diagonal_, axis=-1) * convert(1 - 2 * (moved % 2), a.dtype)
-
-    def jvp(primals: Any, tangents: Any) -> Any:
-        (a,), (t,) = primals, tangents
-        return determinant(a), reductions.sum(cofactors(a) * t, axis=(-1, -2))
-
-    def cofactors(a: Any) -> Any:
-        # cofactor matrix = det(U V^H) * U diag(prod of the other singular values) V^H, conjugated
-        uu, s, vh = factor.svd(a, full_matrices=False, compute_uv=True)
-        n = a.shape[-1]
-        others = taking.where(
-            eye(n, dtype=np.bool_),
-            base.const_as(s, 1),
-            broadcast_value(s[..., None, :], (*s.shape[:-1], n, n)),
-        )
-        minor = convert(reductions.prod(others, axis=-1), a.dtype)
-        phase = _unit_det(uu) * _unit_det(vh)
-        return u.conjugate(_cofactor_part(uu, minor, vh)) * phase[..., None, None]
-
-    def _cofactor_part(uu: Any, minor: Any, vh: Any) -> Any:
-        return matmul(uu * minor[..., None, :], vh)
-
-    def _unit_det(q: Any) -> Any:
-        lu, pivots, _ = factor.lu(lax.stop_gradient(q))
-        d = diagonals.diagonal(lu, axis1=-2, axis2=-1)
-        moved = reductions.sum(pivots != lax.iota(pivots.dtype, q.shape[-1]), axis=-1)
-        return reductions.prod(d, axis=-1) * convert(1 - 2 * (moved % 2), q.dtype)
-
-    determinant.defjvp(jvp)
-    _det_made.append(determinant)
-    return determinant
+    return determinant()(a)
 
 
 def solve(a: Any, b: Any) -> Any:
@@ -307,48 +254,7 @@ def inv(a: Any) -> Any:
 def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
     """The Moore-Penrose inverse; singular values below rtol times the largest count as zero."""
     rtol = rcond if rtol is None else rtol
-    return _pinv()(_matrix("pinv", a), rtol, hermitian)
-
-
-_pinv_made: list[Any] = []
-
-
-def _pinv() -> Any:
-    """The derivative uses the pseudo-inverse itself (Golub and Pereyra 1973), for singular values
-    that are cut off have none.
-    """
-    if _pinv_made:
-        return _pinv_made[0]
-    from functools import partial
-
-    from fx.custom import custom_jvp
-
-    @partial(custom_jvp, nondiff_argnums=(1, 2))
-    def pseudo(a: Any, rtol: Any, hermitian: bool) -> Any:
-        if rtol is None:
-            rtol = 10.0 * max(a.shape[-2:]) * float(finfo(a.dtype).eps)
-        uu, s, vh = svd(a, full_matrices=False, hermitian=hermitian)
-        cut = asarray(rtol)[..., None] * s[..., :1]
-        keep = s > convert(cut, s.dtype)
-        s = convert(taking.where(keep, s, np.inf), a.dtype)
-        return matmul(_adjoint(vh), m.swapaxes(uu, -1, -2).conj() / s[..., None])
-
-    def jvp(rtol: Any, hermitian: bool, primals: Any, tangents: Any) -> Any:
-        (a,), (t,) = primals, tangents
-        p = pseudo(a, rtol, hermitian)
-        rows, cols = a.shape[-2:]
-        left = eye(rows, dtype=a.dtype) - matmul(a, p)
-        right = eye(cols, dtype=a.dtype) - matmul(p, a)
-        th, ph = _adjoint(t), _adjoint(p)
-        out = -matmul(matmul(p, t), p)
-        out = (
-            out + matmul(matmul(matmul(p, ph), th), left) + matmul(matmul(right, th), matmul(ph, p))
-        )
-        return p, out
-
-    pseudo.defjvp(jvp)
-    _pinv_made.append(pseudo)
-    return pseudo
+    return pseudo_inverse()(_matrix("pinv", a), rtol, hermitian)
 
 
 def lstsq(

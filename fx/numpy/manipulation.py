@@ -493,9 +493,9 @@ def repeat(
 
 def _repeat_traced(x: Any, repeats: Any, axis: int, total: int) -> Any:
     """Where the running total of the counts passes position k, the source index goes up by one."""
-    from fx.numpy.reductions import cumsum
-    from fx.numpy.sorting import searchsorted
+    from fx.numpy.cumulative import cumsum
     from fx.numpy.selection import take
+    from fx.numpy.sorting import searchsorted
 
     n = core.get_aval(x).shape[axis]
     counts = broadcast_value(value(repeats), (n,))

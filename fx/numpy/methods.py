@@ -13,7 +13,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.array import Array
-from fx.numpy import diagonals, fast, products, reductions, searching, sorting
+from fx.numpy import cumulative, diagonals, fast, products, reductions, searching, sorting
 from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufuncs as u
@@ -238,8 +238,8 @@ _METHODS: dict[str, Any] = {
     "compress": _compress,
     "conj": u.conjugate,
     "conjugate": u.conjugate,
-    "cumprod": reductions.cumprod,
-    "cumsum": reductions.cumsum,
+    "cumprod": cumulative.cumprod,
+    "cumsum": cumulative.cumsum,
     "diagonal": diagonals.diagonal,
     "dot": products.dot,
     "flatten": _flatten,

@@ -8,6 +8,7 @@ import numpy as np
 
 from fx import core
 from fx.avals import is_inexact
+from fx.numpy import cumulative
 from fx.numpy import reductions as r
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
@@ -189,14 +190,14 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = No
     """The running sum, NaNs as zeros."""
     no_out("nancumsum", out)
     x, _ = _replaced("nancumsum", a, lambda d: 0)
-    return r.cumsum(x, axis, dtype)
+    return cumulative.cumsum(x, axis, dtype)
 
 
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """The running product, NaNs as ones."""
     no_out("nancumprod", out)
     x, _ = _replaced("nancumprod", a, lambda d: 1)
-    return r.cumprod(x, axis, dtype)
+    return cumulative.cumprod(x, axis, dtype)
 
 
 def _arg(name: str, a: Any, axis: Any, keepdims: Any, op: Any, fill: Any) -> Any:

@@ -17,8 +17,8 @@ from fx.numpy.ranges import linspace
 from fx.numpy.reductions import max as max_
 from fx.numpy.reductions import mean as mean_
 from fx.numpy.reductions import min as min_
-from fx.numpy.statistics import median
 from fx.numpy.selection import take
+from fx.numpy.statistics import median
 from fx.numpy.util import broadcast_value, check_arraylike, convert, shape_dtype, wrap
 
 __all__ = ["pad"]

@@ -163,7 +163,9 @@ def _python_kind(dtype: np.dtype) -> type:
 
 
 def _scalar(x: Any, dtype: np.dtype) -> Any:
-    """A NumPy scalar. A Python int has to fit the default integer, then wraps; floats overflow to infinity."""
+    """A NumPy scalar. A Python int has to fit the default integer, then wraps; floats overflow to
+    infinity.
+    """
     if type(x) is int:
         widest = canonicalize_dtype(np.int64).itemsize * 8
         high = 1 << (widest if dtype.kind == "u" else widest - 1)

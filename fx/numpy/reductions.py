@@ -25,7 +25,6 @@ from fx.numpy.util import (
     canonical_axis,
     check_arraylike,
     convert,
-    promote_dtypes,
     promote_dtypes_inexact,
     shape_dtype,
     value,
@@ -40,10 +39,6 @@ __all__ = [
     "argmin",
     "average",
     "count_nonzero",
-    "cumprod",
-    "cumsum",
-    "cumulative_prod",
-    "cumulative_sum",
     "max",
     "mean",
     "min",
@@ -530,73 +525,3 @@ def average(
     total = sum(weights, axis=axes, keepdims=keepdims)
     out = u.divide(sum(u.multiply(a, weights), axis=axes, keepdims=keepdims), total)
     return (out, broadcast_value(total, core.get_aval(out).shape)) if returned else out
-
-
-# ---------------------------------------------------------------- cumulative
-
-
-def _cumulative(name: str, a: Any, axis: Any, dtype: Any, op: Any, widen: bool) -> Any:
-    x, aval = shape_dtype(name, a)
-    if axis is None:
-        x = lax.reshape(x, (aval.size,))
-        axis = 0
-    k = canonical_axis(axis, len(core.get_aval(x).shape))
-    d = aval.dtype
-    if dtype is not None:
-        d = check_requested(dtype, name)
-    elif d == np.bool_:
-        d = canonicalize_dtype(np.int64)
-    elif widen:
-        d = sum_dtype(d)
-    return op(u_cast(x, d), k)
-
-
-def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running sum."""
-    no_out("cumsum", out)
-    return _cumulative("cumsum", a, axis, dtype, lax.cumsum, False)
-
-
-def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running product."""
-    no_out("cumprod", out)
-    return _cumulative("cumprod", a, axis, dtype, lax.cumprod, False)
-
-
-def _array_api_cumulative(
-    name: str, x: Any, axis: Any, dtype: Any, include_initial: bool, op: Any, first: int
-) -> Any:
-    x, aval = shape_dtype(name, x)
-    if len(aval.shape) == 0:
-        raise ValueError(
-            f"The input must be non-scalar to take {name}, however a scalar value or scalar array "
-            "was given."
-        )
-    if axis is None:
-        if len(aval.shape) > 1:
-            raise ValueError(
-                f"The input array has rank {len(aval.shape)}, however axis was not set to an "
-                "explicit value."
-            )
-        axis = 0
-    out = _cumulative(name, x, axis, dtype, op, True)
-    if include_initial:
-        k = canonical_axis(axis, len(aval.shape))
-        shape = tuple(1 if n == k else s for n, s in enumerate(aval.shape))
-        start = broadcast_value(const_as(out, first), shape)
-        out = lax.concatenate([*promote_dtypes(name, start, out)], k)
-    return out
-
-
-def cumulative_sum(
-    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
-) -> Any:
-    """The running sum, optionally beginning with 0."""
-    return _array_api_cumulative("cumulative_sum", x, axis, dtype, include_initial, lax.cumsum, 0)
-
-
-def cumulative_prod(
-    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
-) -> Any:
-    """The running product, optionally beginning with 1."""
-    return _array_api_cumulative("cumulative_prod", x, axis, dtype, include_initial, lax.cumprod, 1)

@@ -14,12 +14,12 @@ from fx.avals import canonicalize_dtype, is_floating
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
+from fx.numpy.cumulative import cumsum
 from fx.numpy.manipulation import moveaxis, ravel
 from fx.numpy.ranges import linspace
-from fx.numpy.reductions import cumsum
 from fx.numpy.reductions import sum as sum_
-from fx.numpy.sorting import lexsort, searchsorted
 from fx.numpy.selection import take, where
+from fx.numpy.sorting import lexsort, searchsorted
 from fx.numpy.util import (
     broadcast_value,
     canonical_axis,

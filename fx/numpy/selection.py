@@ -376,7 +376,7 @@ def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
         raise ValueError("place: arr and mask must be the same size")
     if not core.get_aval(values).size:
         raise ValueError("Cannot place values from an empty array")
-    from fx.numpy.reductions import cumsum
+    from fx.numpy.cumulative import cumsum
 
     rank = u.subtract(cumsum(flat_mask), 1)
     chosen = take(values, u.remainder(rank, core.get_aval(values).size), mode="clip")

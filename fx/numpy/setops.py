@@ -15,8 +15,8 @@ from fx.numpy.joining import concatenate
 from fx.numpy.manipulation import ravel
 from fx.numpy.reductions import any as any_
 from fx.numpy.searching import nonzero, unique
-from fx.numpy.sorting import argsort, searchsorted, sort
 from fx.numpy.selection import take, where
+from fx.numpy.sorting import argsort, searchsorted, sort
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,

@@ -151,7 +151,7 @@ def _pick(x: Any, place: Any) -> Any:
 
 def _weighted(x: Any, q: Any, weights: Any) -> Any:
     """The first value whose share of the total weight reaches q."""
-    from fx.numpy.reductions import cumsum
+    from fx.numpy.cumulative import cumsum
     from fx.numpy.selection import take_along_axis
 
     lead = len(core.get_aval(x).shape) - 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fx import core, lax
-from fx.numpy import reductions
+from fx.numpy import cumulative, reductions
 from fx.numpy import ufuncs as u
 from fx.numpy import ufuncs_more as more
 from fx.numpy.creation import asarray
@@ -250,7 +250,7 @@ UFUNCS = {
         1,
         identity=0,
         reduce=_arithmetic(reductions.sum),
-        accumulate=reductions.cumsum,
+        accumulate=cumulative.cumsum,
         at=_at_method("add"),
     ),
     "multiply": ufunc(
@@ -259,7 +259,7 @@ UFUNCS = {
         1,
         identity=1,
         reduce=_arithmetic(reductions.prod),
-        accumulate=reductions.cumprod,
+        accumulate=cumulative.cumprod,
         at=_at_method("multiply"),
     ),
     "subtract": ufunc(u.subtract, 2, 1, at=_subtract_at),

@@ -88,76 +88,62 @@ class _Search(NamedTuple):
     evaluations: Any
 
 
-def _line_search(
-    value_and_grad: Any,
-    x: Any,
-    f0: Any,
-    g0: Any,
-    p: Any,
-    steps: int,
-    c1: float = 1e-4,
-    c2: float = 0.9,
-) -> _Search:
-    """Widen the bracket until it holds a Wolfe point, then bisect with interpolation (Nocedal,
-    Wright 3.5).
-    """
+def _line_search(value_and_grad: Any, x: Any, f0: Any, g0: Any, p: Any, steps: int) -> _Search:
+    """Widen the bracket until it holds a Wolfe point, then bisect with interpolation."""
     d0 = fnp.vdot(g0, p)
-    one = fnp.ones_like(f0)
 
     def at(a: Any) -> Any:
         f, g = value_and_grad(x + a * p)
         return f, g, fnp.vdot(g, p)
 
-    def step(s: _Search, _: Any) -> tuple[_Search, None]:
-        f, g, d = at(s.step)
-        good = fnp.isfinite(f)
-        armijo = good & (f <= f0 + c1 * s.step * d0) & ((f < s.f_low) | (s.low == 0))
-        wolfe = armijo & (fnp.abs(d) <= -c2 * d0)
-        # Too long: shrink from above. Right in value, but still descending: move the lower end up.
-        back = ~armijo
-        turned = (
-            armijo & (d * (s.high - s.low) >= 0) & s.bracketed | armijo & (d >= 0) & ~s.bracketed
-        )
-        high = fnp.where(back, s.step, fnp.where(turned, s.low, s.high))
-        low = fnp.where(armijo, s.step, s.low)
-        f_low, d_low = fnp.where(armijo, f, s.f_low), fnp.where(armijo, d, s.d_low)
-        bracketed = s.bracketed | back | turned
-        # Quadratic through the lower end's value and slope and the failed value.
-        width = high - low
-        quadratic = low - d_low * width * width / (2 * (f - f_low - d_low * width))
-        inside = back & good & (fnp.abs(quadratic - low - width / 2) < 0.4 * fnp.abs(width))
-        middle = fnp.where(inside, quadratic, low + width / 2)
-        trial = fnp.where(bracketed, middle, s.step * 2)
-        new = _Search(
-            low, high, f_low, d_low, trial, fnp.where(wolfe, f, s.f), fnp.where(wolfe, g, s.g),
-            wolfe, s.failed, bracketed, s.evaluations + 1,
-        )  # fmt: skip
-        final = new._replace(step=s.step)
-        new = _Search(*(fnp.where(wolfe, b, a) for a, b in zip(new, final)))
-        return _Search(*(fnp.where(s.done, a, b) for a, b in zip(s, new))), None
-
-    start = _Search(
-        0 * one, 0 * one, f0, d0, one, f0, g0,
-        fnp.asarray(False), fnp.asarray(False), fnp.asarray(False), fnp.asarray(0),
-    )  # fmt: skip
-
     def more(state: Any) -> Any:
         s, k = state
         return ~s.done & (k < steps)
 
-    s, _ = lax.while_loop(
-        more, lambda state: (step(state[0], None)[0], state[1] + 1), (start, fnp.asarray(0))
-    )
+    def body(state: Any) -> Any:
+        s, k = state
+        return _probe(s, *at(s.step), f0, d0), k + 1
+
+    one, no = fnp.ones_like(f0), fnp.asarray(False)
+    zero = 0 * one
+    start = _Search(zero, zero, f0, d0, one, f0, g0, no, no, no, fnp.asarray(0))
+    s, _ = lax.while_loop(more, body, (start, fnp.asarray(0)))
     # Without a Wolfe point a decrease is still a step.
     f, g, _ = at(s.low)
     usable = ~s.done & (s.low > 0)
-    failed = ~s.done & (s.low == 0)
     return s._replace(
         step=fnp.where(s.done, s.step, s.low),
         f=fnp.where(usable, f, s.f),
         g=fnp.where(usable, g, s.g),
-        failed=failed,
+        failed=~s.done & (s.low == 0),
         evaluations=s.evaluations + 1,
+    )
+
+
+_SUFFICIENT, _CURVATURE = 1e-4, 0.9  # Nocedal, Wright, section 3.1
+
+
+def _probe(s: _Search, f: Any, g: Any, d: Any, f0: Any, d0: Any) -> _Search:
+    """The bracket after one evaluation at s.step: value f, gradient g, slope d."""
+    good = fnp.isfinite(f)
+    armijo = good & (f <= f0 + _SUFFICIENT * s.step * d0) & ((f < s.f_low) | (s.low == 0))
+    wolfe = armijo & (fnp.abs(d) <= -_CURVATURE * d0)
+    # Too long: the upper end comes down. Lower and still descending: the lower end goes up.
+    turned = armijo & fnp.where(s.bracketed, d * (s.high - s.low) >= 0, d >= 0)
+    high = fnp.where(armijo, fnp.where(turned, s.low, s.high), s.step)
+    low = fnp.where(armijo, s.step, s.low)
+    f_low, d_low = fnp.where(armijo, f, s.f_low), fnp.where(armijo, d, s.d_low)
+    bracketed = s.bracketed | ~armijo | turned
+    # The quadratic through the lower end's value and slope and the failed value.
+    width = high - low
+    bottom = 2 * (f - f_low - d_low * width)
+    quadratic = low - d_low * width * width / fnp.where(bottom == 0, 1, bottom)
+    inside = ~armijo & good & (fnp.abs(quadratic - low - width / 2) < 0.4 * fnp.abs(width))
+    trial = fnp.where(bracketed, fnp.where(inside, quadratic, low + width / 2), s.step * 2)
+    step = fnp.where(wolfe, s.step, trial)
+    f, g = fnp.where(wolfe, f, s.f), fnp.where(wolfe, g, s.g)
+    return _Search(
+        low, high, f_low, d_low, step, f, g, wolfe, s.failed, bracketed, s.evaluations + 1
     )
 
 

@@ -90,7 +90,7 @@ def cg(
     maxiter: Any = None,
     M: Any = None,
 ) -> tuple[Any, None]:
-    """x with A x = b for a Hermitian positive definite A by conjugate gradients; gives (x, None)."""
+    """x with A x = b for a Hermitian definite A by conjugate gradients; gives (x, None)."""
     op, b, x0, limit, precondition = _prepared("cg", A, b, x0, maxiter, M)
 
     def solver(op: Any, b: Any) -> Any:
