@@ -1,8 +1,10 @@
-"""Loop to Nest: a whole loop in one kernel, its state in registers, one scalar value an element and lane.
+"""Loop to Nest: a whole loop in one kernel, its state in registers, one scalar value an element
+and lane.
 
-In: a Loop node and its `Lanes`. Every result is asked for at (lane axes, constants); the body is instantiated from there,
-demand-driven as in `build`, with an environment for each enclosing loop or branch that says what its inputs are. Axes that
-are no lanes are spelled out, so bodies must be small there; `Cut` says that this loop is not.
+In: a Loop node and its `Lanes`. Every result is asked for at (lane axes, constants); the body is
+instantiated from there, demand-driven as in `build`, with an environment for each enclosing loop
+or branch that says what its inputs are. Axes that are no lanes are spelled out, so bodies must be
+small there; `Cut` says that this loop is not.
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ SELECT_COST = 40.0  # flops of branches that are all computed rather than chosen
 
 
 def build_loop(loop: g.Node, lanes: Lanes, gets: dict[int, g.Node], chunk: int = 0) -> Nest:
-    """The nest that computes those outputs of `loop` that `gets` names; raises Cut where it cannot be one.
+    """The nest that computes those outputs of `loop` that `gets` names; raises Cut where it cannot
+    be one.
 
-    With `chunk`, a while loop makes at most so many steps, and the last buffer says whether one is still running.
+    With `chunk`, a while loop makes at most so many steps, and the last buffer says whether one is
+    still running.
     """
     b = LoopBuilder(lanes)
     try:
@@ -102,15 +106,12 @@ class LoopBuilder(NestBuilder):
             if args[1] == args[2]:
                 return args[1]
         dtype = np.dtype(dtype)
-        if all(v.op in ("const", "index") and v.dtype.kind in "biu" for v in values):
-            if dtype.kind in "biu":
-                known = self.known(op, values, dtype)
-                if known is not None:
-                    return (
-                        self.index(known, dtype)
-                        if isinstance(known, Affine)
-                        else self.const(known, dtype)
-                    )
+        static = all(v.op in ("const", "index") and v.dtype.kind in "biu" for v in values)
+        known = self.known(op, values, dtype) if static and dtype.kind in "biu" else None
+        if isinstance(known, Affine):
+            return self.index(known, dtype)
+        if known is not None:
+            return self.const(known, dtype)
         return super().map(op, *args, dtype=dtype)
 
     def known(self, op: str, values: list[Value], dtype: np.dtype) -> Any:
@@ -231,7 +232,9 @@ def chunk_flag() -> g.Node:
 
 
 class Env:
-    """What the inputs of the graph that is being instantiated are; `parent` is where its operands are computed."""
+    """What the inputs of the graph that is being instantiated are; `parent` is where its operands
+    are computed.
+    """
 
     def __init__(self, parent: Env | None):
         self.parent = parent
@@ -246,7 +249,9 @@ class Env:
         raise NotImplementedError
 
     def memory(self, node: g.Node) -> tuple[g.Node, Index] | None:
-        """The stored node and the leading indices through which an input is read, if it stands in memory."""
+        """The stored node and the leading indices through which an input is read, if it stands in
+        memory.
+        """
         return None
 
 
@@ -261,7 +266,9 @@ class Root(Env):
 
 
 class Operands(Env):
-    """A branch's inputs are operands of its Cond; its values are computed only where it is taken (`axis`)."""
+    """A branch's inputs are operands of its Cond; its values are computed only where it is taken
+    (`axis`).
+    """
 
     def __init__(self, parent: Env, args: tuple[g.Node, ...], axis: int | None = None):
         super().__init__(parent)
@@ -301,7 +308,7 @@ class Condition(Env):
 
 
 class LoopEnv(Env):
-    """A loop in progress: which elements of the carry it keeps in registers, and their successors."""
+    """A loop in progress: the elements of the carry that it keeps, and their successors."""
 
     def __init__(self, b: LoopBuilder, node: g.Node, parent: Env, masked: bool):
         super().__init__(parent)
@@ -409,7 +416,9 @@ class LoopEnv(Env):
         return b.index(e, x.dtype) if b.fits(e + step.form.value, x.dtype) else None
 
     def chosen(self, b: LoopBuilder, k: int, index: Index, d: int) -> int:
-        """An element whose place along axis d is known only at run time: the one of all that is meant."""
+        """An element whose place along axis d is known only at run time: the one of all that is
+        meant.
+        """
         n = self.inputs[k].shape[d]
         at = b.index(index[d], INT)
         result = None
@@ -446,7 +455,7 @@ class LoopEnv(Env):
 
 
 class StepEnv(Env):
-    """One step of a short inner loop that is written out: its carry is the previous step's result."""
+    """One step of an inner loop that is written out: its carry is the previous step's result."""
 
     def __init__(self, parent: Env, node: g.Node, step: int, before: StepEnv | None):
         super().__init__(parent)
@@ -499,7 +508,9 @@ def _written_out(b: LoopBuilder, node: g.Node, k: int, index: Index) -> int:
 
 
 def branch_output(b: LoopBuilder, node: g.Node, k: int, index: Index) -> int:
-    """Output k of a Cond: all branches and a selection where they are cheap, else a branch in the kernel."""
+    """Output k of a Cond: all branches and a selection where they are cheap, else a branch in the
+    kernel.
+    """
     which = b.value(node.args[0], ())
     branches = node.form.branches
     last = len(branches) - 1

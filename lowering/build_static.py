@@ -1,7 +1,9 @@
-"""Rules of `build_loop` for forms over axes that are spelled out: folds become chains, dynamic indices selections.
+"""Rules of `build_loop` for forms over axes that are spelled out: folds become chains, dynamic
+indices selections.
 
-Each rule is like those of `build`: the value of a node at an index. The index of an axis that is folded, or that data moves
-along, is a constant here; lanes are handed through. Cost: one operation an element, so `Cut` where there are too many.
+Each rule is like those of `build`: the value of a node at an index. The index of an axis that is
+folded, or that data moves along, is a constant here; lanes are handed through. Cost: one operation
+an element, so `Cut` where there are too many.
 """
 
 from __future__ import annotations
@@ -255,10 +257,10 @@ def _dynamic_update(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) 
     x, update, *starts = node.args
     result = b.value(x, index)
     moving = [d for d in range(x.ndim) if x.shape[d] != update.shape[d]]
-    clamped = {}
+    begins = {}
     for d in moving:
         v = b.value(starts[d], ())
-        clamped[d] = clamped(b, v, x.shape[d] - update.shape[d], INT)
+        begins[d] = clamped(b, v, x.shape[d] - update.shape[d], INT)
     for point in _points(node, [update.shape[d] for d in moving]):
         inner, here = list(index), b.const(True, BOOL)
         for d, k in zip(moving, point):
@@ -266,7 +268,7 @@ def _dynamic_update(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) 
             if not start.terms and not 0 <= start.const <= x.shape[d] - update.shape[d]:
                 here = b.const(False, BOOL)
                 break
-            here = _and(b, here, _at_start(b, clamped[d], start))
+            here = _and(b, here, _at_start(b, begins[d], start))
             inner[d] = Affine(k)
         if b.nest.values[here].op == "const" and not b.nest.values[here].attr:
             continue
@@ -276,7 +278,7 @@ def _dynamic_update(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) 
 
 def _scatter(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     """Every update in turn, where its place is this element's."""
-    x, indices, updates = node.args
+    x, _, updates = node.args
     f: g.Scatter = node.form
     batch = [d for d in range(updates.ndim) if d not in f.window_dims]
     paired = dict(zip(f.index_batch, f.x_batch))

@@ -1,8 +1,10 @@
-"""Condense: a host-driven loop of small launches becomes one task, `for t { stage 1; stage 2; ... }` in one work-item.
+"""Condense: a host-driven loop of small launches becomes one task, `for t { stage 1; stage 2; ...
+}` in one work-item.
 
-In: finished steps. Out: steps in which loops that are cheaper so are launches of a new stage. The same stage functions run
-over the same items in the same order, so the numbers are the same; state stays in scratch, and in cache. A while loop makes
-a bounded number of steps a launch, and the host looks at its flag in between.
+In: finished steps. Out: steps in which loops that are cheaper so are launches of a new stage. The
+same stage functions run over the same items in the same order, so the numbers are the same; state
+stays in scratch, and in cache. A while loop makes a bounded number of steps a launch, and the host
+looks at its flag in between.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Emit for nests that hold a time loop: lanes outside, time inside, the state in registers.
 
-An item does some strips of lanes; a strip of `width` lanes, `unroll` of them side by side, runs through all steps before
-the next strip begins. The last strip overlaps the one before instead of going lane by lane: its lanes are computed twice,
-to the same values. On a GPU an item is a lane. Values go to the outermost scope that covers their mask, as in `emit`.
+An item does some strips of lanes; a strip of `width` lanes, `unroll` of them side by side, runs
+through all steps before the next strip begins. The last strip overlaps the one before instead of
+going lane by lane: its lanes are computed twice, to the same values. On a GPU an item is a lane.
+Values go to the outermost scope that covers their mask, as in `emit`.
 """
 
 from __future__ import annotations
@@ -66,7 +67,9 @@ def _strip_axis(nest: Nest, lanes: list[int]) -> int | None:
 
 
 def _strips_in_flight(nest: Nest, strips: int, profile: Profile) -> int:
-    """One dependent chain leaves the units idle; too many strips spill the state (docs/why/loops.md)."""
+    """One dependent chain leaves the units idle; too many strips spill the state
+    (docs/why/loops.md).
+    """
     state = sum(len(v.attr.carries) for v in nest.values if v.op == "loop")
     size = len(nest.values)
     if size > 600 or state > profile.registers // 2:

@@ -1,8 +1,10 @@
-"""Lanes: which axes of a loop's values never meet. Element i of every result depends on element i of the operands alone.
+"""Lanes: which axes of a loop's values never meet. Element i of every result depends on element i
+of the operands alone.
 
-In: a Loop node. Out: `Lanes`, the axes along which the whole loop falls apart into independent ones, so that a kernel can
-keep an element's state in registers; or the reason why there are none. Axes of all values, in inner loops and branches
-too, are put into classes (union-find); an operation that mixes an axis spoils its class. One sweep.
+In: a Loop node. Out: `Lanes`, the axes along which the whole loop falls apart into independent
+ones, so that a kernel can keep an element's state in registers; or the reason why there are none.
+Axes of all values, in inner loops and branches too, are put into classes (union-find); an
+operation that mixes an axis spoils its class. One sweep.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ Key = tuple[Any, int]  # a value (node id, or (node id, which output)) and its a
 
 @dataclass
 class Lanes:
-    """`extents` of the lane axes; `axis_of` tells which lane axis an axis of a loop's operand or result is."""
+    """`extents` of the lane axes; `axis_of` tells which lane axis an axis of a loop's operand or
+    result is.
+    """
 
     extents: tuple[int, ...]
     axis_of: dict[Key, int] = field(default_factory=dict)
@@ -97,7 +101,9 @@ class _Classes:
             self.mix(key, d, n)
 
     def same(self, a: Any, b: Any, shape: tuple[int, ...], skip: tuple[int, ...] = ()) -> None:
-        """Two values of one shape lie side by side, but for the axes in `skip`, which are mixed in both."""
+        """Two values of one shape lie side by side, but for the axes in `skip`, which are mixed in
+        both.
+        """
         for d, n in enumerate(shape):
             if d in skip:
                 self.mix(a, d, n)
@@ -115,7 +121,9 @@ class _Classes:
 
 
 def key_of(n: g.Node) -> Any:
-    """What stands for a node's value: for an output of a form with several, that form and its number."""
+    """What stands for a node's value: for an output of a form with several, that form and its
+    number.
+    """
     if isinstance(n.form, g.Get):
         return (id(n.args[0]), n.form.index)
     return id(n)
@@ -139,7 +147,7 @@ def _graph(c: _Classes, graph: g.Graph) -> None:
 
 
 def _diagonals(c: _Classes, n: g.Node) -> None:
-    """One class on two axes of a value: an outer product of a vector with itself mixes its lanes."""
+    """One class on two axes of a value: a vector's outer product with itself mixes its lanes."""
     if n.outs is not None:
         return
     roots = [c.root((key_of(n), d), k) for d, k in enumerate(n.shape) if k != 1]
@@ -382,7 +390,9 @@ def _loop(c: _Classes, n: g.Node) -> None:
 
 
 def _condition(c: _Classes, n: g.Node) -> None:
-    """The condition is one scalar; `any(lane goes on)` still lets lanes leave alone where the body leaves ended ones be."""
+    """The condition is one scalar; `any(lane goes on)` still lets lanes leave alone where the body
+    leaves ended ones be.
+    """
     f: g.Loop = n.form
     cond = f.cond
     assert cond is not None
@@ -402,7 +412,9 @@ def _condition(c: _Classes, n: g.Node) -> None:
 
 
 def lane_predicate(n: g.Node) -> g.Node | None:
-    """The per-lane condition p of a loop `while any(p(carry)): carry = select(p(carry), new, carry)`, else None."""
+    """The per-lane condition p of a loop `while any(p(carry)): carry = select(p(carry), new,
+    carry)`, else None.
+    """
     f: g.Loop = n.form
     out = f.cond.outputs[0] if f.cond is not None else None
     if out is None or not isinstance(out.form, g.Reduce) or out.form.op not in ("or", "max"):
@@ -427,7 +439,9 @@ def lane_predicate(n: g.Node) -> g.Node | None:
 
 
 def _same_value(n: g.Node, a: g.Node, b: g.Node, known: dict[tuple[int, int], bool]) -> bool:
-    """Whether node a of the condition and node b of the body are the same function of the loop's operands and carry."""
+    """Whether node a of the condition and node b of the body are the same function of the loop's
+    operands and carry.
+    """
     f: g.Loop = n.form
     at = (id(a), id(b))
     if at not in known:

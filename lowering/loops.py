@@ -1,9 +1,10 @@
 """Loops: where each Loop node runs. Decided in this order, and the reason is kept for explain:
 
 written out          a few steps of a small body become plain nodes (Graph -> Graph, before canon)
-one kernel           independent lanes, or a state of a few scalars: time runs inside, state in registers
-one task             the body's stages called in sequence by one work-item (`condense`, on finished steps)
-the host             pre-bound launches, carries alternate between two buffers (`singles`)
+one kernel           independent lanes, or a state of a few scalars: time runs inside, state in
+registers one task             the body's stages called in sequence by one work-item (`condense`,
+on finished steps) the host             pre-bound launches, carries alternate between two buffers
+(`singles`)
 """
 
 from __future__ import annotations
@@ -162,9 +163,11 @@ def describe(node: g.Node) -> str:
 
 
 def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) -> None:
-    """Launches of a bounded number of steps until no lane goes on: a kernel that does not end could not be stopped.
+    """Launches of a bounded number of steps until no lane goes on: a kernel that does not end
+    could not be stopped.
 
-    A launch reads the carry from one set of buffers and writes the other; the host looks at the flag in between.
+    A launch reads the carry from one set of buffers and writes the other; the host looks at the
+    flag in between.
     """
     f: g.Loop = node.form
     first = f.n_cond_consts + f.n_consts

@@ -84,7 +84,8 @@ class Loops:
         floats = [v for v in pool if v.dtype == F32]
         x = self.pick(floats)
         counters = [v for v in pool if v.dtype == I32 and v.shape == ()]
-        kind = self.pick(["map", "map", "map", "view", "fold", "data", "inner", "branch", "product"])
+        kinds = ["map", "map", "map", "view", "fold", "data", "inner", "branch", "product"]
+        kind = self.pick(kinds)
         return getattr(self, kind)(c, pool, x, counters, depth)
 
     def map(self, c, pool, x, counters, depth):
@@ -108,10 +109,11 @@ class Loops:
             return c.broadcast(x, self.pick(self.shapes), ())
         d = int(self.rng.integers(x.ndim))
         n = x.shape[d]
-        at = lambda lo, hi: c.slice(  # noqa: E731
-            x, [lo if k == d else 0 for k in range(x.ndim)],
-            [hi if k == d else m for k, m in enumerate(x.shape)],
-        )  # fmt: skip
+
+        def at(lo, hi):
+            starts = [lo if k == d else 0 for k in range(x.ndim)]
+            return c.slice(x, starts, [hi if k == d else m for k, m in enumerate(x.shape)])
+
         if n <= 3 and n > 1:
             j = int(self.rng.integers(1, n))
             return c.concat([at(j, n), at(0, j)], d)

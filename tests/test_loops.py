@@ -1,4 +1,4 @@
-"""Loops give the interpreter's numbers wherever they run: written out, in a kernel, as one task, on the host."""
+"""Loops give the interpreter's numbers wherever they run: written out, in a kernel, on the host."""
 
 from __future__ import annotations
 
