@@ -63,7 +63,7 @@ is_finite_p = unary(
     result=_bool,
 )
 is_finite_p.cases = lambda: [
-    Case(((4,),), ranges=(np.float32([np.nan, 1, -np.inf, 0]),), diff=()),
+    Case(((4,),), ranges=(np.asarray([np.nan, 1, -np.inf, 0], np.float32),), diff=()),
     Case(((),)),
 ]
 

@@ -246,7 +246,11 @@ cumprod_p = _define(
     no("it is not linear"),
     lambda: [
         *_cases((np.float32, np.int32))(),
-        Case(((5,),), {"axis": 0, "reverse": False}, ranges=(np.float32([2, 0, 3, 0, 1]),)),
+        Case(
+            ((5,),),
+            {"axis": 0, "reverse": False},
+            ranges=(np.asarray([2, 0, 3, 0, 1], np.float32),),
+        ),
     ],
 )
 

@@ -475,7 +475,7 @@ pow_p = primitive(
         Case(((3,), (3,)), {}, (np.float32, np.int32), ((0.5, 2.0), (-2, 3)), (0,)),
         Case(
             ((4,), (4,)),
-            ranges=(np.float32([0, 0, 2, -2]), np.float32([0, 2, 0, 3])),
+            ranges=(np.asarray([0, 0, 2, -2], np.float32), np.asarray([0, 2, 0, 3], np.float32)),
             diff=(),
         ),
     ],

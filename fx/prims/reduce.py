@@ -166,8 +166,8 @@ reduce_prod_p = primitive(
     lower=_lower("mul"),
     cases=lambda: [
         *_cases((np.float32, np.int32))(),
-        Case(((4,),), {"axes": (0,)}, ranges=(np.float32([2, 0, 3, 0.5]),)),
-        Case(((4,),), {"axes": (0,)}, ranges=(np.float32([2, 0, 0, 0.5]),)),
+        Case(((4,),), {"axes": (0,)}, ranges=(np.asarray([2, 0, 3, 0.5], np.float32),)),
+        Case(((4,),), {"axes": (0,)}, ranges=(np.asarray([2, 0, 0, 0.5], np.float32),)),
     ],
 )
 
@@ -310,7 +310,7 @@ def _arg(name: str, doc: str, find: Any, op: str) -> Any:
                 Case(
                     ((5,),),
                     {"axes": (0,), "index_dtype": np.dtype(np.int32)},
-                    ranges=(np.float32([1, 3, np.nan, 3, np.nan]),),
+                    ranges=(np.asarray([1, 3, np.nan, 3, np.nan], np.float32),),
                     diff=(),
                 )
             ]

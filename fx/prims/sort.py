@@ -95,7 +95,7 @@ def _sort_case(dtypes: Sequence[Any], dimension: int, num_keys: int, *values: An
 
 
 def _sort_cases() -> list[Case]:
-    x = np.float32([[3, 1, 2], [0.5, -1, 4]])
+    x = np.asarray([[3, 1, 2], [0.5, -1, 4]], np.float32)
     return [
         _sort_case((np.float32,), 1, 1, x),
         _sort_case((np.float32, np.float32), 0, 1, x, x + 7),
@@ -103,14 +103,14 @@ def _sort_cases() -> list[Case]:
             (np.int32, np.float32, np.int32),
             0,
             2,
-            np.int32([2, 1, 2, 1]),
-            np.float32([4, 3, 1, 2]),
-            np.int32([0, 1, 2, 3]),
+            np.asarray([2, 1, 2, 1], np.int32),
+            np.asarray([4, 3, 1, 2], np.float32),
+            np.asarray([0, 1, 2, 3], np.int32),
         ),
         Case(
             ((5,),),
             {"dimension": 0, "is_stable": True, "num_keys": 1},
-            ranges=(np.float32([np.nan, 1, -np.inf, np.inf, 0]),),
+            ranges=(np.asarray([np.nan, 1, -np.inf, np.inf, 0], np.float32),),
             diff=(),
         ),
         Case(((0,),), {"dimension": 0, "is_stable": True, "num_keys": 1}),
@@ -195,7 +195,7 @@ top_k_p = primitive(
     cases=lambda: [
         Case(((2, 5),), {"k": 2, "axis": 1}),
         Case(((5, 2),), {"k": 3, "axis": 0}),
-        Case(((4,),), {"k": 3, "axis": 0}, (np.int32,), (np.int32([2, 7, 7, -1]),), ()),
+        Case(((4,),), {"k": 3, "axis": 0}, (np.int32,), (np.asarray([2, 7, 7, -1], np.int32),), ()),
         Case(((3,),), {"k": 0, "axis": 0}),
     ],
 )

@@ -118,7 +118,7 @@ polygamma_p = binary(
 )
 polygamma_p.set(lower=series.lower_rule(series.polygamma))
 polygamma_p.cases = lambda: [
-    Case(((4,), (4,)), ranges=(np.float32([0, 1, 2, 3]), (0.5, 3.0)), diff=(1,)),
+    Case(((4,), (4,)), ranges=(np.asarray([0, 1, 2, 3], np.float32), (0.5, 3.0)), diff=(1,)),
     Case(((), ()), ranges=(np.array(1.0), (0.5, 3.0)), diff=(1,)),
 ]
 
@@ -329,7 +329,7 @@ bessel_i1e_p = unary(
 bessel_i1e_p.set(lower=series.lower_rule(lambda ops, x: _bessel(ops, x, _I1_NEAR, _I1_FAR, True)))
 for _p in (bessel_i0e_p, bessel_i1e_p):
     _p.cases = lambda: [
-        Case(((5,),), ranges=(np.float32([-12, -3, 0.5, 7.5, 40]),)),
+        Case(((5,),), ranges=(np.asarray([-12, -3, 0.5, 7.5, 40], np.float32),)),
         Case(((2, 3),), ranges=((-9.0, 9.0),)),
         Case(((),)),
     ]

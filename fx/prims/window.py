@@ -280,7 +280,7 @@ window_arg_p = primitive(
             Case(
                 ((2, 2),),
                 {**_params((2, 2), (1, 1), ((1, 0), (1, 0))), "op": "max"},
-                ranges=(np.float32([[1, 1], [-np.inf, np.nan]]),),
+                ranges=(np.asarray([[1, 1], [-np.inf, np.nan]], np.float32),),
                 diff=(),
             )
         ]
