@@ -213,6 +213,69 @@ def test_residuals_of_a_loop() -> None:
     assert "float0" not in text
 
 
+@fx.custom_jvp
+def tripled(x: Any) -> Any:
+    """sin, with a derivative that shows whether the rule is used."""
+    return jnp.sin(x)
+
+
+tripled.defjvp(lambda primals, tangents: (tripled(*primals), 3 * tangents[0]))
+
+
+@fx.custom_vjp
+def lopsided(x: Any, y: Any) -> Any:
+    """x y, with cotangents 2 y and 3 x."""
+    return x * y
+
+
+lopsided.defvjp(
+    lambda x, y: (x * y, (x, y)), lambda saved, ct: (2 * ct * saved[1], 3 * ct * saved[0])
+)
+
+
+def test_custom_rules_in_loops() -> None:
+    """Custom rules, checkpoints and jitted functions in bodies act as in Python loops."""
+    inner = fx.jit(lambda c: jnp.sin(c) * W)
+
+    def step(w: Any) -> Any:
+        def body(c: Any, y: Any) -> Any:
+            c = tripled(c * w) + lopsided(y, c)
+            return fx.checkpoint(lambda v: jnp.sin(jnp.sin(v)))(inner(c)), c
+
+        return body
+
+    def scanned(w: Any) -> Any:
+        c, ys = lax.scan(step(w), X, XS)
+        return (c * c).sum() + ys.sum()
+
+    def looped(w: Any) -> Any:
+        c, total = X, 0.0
+        for y in XS:
+            c, out = step(w)(c, y)
+            total = total + out.sum()
+        return (c * c).sum() + total
+
+    close(fx.value_and_grad(scanned)(W), fx.value_and_grad(looped)(W))
+    close(fx.vmap(fx.grad(scanned))(XS)[2], fx.grad(looped)(XS[2]), 1e-4)
+
+
+def test_disable_jit() -> None:
+    """Under disable_jit loops and branches run as Python, on values that can be looked at."""
+    seen = []
+
+    def body(c: Any, x: Any) -> Any:
+        seen.append(float(c))
+        return c + x, c
+
+    with fx.disable_jit():
+        c, ys = lax.scan(body, 0.0, jnp.arange(3.0))
+        assert lax.while_loop(lambda v: v < 5, lambda v: v * 2, 1) == 8
+        assert lax.cond(True, lambda: 1, lambda: 1 / 0) == 1
+        assert lax.fori_loop(0, 3, lambda i, v: v + i, 0) == 3
+    assert float(c) == 3 and seen == [0, 0, 1]
+    np.testing.assert_array_equal(ys, [0, 0, 1])
+
+
 def test_weak_types() -> None:
     """A weakly typed carry takes the dtype that the body gives it."""
     assert lax.scan(lambda c, x: (c * x, x), 1, X)[0].dtype == jnp.float32
