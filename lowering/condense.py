@@ -69,7 +69,7 @@ def _one_task_us(p: Planner, s: Step) -> float | None:
         if s.stage is None or p.stages[s.stage].local != 1:
             return None
         stage = p.stages[s.stage]
-        return CALL_US * stage.items + stage.cost / UNITS_PER_US
+        return CALL_US * s.groups + stage.cost / UNITS_PER_US
     if isinstance(s, CopyStep):
         return CALL_US + s.nbytes / 1e4
     if isinstance(s, HostStep):
@@ -89,7 +89,7 @@ def _host_us(p: Planner, s: Step) -> float:
     """Microseconds of a step whose launches the host makes."""
     if isinstance(s, Launch):
         stage = p.stages[s.stage]  # type: ignore[index]
-        cores = min(p.profile.compute_units, stage.items)
+        cores = min(p.profile.compute_units, s.groups)
         return LAUNCH_US + stage.cost / UNITS_PER_US / max(1, cores)
     if isinstance(s, CopyStep):
         return LAUNCH_US
@@ -240,12 +240,12 @@ class _Writer:
             args.append(text)
         args += [f"{a.value}L" for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
         name = f"@{self.names[s.stage]}"
-        if stage.items == 1:
+        if s.groups == 1:
             self.line(f"{name}({', '.join(['0L', *args])});")
             return
         q = self.fresh("q")
         call = f"{name}({', '.join([q, *args])});"
-        self.line(f"for (long {q} = 0; {q} < {stage.items}; ++{q}) {call}")
+        self.line(f"for (long {q} = 0; {q} < {s.groups}; ++{q}) {call}")
 
     def helper(self, stage: Stage) -> int:
         """The stage as a function of its own; `@` stands for the prefix of its name."""

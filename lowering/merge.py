@@ -134,11 +134,11 @@ class _Merger:
 
     def serial_us(self, launch: Launch) -> float:
         stage = self.stages[launch.stage]  # type: ignore[index]
-        return CALL_US * stage.items + stage.cost / UNITS_PER_US
+        return CALL_US * launch.groups + stage.cost / UNITS_PER_US
 
     def parallel_us(self, launch: Launch) -> float:
         stage = self.stages[launch.stage]  # type: ignore[index]
-        cores = max(1, min(self.p.profile.compute_units, stage.items))
+        cores = max(1, min(self.p.profile.compute_units, launch.groups))
         return stage.cost / UNITS_PER_US / cores
 
     def flush(self, run: list[Level]) -> list[Step]:
@@ -209,16 +209,16 @@ class _Combined:
         args += [f"n{first + k}" for k in range(len(stage.ints))]
         bound = len(self.ints)
         if self.serial:
-            self.ints.append(stage.items)
+            self.ints.append(launch.groups)
             args[0] = "k"
             call = f"{name}({', '.join(args)})"
             self.lines.append(f"  for (long k = 0; k < n{bound}; ++k) {call};")
         else:
-            self.ints += [self.items, self.items + stage.items]
+            self.ints += [self.items, self.items + launch.groups]
             args[0] = f"item - n{bound}"
             call = f"{name}({', '.join(args)})"
             self.lines.append(f"  if (item >= n{bound} && item < n{bound + 1}) {call};")
-        self.items += stage.items
+        self.items += launch.groups
 
     def place(self, slot: int, buffer, own: bool) -> int:
         """The parameter of a buffer; one that moves with a loop has its own."""

@@ -137,6 +137,11 @@ class Launch:
     reads: tuple[int, ...] = ()
     writes: tuple[int, ...] = ()
 
+    @property
+    def groups(self) -> int:
+        """How many work-groups it starts; equal stages may be launched over different sizes."""
+        return self.global_size[0] // (self.local_size or (1,))[0]
+
 
 @dataclass(frozen=True, slots=True)
 class HostStep:

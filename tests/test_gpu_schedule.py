@@ -185,6 +185,18 @@ def test_the_same_bits_each_time(name):
     assert all(x.tobytes() == y.tobytes() for x, y in zip(first, second))
 
 
+@pytest.mark.parametrize("schedule", ["cpu", "gpu"])
+def test_equal_kernels_over_different_sizes_merge(schedule):
+    arrays = [np.linspace(0, 3, n, dtype=F32) for n in (100, 5000, 90000, 300000)]
+    graph = graph_of(lambda b, *xs: [b.map("exp", b.map("neg", x)) for x in xs], arrays)
+    device = gpu_like(False)
+    plan = compiler.make_plan(graph, device.profile.with_(schedule=schedule)).check()
+    stores, _ = execute.Executable(plan, device)([device.put(x) for x in arrays])
+    device.finish()
+    got = [device.fetch(s, o.shape, o.dtype) for s, o in zip(stores, graph.outputs)]
+    close(got, [np.exp(-x) for x in arrays], "merged")
+
+
 @pytest.mark.parametrize("op", ["max", "min"])
 def test_the_lower_index_wins_a_tie(op):
     x = np.zeros((4, 500), F32)
