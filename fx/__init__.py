@@ -85,6 +85,10 @@ _LATE = {
     **dict.fromkeys(
         (
             "ad_checkpoint",
+            "tape",
+            "diagnostics",
+            "curvature",
+            "attribution",
             "custom_batching",
             "custom_derivatives",
             "debug",
@@ -110,6 +114,18 @@ _LATE = {
             "typing",
         )
     ),
+    **dict.fromkeys(("Dual", "Tape", "Variable", "no_grad"), "tape"),
+    **dict.fromkeys(
+        ("empirical_fisher", "fisher_diag", "forward_gradient", "ggn_product", "laplacian"),
+        "curvature",
+    ),
+    "per_example_grads": "curvature",
+    **dict.fromkeys(
+        ("dependence", "grad_times_input", "guided_relu", "integrated_gradients"), "attribution"
+    ),
+    **dict.fromkeys(("saliency", "smooth_grad"), "attribution"),
+    **dict.fromkeys(("first_not_finite", "global_norm", "leaf_statistics"), "diagnostics"),
+    **dict.fromkeys(("check_grads", "numerical_grad"), "testing"),
     "explain": "debug",
     "io_callback": "callbacks",
     "live_arrays": "devices",
