@@ -10,28 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import prod
 
 from lowering import graph as g
-from lowering import scalar
 from lowering.build import BlockReduce, Root
-from lowering.product import Packed, Product
-
-SINGLE = (
-    g.Sort,
-    g.TopK,
-    g.Opaque,
-    g.KernelCall,
-    g.Loop,
-    g.Cond,
-    g.Scatter,
+from lowering.fuse_rules import (
+    CHEAP,
+    FOLDS,
+    MAX_NODES,
+    SINGLE,
+    VIEWS,
+    DimMap,
+    cone_cost,
+    describe,
+    has_effect,
+    is_view,
+    leaves,
+    operand_dims,
+    own_cost,
+    root_dims,
+    root_space,
+    spreads,
+    stored_reads,
+    trailing,
 )
-FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Window, g.Contract, g.Conv, BlockReduce)
-VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
-MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
-CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
-
-DimMap = tuple[int | None, ...]  # node axis -> space axis, None where it is mixed or folded
+from lowering.product import Packed, Product
 
 
 @dataclass(eq=False)
@@ -58,6 +62,9 @@ class Group:
     @property
     def members(self) -> list[g.Node]:
         return [self.single] if self.single is not None else [r.node for r in self.roots]
+
+
+Homes = dict[int, tuple[Group, DimMap]]  # by group: where a node's axes lie in its space
 
 
 @dataclass
@@ -132,6 +139,8 @@ class _Fuser:
             self.root(n)
             return
         homes = self.user_homes(n)
+        if self.enabled and len(homes) > 1 and cone_cost(n) > CHEAP and id(n) not in self.kept:
+            homes = self.joined(n, homes)
         why = self.kept.get(id(n)) or self.why_store(n, homes)
         if why is not None:
             self.note(n, why)
@@ -161,6 +170,51 @@ class _Fuser:
             return list(self.homes.get(id(user), {}).values())
         return [(p, tuple(range(n.ndim))) for p, a in zip(pieces, user.args) if a is n]
 
+    def joined(self, n: g.Node, homes: Homes) -> Homes:
+        """Make one group of those that would all compute n, where they run over one space."""
+        groups = [group for group, _ in homes.values()]
+        first = groups[0]
+        for other in groups[1:]:
+            if not self.alike(first, other):
+                return homes
+            if self.leads_to(first, other) or self.leads_to(other, first):
+                return homes
+        for other in groups[1:]:
+            self.absorb(first, other)
+        return self.user_homes(n)
+
+    def alike(self, a: Group, b: Group) -> bool:
+        """Whether two groups can be one nest."""
+        if a.space != b.space or (None not in (a.blocks, b.blocks) and a.blocks != b.blocks):
+            return False
+        special = any(
+            x.closed
+            or x.single is not None
+            or x.product is not None
+            or x.after is not None
+            or isinstance(x.roots[0].node.form, Packed)
+            for x in (a, b)
+        )
+        return not special and len(a.nodes | b.nodes) < MAX_NODES and len(a.roots + b.roots) <= 12
+
+    def absorb(self, a: Group, b: Group) -> None:
+        """Everything that b computes, a computes."""
+        a.roots += b.roots
+        a.nodes |= b.nodes
+        a.folds |= b.folds
+        a.blocks = a.blocks if a.blocks is not None else b.blocks
+        self.groups.remove(b)
+        for k in b.nodes:
+            places = self.homes.get(k)
+            if places is not None and id(b) in places:
+                _, dims = places.pop(id(b))
+                old = places.get(id(a))
+                if old is not None and old[1] != dims:
+                    dims = tuple(x if x == y else None for x, y in zip(old[1], dims))
+                places[id(a)] = (a, dims)
+        for r in b.roots:
+            self.group_of[id(r.node)] = a
+
     # ------------------------------------------------ decisions
 
     def why_store(self, n: g.Node, homes: dict[int, tuple[Group, DimMap]]) -> str | None:
@@ -173,15 +227,15 @@ class _Fuser:
                 return "it is read at indices that come from data"
             if isinstance(user.form, g.DynamicUpdate) and user.args[0] is n:
                 return "it is updated in place"
-            if isinstance(user.form, g.Contract | g.Conv) and not _free(n):
+            if isinstance(user.form, g.Contract | g.Conv) and not is_view(n):
                 return "a product reads each element many times"
             if isinstance(user.form, Product):
                 return "a product reads it tile by tile"
-            if isinstance(user.form, g.Window) and _cone_cost(n) > CHEAP:
+            if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
-        if len(homes) > 1 and _cone_cost(n) > CHEAP:
+        if len(homes) > 1 and cone_cost(n) > CHEAP:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
         for group, dims in homes.values():
             if len(group.nodes) > MAX_NODES:
@@ -227,7 +281,7 @@ class _Fuser:
             if not whole or None in dims:
                 return "a running fold is read out of order"
             return None if n.form.axis == n.ndim - 1 else "a running fold along an outer axis"
-        if not whole and not prefix and _own_cost(n) >= 10:
+        if not whole and not prefix and own_cost(n) >= 10:
             repeats = prod(group.space[d] for d in range(len(group.space)) if d not in covered)
             if repeats > 4:
                 return f"broadcasting it would compute it {repeats} times"
@@ -313,7 +367,7 @@ class _Fuser:
         found: dict[int, Group] = {}
         for group, _ in self.user_homes(n).values():
             found[id(group)] = group
-        for a in _leaves(n, self.stored):
+        for a in leaves(n, self.stored):
             for user in self.users.get(id(a), ()):
                 for group, _ in self.homes.get(id(user), {}).values():
                     found[id(group)] = group
@@ -345,17 +399,17 @@ class _Fuser:
         rows = isinstance(n.form, g.Map | g.Reduce | g.ArgReduce | g.Broadcast | g.Reshape)
         if blocks is None and rows and n.shape == group.space[:k] and space == n.shape:
             return tuple(range(k)) if k else None
-        if group.space == space[: len(group.space)] and group.space and _trailing(n):
-            if all(r.dims == tuple(range(len(r.dims or ()))) and r.dims for r in group.roots):
-                group.space = space
-                return root_dims(n, space)
+        grows = group.space and group.space == space[: len(group.space)] and trailing(n)
+        if grows and all(r.dims and r.dims == tuple(range(len(r.dims))) for r in group.roots):
+            group.space = space
+            return root_dims(n, space)
         return None
 
     def read_elsewhere(self, n: g.Node, group: Group) -> bool:
         """Whether the group reads n at an index that is not n's own place in the space."""
         _, dims = self.user_homes(n)[id(group)]
         covered = [d for d in dims if d is not None]
-        return None in dims and n.size > 1 or covered != sorted(set(covered))
+        return (None in dims and n.size > 1) or covered != sorted(set(covered))
 
     def legal(self, n: g.Node, group: Group) -> bool:
         """Adding n must not put the group before and after another one."""
@@ -364,10 +418,7 @@ class _Fuser:
             for u in self.stored_users(n)
             if id(u) in self.group_of and self.group_of[id(u)] is not group
         ]
-        if any(self.leads_to(x, group) for x in later):
-            return False
-        # n's inputs must not come from the group itself through a third one
-        return True
+        return not any(self.leads_to(x, group) for x in later)
 
     def stored_users(self, n: g.Node) -> list[g.Node]:
         """Stored nodes that read n, directly or through inlined ones."""
@@ -406,8 +457,7 @@ class _Fuser:
     # ------------------------------------------------ order
 
     def ordered(self) -> list[Group]:
-        """Groups so that each comes after those that write what it reads; effects keep their order.
-        """
+        """Groups so that each comes after those that write what it reads; effects keep their order."""
         place = {id(n): k for k, n in enumerate(self.order)}
         needs: dict[int, set[int]] = {}
         by_id = {id(x): x for x in self.groups}
@@ -415,15 +465,15 @@ class _Fuser:
             needs[id(x)] = {
                 id(self.group_of[id(leaf)])
                 for m in x.members
-                for leaf in _reads(m, self.stored)
+                for leaf in stored_reads(m, self.stored)
                 if id(leaf) in self.group_of
             } - {id(x)}
             if x.after is not None:
                 needs[id(x)].add(id(x.after))
                 needs[id(x)] -= {id(self.group_of[id(x.roots[0].node)])} - {id(x.after)}
-        effects = [x for x in self.groups if x.single is not None and _has_effect(x.single)]
+        effects = [x for x in self.groups if x.single is not None and has_effect(x.single)]
         effects.sort(key=lambda x: place[id(x.single)])
-        for a, b in zip(effects, effects[1:]):
+        for a, b in pairwise(effects):
             needs[id(b)].add(id(a))
         first = {id(x): min(place[id(m)] for m in x.members) for x in self.groups}
         done: set[int] = set()
@@ -453,160 +503,4 @@ class _Fuser:
         return out
 
     def note(self, n: g.Node, why: str) -> None:
-        self.reasons.append((_describe(n), why))
-
-
-# ---------------------------------------------------------------- helpers
-
-
-def root_space(n: g.Node) -> tuple[tuple[int, ...], int | None]:
-    """The space a root runs over by itself, and its block count."""
-    if isinstance(n.form, BlockReduce):
-        return n.args[0].shape, n.form.blocks
-    if isinstance(n.form, g.Reduce | g.ArgReduce) and _trailing(n) and n.args[0].size:
-        return n.args[0].shape, None
-    return n.shape, None
-
-
-def spreads(n: g.Node) -> bool:
-    """Whether n writes its operand with gaps between the elements: a nest over the operand does
-    that.
-    """
-    return isinstance(n.form, g.Pad) and any(
-        gap and size > 1 for gap, size in zip(n.form.interior, n.args[0].shape)
-    )
-
-
-def root_dims(n: g.Node, space: tuple[int, ...]) -> tuple[int, ...]:
-    if isinstance(n.form, BlockReduce):
-        return ()
-    return tuple(range(n.ndim))
-
-
-def _trailing(n: g.Node) -> bool:
-    """Whether a fold leaves the leading axes; other forms count as such."""
-    if isinstance(n.form, g.Reduce):
-        return min(n.form.axes) == n.args[0].ndim - len(n.form.axes)
-    if isinstance(n.form, g.ArgReduce):
-        return n.form.axis == n.args[0].ndim - 1
-    return True
-
-
-def _free(n: g.Node) -> bool:
-    """Whether n is only another view of memory."""
-    return isinstance(n.form, (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Const))
-
-
-def _own_cost(n: g.Node) -> float:
-    if isinstance(n.form, g.Map):
-        return scalar.cost(n.form.op)
-    if isinstance(n.form, g.Get) and isinstance(n.args[0].form, g.Bits):
-        return 100.0
-    if isinstance(n.form, (*FOLDS, Product)):
-        return 1000.0
-    return 0.0
-
-
-def _cone_cost(n: g.Node, depth: int = 6) -> float:
-    """Flops to compute n from what surely stands in memory, cut off at a small depth."""
-    total = _own_cost(n)
-    if depth == 0 or total > CHEAP:
-        return total + (CHEAP if depth == 0 and n.args else 0)
-    if isinstance(n.form, g.Gather):
-        return 4.0 + sum(_cone_cost(a, depth - 1) for a in n.args[1:])
-    return total + sum(_cone_cost(a, depth - 1) for a in n.args if not isinstance(a.form, g.Input))
-
-
-def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
-    """Where n's axes lie in the space when `user`'s axes lie at `dims`."""
-    form = user.form
-    if isinstance(form, g.Transpose):
-        out: list[int | None] = [None] * n.ndim
-        for k, p in enumerate(form.perm):
-            out[p] = dims[k]
-        return tuple(out)
-    if isinstance(form, g.Broadcast):
-        return (
-            tuple(dims[d] if n.shape[k] > 1 else None for k, d in enumerate(form.dims))
-            if n.size > 1
-            else (None,) * n.ndim
-        )
-    if isinstance(form, g.Reshape):
-        return _reshape_dims(user.shape, n.shape, dims)
-    if isinstance(form, g.Reduce | g.ArgReduce):
-        axes = form.axes if isinstance(form, g.Reduce) else (form.axis,)
-        kept = iter(dims)
-        return tuple(None if k in axes else next(kept) for k in range(n.ndim))
-    if isinstance(form, g.Map | g.CumScan):
-        return dims
-    if isinstance(form, g.Slice | g.Reverse | g.Pad) and n.ndim == len(dims):
-        return tuple(
-            d if n.shape[k] == user.shape[k] and not isinstance(form, g.Reverse) else None
-            for k, d in enumerate(dims)
-        )
-    if isinstance(form, BlockReduce):
-        return tuple(range(n.ndim))
-    if isinstance(form, Packed):
-        return dims[:-1]
-    if (isinstance(form, g.DynamicUpdate) and n is user.args[1]) or (
-        spreads(user) and n is user.args[0]
-    ):
-        return tuple(range(n.ndim))
-    return (None,) * n.ndim
-
-
-def _reshape_dims(out: tuple[int, ...], inner: tuple[int, ...], dims: DimMap) -> DimMap:
-    """Axes that a reshape leaves alone keep their place: those at equal stride and extent."""
-    places = {}
-    step = 1
-    for k in range(len(out) - 1, -1, -1):
-        if out[k] > 1:
-            places[(step, out[k])] = dims[k]
-        step *= out[k]
-    found: list[int | None] = [None] * len(inner)
-    step = 1
-    for k in range(len(inner) - 1, -1, -1):
-        found[k] = places.get((step, inner[k])) if inner[k] > 1 else None
-        step *= inner[k]
-    return tuple(found)
-
-
-def _leaves(n: g.Node, stored: set[int]) -> list[g.Node]:
-    """Inputs and stored nodes that n reads through inlined ones; at most a few dozen steps."""
-    found: list[g.Node] = []
-    todo, seen = list(n.args), 0
-    while todo and seen < 64:
-        a = todo.pop()
-        seen += 1
-        if isinstance(a.form, g.Input | Product) or id(a) in stored:
-            found.append(a)
-        elif not isinstance(a.form, g.Const):
-            todo.extend(a.args)
-    return found
-
-
-def _reads(n: g.Node, stored: set[int]) -> list[g.Node]:
-    """Every stored node that computing n reads."""
-    found, todo, seen = [], list(n.args), set()
-    while todo:
-        a = todo.pop()
-        if id(a) in seen:
-            continue
-        seen.add(id(a))
-        if id(a) in stored or isinstance(a.form, SINGLE):
-            found.append(a)
-        else:
-            todo.extend(a.args)
-    return found
-
-
-def _has_effect(n: g.Node) -> bool:
-    return isinstance(n.form, g.Opaque) and n.form.effect
-
-
-def _describe(n: g.Node) -> str:
-    form = n.form
-    name = (
-        form.op if isinstance(form, g.Map | g.Reduce | g.ArgReduce) else type(form).__name__.lower()
-    )
-    return f"{name} {n.dtype.name}{list(n.shape)}" + (f" at {n.tag}" if n.tag else "")
+        self.reasons.append((describe(n), why))

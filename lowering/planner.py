@@ -15,10 +15,11 @@ import numpy as np
 from lowering import graph as g
 from lowering import memory, merge, program, schedule, singles
 from lowering.affine import Cut
-from lowering.condense import condense
 from lowering.build import Root, build_nest
+from lowering.condense import condense
 from lowering.emit import Stage, emit
-from lowering.fuse import Fusion, Group, fuse, spreads
+from lowering.fuse import Fusion, Group, fuse
+from lowering.fuse_rules import spreads
 from lowering.nest import Nest
 from lowering.plan import (
     ArrayRef,
@@ -34,7 +35,6 @@ from lowering.plan import (
 from lowering.product import Tile
 from lowering.profile import Profile
 from lowering.templates import product
-
 
 FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Contract, g.Conv, g.Window)
 
@@ -314,11 +314,11 @@ class Planner:
         region.places[id(node)] = place
         self.touch(place.slot)
         target = self.slots[place.slot]
-        if held is not None and target.kind == "output" and self.slots[held.slot].kind == "input":
-            if target.alias is None and self.depth == 0:
-                target.alias = held.slot  # the executor copies, or hands donated memory on
-                self.touch(held.slot)
-                return
+        given = held is not None and self.slots[held.slot].kind == "input"
+        if given and target.kind == "output" and target.alias is None and self.depth == 0:
+            target.alias = held.slot  # the executor copies, or hands donated memory on
+            self.touch(held.slot)
+            return
         self.fill(region, x, place)
 
     def fill(self, region: Region, x: g.Node, place: Place) -> None:

@@ -1,0 +1,181 @@
+"""What fusion asks of a node: the space it runs over, what it costs, and how its axes lie in it.
+
+Pure functions of nodes; `fuse` decides with them. A `DimMap` says for each axis of a node which
+axis of a group's space it is, None where it is mixed or folded.
+"""
+
+from __future__ import annotations
+
+from lowering import graph as g
+from lowering import scalar
+from lowering.build import BlockReduce
+from lowering.product import Packed, Product
+
+SINGLE = (
+    g.Sort,
+    g.TopK,
+    g.Opaque,
+    g.KernelCall,
+    g.Loop,
+    g.Cond,
+    g.Scatter,
+)
+FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Window, g.Contract, g.Conv, BlockReduce)
+VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
+MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
+CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
+
+DimMap = tuple[int | None, ...]  # node axis -> space axis, None where it is mixed or folded
+
+
+def root_space(n: g.Node) -> tuple[tuple[int, ...], int | None]:
+    """The space a root runs over by itself, and its block count."""
+    if isinstance(n.form, BlockReduce):
+        return n.args[0].shape, n.form.blocks
+    if isinstance(n.form, g.Reduce | g.ArgReduce) and trailing(n) and n.args[0].size:
+        return n.args[0].shape, None
+    return n.shape, None
+
+
+def spreads(n: g.Node) -> bool:
+    """Whether n writes its operand with gaps between the elements: a nest over the operand does
+    that.
+    """
+    return isinstance(n.form, g.Pad) and any(
+        gap and size > 1 for gap, size in zip(n.form.interior, n.args[0].shape)
+    )
+
+
+def root_dims(n: g.Node, space: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(n.form, BlockReduce):
+        return ()
+    return tuple(range(n.ndim))
+
+
+def trailing(n: g.Node) -> bool:
+    """Whether a fold leaves the leading axes; other forms count as such."""
+    if isinstance(n.form, g.Reduce):
+        return min(n.form.axes) == n.args[0].ndim - len(n.form.axes)
+    if isinstance(n.form, g.ArgReduce):
+        return n.form.axis == n.args[0].ndim - 1
+    return True
+
+
+def is_view(n: g.Node) -> bool:
+    """Whether n is only another view of memory."""
+    return isinstance(n.form, (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Const))
+
+
+def own_cost(n: g.Node) -> float:
+    if isinstance(n.form, g.Map):
+        return scalar.cost(n.form.op)
+    if isinstance(n.form, g.Get) and isinstance(n.args[0].form, g.Bits):
+        return 100.0
+    if isinstance(n.form, (*FOLDS, Product)):
+        return 1000.0
+    return 0.0
+
+
+def cone_cost(n: g.Node, depth: int = 6) -> float:
+    """Flops to compute n from what surely stands in memory, cut off at a small depth."""
+    total = own_cost(n)
+    if depth == 0 or total > CHEAP:
+        return total + (CHEAP if depth == 0 and n.args else 0)
+    if isinstance(n.form, g.Gather):
+        return 4.0 + sum(cone_cost(a, depth - 1) for a in n.args[1:])
+    return total + sum(cone_cost(a, depth - 1) for a in n.args if not isinstance(a.form, g.Input))
+
+
+def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
+    """Where n's axes lie in the space when `user`'s axes lie at `dims`."""
+    form = user.form
+    if isinstance(form, g.Transpose):
+        out: list[int | None] = [None] * n.ndim
+        for k, p in enumerate(form.perm):
+            out[p] = dims[k]
+        return tuple(out)
+    if isinstance(form, g.Broadcast):
+        return (
+            tuple(dims[d] if n.shape[k] > 1 else None for k, d in enumerate(form.dims))
+            if n.size > 1
+            else (None,) * n.ndim
+        )
+    if isinstance(form, g.Reshape):
+        return _reshape_dims(user.shape, n.shape, dims)
+    if isinstance(form, g.Reduce | g.ArgReduce):
+        axes = form.axes if isinstance(form, g.Reduce) else (form.axis,)
+        kept = iter(dims)
+        return tuple(None if k in axes else next(kept) for k in range(n.ndim))
+    if isinstance(form, g.Map | g.CumScan):
+        return dims
+    if isinstance(form, g.Slice | g.Reverse | g.Pad) and n.ndim == len(dims):
+        return tuple(
+            d if n.shape[k] == user.shape[k] and not isinstance(form, g.Reverse) else None
+            for k, d in enumerate(dims)
+        )
+    if isinstance(form, BlockReduce):
+        return tuple(range(n.ndim))
+    if isinstance(form, Packed):
+        return dims[:-1]
+    if (isinstance(form, g.DynamicUpdate) and n is user.args[1]) or (
+        spreads(user) and n is user.args[0]
+    ):
+        return tuple(range(n.ndim))
+    return (None,) * n.ndim
+
+
+def _reshape_dims(out: tuple[int, ...], inner: tuple[int, ...], dims: DimMap) -> DimMap:
+    """Axes that a reshape leaves alone keep their place: those at equal stride and extent."""
+    places = {}
+    step = 1
+    for k in range(len(out) - 1, -1, -1):
+        if out[k] > 1:
+            places[(step, out[k])] = dims[k]
+        step *= out[k]
+    found: list[int | None] = [None] * len(inner)
+    step = 1
+    for k in range(len(inner) - 1, -1, -1):
+        found[k] = places.get((step, inner[k])) if inner[k] > 1 else None
+        step *= inner[k]
+    return tuple(found)
+
+
+def leaves(n: g.Node, stored: set[int]) -> list[g.Node]:
+    """Inputs and stored nodes that n reads through inlined ones; at most a few dozen steps."""
+    found: list[g.Node] = []
+    todo, seen = list(n.args), 0
+    while todo and seen < 64:
+        a = todo.pop()
+        seen += 1
+        if isinstance(a.form, g.Input | Product) or id(a) in stored:
+            found.append(a)
+        elif not isinstance(a.form, g.Const):
+            todo.extend(a.args)
+    return found
+
+
+def stored_reads(n: g.Node, stored: set[int]) -> list[g.Node]:
+    """Every stored node that computing n reads."""
+    found, todo, seen = [], list(n.args), set()
+    while todo:
+        a = todo.pop()
+        if id(a) in seen:
+            continue
+        seen.add(id(a))
+        if id(a) in stored or isinstance(a.form, SINGLE):
+            found.append(a)
+        else:
+            todo.extend(a.args)
+    return found
+
+
+def has_effect(n: g.Node) -> bool:
+    return isinstance(n.form, g.Opaque) and n.form.effect
+
+
+def describe(n: g.Node) -> str:
+    form = n.form
+    name = (
+        form.op if isinstance(form, g.Map | g.Reduce | g.ArgReduce) else type(form).__name__.lower()
+    )
+    return f"{name} {n.dtype.name}{list(n.shape)}" + (f" at {n.tag}" if n.tag else "")
