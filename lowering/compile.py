@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from lowering import canon, debug, loops
+from lowering import canon, debug, loops, motion
 from lowering.errors import DeviceError
 from lowering.graph import Cond, Graph, Loop
 from lowering.plan import Plan
@@ -28,6 +28,8 @@ def make_plan(
         _refuse_doubles(graph, profile)
     if options.pop("unroll", True):
         graph = loops.unroll(graph)
+    if options.pop("motion", True):
+        graph = motion.move(graph)
     graph = canon.canonicalize(
         graph,
         split_reductions=options.pop("split_reductions", True),

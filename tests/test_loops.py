@@ -10,12 +10,12 @@ from random_loops import Loops
 
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering import interp
+from lowering import interp, motion
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
 F32, I32 = np.dtype(np.float32), np.dtype(np.int32)
-OPTIONS = ("unroll", "loops", "condense")
+OPTIONS = ("unroll", "motion", "loops", "condense")
 
 
 def run(graph: g.Graph, inputs: list[np.ndarray], **options: bool):
@@ -250,3 +250,48 @@ def test_random_bits_in_a_loop():
 
     plan = run(*scan(body, [normal(50), np.uint32(3)], length=30))
     assert plan.launches == 1
+
+
+# ---------------------------------------------------------------- motion
+
+
+def test_a_product_of_xs_is_made_before_the_loop():
+    def body(c, w, h, x):
+        z = c.contract(c.map("tanh", x), w, ((1,), (0,)))
+        new = c.map("tanh", c.map("add", h, z))
+        return [new, new]
+
+    carry, xs = [normal(16, 64)], [normal(9, 16, 32)]
+    graph, arrays = scan(body, carry, xs, [normal(32, 64) * 0.1], length=9)
+    moved = motion.move(graph)
+    (loop,) = [n for n in moved.nodes() if isinstance(n.form, g.Loop)]
+    assert not any(isinstance(n.form, g.Contract) for n in loop.form.body.nodes())
+    run(graph, arrays)
+    run(graph, arrays, motion=False)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_gradient_of_weights_is_added_up_after_the_loop(reverse):
+    def body(c, w, total, h, x):
+        z = c.map("tanh", c.contract(h, w, ((1,), (0,))))
+        step = c.transpose(c.contract(z, x, ((0,), (0,))), (1, 0))
+        return [c.map("add", total, step), c.map("mul", z, c.const(0.5, F32)), z]
+
+    carry = [normal(32, 64), normal(16, 64)]
+    consts, xs = [normal(64, 64) * 0.1], [normal(9, 16, 32)]
+    graph, arrays = scan(body, carry, xs, consts, length=9, reverse=reverse)
+    moved = motion.move(graph)
+    (loop,) = [n for n in moved.nodes() if isinstance(n.form, g.Loop)]
+    assert loop.form.n_carry == 1
+    run(graph, arrays)
+
+
+def test_a_sum_over_lanes_is_kept_a_lane():
+    def body(c, p, total, x):
+        y = c.map("mul", c.broadcast(c.map("sin", p), x.shape, ()), x)
+        step = c.reduce("add", c.map("mul", y, y), (0,))
+        return [c.map("add", total, step), c.map("tanh", y)]
+
+    arrays = [np.float32(0), normal(100)]
+    plan = run(*scan(body, arrays, consts=[np.float32(0.7)], length=30))
+    assert "[100] independent lanes" in reasons(plan)
