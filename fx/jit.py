@@ -120,7 +120,10 @@ class Jitted:
                     if hit is not None:
                         return hit(args)
             leaves, tree = _C.flatten((args, kwargs), None, False, NAMESPACE)
-            avals = [a.aval if type(a) is Array else _aval(a, self.name) for a in leaves]
+            name = self.name
+            avals = [
+                (a._known or a.aval) if type(a) is Array else _aval(a, name) for a in leaves
+            ]
             key = (config.token(), _DEVICE_OF["_default"], tree, *avals)
             hit = self._hits.get(key)
             if hit is not None:

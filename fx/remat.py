@@ -1,9 +1,8 @@
-"""Rematerialisation: `checkpoint(f)` keeps f's inputs and what its policy allows, and computes the
-rest again.
+"""Rematerialisation: `checkpoint(f)` keeps f's inputs and what its policy allows, no more.
 
-The `checkpoint` primitive holds f's jaxpr. Its partial evaluation splits it as usual, then gives
-up the residuals that the policy does not save: the equations that make them are repeated inside
-the recorded, differentiated `checkpoint`.
+Partial evaluation splits f's jaxpr as usual, then gives up the residuals that the policy does not
+save: their equations are repeated in the recorded, differentiated `checkpoint`. Its first `waits`
+operands are read once the others, cotangents, have come.
 """
 
 from __future__ import annotations
@@ -87,6 +86,7 @@ def checkpoint(
             jaxpr=closed,
             prevent_cse=prevent_cse,
             differentiated=False,
+            waits=0,
             policy=policy,
         )
         return out.tree.unflatten(outs)
@@ -102,13 +102,15 @@ remat = checkpoint
 
 def _bind(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> list[Any]:
     closed, consts = hoisted(closed)
-    return checkpoint_p.bind(*consts, *args, **{**params, "jaxpr": closed})
+    waits = params["waits"] + len(consts) if params["waits"] else 0
+    return checkpoint_p.bind(*consts, *args, **{**params, "jaxpr": closed, "waits": waits})
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
     closed: ClosedJaxpr = params["jaxpr"]
     forward, nonzero_out = jvp_jaxpr(closed, [type(t) is not Zero for t in tangents])
-    outs = _bind(forward, [*primals, *(t for t in tangents if type(t) is not Zero)], params)
+    live = [t for t in tangents if type(t) is not Zero]
+    outs = _bind(forward, [*primals, *live], {**params, "waits": 0})
     n = len(closed.out_avals)
     given = iter(outs[n:])
     return outs[:n], [
@@ -133,7 +135,11 @@ def _partial_eval(
     recorded = iter(())
     if any(unknown_out):
         recorded = iter(
-            trace.record(checkpoint_p, operands, {**params, "jaxpr": again, "differentiated": True})
+            trace.record(
+                checkpoint_p,
+                operands,
+                {**params, "jaxpr": again, "differentiated": True, "waits": 0},
+            )
         )
     outs = iter(known_outs)
     return [next(recorded) if u else next(outs) for u in unknown_out]
@@ -225,7 +231,9 @@ def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
         params["jaxpr"], linear, [type(ct) is not Zero for ct in cts]
     )
     operands = [a for a, lin in zip(args, linear) if not lin]
-    outs = iter(_bind(backward, [*operands, *(c for c in cts if type(c) is not Zero)], params))
+    live = [c for c in cts if type(c) is not Zero]
+    waits = len(operands) if params["differentiated"] else 0
+    outs = iter(_bind(backward, [*operands, *live], {**params, "waits": waits}))
     flags = iter(nonzero_out)
     return [
         (next(outs) if next(flags) else Zero(a.aval.to_tangent_aval())) if lin else None
@@ -245,7 +253,7 @@ def _dce(used_outputs: Sequence[bool], eqn: JaxprEqn) -> tuple[list[bool], Jaxpr
     kept = eqn.replace(
         invars=[a for a, u in zip(eqn.invars, used) if u],
         outvars=[v for v, u in zip(eqn.outvars, used_outputs) if u],
-        params={**eqn.params, "jaxpr": closed},
+        params={**eqn.params, "jaxpr": closed, "waits": sum(used[: eqn.params["waits"]])},
         effects=closed.effects,
     )
     return used, kept
@@ -255,7 +263,21 @@ def _evaluate(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[A
     return core.eval_jaxpr(params["jaxpr"].jaxpr, (), *args)
 
 
-def _lower(b: Any, *nodes: Any, jaxpr: ClosedJaxpr, **params: Any) -> list[Any]:
+def _lower(
+    b: Any, *nodes: Any, jaxpr: ClosedJaxpr, waits: int, prevent_cse: bool, **params: Any
+) -> list[Any]:
+    """What is computed again is computed after a cotangent has come.
+
+    Without the wait the repeated equations would be the first ones (equal computations are one
+    node), or would run early, and nothing would be saved.
+    """
+    cts = [x for x in nodes[waits:] if x.size]
+    if waits and cts and prevent_cse:
+        ct = cts[0]
+        one = b.slice(ct, (0,) * ct.ndim, (1,) * ct.ndim) if ct.ndim else ct
+        scalar = b.reshape(one, ())
+        late = [b.map("after", x, b.broadcast(scalar, x.shape, ())) for x in nodes[:waits]]
+        nodes = (*late, *nodes[waits:])
     return lower_closed(b, jaxpr, *nodes)
 
 

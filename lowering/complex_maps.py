@@ -259,6 +259,7 @@ MAPS: dict[str, Callable[..., Pair | g.Node]] = {
     "sub": minus,
     "mul": multiply,
     "div": divide,
+    "after": lambda b, x, y: (b.map("after", x[0], y[0]), b.map("after", x[1], y[0])),
     "neg": negative,
     "abs": magnitude,
     "sign": sign,

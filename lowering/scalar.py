@@ -71,6 +71,9 @@ def _complex(dtypes: Dtypes) -> np.dtype:
 
 # name: (arity, result rule, cost)
 _TABLE: dict[str, tuple[int, Callable | None, float]] = {
+    # the first operand, which is not the same node and is not there before the second is: what is
+    # computed from it is computed again, and late
+    "after": (2, _first, 0),
     # arithmetic
     **dict.fromkeys(("add", "sub", "mul"), (2, _first, 1)),
     "div": (2, _first, 4),

@@ -356,6 +356,7 @@ _SPECIAL: dict[str, Writer] = {
     "convert": _convert,
     "bitcast": _bitcast,
     "nextafter": _nextafter,
+    "after": _identity,
     "real": _identity,
     "conj": _identity,
     "imag": _no_text,
