@@ -155,39 +155,50 @@ def conv_general_dilated(
     x, w = core.get_aval(lhs), core.get_aval(rhs)
     numbers = conv_dimension_numbers(x.shape, w.shape, dimension_numbers)
     rank = x.ndim - 2
-    lhs_dilation = tuple(lhs_dilation) if lhs_dilation is not None else (1,) * rank
-    rhs_dilation = tuple(rhs_dilation) if rhs_dilation is not None else (1,) * rank
-    if len(window_strides) != rank:
-        raise TypeError(
-            "conv_general_dilated window and window_strides must have the same number of "
-            f"dimensions, got {rank} and {len(window_strides)}."
-        )
-    if isinstance(padding, str):
-        if any(d != 1 for d in lhs_dilation):
-            raise ValueError(
-                "String padding is not implemented for transposed convolution using this op. "
-                "Please either exactly specify the required padding or use conv_transpose."
-            )
-        window = [dilated(k, d) for k, d in zip(_space(w, numbers.rhs_spec), rhs_dilation)]
-        padding = padtype_to_pads(_space(x, numbers.lhs_spec), window, window_strides, padding)
-    elif len(padding) != rank:
+    holes = _dilation(lhs_dilation, rank)
+    gaps = _dilation(rhs_dilation, rank)
+    if isinstance(padding, str) and any(d != 1 for d in holes):
         raise ValueError(
-            f"padding argument to conv_general_dilated should be a string or a sequence of (low, "
-            f"high) pairs, one for each of {rank} spatial axes, got {padding}."
+            "String padding is not implemented for transposed convolution using this op. "
+            "Please either exactly specify the required padding or use conv_transpose."
         )
+    window = [dilated(k, d) for k, d in zip(_space(w, numbers.rhs_spec), gaps)]
+    pads = _pairs(_space(x, numbers.lhs_spec), window, window_strides, padding)
     dtype = None if preferred_element_type is None else canonicalize_dtype(preferred_element_type)
     return convs.conv(
         lhs,
         rhs,
         numbers,
         tuple(window_strides),
-        padding,
-        lhs_dilation,
-        rhs_dilation,
+        pads,
+        holes,
+        gaps,
         feature_group_count,
         batch_group_count,
         dtype,
     )
+
+
+def _dilation(given: Sequence[int] | None, rank: int) -> tuple[int, ...]:
+    return (1,) * rank if given is None else tuple(given)
+
+
+def _pairs(
+    space: list[int], window: list[int], strides: Sequence[int], padding: Any
+) -> list[tuple[int, int]]:
+    """Checked strides, and padding as pairs."""
+    rank = len(space)
+    if len(strides) != rank:
+        raise TypeError(
+            "conv_general_dilated window and window_strides must have the same number of "
+            f"dimensions, got {rank} and {len(strides)}."
+        )
+    if not isinstance(padding, str) and len(padding) != rank:
+        raise ValueError(
+            "padding argument to conv_general_dilated should be a string or a sequence of (low, "
+            f"high) pairs, one for each of {rank} spatial axes, got {padding}."
+        )
+    return padtype_to_pads(space, window, strides, padding)
 
 
 def conv(
@@ -269,8 +280,8 @@ def conv_transpose(
         space = "HWD"[:rank]
         dimension_numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
     numbers = conv_dimension_numbers(x.shape, w.shape, dimension_numbers)
-    rhs_dilation = tuple(rhs_dilation) if rhs_dilation is not None else (1,) * rank
-    kernel = [dilated(k, d) for k, d in zip(_space(w, numbers.rhs_spec), rhs_dilation)]
+    gaps = _dilation(rhs_dilation, rank)
+    kernel = [dilated(k, d) for k, d in zip(_space(w, numbers.rhs_spec), gaps)]
     if isinstance(padding, str):
         if padding not in ("SAME", "VALID"):
             raise ValueError(f"`padding` must be 'VALID' or 'SAME'. Passed: {padding}.")

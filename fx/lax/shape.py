@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 
 from fx import avals, core
 from fx.avals import canonicalize_dtype
@@ -65,6 +64,11 @@ def _shape(x: Any) -> tuple[int, ...]:
     return core.get_aval(x).shape
 
 
+def _is_tracer(x: Any) -> bool:
+    """Whether doing nothing may return x itself; a NumPy array becomes an Array."""
+    return isinstance(x, core.Tracer)
+
+
 def _no_sharding(sharding: Any) -> None:
     if sharding is not None:
         raise NotImplementedError("sharding is not supported: arrays live on one device")
@@ -96,15 +100,15 @@ def reshape(
         sizes[sizes.index(-1)] = size // rest if rest else 0
     if dimensions is not None:
         operand = views.transpose(operand, dimensions)
-    if _shape(operand) == tuple(sizes) and isinstance(operand, core.Tracer):
+    if _shape(operand) == tuple(sizes) and _is_tracer(operand):
         return operand
     return views.reshape_p.bind(operand, new_sizes=tuple(sizes), dimensions=None)
 
 
-def transpose(operand: ArrayLike, permutation: Sequence[int] | np.ndarray) -> Array:
+def transpose(operand: ArrayLike, permutation: Any) -> Array:
     """Axis k of the result is axis permutation[k] of the operand."""
     permutation = _ints(permutation)
-    if permutation == tuple(range(len(_shape(operand)))) and isinstance(operand, core.Tracer):
+    if permutation == tuple(range(len(_shape(operand)))) and _is_tracer(operand):
         return operand
     return views.transpose_p.bind(operand, permutation=permutation)
 
@@ -331,8 +335,12 @@ def full_like(
 ) -> Array:
     """An array like x (its shape and dtype, unless given) filled with one value."""
     like = x if hasattr(x, "shape") and hasattr(x, "dtype") else core.get_aval(x)
-    shape = like.shape if shape is None else shape
-    return full(shape, fill_value, like.dtype if dtype is None else dtype, sharding=sharding)
+    return full(
+        like.shape if shape is None else shape,
+        fill_value,
+        like.dtype if dtype is None else dtype,
+        sharding=sharding,
+    )
 
 
 def empty(shape: Shape, dtype: DTypeLike, *, out_sharding: Any = None) -> Array:

@@ -170,7 +170,7 @@ def select(pred: Any, on_true: Any, on_false: Any) -> Any:
     return select_n_p.bind(pred, on_false, on_true)
 
 
-def _select_abstract(which: ShapedArray, *cases: ShapedArray) -> ShapedArray:
+def _select_abstract(which: ShapedArray, *cases: Any) -> ShapedArray:
     if not cases:
         raise TypeError("select_n must have at least one case")
     if which.dtype.kind != "b" and which.dtype != np.int32:
@@ -179,7 +179,7 @@ def _select_abstract(which: ShapedArray, *cases: ShapedArray) -> ShapedArray:
         raise TypeError(
             f"select with boolean `which` cannot have more than two cases, got {len(cases)}."
         )
-    first = cases[0]
+    first = next(iter(cases))
     if any(c.dtype != first.dtype for c in cases):
         raise TypeError(
             f"select cases must have the same dtypes, got {', '.join(c.dtype.name for c in cases)}."

@@ -355,6 +355,7 @@ def _batch(axis: Any, args: Any, dims: Any, **p: Any) -> Any:
     if dx is not None:
         out = conv_general_dilated_p.bind(_fold_axis(x, dx, lhs_spec[0], batches), w, **p)
         return _unfold_axis(out, out_spec[0], axis.size), 0
+    assert dw is not None
     groups = max(features, batches)
     out = conv_general_dilated_p.bind(x, _fold_axis(w, dw, rhs_spec[0], groups), **p)
     return _unfold_axis(out, out_spec[1], axis.size, groups), 0

@@ -176,11 +176,11 @@ def _recurrence_transpose(ct: Any, a: Any, b: Any, *, axis: int, reverse: bool) 
 
 
 def _recurrence_batch(data: Any, args: Any, dims: Any, *, axis: int, reverse: bool) -> Any:
-    moved = [
+    a, b = (
         shape.broadcast_new_axis(v, 0, data.size) if d is None else shape.move_axis(v, d, 0)
         for v, d in zip(args, dims)
-    ]
-    return linear_recurrence(*moved, axis + 1, reverse), 0
+    )
+    return linear_recurrence(a, b, axis + 1, reverse), 0
 
 
 def _recurrence_lower(b: Any, slope: Any, drive: Any, *, axis: int, reverse: bool) -> Any:

@@ -178,6 +178,7 @@ def _batch(axis: Any, args: Any, dims: Any, *, dimension_numbers: Dims, **params
     out = dot_general_p.bind(x, y, dimension_numbers=((cx, cy), (bx, by)), **params)
     if dx is not None:
         return out, len(bx) + _free(rank_x, cx, bx).index(dx)
+    assert dy is not None
     place = _free(len(shape.shape_of(y)), cy, by).index(dy)
     return out, len(bx) + len(_free(rank_x, cx, bx)) + place
 

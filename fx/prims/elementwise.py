@@ -277,7 +277,7 @@ _extremum_jvp = (
 def _complex_order(pick_first: Any) -> Any:
     """Extrema of complex numbers go by real part, then imaginary part."""
 
-    def rule(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def rule(x: Any, y: Any) -> np.ndarray:
         if x.dtype.kind != "c":
             return (np.maximum if pick_first is np.greater else np.minimum)(x, y)
         first = np.where(x.real == y.real, pick_first(x.imag, y.imag), pick_first(x.real, y.real))

@@ -100,7 +100,7 @@ def _cases(dtypes: Sequence[Any] = (np.float32,), near: Any = (-2.0, 2.0)) -> An
 # ---------------------------------------------------------------- sum and product
 
 
-def _sum_numpy(x: np.ndarray, *, axes: Any) -> np.ndarray:
+def _sum_numpy(x: np.ndarray, *, axes: Any) -> Any:
     """16-bit floats accumulate in float32, integers wrap in their own dtype."""
     if x.dtype.itemsize == 2 and is_floating(x.dtype):
         return np.sum(x, axes, dtype=np.float32)
@@ -122,7 +122,7 @@ reduce_sum_p = primitive(
 )
 
 
-def _prod_numpy(x: np.ndarray, *, axes: Any) -> np.ndarray:
+def _prod_numpy(x: np.ndarray, *, axes: Any) -> Any:
     if x.dtype.itemsize == 2 and is_floating(x.dtype):
         return np.prod(x, axes, dtype=np.float32)
     return np.prod(x, axes, dtype=x.dtype)

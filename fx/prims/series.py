@@ -130,12 +130,12 @@ def lower_rule(f: Callable[..., Any]) -> Callable[..., Any]:
     def rule(b: Any, *nodes: Any) -> Any:
         out = nodes[0].dtype
         sizes = next((n.shape for n in nodes if n.shape), ())
-        nodes = [n if n.shape == sizes else b.broadcast(n, sizes, ()) for n in nodes]
+        full = [n if n.shape == sizes else b.broadcast(n, sizes, ()) for n in nodes]
         if is_floating(out) and out.itemsize == 2:
-            nodes = [b.convert(n, np.float32) for n in nodes]
-        avals = [ShapedArray(n.shape, n.dtype) for n in nodes]
+            full = [b.convert(n, np.float32) for n in full]
+        avals = [ShapedArray(n.shape, n.dtype) for n in full]
         jaxpr, consts = core.trace_to_jaxpr(lambda *xs: [f(TracedOps, *xs)], avals)
-        (result,) = lower_eqns(b, jaxpr, [constant(b, c) for c in consts], nodes)
+        (result,) = lower_eqns(b, jaxpr, [constant(b, c) for c in consts], full)
         return b.convert(result, out)
 
     return rule

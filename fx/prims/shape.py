@@ -179,7 +179,7 @@ transpose_p = primitive(
     numpy=lambda x, *, permutation: np.transpose(x, permutation),
     jvp="linear",
     transpose=transpose_linear_operand(
-        lambda ct, aval, *, permutation: transpose(ct, np.argsort(permutation))
+        lambda ct, aval, *, permutation: transpose(ct, np.argsort(permutation).tolist())
     ),
     batch=_transpose_batch,
     lower=lambda b, x, *, permutation: b.transpose(x, permutation),

@@ -62,7 +62,8 @@ class Windows(NamedTuple):
     def with_axis(self, d: int) -> Windows:
         """The same with a further axis at place d that windows of size 1 walk along."""
         more = (1, 1, (0, 0), 1, 1)
-        return Windows(*((*v[:d], m, *v[d:]) for v, m in zip(self, more)))
+        fields: list[Any] = [(*v[:d], m, *v[d:]) for v, m in zip(self, more)]
+        return Windows(*fields)
 
 
 def dilated(n: int, dilation: int) -> int:
