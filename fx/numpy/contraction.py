@@ -74,7 +74,8 @@ def einsum_path(
         inputs, output, arrays = _parse(subscripts, operands)
         subscripts, operands = ",".join(inputs) + "->" + output, tuple(arrays)
     shapes = [np.shape(o) if not isinstance(o, core.Tracer) else o.shape for o in operands]
-    return opt_einsum.contract_path(subscripts, *shapes, shapes=True, optimize=optimize)
+    found = opt_einsum.contract_path(subscripts, *shapes, shapes=True, optimize=optimize)
+    return list(found[0]), found[1]
 
 
 # ---------------------------------------------------------------- subscripts

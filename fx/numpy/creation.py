@@ -180,7 +180,7 @@ def _from_numpy(a: np.ndarray, wanted: np.dtype | None) -> Any:
 def _cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
     with np.errstate(all="ignore"):
         if a.dtype.kind == "c" and dtype.kind not in "cb":
-            a = a.real
+            a = np.real(a)
         return np.array(a, dtype=dtype, order="C")
 
 
@@ -293,7 +293,7 @@ def fromfunction(
 
     shape = canonical_shape(shape)
     for k in range(len(shape)):
-        in_axes = [None] * len(shape)
+        in_axes: list[Any] = [None] * len(shape)
         in_axes[len(shape) - 1 - k] = 0
         function = fx.vmap(function, in_axes=tuple(in_axes))
     from fx.numpy.ranges import arange

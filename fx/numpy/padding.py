@@ -167,8 +167,8 @@ def _one_axis(x: Any, k: int, before: int, after: int, mode: str, kw: Any, n: in
 
 def _pairs_any(values: Any, n: int, k: int) -> tuple[Any, Any]:
     table = broadcast_value(asarray(values), (n, 2))
-    # type: ignore[return-value]
-    return tuple(lax.reshape(lax.slice(table, (k, s), (k + 1, s + 1)), ()) for s in (0, 1))
+    low, high = (lax.reshape(lax.slice(table, (k, s), (k + 1, s + 1)), ()) for s in (0, 1))
+    return low, high
 
 
 def _statistic(x: Any, k: int, size: int, length: int | None, stat: Any, side: int) -> Any:

@@ -91,7 +91,8 @@ def matmul(
     (5, 2, 4)
     """
     a, b, wanted, weak = _pair("matmul", a, b, preferred_element_type)
-    sa, sb = core.get_aval(a).shape, core.get_aval(b).shape
+    sa: Any = core.get_aval(a).shape
+    sb: Any = core.get_aval(b).shape
     for k, s in enumerate((sa, sb)):
         if not s:
             raise ValueError(

@@ -61,7 +61,7 @@ def arange(
         if x is not None and np.ndim(x) != 0:
             raise ValueError(f"fx.numpy.arange: arguments must be scalars; got {key}={x}")
     context = "It arose in the argument of fx.numpy.arange; use lax.iota or a static argument."
-    bounds = [None if x is None else concrete(x, context)[()] for x in given.values()]
+    bounds: list[Any] = [None if x is None else concrete(x, context)[()] for x in given.values()]
     if start is None and stop is None:
         raise TypeError("arange() requires at least one of start and stop")
     if dtype is None:
@@ -222,12 +222,12 @@ def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     return convert(tri_mask((N, m), k), wanted)
 
 
-def tri_mask(shape: tuple[int, int], k: int) -> Any:
+def tri_mask(shape: tuple[int, ...], k: int) -> Any:
     """Boolean mask of the lower triangle from the k-th diagonal down."""
     from fx import lax
 
     if core.state.trace is core.EVAL:
-        return wrap(np.tri(*shape, k, dtype=np.bool_))
+        return wrap(np.tri(shape[0], shape[1], k, dtype=np.bool_))
     rows = lax.broadcasted_iota(np.int32, shape, 0)
     cols = lax.broadcasted_iota(np.int32, shape, 1)
     return lax.ge(lax.add(rows, broadcast_value(np.int32(k), shape)), cols)

@@ -128,7 +128,7 @@ def canonical_shape(shape: Any, context: str = "") -> tuple[int, ...]:
     if isinstance(shape, core.Tracer) or (
         isinstance(shape, Sequence) and any(isinstance(s, core.Tracer) for s in shape)
     ):
-        known = shape if isinstance(shape, core.Tracer) else tuple(shape)
+        known: Any = shape if isinstance(shape, core.Tracer) else tuple(shape)
         flat = (shape,) if isinstance(shape, core.Tracer) and shape.ndim == 0 else known
         if all(is_concrete(s) for s in flat):
             return tuple(int(concrete(s)) for s in flat)

@@ -120,7 +120,8 @@ def scale_by_learning_rate(
     """Updates times minus the learning rate, a number or a schedule."""
     sign = -1 if flip_sign else 1
     if callable(learning_rate):
-        return scale_by_schedule(lambda count: sign * learning_rate(count))
+        scheduled: Any = learning_rate
+        return scale_by_schedule(lambda count: sign * scheduled(count))
     return scale(sign * learning_rate)
 
 

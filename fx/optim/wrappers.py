@@ -91,12 +91,12 @@ class MultiSteps:
 
     def update(self, updates: Any, state: MultiStepsState, params: Any = None, **extra: Any) -> Any:
         """Accumulate, and step when k gradients are there."""
-        k = self._every_k(state.gradient_step)
+        k: Any = self._every_k(state.gradient_step)
         skip: Any = False
         skip_state: Any = state.skip_state
         if self._skip is not None:
             skip, skip_state = self._skip(updates, state.gradient_step, params)
-        n = state.mini_step
+        n: Any = state.mini_step
         if self._mean:
             acc = tree_map(lambda a, g: a + (g - a) / (n + 1), state.acc_grads, updates)
         else:

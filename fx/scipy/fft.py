@@ -30,9 +30,7 @@ def _check(type: int, norm: str | None) -> None:
         raise ValueError(f"fx.scipy.fft: unknown norm {norm!r}")
 
 
-def dct(
-    x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None
-) -> Any:
+def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
     """2 sum x_j cos(pi k (2 j + 1) / 2 n), scaled to be orthogonal with norm="ortho"."""
     _check(type, norm)
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("dct", x))
@@ -51,9 +49,7 @@ def dct(
     return fnp.moveaxis(out.astype(x.dtype), -1, axis)
 
 
-def idct(
-    x: Any, type: int = 2, n: int | None = None, axis: int = -1, norm: str | None = None
-) -> Any:
+def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
     """The inverse of dct."""
     _check(type, norm)
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("idct", x))

@@ -48,7 +48,7 @@ class RegularGridInterpolator:
                     f"there are {p.shape[0]} points and {self.values.shape[k]} values in dimension "
                     f"{k}"
                 )
-            if is_concrete(p) and not np.all(np.diff(np.asarray(p)) > 0):
+            if is_concrete(p) and not np.all(np.asarray(p)[1:] > np.asarray(p)[:-1]):
                 raise ValueError(f"the points in dimension {k} must be strictly ascending")
         self.fill_value = fill_value
 

@@ -92,7 +92,7 @@ def _line_search(value_and_grad: Any, x: Any, f0: Any, g0: Any, p: Any, steps: i
     """Widen the bracket until it holds a Wolfe point, then bisect with interpolation."""
     d0 = fnp.vdot(g0, p)
 
-    def at(a: Any) -> Any:
+    def at(a: Any) -> tuple[Any, Any, Any]:
         f, g = value_and_grad(x + a * p)
         return f, g, fnp.vdot(g, p)
 

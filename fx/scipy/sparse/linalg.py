@@ -71,7 +71,7 @@ def _prepared(name: str, A: Any, b: Any, x0: Any, maxiter: Any, M: Any) -> Any:
 
 def _solve(solver: Any, A: Any, b: Any, symmetric: bool) -> Any:
     """The solution, whose derivatives solve with A and its transpose."""
-    transpose = {"symmetric": True} if symmetric else {"transpose_solve": solver}
+    transpose: dict[str, Any] = {"symmetric": True} if symmetric else {"transpose_solve": solver}
     return lax.custom_linear_solve(A, b, solve=solver, **transpose)
 
 

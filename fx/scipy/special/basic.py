@@ -212,7 +212,8 @@ def bernoulli(n: int) -> Any:
         raise ValueError("n must be a non-negative integer.")
     numbers = [Fraction(1)]
     for m in range(1, n + 1):
-        numbers.append(-sum(choose(m + 1, k) * numbers[k] for k in range(m)) / (m + 1))
+        total = sum((choose(m + 1, k) * numbers[k] for k in range(m)), Fraction(0))
+        numbers.append(-total / (m + 1))
     return fnp.asarray(np.asarray([float(b) for b in numbers]))
 
 

@@ -38,7 +38,7 @@ class gaussian_kde:
             factor = fnp.power(neff * (d + 2) / 4.0, -1.0 / (d + 4))
         elif callable(bw_method):
             self.neff, self.dataset = neff, data
-            factor = bw_method(self)
+            factor: Any = bw_method(self)
         elif np.ndim(bw_method) == 0 and not isinstance(bw_method, str):
             factor = bw_method
         else:
