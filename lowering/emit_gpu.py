@@ -22,10 +22,12 @@ BARRIER = "barrier(CLK_LOCAL_MEM_FENCE);"
 
 def emit(nest: Nest, schedule: Schedule) -> Stage:
     """The stage that runs `nest` as a GPU schedule says: a kernel of its own."""
-    return _GpuEmitter(nest, schedule).stage()
+    return GpuEmitter(nest, schedule).stage()
 
 
-class _GpuEmitter(_Emitter):
+class GpuEmitter(_Emitter):
+    """Which items run what, and how they meet; all else is as in `emit`."""
+
     def __init__(self, nest: Nest, s: Schedule):
         super().__init__(nest, s)
         self.active: str | None = None  # the condition under which this item has an element of v

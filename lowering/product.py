@@ -1,14 +1,17 @@
-"""Product: a Contract of floats becomes a `Product` over (outer, M, N) whose operands are read by strides or packed.
+"""Product: a Contract of floats becomes a `Product` over (outer, M, N) whose operands are read by
+strides or packed.
 
-Called by `canon` for each Contract; answers None where the generic nest is as good. No operand is transposed in memory: an
-operand that the kernel can walk by strides is read where it stands, any other is written once as panels (`Packed`, an
-elementwise nest, so what computes the operand is computed while packing). What consumes the product element by element is
-applied to its tile (`templates.product`). The order of the sums depends on the shape alone.
+Called by `canon` for each Contract; answers None where the generic nest is as good. No operand is
+transposed in memory: an operand that the kernel can walk by strides is read where it stands, any
+other is written once as panels (`Packed`, an elementwise nest, so what computes the operand is
+computed while packing). What consumes the product element by element is applied to its tile
+(`templates.product`). The order of the sums depends on the shape alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import numpy as np
@@ -21,6 +24,7 @@ from lowering.profile import Profile
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
 
 DIRECT_B = 1 << 17  # elements of B up to which packing costs more than it saves
+SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 
 
@@ -29,7 +33,8 @@ K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where an operand's element lies: start + sum(outer strides * outer) + tile, lane and k strides, in elements.
+    """Where an operand's element lies: start + sum(outer strides * outer) + tile, lane and k
+    strides, in elements.
 
     `packed`: zero-padded panels, so lanes beyond the edge may be read.
     """
@@ -44,14 +49,18 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """args (x [*outer, R, K]): panels [*outer, ceil(R / tile), K, tile], zero beyond the edge, in the node's dtype."""
+    """args (x [*outer, R, K]): panels [*outer, ceil(R / tile), K, tile], zero beyond the edge, in
+    the node's dtype.
+    """
 
     tile: int
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """args (a, b): sum over k of A[*outer, m, k] B[*outer, k, n] for [*outer, M, N]; tiles of `rows` by `columns`."""
+    """args (a, b): sum over k of A[*outer, m, k] B[*outer, k, n] for [*outer, M, N]; tiles of
+    `rows` by `columns`.
+    """
 
     k: int
     rows: int
@@ -62,7 +71,9 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """The product's tile in the registers of its kernel, as the epilogue's nest sees it: an array of the whole shape."""
+    """The product's tile in the registers of its kernel, as the epilogue's nest sees it: an array
+    of the whole shape.
+    """
 
 
 def _packed_rule(b: build.NestBuilder, node: g.Node, index, guards) -> int:
@@ -97,7 +108,9 @@ build.RULES[Product] = _product_rule
 
 @dataclass
 class Operand:
-    """One side of a product: the node's axes by role, and, if it can be read in place, the strides."""
+    """One side of a product: the node's axes by role, and, if it can be read in place, the
+    strides.
+    """
 
     node: g.Node
     batch: tuple[int, ...]
@@ -115,7 +128,7 @@ class Operand:
         order = (*self.batch, *self.free, *self.contract)
         live = [(self.node.shape[k], self.strides[order.index(k)]) for k in axes]
         live = [(n, s) for n, s in live if n > 1]
-        for (_, outer), (n, inner) in zip(live, live[1:]):
+        for (_, outer), (n, inner) in pairwise(live):
             if outer != inner * n:
                 return None
         return live[-1][1] if live else 0
@@ -124,9 +137,11 @@ class Operand:
 def rewrite(
     b: g.Builder, n: g.Node, args: tuple[g.Node, g.Node], profile: Profile
 ) -> g.Node | None:
-    """The Contract `n` on `args` as a Product under views, or None where the generic nest should do it."""
+    """The Contract `n` on `args` as a Product under views, or None where the generic nest should do
+    it.
+    """
     acc = build_folds.accumulator(n.dtype)
-    if profile.schedule == "gpu" or acc.kind != "f" or acc.itemsize not in (4, 8):
+    if acc.kind != "f" or acc.itemsize not in (4, 8):
         return None
     if any(a.dtype.kind not in "fV" or a.dtype.itemsize > acc.itemsize for a in args):
         return None
@@ -138,6 +153,8 @@ def rewrite(
     right = Operand(y, by, _free(y, by, cy), cy)
     m, k = prod(left.extents(left.free)), prod(left.extents(cx))
     cols, outer = prod(right.extents(right.free)), prod(left.extents(bx))
+    if profile.schedule == "gpu":
+        return _rewrite_gpu(b, n, (left, right), acc, profile)
     width = profile.lanes(acc.itemsize)
     if cols < width or k < 4 or m * k * cols * outer * 2 < MIN_FLOPS or not n.size:
         return None
@@ -150,12 +167,60 @@ def rewrite(
     return b.convert(b.reshape(z, n.shape), n.dtype)
 
 
+def _rewrite_gpu(
+    b: g.Builder, n: g.Node, sides: tuple[Operand, Operand], acc: np.dtype, profile: Profile
+) -> g.Node | None:
+    """As `rewrite`, for tiles in local memory: any strides will do, and nothing is packed."""
+    left, right = sides
+    m, k, cols = (
+        prod(x.extents(axes))
+        for x, axes in ((left, left.free), (left, left.contract), (right, right.free))
+    )
+    batch_shape = tuple(left.extents(left.batch))
+    local = 2 * 8 * SIDE * (SIDE + 1) * acc.itemsize
+    if min(m, k, cols) < 8 or m * k * cols < MIN_FLOPS or not n.size:
+        return None
+    if profile.max_group < SIDE * SIDE or profile.local_bytes < local:
+        return None
+    many = m * cols * prod(batch_shape) >= 1 << 22  # enough for tiles of 8 x 8 an item
+    rows, columns = (SIDE * _per_item(x, many) for x in (m, cols))
+    nodes, accesses = zip(
+        _strided(b, left, (*batch_shape, m, k), rows),
+        _strided(b, right, (*batch_shape, cols, k), columns),
+    )
+    form = Product(k, rows, columns, *accesses)
+    z = b.node(form, nodes, (*batch_shape, m, cols), acc)
+    return b.convert(b.reshape(z, n.shape), n.dtype)
+
+
+def _per_item(extent: int, many: bool) -> int:
+    """Rows (or columns) of an item's register tile."""
+    most = 8 if many and extent >= 512 else 4
+    while most > 1 and extent <= SIDE * most // 2:
+        most //= 2
+    return most
+
+
+def _strided(b: g.Builder, x: Operand, shape: tuple[int, ...], tile: int) -> tuple[g.Node, Access]:
+    """An operand where it stands if two strides walk it, else a plain copy [*outer, lane, k]."""
+    if locate(x, x.node.dtype):
+        lane, k = x.stride(x.free), x.stride(x.contract)
+        if lane is not None and k is not None:
+            strides = x.strides[: len(x.batch)]
+            return x.base, Access(x.start, strides, tile * lane, lane, k, False)
+    flat = _flat(b, x, (*x.batch, *x.free, *x.contract), shape)
+    strides = affine.strides_of(shape)
+    return flat, Access(0, tuple(strides[:-2]), tile * shape[-1], shape[-1], 1, False)
+
+
 def _free(x: g.Node, batch, contract) -> tuple[int, ...]:
     return tuple(k for k in range(x.ndim) if k not in batch and k not in contract)
 
 
 def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
-    """Rows and columns of the register tile: 6 x 2 vectors with 16 registers, 8 x 2 with 32; fewer rows want more columns."""
+    """Rows and columns of the register tile: 6 x 2 vectors with 16 registers, 8 x 2 with 32; fewer
+    rows want more columns.
+    """
     most = 6 if profile.registers < 32 else 8
     if m <= 3:
         vectors = {1: 8, 2: 4, 3: 4}[m]
@@ -171,7 +236,9 @@ def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
 
 
 def trace(node: g.Node, index: list[Affine], extents: list[int]) -> tuple[g.Node, Affine] | None:
-    """The node under views, and the linear index into it; None where a view does not keep the index affine."""
+    """The node under views, and the linear index into it; None where a view does not keep the index
+    affine.
+    """
     while True:
         form = node.form
         if isinstance(form, g.Reshape):

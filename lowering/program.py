@@ -106,7 +106,7 @@ def own_kernel(k: int, s: Stage) -> str:
     params += [f"const long n{j}" for j in range(len(s.ints) + len(s.windows))]
     moves = [f"  b{j} += n{len(s.ints) + w} * {step};" for w, (j, step, _) in enumerate(s.windows)]
     text = s.text.split("\n")
-    pragmas = [x for x in text if x.lstrip().startswith("#pragma")]  # these must come first
+    pragmas = [x for x in text if "#pragma OPENCL" in x]  # these must come first
     lines = [
         *s.helpers,
         f"__attribute__((reqd_work_group_size({s.local}, 1, 1)))",

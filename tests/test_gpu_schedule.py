@@ -107,6 +107,35 @@ CASES = [
 ]  # fmt: skip
 
 
+def product(*numbers):
+    """Contract, given the axes as (contract of x, of y, batch of x, of y)."""
+    cx, cy, *batch = numbers
+    return lambda b, x, y: b.contract(x, y, (cx, cy), tuple(batch) or ((), ()))
+
+
+def perceptron(b, x, w, bias, v):
+    h = b.contract(b.map("exp", x), w, ((1,), (0,)))
+    h = b.map("tanh", b.map("add", h, over(b, bias, h, (1,))))
+    y = b.contract(h, v, ((1,), (0,)))
+    return [y, b.reduce("add", b.map("mul", y, y), (0, 1))]
+
+
+PRODUCTS = [
+    Case("plain", product((1,), (0,)), ((100, 70), (70, 90)), True),
+    Case("large", product((1,), (0,)), ((2050, 9), (9, 2049)), True),
+    Case("few rows", product((1,), (0,)), ((9, 200), (200, 150)), True),
+    Case("few columns", product((1,), (0,)), ((150, 200), (200, 9)), True),
+    Case("a row", product((1,), (0,)), ((1, 200), (200, 150)), True),
+    Case("transposed", product((0,), (1,)), ((70, 100), (90, 70)), True),
+    Case("batched", product((2,), (2,), (0,), (0,)), ((3, 40, 30), (3, 50, 30)), True),
+    Case("heads", product((3,), (3,), (0, 2), (0, 2)), ((2, 30, 4, 16), (2, 40, 4, 16)), True),
+    Case("two axes", product((0, 2), (2, 0)), ((30, 70, 8), (8, 20, 30)), True),
+    Case("halves", product((1,), (0,)), ((64, 64), (64, 64)), True, np.float16),
+    Case("doubles", product((1,), (0,)), ((64, 64), (64, 64)), True, np.float64),
+    Case("perceptron", perceptron, ((100, 64), (64, 128), (128,), (128, 40)), True),
+]
+
+
 class g_like:
     """The shape that `outer` broadcasts to."""
 
@@ -155,6 +184,25 @@ def test_a_case_gives_the_interpreters_numbers(case):
     got, plan = run(graph, arrays)
     close(got, interp.run_graph(graph, arrays), case.name)
     assert ("barrier(CLK_LOCAL" in plan.programs[0].source) == case.meets
+
+
+@pytest.mark.parametrize("case", PRODUCTS, ids=lambda c: c.name)
+def test_a_product_gives_the_interpreters_numbers(case):
+    arrays = data(case)
+    graph = graph_of(case.build, arrays)
+    got, plan = run(graph, arrays)
+    want = interp.run_graph(graph, arrays)
+    scale = 20 if case.dtype == np.float16 else 1
+    for x, y in zip(got, want):
+        np.testing.assert_allclose(x, y, rtol=1e-3 * scale, atol=2e-3 * scale)
+    assert ("__local" in plan.programs[0].source) == case.meets
+
+
+def test_what_follows_a_product_runs_on_its_tiles():
+    case = PRODUCTS[-1]
+    graph = graph_of(case.build, data(case))
+    plan = compiler.make_plan(graph, profile.GPU)
+    assert plan.launches <= 4
 
 
 @pytest.mark.parametrize("name", ["rows", "layer norm", "scans", "flat sum"])

@@ -1,8 +1,10 @@
-"""The stage of a product: register tiles over k blocks, then the epilogue's nest on the finished tiles.
+"""The stage of a product: register tiles over k blocks, then the epilogue's nest on the finished
+tiles.
 
-In: a Product node, and a nest that reads its tile (`product.Tile`) at the product's own index. Out: a Stage. An item does a
-block of row tiles times a block of column tiles for some of the outer indices; per column tile the partial sums of the row
-block stay in a small private array, which the epilogue then reads. Sums run over k in order, in blocks of K_BLOCK.
+In: a Product node, and a nest that reads its tile (`product.Tile`) at the product's own index.
+Out: a Stage. An item does a block of row tiles times a block of column tiles for some of the outer
+indices; per column tile the partial sums of the row block stay in a small private array, which the
+epilogue then reads. Sums run over k in order, in blocks of K_BLOCK.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Value
 from lowering.product import K_BLOCK, Access, Product, Tile
 from lowering.profile import Profile
-
+from lowering.templates import product_gpu
 
 ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
@@ -34,10 +36,14 @@ class Axes:
 
 
 def stage(nest: Nest, profile: Profile) -> Stage:
-    """The stage that computes the product whose tile `nest` reads, and then `nest`; Cut if it does not follow the tiles."""
+    """The stage that computes the product whose tile `nest` reads, and then `nest`; Cut if it does
+    not follow the tiles.
+    """
     node = next(b.node for b in nest.buffers if isinstance(b.node.form, Tile)).args[0]
     loads, axes = _read_tile(node, nest)
     a, b = _operands(node, nest, loads)
+    if profile.schedule == "gpu":
+        return product_gpu.ProductEmitter(node, nest, axes, (a, b)).stage()
     width = min(profile.lanes(node.dtype.itemsize), node.form.columns)
     return _ProductEmitter(node, nest, axes, (a, b), width, profile).stage()
 
@@ -46,7 +52,9 @@ def stage(nest: Nest, profile: Profile) -> Stage:
 
 
 def _read_tile(node: Node, nest: Nest) -> tuple[list[Value], Axes]:
-    """The loads of the tile, and the axes, merged within each part; Cut where an epilogue cannot run tile by tile."""
+    """The loads of the tile, and the axes, merged within each part; Cut where an epilogue cannot
+    run tile by tile.
+    """
     tiles = [k for k, buffer in enumerate(nest.buffers) if isinstance(buffer.node.form, Tile)]
     loads = [v for v in nest.values if v.op == "load" and v.attr[0] in tiles]
     if len(tiles) != 1 or len(loads) != 1 or loads[0].attr[2] or loads[0].args:
@@ -54,7 +62,7 @@ def _read_tile(node: Node, nest: Nest) -> tuple[list[Value], Axes]:
     if schedule.folded_axes(nest) or any(st.partial for st in nest.stores):
         raise Cut(node, "what consumes the product folds it")
     index = loads[0].attr[1]
-    *outer, m, n = node.shape
+    m, n = node.shape[-2:]
     parts: list[list[int]] = [[], [], []]
     for a, c in sorted(index.terms, key=lambda t: -t[1]):
         span = c * nest.extents[a]
@@ -155,7 +163,9 @@ class _ProductEmitter(_Emitter):
         self.names_of: dict[str, str] = {}
 
     def int(self, name: str, value: int) -> str:
-        """An integer argument: declared once under a name, so that texts of different shapes are equal."""
+        """An integer argument: declared once under a name, so that texts of different shapes are
+        equal.
+        """
         if name not in self.names_of:
             self.names_of[name] = name
             self.line(f"const long {name} = n{len(self.ints)};")
@@ -283,7 +293,9 @@ class _ProductEmitter(_Emitter):
             self.line(f"{guard}{{ {text} }}")
 
     def k_offset(self, side: str, access: Access, u: int, more: int = 0) -> str:
-        """Text of u steps along k plus `more` elements; literal where the step is known to all such products."""
+        """Text of u steps along k plus `more` elements; literal where the step is known to all such
+        products.
+        """
         if access.packed or access.k == 1:
             return str(u * access.k + more)
         parts = [f"{u} * {side}_k" if u > 1 else f"{side}_k"] if u else []
