@@ -48,7 +48,9 @@ def build_nest(
     inside: Callable[[g.Node], bool],
     dynamic_updates: bool = True,
 ) -> Nest:
-    """The nest that computes `roots` over `space`; raises Cut where a node must be in memory first."""
+    """The nest that computes `roots` over `space`; raises Cut where a node must be in memory
+    first.
+    """
     splits: dict[Any, int] = {}
     for _ in range(64):
         b = NestBuilder(space, inside, splits)
@@ -81,7 +83,9 @@ class NestBuilder:
     # ------------------------------------------------ axes
 
     def new_axis(self, key: Any, extent: int) -> Affine:
-        """A fresh axis, already split where an earlier attempt asked for it; extent 1 needs none."""
+        """A fresh axis, already split where an earlier attempt asked for it; extent 1 needs
+        none.
+        """
         if extent == 1:
             return ZERO
         inner = self.splits.get(key)
@@ -93,7 +97,9 @@ class NestBuilder:
         return affine.axis(len(self.keys) - 1)
 
     def fold_axis(self, key: Any, extent: int, used: frozenset[int]) -> Affine:
-        """An axis to reduce over: one that exists, has this extent and is not in use, or a new one."""
+        """An axis to reduce over: one that exists, has this extent and is not in use, or a new
+        one.
+        """
         if extent == 1:
             return ZERO
         for n, e in self.pool:

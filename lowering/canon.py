@@ -12,9 +12,8 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs
+from lowering import complex_pairs, product
 from lowering import graph as g
-from lowering import product
 from lowering.build import BlockReduce
 from lowering.profile import Profile
 

@@ -28,13 +28,16 @@ def make_plan(
         _refuse_doubles(graph, profile)
     if options.pop("unroll", True):
         graph = loops.unroll(graph)
-    if options.pop("motion", True):
+    moving = options.pop("motion", True)
+    if moving:
         graph = motion.move(graph)
     graph = canon.canonicalize(
         graph,
         split_reductions=options.pop("split_reductions", True),
         profile=profile if options.pop("products", True) else None,
     )
+    if moving:
+        graph = motion.lift_panels(graph)
     plan = Planner(profile, options).plan(graph, tuple(donated), name)
     if "FX_DUMP" in os.environ:
         debug.dump_all(graph, plan, name)

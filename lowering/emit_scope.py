@@ -18,7 +18,8 @@ from lowering.schedule import Schedule
 
 @dataclass(slots=True)
 class Stage:
-    """One stage: the body of `stage(item, buffers..., ints...)`, its signature and its launch size.
+    """One stage: the body of `stage(item, buffers..., ints...)`, its signature and its launch
+    size.
     """
 
     text: str

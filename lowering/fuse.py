@@ -457,7 +457,9 @@ class _Fuser:
     # ------------------------------------------------ order
 
     def ordered(self) -> list[Group]:
-        """Groups so that each comes after those that write what it reads; effects keep their order."""
+        """Groups so that each comes after those that write what it reads; effects keep their
+        order.
+        """
         place = {id(n): k for k, n in enumerate(self.order)}
         needs: dict[int, set[int]] = {}
         by_id = {id(x): x for x in self.groups}

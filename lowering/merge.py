@@ -1,8 +1,9 @@
 """Merge: launches that do not wait for each other become one; runs of small ones become one task.
 
-In: steps whose buffers have no addresses yet. Out: fewer steps with the same meaning, new stages for them, and when each
-buffer is live. Launches between two steps of another kind move to the earliest level that their reads and writes allow;
-a level is one launch whose items are dealt to the parts. Cost: a few microseconds a launch.
+In: steps whose buffers have no addresses yet. Out: fewer steps with the same meaning, new stages
+for them, and when each buffer is live. Launches between two steps of another kind move to the
+earliest level that their reads and writes allow; a level is one launch whose items are dealt to
+the parts. Cost: a few microseconds a launch.
 """
 
 from __future__ import annotations

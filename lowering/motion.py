@@ -7,12 +7,14 @@ that adds up a sum over lanes keeps a sum a lane, where that makes the loop's la
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 from lowering import graph as g
 from lowering import lanes
+from lowering.product import Packed
 
 MIN_FLOPS = 1 << 14  # of a product worth moving
 MAX_BYTES = 1 << 28  # of a stack that moving makes
@@ -20,6 +22,15 @@ MAX_BYTES = 1 << 28  # of a stack that moving makes
 
 def move(graph: g.Graph) -> g.Graph:
     """The graph with work moved out of its counted loops, inner ones first."""
+    return _sweep(graph, move, _lighter)
+
+
+def _sweep(
+    graph: g.Graph,
+    sweep: Callable[[g.Graph], g.Graph],
+    rewrite: Callable[[g.Builder, g.Node], list[g.Node] | None],
+) -> g.Graph:
+    """Every loop rewritten, inner ones first; a rewrite gives the loop's results, or None."""
     if not any(isinstance(n.form, g.Loop | g.Cond) for n in graph.nodes()):
         return graph
     b = g.Builder()
@@ -32,28 +43,67 @@ def move(graph: g.Graph) -> g.Graph:
         if isinstance(n.form, g.Get) and isinstance(args[0], list):
             new[id(n)] = args[0][n.form.index]
             continue
-        made = b.node(_inner(n.form), args, n.shape, n.dtype, n.outs)
-        if isinstance(made.form, g.Loop):
-            made = _lighter(b, made) or made
+        made = b.node(_inner(n.form, sweep), args, n.shape, n.dtype, n.outs)
+        if isinstance(made.form, g.Loop) and not made.form.body.effects:
+            made = rewrite(b, made) or made
         new[id(n)] = made
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
 
 
-def _inner(form: Any) -> Any:
+def _inner(form: Any, sweep: Callable[[g.Graph], g.Graph]) -> Any:
     if isinstance(form, g.Cond):
-        return g.Cond(tuple(map(move, form.branches)))
+        return g.Cond(tuple(map(sweep, form.branches)))
     if isinstance(form, g.Loop):
-        cond = None if form.cond is None else move(form.cond)
+        cond = None if form.cond is None else sweep(form.cond)
         counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
-        return g.Loop(move(form.body), cond, *counts)
+        return g.Loop(sweep(form.body), cond, *counts)
     return form
+
+
+def lift_panels(graph: g.Graph) -> g.Graph:
+    """After canon: panels that a loop packs from constants are packed before it."""
+    return _sweep(graph, lift_panels, _lifted)
+
+
+def _lifted(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
+    f: g.Loop = loop.form
+    outside: dict[int, g.Node] = {}
+    for n in f.body.inputs[: f.n_consts]:
+        outside[id(n)] = loop.args[f.n_cond_consts + n.form.index]
+    for n in f.body.nodes():
+        if isinstance(n.form, g.Input) or n.outs is not None:
+            continue
+        if all(id(a) in outside for a in n.args):
+            args = tuple(outside[id(a)] for a in n.args)
+            outside[id(n)] = b.node(n.form, args, n.shape, n.dtype)
+    panels = [n for n in f.body.nodes() if isinstance(n.form, Packed) and id(n) in outside]
+    if not panels:
+        return None
+    c = g.Builder()
+    new = {id(n): c.input(n.shape, n.dtype) for n in f.body.inputs[: f.n_consts]}
+    new |= {id(n): c.input(n.shape, n.dtype) for n in panels}
+    new |= {id(n): c.input(n.shape, n.dtype) for n in f.body.inputs[f.n_consts :]}
+    body = c.graph([_copied(c, o, new) for o in f.body.outputs])
+    at = f.n_cond_consts + f.n_consts
+    args = (*loop.args[:at], *(outside[id(n)] for n in panels), *loop.args[at:])
+    counts = (f.length, f.reverse, f.n_cond_consts, f.n_consts + len(panels), f.n_carry)
+    return list(b.several(g.Loop(body, f.cond, *counts), args, loop.outs))
+
+
+def _copied(c: g.Builder, node: g.Node, new: dict[int, g.Node]) -> g.Node:
+    """The node rebuilt on the new nodes that are known."""
+    for n in g.toposort((node,)):
+        if id(n) not in new and not isinstance(n.form, g.Input):
+            args = tuple(new.get(id(a), a) for a in n.args)
+            new[id(n)] = c.node(n.form, args, n.shape, n.dtype, n.outs)
+    return new[id(node)]
 
 
 def _lighter(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
     """The results of a loop that does less in every step, or None where nothing moves."""
     f: g.Loop = loop.form
-    if f.cond is not None or f.body.effects or f.length < 2:
+    if f.cond is not None or f.length < 2:
         return None
     m = _Motion(b, loop)
     m.find()
@@ -107,6 +157,10 @@ class _Motion:
                 self.before.append(n)
         adding = self.adding()
         self.sinks = {k: u for k, u in adding.items() if any(map(self.is_product, _leaves(u)))}
+        stacked = {id(a) for u in self.sinks.values() for x in _leaves(u) for a in x.args}
+        for k, u in adding.items() if self.sinks else ():
+            if all(_is_sum(x) and id(x.args[0]) in stacked for x in _leaves(u)):
+                self.sinks[k] = u  # of what is stacked anyway
         if not self.sinks and adding and any(_folds(u) for u in adding.values()):
             self.sinks, self.by_lane = adding, True
             if not self.frees_lanes():
@@ -250,6 +304,9 @@ class _Motion:
                 if self.all_steps(a) is None and all(a is not s for s in self.stacks):
                     self.stacks.append(a)
             return lambda folded: self.product_of_all(u)
+        if _is_sum(u) and any(u.args[0] is s for s in self.stacks):
+            axes = (0, *(k + 1 for k in u.form.axes))
+            return lambda folded: self.b.reduce("add", self.outside[id(u.args[0])][0], axes)
         if all(u is not s for s in self.sums):
             self.sums.append(u)
         return lambda folded: folded[id(u)]
@@ -281,7 +338,7 @@ def _is_linear(n: g.Node) -> bool:
         return isinstance(n.args[1].form, g.Const) and n.args[1].form.value == 0
     if isinstance(n.form, g.Reduce):
         return n.form.op == "add"
-    return isinstance(n.form, g.Transpose | g.Reshape)
+    return isinstance(n.form, g.Transpose | g.Reshape | g.Broadcast)
 
 
 def _leaves(u: g.Node) -> list[g.Node]:
@@ -292,8 +349,12 @@ def _leaves(u: g.Node) -> list[g.Node]:
     return [x for a in args for x in _leaves(a)]
 
 
+def _is_sum(n: g.Node) -> bool:
+    return isinstance(n.form, g.Reduce) and n.form.op == "add"
+
+
 def _folds(u: g.Node) -> bool:
-    return any(isinstance(x.form, g.Reduce) and x.form.op == "add" for x in _leaves(u))
+    return any(map(_is_sum, _leaves(u)))
 
 
 # ---------------------------------------------------------------- forms over all steps

@@ -46,15 +46,23 @@ IDENTITY = {
 class Value:
     """One scalar value per point of `mask`.
 
-    op        args, attr
-    const     (), Python number                       index    (), Affine: the index as a number
-    load      () or (dynamic offset,), (buffer, Affine in elements, guards); outside the guards it reads 0
-    guard     (), tuple of Range: whether all hold     map      operands, scalar operation
-    bits      (k0, k1, c0, c1), ()                    get      (bits,), which
-    reduce    (x,), (op, axes)                        argreduce (x,), (op, Affine index, axes)
-    cumscan   (x,), (op, axis, reverse)               mad      (x, y), axes: sum of products over axes
-    carry     (), (loop value, k)                     loop     (), LoopBody; its results are read by get
-    branch    (), BranchBody; read by get             alias    (x,), the same value where more axes are open
+    By op, its args and attr:
+
+    const      (), a Python number
+    index      (), Affine: the index as a number
+    load       () or (dynamic offset,), (buffer, Affine in elements, guards); 0 outside the guards
+    guard      (), Ranges: whether all of them hold
+    map        operands, the scalar operation
+    bits       (k0, k1, c0, c1), (); its words are read by get
+    get        (a value with several results,), which
+    reduce     (x,), (op, axes)
+    argreduce  (x,), (op, Affine index, axes)
+    cumscan    (x,), (op, axis, reverse)
+    mad        (x, y), axes: the sum of products over them
+    carry      (), (loop value, k)
+    loop       (), LoopBody; its results are read by get
+    branch     (), BranchBody; read by get
+    alias      (x,), the same value where more axes are open
     """
 
     op: str
@@ -68,8 +76,8 @@ class Value:
 class Store:
     """buffer[index (+ dynamic offset)] = value for every point of the value's and the index's axes.
 
-    `partial` is None, or the fold ("add", ...) that combines all points of one block of the grid axis: then the store
-    goes to buffer[block, index].
+    `partial` is None, or the fold ("add", ...) that combines all points of one block of the grid
+    axis: then the store goes to buffer[block, index].
     """
 
     buffer: int
@@ -85,10 +93,10 @@ class LoopBody:
     """A time loop inside the kernel: `axis` counts the steps; `carries` are carry values, `nexts`
     their successors.
 
-    `stop` is the while condition on the carries (it goes on while that holds in some lane), or None; then there are
-    `length` steps. Stores of stacked outputs are in `stores`. With `chunk`, a while loop makes at
-    most so many steps and
-    sets the buffer `flag` if it has not ended.
+    `stop` is the while condition on the carries (it goes on while that holds in some lane), or
+    None; then there are `length` steps. Stores of stacked outputs are in `stores`. With
+    `chunk`, a while loop makes at most so many steps and sets the buffer `flag` if it has not
+    ended.
     """
 
     axis: int
@@ -151,9 +159,8 @@ class Nest:
         for k, v in enumerate(self.values):
             args = " ".join(f"%{a}" for a in v.args)
             at = ",".join(names[a] for a in sorted(v.mask))
-            lines.append(
-                f"%{k} = {v.op} {_attr(v, names)}{' ' + args if args else ''} : {v.dtype.name} ({at})"
-            )
+            what = f"{v.op} {_attr(v, names)}{' ' + args if args else ''}"
+            lines.append(f"%{k} = {what} : {v.dtype.name} ({at})")
         for s in self.stores:
             partial = f" {s.partial} over block" if s.partial else ""
             dyn = f" + %{s.dynamic}" if s.dynamic is not None else ""

@@ -36,6 +36,9 @@ from lowering.product import Tile
 from lowering.profile import Profile
 from lowering.templates import product
 
+# A nest with these computes values once a phase: contracted differently, x - max(x) could be
+# positive.
+REPEATS = ("reduce", "argreduce", "cumscan")
 FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Contract, g.Conv, g.Window)
 
 
@@ -58,7 +61,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value stands: a buffer, or the part of it that belongs to a loop's current iteration."""
+    """Where a value stands: a buffer, or the part of it that belongs to a loop's current
+    iteration.
+    """
 
     slot: int
     stride: int = 0  # elements from one iteration's part to the next
@@ -246,6 +251,7 @@ class Planner:
         if any(isinstance(b.node.form, Tile) for b in built.buffers):
             return built, product.stage(built, self.profile)
         nest = schedule.merge_axes(built)
+        nest.contract_fp = not any(v.op in REPEATS for v in nest.values)
         return nest, emit(nest, schedule.schedule(nest, self.profile))
 
     def make_places(self, region: Region, group: Group, made: Any) -> None:
@@ -362,7 +368,9 @@ class Planner:
         self.add_launch(region, replace(stage, cost=schedule.total_work(nest)), places)
 
     def add_launch(self, region: Region, stage: Stage, places: list[Place]) -> None:
-        """A launch of `stage` on buffers; its place in a program is settled by `program.assemble`."""
+        """A launch of `stage` on buffers; its place in a program is settled by
+        `program.assemble`.
+        """
         written = [b for b in stage.buffers if b.written]
         if stage.items == 0 or not written or any(b.size == 0 for b in written):
             return

@@ -119,13 +119,11 @@ def _window_loops(node, f, x, updates, window_axes, sizes) -> list[str]:
         to.append(f"w{j} * {x_strides[k]}")
         frm.append(f"w{j} * {u_strides[d]}")
         if last and x_strides[k] == u_strides[d] == 1 and sizes[k] >= 8:
+            strip, one = (_apply(node, f.op, width, to, frm) for width in (8, 1))
+            n = sizes[k]
             lines.append(f"{pad}long w{j} = 0;")
-            lines.append(
-                f"{pad}for (; w{j} + 8 <= {sizes[k]}; w{j} += 8) {{ {_apply(node, f.op, 8, to, frm)} }}"
-            )
-            lines.append(
-                f"{pad}for (; w{j} < {sizes[k]}; ++w{j}) {{ {_apply(node, f.op, 1, to, frm)} }}"
-            )
+            lines.append(f"{pad}for (; w{j} + 8 <= {n}; w{j} += 8) {{ {strip} }}")
+            lines.append(f"{pad}for (; w{j} < {n}; ++w{j}) {{ {one} }}")
             return [*lines, *("    }" for _ in range(j))]
         lines.append(f"{pad}for (long w{j} = 0; w{j} < {sizes[k]}; ++w{j}) {{")
     lines.append(f"{pad}{_apply(node, f.op, 1, to, frm)}")

@@ -17,7 +17,6 @@ from lowering.affine import Affine, Range
 from lowering.nest import LoopBody, Nest, Store, Value
 from lowering.profile import Profile
 
-
 MAX_COUNTED = (
     1 << 29
 )  # steps of an axis that are counted; a while loop's has more, and counts as 100
