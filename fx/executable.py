@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
-from fx.avals import storage_dtype
-from fx.core import ClosedJaxpr, Jaxpr, Literal
+from fx.avals import float0, storage_dtype
+from fx.core import ClosedJaxpr, Jaxpr, Literal, Var
 from fx.lower import lower_eqns
 from fx.passes import cse_jaxpr, dce_closed
 from lowering.graph import Builder, Graph
@@ -33,17 +33,19 @@ class Runner:
     __slots__ = ("call", "device", "donated", "graph", "name", "outputs", "used")
 
     def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], device: Any, name: str):
-        closed, used = dce_closed(closed)
+        closed, _ = dce_closed(closed, None, True)
         self.name, self.device = name, device
-        self.used = None if all(used) else [k for k, u in enumerate(used) if u]
-        flags = [d for d, u in zip(donated, used) if u]
-        self.donated = tuple(k for k, d in enumerate(flags) if d)
         jaxpr = cse_jaxpr(closed.jaxpr)
-        computed, self.outputs = _split_outputs(jaxpr, flags)
-        body = Jaxpr([], jaxpr.invars, jaxpr.eqns, computed, jaxpr.effects, jaxpr.debug_info)
+        computed, self.outputs = _split_outputs(jaxpr, donated)
+        read = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)} | set(computed)
+        used = [k for k, v in enumerate(jaxpr.invars) if v in read]
+        self.used = None if len(used) == len(jaxpr.invars) else used
+        flags = [donated[k] for k in used]
+        self.donated = tuple(k for k, d in enumerate(flags) if d)
         self.graph = self.call = None
         if jaxpr.eqns or computed:
-            slim = ClosedJaxpr(body)
+            invars = [jaxpr.invars[k] for k in used]
+            slim = ClosedJaxpr(Jaxpr([], invars, jaxpr.eqns, computed, jaxpr.effects))
             self.graph = graph_of(slim)
             from fx.jit import compile_graph
 
@@ -51,12 +53,12 @@ class Runner:
             self.call = array.Call(executable, device, slim.in_avals, slim.out_avals)
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
-        used = self.used
-        if used is not None:
-            values = [values[k] for k in used]
-        call = self.call
-        outs = call(values, self.donated) if call is not None else []
-        plan = self.outputs
+        call, used, plan = self.call, self.used, self.outputs
+        if call is None:
+            outs = []
+        else:
+            given = values if used is None else [values[k] for k in used]
+            outs = call(given, self.donated)
         return outs if plan is None else [_output(kind, k, outs, values) for kind, k in plan]
 
 
@@ -66,7 +68,7 @@ def _output(kind: str, k: Any, outs: Sequence[Any], values: Sequence[Any]) -> An
     if kind == "literal":
         return k
     value = values[k]
-    if type(value) is array.Array:
+    if type(value) is array.Array or getattr(value, "dtype", None) == float0:
         return value
     aval = core.get_aval(value)
     return array.from_numpy(np.array(value, aval.dtype), aval.weak_type)

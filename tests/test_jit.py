@@ -293,3 +293,12 @@ def test_hot_calls_do_not_leave_the_fast_path(monkeypatch):
     g({"a": x, "b": 1.0})
     monkeypatch.setattr(type(f), "_call", lambda *a: pytest.fail("slow path"))
     g({"a": x, "b": 2.0})
+
+
+def test_integer_gradients_pass_through_jit():
+    g = fx.jit(fx.grad(lambda x, n: x * n, argnums=(0, 1), allow_int=True))
+    dx, dn = g(2.0, 3)
+    assert float(dx) == 3.0 and dn.dtype == fx.float0
+    assert fx.jit(lambda z: z)(dn).dtype == fx.float0
+    out = fx.jit(lambda x, z: fx.vjp(lambda n: n * 2, 3)[1](z)[0])(1.0, np.zeros((), fx.float0))
+    assert out.dtype == fx.float0
