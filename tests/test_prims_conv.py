@@ -192,3 +192,22 @@ MESSAGES = [
 def test_messages(bad, message) -> None:
     with pytest.raises((TypeError, ValueError, RuntimeError), match=message):
         bad()
+
+
+def test_shape_functions_agree_with_shapes() -> None:
+    names = ("NHWC", "HWIO", "NHWC")
+    x, w = np.zeros((2, 7, 5, 3), F), np.zeros((3, 2, 3, 4), F)
+    for padding in ("SAME", "VALID"):
+        out = lax.conv_general_dilated(x, w, (2, 1), padding, dimension_numbers=names)
+        shape = lax.conv_general_shape_tuple(x.shape, w.shape, (2, 1), padding, names)
+        assert out.shape == shape
+        out = lax.conv_transpose(x, w, (2, 1), padding, dimension_numbers=names)
+        shape = lax.conv_transpose_shape_tuple(x.shape, w.shape, (2, 1), padding, names)
+        assert out.shape == shape
+
+
+def test_ragged_products(rng) -> None:
+    x, w = rng.uniform(-1, 1, (6, 3)).astype(F), rng.uniform(-1, 1, (3, 3, 2)).astype(F)
+    expected = np.concatenate([x[:2] @ w[0], x[2:5] @ w[2], np.zeros((1, 2))])
+    for f in (lax.ragged_dot, fx.jit(lax.ragged_dot)):
+        same(f(x, w, np.int32([2, 0, 3])), expected)

@@ -29,6 +29,9 @@ __all__ = [
     "conv_general_dilated",
     "conv_general_dilated_local",
     "conv_general_dilated_patches",
+    "conv_general_permutations",
+    "conv_general_shape_tuple",
+    "conv_transpose_shape_tuple",
     "conv_shape_tuple",
     "conv_transpose",
     "conv_with_general_padding",
@@ -401,3 +404,49 @@ def conv_shape_tuple(
     windows = Windows(tuple(rhs_shape[2:]), tuple(strides), tuple(pads), ones, ones)
     space = windows.result_shape(lhs_shape[2:])
     return (lhs_shape[0] // batch_group_count, rhs_shape[0], *space)
+
+
+def conv_general_permutations(dimension_numbers: tuple[str, str, str]) -> tuple[Any, Any, Any]:
+    """The axes of (batch, feature, space), of (out, in, space) for the kernel, by name."""
+    numbers = _from_strings(*dimension_numbers)
+    return numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec
+
+
+def _permuted(sizes: Sequence[int], spec: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sizes[k] for k in spec)
+
+
+def conv_general_shape_tuple(
+    lhs_shape: Sequence[int],
+    rhs_shape: Sequence[int],
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    dimension_numbers: tuple[str, str, str],
+) -> tuple[int, ...]:
+    """The result's shape of a convolution whose axes are named."""
+    lhs, rhs, out = conv_general_permutations(dimension_numbers)
+    shape = conv_shape_tuple(
+        _permuted(lhs_shape, lhs), _permuted(rhs_shape, rhs), window_strides, padding
+    )
+    return tuple(shape[out.index(k)] for k in range(len(out)))
+
+
+def conv_transpose_shape_tuple(
+    lhs_shape: Sequence[int],
+    rhs_shape: Sequence[int],
+    window_strides: Sequence[int],
+    padding: str | Sequence[tuple[int, int]],
+    dimension_numbers: tuple[str, str, str],
+) -> tuple[int, ...]:
+    """The result's shape of a transposed convolution whose axes are named."""
+    lhs, rhs, out = conv_general_permutations(dimension_numbers)
+    x, w = _permuted(lhs_shape, lhs), _permuted(rhs_shape, rhs)
+    pads = padding
+    if isinstance(pads, str):
+        pads = [_transpose_padding(k, s, pads) for k, s in zip(w[2:], window_strides)]
+    space = (
+        (n - 1) * s - k + 2 + lo + hi
+        for n, k, s, (lo, hi) in zip(x[2:], w[2:], window_strides, pads)
+    )
+    shape = (x[0], w[0], *space)
+    return tuple(shape[out.index(k)] for k in range(len(out)))

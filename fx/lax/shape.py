@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-
 from fx import avals, core
 from fx.avals import canonicalize_dtype
 from fx.prims import parts
@@ -21,6 +20,7 @@ from fx.typing import Array, ArrayLike, DTypeLike, Shape
 __all__ = [
     "broadcast",
     "broadcast_in_dim",
+    "broadcast_like",
     "broadcast_shapes",
     "broadcast_to_rank",
     "broadcasted_iota",
@@ -131,6 +131,12 @@ def broadcast_in_dim(
     """The operand spread over `shape`; its axis k becomes axis broadcast_dimensions[k]."""
     _no_sharding(out_sharding)
     return views.broadcast_in_dim(operand, shape, broadcast_dimensions)
+
+
+def broadcast_like(arr: ArrayLike, like_arr: ArrayLike) -> Array:
+    """`arr` broadcast to the shape of another array, by NumPy's rule."""
+    shape, rank = _shape(like_arr), len(_shape(arr))
+    return views.broadcast_in_dim(arr, shape, range(len(shape) - rank, len(shape)))
 
 
 def broadcast_to_rank(x: ArrayLike, rank: int) -> Array:
