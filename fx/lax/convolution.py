@@ -31,9 +31,9 @@ __all__ = [
     "conv_general_dilated_patches",
     "conv_general_permutations",
     "conv_general_shape_tuple",
-    "conv_transpose_shape_tuple",
     "conv_shape_tuple",
     "conv_transpose",
+    "conv_transpose_shape_tuple",
     "conv_with_general_padding",
     "padtype_to_pads",
 ]
