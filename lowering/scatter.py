@@ -21,6 +21,10 @@ from lowering.profile import Profile
 
 def stage(node: g.Node, profile: Profile) -> Stage:
     """The stage of a Scatter node: buffers are indices, updates, output."""
+    if profile.schedule == "gpu":
+        from lowering import scatter_gpu
+
+        return scatter_gpu.stage(node, profile)
     x, indices, updates = node.args
     f: g.Scatter = node.form
     window_axes = [k for k in range(x.ndim) if k not in f.inserted and k not in f.x_batch]

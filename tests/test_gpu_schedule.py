@@ -205,6 +205,44 @@ def test_what_follows_a_product_runs_on_its_tiles():
     assert plan.launches <= 4
 
 
+ROWS, POINTS = (20, 33), (3000,)
+ROW = ((1,), (0,), (0,), (), ())  # window dims, inserted, start map, batch of x, batch of indices
+SCATTERS = {
+    **{f"rows {op}": (op, ROW, "fill", False, ROWS, (50, 1), (50, 33), F32)
+       for op in ("set", "add", "mul", "min", "max")},
+    **{f"integers {op}": (op, ROW, "fill", False, ROWS, (50, 1), (50, 33), np.int32)
+       for op in ("set", "add", "mul", "min", "max")},
+    "clip": ("add", ROW, "clip", False, ROWS, (50, 1), (50, 33), F32),
+    "one": ("add", ROW, "fill", False, ROWS, (1, 1), (1, 33), F32),
+    "halves": ("add", ROW, "fill", False, ROWS, (4, 1), (4, 33), np.float16),
+    "histogram": ("add", ((), (0,), (0,), (), ()), "fill", False, POINTS, (5000, 1), (5000,), F32),
+    "windows": ("add", ((1, 2), (), (0, 1), (), ()), "fill", False, ROWS, (40, 2), (40, 3, 4), F32),
+    "batched": ("add", ((2,), (1,), (1,), (0,), (0,)), "fill", False,
+                (4, 20, 9), (4, 30, 1), (4, 30, 9), F32),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCATTERS)
+def test_a_scatter_gives_the_interpreters_numbers(name, rng):
+    op, dims, mode, unique, shape, at, news, dtype = SCATTERS[name]
+    form = g.Scatter(op, *dims, mode, unique)
+    x, u = (rng.integers(-5, 5, s).astype(dtype) for s in (shape, news))
+    i = rng.integers(-2, shape[dims[2][0]] + 2, at).astype(np.int32)
+    graph = graph_of(lambda b, x, i, u: b.scatter(x, i, u, form), [x, i, u])
+    got, _ = run(graph, [x, i, u])
+    close(got, interp.run_graph(graph, [x, i, u]), name)
+
+
+def test_unique_updates_run_all_at_once(rng):
+    form = g.Scatter("set", *ROW, "fill", True)
+    i = rng.permutation(20)[:9, None].astype(np.int32)
+    arrays = [np.zeros(ROWS, F32), i, rng.standard_normal((9, 33)).astype(F32)]
+    graph = graph_of(lambda b, x, i, u: b.scatter(x, i, u, form), arrays)
+    got, plan = run(graph, arrays)
+    close(got, interp.run_graph(graph, arrays), "unique")
+    assert plan.steps[-1].global_size[0] >= 9 * 33
+
+
 @pytest.mark.parametrize("name", ["rows", "layer norm", "scans", "flat sum"])
 @pytest.mark.parametrize("most", [32, 64])
 def test_smaller_groups_give_the_same_numbers(name, most):
