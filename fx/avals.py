@@ -145,7 +145,7 @@ def swap_thread_x64(value: bool | None) -> bool | None:
     return old
 
 
-_NARROW = {
+_NARROW: dict[Any, Any] = {
     np.dtype(wide): np.dtype(narrow)
     for wide, narrow in (
         ("int64", "int32"),

@@ -38,7 +38,8 @@ class _Custom:
         nondiff_argnames: Sequence[str] = (),
     ):
         check_callable(fun)
-        update_wrapper(self, fun)
+        wrapper: Any = self
+        update_wrapper(wrapper, fun)
         self.fun = fun
         self.nondiff_argnums = tuple(nondiff_argnums) + _positions_of(fun, nondiff_argnames)
         self.jvp: Callable[..., Any] | None = None
@@ -47,7 +48,8 @@ class _Custom:
         self.jvp_symbolic = self.vjp_symbolic = False
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else Partial(self, instance)
+        call: Any = self
+        return self if instance is None else Partial(call, instance)
 
     def defjvp(self, jvp: Callable[..., Any], symbolic_zeros: bool = False) -> Callable[..., Any]:
         """Set the rule jvp(*nondiff, primals, tangents) -> (primal_out, tangent_out); usable as a
@@ -375,6 +377,6 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
         cts = rule(ct)
         return cts if isinstance(cts, tuple | list) else (cts,)
 
-    wrapped = custom_vjp(update_wrapper(primal, fun))
+    wrapped = custom_vjp(update_wrapper(primal, fun, updated=()))
     wrapped.defvjp(fwd, bwd)
     return wrapped

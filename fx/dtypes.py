@@ -140,6 +140,7 @@ def issubdtype(a: Any, b: Any) -> bool:
     if isinstance(b_kind, np.dtype):
         return isinstance(a_kind, np.dtype) and a_kind == b_kind
     name = a_kind.name
+    assert isinstance(a_kind, np.dtype)
     if name in _SMALL_INTEGERS:
         base: type = np.unsignedinteger if name.startswith("u") else np.signedinteger
     elif is_floating(a_kind):

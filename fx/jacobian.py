@@ -49,7 +49,8 @@ def jacfwd(
             _check(x, "jacfwd", "input", holomorphic)
 
         def push(*tangents: Any) -> Any:
-            return jvp(partial, dynamic, in_tree.unflatten(tangents), has_aux=has_aux)
+            given: Any = in_tree.unflatten(tangents)
+            return jvp(partial, dynamic, given, has_aux=has_aux)
 
         basis = _standard_basis(leaves)
         out_axes = (None, -1, None) if has_aux else (None, -1)

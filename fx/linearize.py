@@ -120,7 +120,7 @@ class Linearized:
 
 
 def linearize_flat(
-    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], count: int | None = None
+    fun: Callable[..., Sequence[Any]], primals: Sequence[Any], count: Any = None
 ) -> Linearized:
     """Linearize on flat values; only the first `count` outputs' tangents are kept (all by
     default).
@@ -155,7 +155,8 @@ def linearize_flat(
 
 
 def _resolve(count: Any) -> int:
-    return count() if callable(count) else count
+    found: Any = count() if callable(count) else count
+    return found
 
 
 def prune(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[Jaxpr, list[Any]]:

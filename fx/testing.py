@@ -71,7 +71,7 @@ def _widened(tree: Any) -> Any:
 
 
 def numerical_jvp(
-    f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], eps: float | None = None
+    f: Callable[..., Any], primals: Sequence[Any], tangents: Any, eps: float | None = None
 ) -> Any:
     """The directional derivative by central differences, in float64 where `f` accepts it."""
     with enable_x64(True):

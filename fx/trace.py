@@ -164,7 +164,8 @@ def used_inputs(fun: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
         closed = make_jaxpr(fun)(*args, **kwargs)
         flags = dce_closed(closed)[1]
         leaves, tree = tree_flatten(args)
-        return tree.unflatten(flags[: len(leaves)])
+        found: Any = tree.unflatten(flags[: len(leaves)])
+        return found
 
     return used
 

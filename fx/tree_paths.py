@@ -107,8 +107,9 @@ def children_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any] | None:
         return [(DictKey(k), x[k]) for k in keys], aux
     if kind is OrderedDict:
         return [(DictKey(k), c) for k, c in x.items()], list(x)
-    if isinstance(x, tuple) and hasattr(x, "_fields"):
-        return [(GetAttrKey(n), getattr(x, n)) for n in x._fields], kind
+    fields = getattr(x, "_fields", None)
+    if isinstance(x, tuple) and fields is not None:
+        return [(GetAttrKey(n), getattr(x, n)) for n in fields], kind
     return None
 
 

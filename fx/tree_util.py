@@ -246,6 +246,7 @@ def prefix_leaves(
         t_children = children_with_keys(t)
         if t_children is None or type(p) is not type(t):
             _prefix_error(what, path, f"a {type(p).__name__}", f"a {type(t).__name__}")
+            return
         (pc, p_aux), (tc, t_aux) = p_children, t_children
         if len(pc) != len(tc):
             given = f"a {type(p).__name__} of length {len(pc)}"
@@ -301,20 +302,20 @@ def register_pytree_with_keys(
     flatten_func: Callable[[T], tuple[Iterable[Any], Any]] | None = None,
 ) -> None:
     """Make a type a node whose children have keys."""
-    if flatten_func is None:
 
-        def flatten_func(x: T) -> tuple[Iterable[Any], Any]:
-            pairs, aux = flatten_with_keys(x)
-            return tuple(c for _, c in pairs), aux
+    def flatten(x: T) -> tuple[Iterable[Any], Any]:
+        pairs, aux = flatten_with_keys(x)
+        return tuple(c for _, c in pairs), aux
 
-    register_pytree_node(nodetype, flatten_func, unflatten_func, flatten_with_keys)
+    register_pytree_node(nodetype, flatten_func or flatten, unflatten_func, flatten_with_keys)
 
 
 def register_pytree_with_keys_class(cls: type[T]) -> type[T]:
     """Register a class that has tree_flatten_with_keys() and tree_unflatten(aux, children)."""
+    with_keys: Any = lambda x: x.tree_flatten_with_keys()  # noqa: E731
     flatten = (lambda x: x.tree_flatten()) if hasattr(cls, "tree_flatten") else None
     unflatten = cls.tree_unflatten  # type: ignore[attr-defined]
-    register_pytree_with_keys(cls, lambda x: x.tree_flatten_with_keys(), unflatten, flatten)
+    register_pytree_with_keys(cls, with_keys, unflatten, flatten)
     return cls
 
 
