@@ -39,7 +39,7 @@ class _Custom:
     ):
         check_callable(fun)
         wrapper: Any = self
-        update_wrapper(wrapper, fun)
+        update_wrapper(wrapper, fun, updated=())
         self.fun = fun
         self.nondiff_argnums = tuple(nondiff_argnums) + _positions_of(fun, nondiff_argnames)
         self.jvp: Callable[..., Any] | None = None

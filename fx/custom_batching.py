@@ -34,7 +34,7 @@ class custom_vmap:
 
     def __init__(self, fun: Callable[..., Any]):
         check_callable(fun)
-        update_wrapper(self, fun)
+        update_wrapper(self, fun, updated=())
         self.fun = fun
         self.rule: Callable[..., Any] | None = None
 

@@ -141,7 +141,7 @@ class Pullback:
                 f"got {tree}, but expected to match {self.out_tree}"
             )
         cts = [self._check(c, aval) for c, aval in zip(flat, self.out_avals)]
-        return self.in_tree.unflatten(map(instantiate, self.flat(consts, cts)))
+        return self.in_tree.unflatten(map(of_type, self.flat(consts, cts), self.in_avals))
 
     def flat(self, consts: list[Any], cts: Sequence[Any]) -> list[Any]:
         """Cotangents of all flat inputs (symbolic zeros stay) from those of all flat outputs."""
@@ -230,8 +230,17 @@ def _gradient(lin: Linearized, leaves: Sequence[Any], allow_unused: bool) -> lis
     grads = []
     for x, linear in zip(leaves, lin.linear_in):
         ct = next(cts) if linear else Zero.like(x)
-        grads.append(None if allow_unused and type(ct) is Zero else instantiate(ct))
+        grads.append(None if allow_unused and type(ct) is Zero else of_type(ct, get_aval(x)))
     return grads
+
+
+def of_type(ct: Any, aval: ShapedArray) -> Any:
+    """A cotangent as a real array, weak where its primal is."""
+    ct = instantiate(ct)
+    if aval.weak_type and is_inexact(aval.dtype) and not get_aval(ct).weak_type:
+        convert_p = core.PRIMITIVES["convert_element_type"]
+        return convert_p.bind(ct, new_dtype=aval.dtype, weak_type=True)
+    return ct
 
 
 def grad(

@@ -91,7 +91,7 @@ class Jitted:
         inline: bool,
         device: Any,
     ):
-        update_wrapper(self, fun)
+        update_wrapper(self, fun, updated=())
         self.fun = fun
         self.static_argnums, self.static_argnames = static_argnums, static_argnames
         self.donate_argnums, self.donate_argnames = donate_argnums, donate_argnames
@@ -121,9 +121,7 @@ class Jitted:
                         return hit(args)
             leaves, tree = _C.flatten((args, kwargs), None, False, NAMESPACE)
             name = self.name
-            avals = [
-                (a._known or a.aval) if type(a) is Array else _aval(a, name) for a in leaves
-            ]
+            avals = [(a._known or a.aval) if type(a) is Array else _aval(a, name) for a in leaves]
             key = (config.token(), _DEVICE_OF["_default"], tree, *avals)
             hit = self._hits.get(key)
             if hit is not None:
@@ -237,7 +235,7 @@ class Jitted:
             full = [args[k] if k in nums else next(rest) for k in range(len(args))]
             return fun(*full, **dynamic_kw, **static_kw)
 
-        return update_wrapper(of_dynamic, fun)
+        return update_wrapper(of_dynamic, fun, updated=())
 
     def _blanked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list, dict]:
         """The arguments with the static ones replaced by None, which has no leaves."""

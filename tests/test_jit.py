@@ -302,3 +302,10 @@ def test_integer_gradients_pass_through_jit():
     assert fx.jit(lambda z: z)(dn).dtype == fx.float0
     out = fx.jit(lambda x, z: fx.vjp(lambda n: n * 2, 3)[1](z)[0])(1.0, np.zeros((), fx.float0))
     assert out.dtype == fx.float0
+
+
+def test_callable_objects():
+    """A ufunc has attributes of its own, which must not become the jitted function's."""
+    np.testing.assert_array_equal(fx.jit(fnp.add)(fnp.ones(2), 1.0), [2.0, 2.0])
+    assert float(fx.grad(fx.jit(fnp.multiply))(2.0, 3.0)) == 3.0
+    assert float(fx.grad(fx.checkpoint(fnp.multiply))(2.0, 3.0)) == 3.0

@@ -540,11 +540,14 @@ _PYTHON = (bool, int, float, complex)
 
 
 def matched(x: Any, y: Any) -> tuple[Any, Any]:
-    """Python scalars take the other operand's dtype."""
+    """Python scalars take the other operand's dtype; of two, the narrower becomes the wider."""
     if type(x) in _PYTHON and type(y) not in _PYTHON:
         return _scalar_like(x, core.get_aval(y)), y
     if type(y) in _PYTHON and type(x) not in _PYTHON:
         return x, _scalar_like(y, core.get_aval(x))
+    if type(x) is not type(y) and type(x) in _PYTHON and type(y) in _PYTHON:
+        wider = _PYTHON[max(_PYTHON.index(type(x)), _PYTHON.index(type(y)))]
+        return wider(x), wider(y)
     return x, y
 
 
