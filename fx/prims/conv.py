@@ -8,6 +8,7 @@ or the groups.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -148,7 +149,7 @@ def _check_groups(n: int, c: int, o: int, i: int, p: dict[str, Any]) -> None:
 
 
 def _numpy(x: np.ndarray, w: np.ndarray, **p: Any) -> np.ndarray:
-    """Windows without a copy, then one product of (N * out, I * K) and (I * K, O) a group."""
+    """Windows without a copy, then products of (N * out, I * K) and (I * K, O), one a group."""
     lhs_spec, rhs_spec, out_spec = p["dimension_numbers"]
     dtype = np.dtype(p["preferred_element_type"] or x.dtype)
     wide = np.dtype(np.float32) if is_floating(dtype) and dtype.itemsize <= 2 else dtype
@@ -176,12 +177,11 @@ def _correlate(x: np.ndarray, w: np.ndarray, windows: Windows, groups: int) -> n
     views = _views(padded, whole).reshape(
         n, groups, c // groups, *space, *windows.window_dimensions
     )
-    parts = []
-    for g in range(groups):
-        kernel = w[g * (o // groups) : (g + 1) * (o // groups)]
-        places = range(2 + rank, 2 + 2 * rank)
-        parts.append(np.tensordot(views[:, g], kernel, ((1, *places), range(1, rank + 2))))
-    return np.moveaxis(np.concatenate(parts, -1), -1, 1)
+    places, taps = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
+    rows = views.transpose(1, 0, *places, 2, *taps).reshape(groups, n * prod(space), -1)
+    kernels = w.reshape(groups, o // groups, -1).swapaxes(1, 2)
+    out = np.matmul(rows, kernels).reshape(groups, n, *space, o // groups)
+    return out.transpose(1, 0, rank + 2, *range(2, rank + 2)).reshape(n, o, *space)
 
 
 def _lower(b: Any, x: Any, w: Any, **p: Any) -> Any:
