@@ -31,6 +31,7 @@ class Explanation:
 def explain(fun: Callable[..., Any]) -> Callable[..., Explanation]:
     """A function that takes fun's arguments, compiles, and says what a call does; it runs nothing.
 
+    >>> import fx
     >>> print(explain(lambda x: fx.numpy.exp(x) + 1)(fx.numpy.ones(4)).launches)
     1
     """

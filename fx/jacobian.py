@@ -72,7 +72,7 @@ def jacrev(
     """The Jacobian of `fun` by reverse mode: one pullback per output entry; cheap for few outputs.
 
     >>> jacrev(lambda x: x * x)(3.0)
-    Array(6., dtype=float32)
+    Array(6., dtype=float32, weak_type=True)
     """
     check_callable(fun)
 

@@ -119,7 +119,8 @@ class Jitted:
                     hit = self._hits.get(key)
                     if hit is not None:
                         return hit(args)
-            leaves, tree = _C.flatten((args, kwargs), None, False, NAMESPACE)
+            both: Any = (args, kwargs)
+            leaves, tree = _C.flatten(both, None, False, NAMESPACE)
             name = self.name
             avals = [(a._known or a.aval) if type(a) is Array else _aval(a, name) for a in leaves]
             key = (config.token(), _DEVICE_OF["_default"], tree, *avals)

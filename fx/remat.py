@@ -67,31 +67,31 @@ def checkpoint(
     @wraps(fun, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         static = {n % len(args) for n in nums if -len(args) <= n < len(args)}
-        dynamic = tuple(a for k, a in enumerate(args) if k not in static)
-
-        def of_dynamic(*given: Any, **kw: Any) -> Any:
-            rest = iter(given)
-            return fun(*(args[k] if k in static else next(rest) for k in range(len(args))), **kw)
-
-        leaves, tree = tree_flatten((dynamic, kwargs))
-        flat_fun, out = flatten_function(of_dynamic, tree, kwargs=True)
-        blanked = [None if k in static else a for k, a in enumerate(args)]
-        names = argument_names(fun, blanked, kwargs)
-        info = core.DebugInfo(f"checkpoint({name_of(fun)})", names)
-        jaxpr, consts = core.trace_to_jaxpr(flat_fun, [get_aval(x) for x in leaves], names, info)
-        closed, consts = hoist_consts(jaxpr, consts)
-        outs = checkpoint_p.bind(
-            *consts,
-            *leaves,
-            jaxpr=closed,
-            prevent_cse=prevent_cse,
-            differentiated=False,
-            waits=0,
-            policy=policy,
-        )
-        return out.tree.unflatten(outs)
+        closed, operands, out_tree = _traced(fun, static, args, kwargs)
+        options = {"prevent_cse": prevent_cse, "policy": policy, "differentiated": False}
+        return out_tree.unflatten(checkpoint_p.bind(*operands, jaxpr=closed, waits=0, **options))
 
     return checkpointed
+
+
+def _traced(
+    fun: Callable[..., Any], static: set[int], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[ClosedJaxpr, list[Any], Any]:
+    """The jaxpr of `fun` at these arguments, its operands (constants first), the output's tree."""
+    dynamic = tuple(a for k, a in enumerate(args) if k not in static)
+
+    def of_dynamic(*given: Any, **kw: Any) -> Any:
+        rest = iter(given)
+        return fun(*(args[k] if k in static else next(rest) for k in range(len(args))), **kw)
+
+    leaves, tree = tree_flatten((dynamic, kwargs))
+    flat_fun, out = flatten_function(of_dynamic, tree, kwargs=True)
+    blanked = [None if k in static else a for k, a in enumerate(args)]
+    names = argument_names(fun, blanked, kwargs)
+    info = core.DebugInfo(f"checkpoint({name_of(fun)})", names)
+    jaxpr, consts = core.trace_to_jaxpr(flat_fun, [get_aval(x) for x in leaves], names, info)
+    closed, consts = hoist_consts(jaxpr, consts)
+    return closed, [*consts, *leaves], out.tree
 
 
 remat = checkpoint
