@@ -241,7 +241,7 @@ class Loop:
     """
 
     body: Graph
-    cond: Graph | None
+    cond: Any  # a Graph, or None
     length: int
     reverse: bool
     n_cond_consts: int
@@ -310,12 +310,12 @@ class Node:
 
     __slots__ = ("args", "dtype", "form", "outs", "shape", "tag")
 
-    def __init__(self, form, args, shape, dtype, outs=None, tag=None):
+    def __init__(self, form, args, shape, dtype, outs: Any = None, tag=None):
         self.form: Form = form
         self.args: tuple[Node, ...] = args
         self.shape: Shape = shape
         self.dtype: np.dtype = dtype
-        self.outs: tuple[tuple[Shape, np.dtype], ...] | None = outs
+        self.outs: Any = outs  # ((shape, dtype), ...) or None
         # the user's label, for explain and profiles; no part of identity
         self.tag: str | None = tag
 
@@ -475,8 +475,9 @@ class Builder:
         return self.node(Reverse(dims), (x,), x.shape, x.dtype) if dims else x
 
     def pad(self, x: Node, fill: Node, low, high, interior) -> Node:
-        low, high, interior = tuple(low), tuple(high), tuple(interior)
-        spread = any(i and n > 1 for i, n in zip(interior, x.shape, strict=True))
+        low, high = tuple(low), tuple(high)
+        interior = tuple(i if n > 1 else 0 for i, n in zip(interior, x.shape, strict=True))
+        spread = any(interior)
         if not (any(low) or any(high) or spread):
             return x
         shape = tuple(
