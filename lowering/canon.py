@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, product
+from lowering import complex_pairs, convolve, product
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -38,9 +38,12 @@ def canonicalize(
         if isinstance(n.form, g.Reduce) and split_reductions:
             new[id(n)] = _reduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
-            made = product.rewrite(b, n, args, profile)
+            made = product.rewrite(b, n, (args[0], args[1]), profile)
             new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
-        elif isinstance(n.form, g.Conv) and max(n.form.lhs_dilation, default=1) > 1:
+        elif isinstance(n.form, g.Conv) and profile is not None:
+            made = convolve.rewrite(b, n, (args[0], args[1]), profile)
+            new[id(n)] = made if made is not None else _dilated_conv(b, n, *args)
+        elif isinstance(n.form, g.Conv):
             new[id(n)] = _dilated_conv(b, n, *args)
         elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
             new[id(n)] = _dilated_window(b, n, *args)
@@ -78,6 +81,8 @@ def _inner_graphs(
 def _dilated_conv(b: g.Builder, n: g.Node, x: g.Node, w: g.Node) -> g.Node:
     """Input dilation becomes interior padding, so that every index stays affine."""
     gaps = (0, 0, *(d - 1 for d in n.form.lhs_dilation))
+    if not any(gaps):
+        return b.node(n.form, (x, w), n.shape, n.dtype)
     x = b.pad(x, b.const(0, x.dtype), (0,) * x.ndim, (0,) * x.ndim, gaps)
     form = replace(n.form, lhs_dilation=(1,) * len(n.form.lhs_dilation))
     return b.node(form, (x, w), n.shape, n.dtype)

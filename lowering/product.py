@@ -1,28 +1,27 @@
 """Product: a Contract of floats becomes a `Product` over (outer, M, N) whose operands are read by
 strides or packed.
 
-Called by `canon` for each Contract; answers None where the generic nest is as good. No operand is
-transposed in memory: an operand that the kernel can walk by strides is read where it stands, any
-other is written once as panels (`Packed`, an elementwise nest, so what computes the operand is
-computed while packing). What consumes the product element by element is applied to its tile
-(`templates.product`). The order of the sums depends on the shape alone.
+Called by `canon` for each Contract; None where the generic nest is as good. An operand that the
+kernel can walk by strides is read where it stands; any other is written once as panels (`Packed`,
+an elementwise nest, so that what computes the operand is computed while packing). What consumes
+the product element by element is applied to its tile (`templates.product`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 
 import numpy as np
 
-from lowering import affine, build, build_folds
+from lowering import affine, build, build_folds, strided
 from lowering import graph as g
-from lowering.affine import Affine, Range, SplitNeeded
+from lowering.affine import Affine, Range
 from lowering.profile import Profile
+from lowering.strided import Axis, Side
 
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
-
 DIRECT_B = 1 << 17  # elements of B up to which packing costs more than it saves
 SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
@@ -33,33 +32,42 @@ K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where an operand's element lies: start + sum(outer strides * outer) + tile, lane and k
-    strides, in elements.
+    """Where an operand's element lies, in elements from `start`: strides of the outer axes, then
+    the lanes (rows of A, columns of B) and k, each one or several axes walked as one.
 
-    `packed`: zero-padded panels, so lanes beyond the edge may be read.
+    Packed panels are `tile` apart and padded with zeros: lanes beyond the edge may be read.
     """
 
     start: int
     outer: tuple[int, ...]
-    tile: int
-    lane: int
-    k: int
-    packed: bool
+    lanes: tuple[Axis, ...]
+    ks: tuple[Axis, ...]
+    packed: bool = False
+    tile: int = 0
+
+    @property
+    def lane(self) -> int | None:
+        """The stride of the lanes, None if they have several."""
+        return self.lanes[0][1] if len(self.lanes) == 1 else None
+
+    @property
+    def k(self) -> int | None:
+        """The stride of k, None if it has several."""
+        return self.ks[0][1] if len(self.ks) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """args (x [*outer, R, K]): panels [*outer, ceil(R / tile), K, tile], zero beyond the edge, in
-    the node's dtype.
-    """
+    """args (x [*outer, R, K]): panels [*outer, ceil(R / tile), K, tile] in the node's dtype."""
 
     tile: int
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """args (a, b): sum over k of A[*outer, m, k] B[*outer, k, n] for [*outer, M, N]; tiles of
-    `rows` by `columns`.
+    """args (a, b): the sum over k of A[*outer, m, k] B[*outer, k, n], an array [*outer, M, N].
+
+    It is computed in register tiles of `rows` by `columns`, each sum in the order of k.
     """
 
     k: int
@@ -71,19 +79,15 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """The product's tile in the registers of its kernel, as the epilogue's nest sees it: an array
-    of the whole shape.
-    """
+    """A product's tile in its kernel, as the epilogue's nest sees it: an array of the whole."""
 
 
 def _packed_rule(b: build.NestBuilder, node: g.Node, index, guards) -> int:
     (x,) = node.args
     *outer, tile, k, lane = index
     row = tile * node.form.tile + lane
-    inside = (*outer, row, k)
     open_, _ = b.decide((Range(row, 0, x.shape[-2]),))
-    merged = tuple(dict.fromkeys((*guards, *open_)))
-    v = b.value(x, inside, merged)
+    v = b.value(x, (*outer, row, k), tuple(dict.fromkeys((*guards, *open_))))
     if x.dtype != node.dtype:
         v = b.map("convert", v, dtype=node.dtype)
     if not open_ or (x.dtype == node.dtype and build_folds.reads_zero_outside(b, v, open_)):
@@ -103,123 +107,159 @@ build.RULES[Packed] = _packed_rule
 build.RULES[Product] = _product_rule
 
 
-# ---------------------------------------------------------------- the decision
+# ---------------------------------------------------------------- axes and operands
 
 
-@dataclass
+@dataclass(slots=True)
+class Space:
+    """The axes of a product by number: `extents` of all of them, and which play which part."""
+
+    extents: list[int]
+    outer: tuple[int, ...]
+    m: tuple[int, ...]
+    n: tuple[int, ...]
+    k: tuple[int, ...]
+
+    def size(self, axes: tuple[int, ...]) -> int:
+        return prod(self.extents[a] for a in axes)
+
+    def axis(self, a: int) -> Affine:
+        return strided.axis(a, self.extents)
+
+
+@dataclass(slots=True)
 class Operand:
-    """One side of a product: the node's axes by role, and, if it can be read in place, the
-    strides.
-    """
+    """An operand: where it stands in memory, if it does, and a view of it as [*outer, lane, k]."""
 
-    node: g.Node
-    batch: tuple[int, ...]
-    free: tuple[int, ...]
-    contract: tuple[int, ...]
-    base: g.Node | None = None
-    start: int = 0
-    strides: tuple[int, ...] = ()  # of batch, free and contract axes in turn
+    side: Side | None
+    flat: Callable[[], g.Node]
 
-    def extents(self, axes: tuple[int, ...]) -> list[int]:
-        return [self.node.shape[k] for k in axes]
 
-    def stride(self, axes: tuple[int, ...]) -> int | None:
-        """The one stride of several axes walked as one, or None if they do not lie so."""
-        order = (*self.batch, *self.free, *self.contract)
-        live = [(self.node.shape[k], self.strides[order.index(k)]) for k in axes]
-        live = [(n, s) for n, s in live if n > 1]
-        for (_, outer), (n, inner) in pairwise(live):
-            if outer != inner * n:
-                return None
-        return live[-1][1] if live else 0
+def worthwhile(dtype: np.dtype, args: tuple[g.Node, ...]) -> np.dtype | None:
+    """The dtype in which a product of these operands accumulates, or None: not by this form."""
+    acc = build_folds.accumulator(dtype)
+    if acc.kind != "f" or acc.itemsize not in (4, 8):
+        return None
+    if any(a.dtype.kind not in "fV" or a.dtype.itemsize > acc.itemsize for a in args):
+        return None
+    return acc
 
 
 def rewrite(
     b: g.Builder, n: g.Node, args: tuple[g.Node, g.Node], profile: Profile
 ) -> g.Node | None:
-    """The Contract `n` on `args` as a Product under views, or None where the generic nest should do
-    it.
-    """
-    acc = build_folds.accumulator(n.dtype)
-    if acc.kind != "f" or acc.itemsize not in (4, 8):
+    """The Contract `n` on `args` as a Product under views, or None for the generic nest."""
+    acc = worthwhile(n.dtype, args)
+    if acc is None:
         return None
-    if any(a.dtype.kind not in "fV" or a.dtype.itemsize > acc.itemsize for a in args):
-        return None
-    (cx, cy), (bx, by) = n.form.contract, n.form.batch
     x, y = args
+    (cx, cy), (bx, by) = n.form.contract, n.form.batch
     order = sorted(range(len(cx)), key=lambda j: cx[j])
     cx, cy = tuple(cx[j] for j in order), tuple(cy[j] for j in order)
-    left = Operand(x, bx, _free(x, bx, cx), cx)
-    right = Operand(y, by, _free(y, by, cy), cy)
-    m, k = prod(left.extents(left.free)), prod(left.extents(cx))
-    cols, outer = prod(right.extents(right.free)), prod(left.extents(bx))
-    if profile.schedule == "gpu":
-        return _rewrite_gpu(b, n, (left, right), acc, profile)
-    width = profile.lanes(acc.itemsize)
-    if cols < width or k < 4 or m * k * cols * outer * 2 < MIN_FLOPS or not n.size:
-        return None
-    rows, columns = tile_shape(m, cols, width, profile)
-    batch_shape = tuple(left.extents(bx))
-    a_node, a = _left(b, left, acc, batch_shape, m, k, rows, cols)
-    b_node, right_access = _right(b, right, acc, batch_shape, m, k, cols, columns)
-    form = Product(k, rows, columns, a, right_access)
-    z = b.node(form, (a_node, b_node), (*batch_shape, m, cols), acc)
-    return b.convert(b.reshape(z, n.shape), n.dtype)
+    fx, fy = _free(x, bx, cx), _free(y, by, cy)
+    parts = [
+        [x.shape[k] for k in bx],
+        [x.shape[k] for k in fx],
+        [y.shape[k] for k in fy],
+        [x.shape[k] for k in cx],
+    ]
+    space = _space(parts)
+    gpu = profile.schedule == "gpu"  # its kernel converts what it reads
+    sides = [
+        strided.side(node, _index(node, numbers, space), space.extents, node.dtype if gpu else acc)
+        for node, numbers in (
+            (x, dict(zip((*bx, *fx, *cx), (*space.outer, *space.m, *space.k)))),
+            (y, dict(zip((*by, *fy, *cy), (*space.outer, *space.n, *space.k)))),
+        )
+    ]
+    outer = tuple(parts[0])
+    m, cols, k = space.size(space.m), space.size(space.n), space.size(space.k)
+    left = Operand(sides[0], lambda: b.reshape(b.transpose(x, (*bx, *fx, *cx)), (*outer, m, k)))
+    right = Operand(sides[1], lambda: b.reshape(b.transpose(y, (*by, *fy, *cy)), (*outer, cols, k)))
+    z = make(b, space, left, right, acc, profile)
+    return None if z is None else b.convert(b.reshape(z, n.shape), n.dtype)
 
 
-def _rewrite_gpu(
-    b: g.Builder, n: g.Node, sides: tuple[Operand, Operand], acc: np.dtype, profile: Profile
-) -> g.Node | None:
-    """As `rewrite`, for tiles in local memory: any strides will do, and nothing is packed."""
-    left, right = sides
-    m, k, cols = (
-        prod(x.extents(axes))
-        for x, axes in ((left, left.free), (left, left.contract), (right, right.free))
-    )
-    batch_shape = tuple(left.extents(left.batch))
-    local = 2 * 8 * SIDE * (SIDE + 1) * acc.itemsize
-    if min(m, k, cols) < 8 or m * k * cols < MIN_FLOPS or not n.size:
-        return None
-    if profile.max_group < SIDE * SIDE or profile.local_bytes < local:
-        return None
-    many = m * cols * prod(batch_shape) >= 1 << 22  # enough for tiles of 8 x 8 an item
-    rows, columns = (SIDE * _per_item(x, many) for x in (m, cols))
-    nodes, accesses = zip(
-        _strided(b, left, (*batch_shape, m, k), rows),
-        _strided(b, right, (*batch_shape, cols, k), columns),
-    )
-    form = Product(k, rows, columns, *accesses)
-    z = b.node(form, nodes, (*batch_shape, m, cols), acc)
-    return b.convert(b.reshape(z, n.shape), n.dtype)
+def _space(parts: list[list[int]]) -> Space:
+    """Axes numbered part by part: outer, m, n, k."""
+    extents = [n for part in parts for n in part]
+    numbers, at = [], 0
+    for part in parts:
+        numbers.append(tuple(range(at, at + len(part))))
+        at += len(part)
+    return Space(extents, *numbers)
 
 
-def _per_item(extent: int, many: bool) -> int:
-    """Rows (or columns) of an item's register tile."""
-    most = 8 if many and extent >= 512 else 4
-    while most > 1 and extent <= SIDE * most // 2:
-        most //= 2
-    return most
-
-
-def _strided(b: g.Builder, x: Operand, shape: tuple[int, ...], tile: int) -> tuple[g.Node, Access]:
-    """An operand where it stands if two strides walk it, else a plain copy [*outer, lane, k]."""
-    if locate(x, x.node.dtype):
-        lane, k = x.stride(x.free), x.stride(x.contract)
-        if lane is not None and k is not None:
-            strides = x.strides[: len(x.batch)]
-            return x.base, Access(x.start, strides, tile * lane, lane, k, False)
-    flat = _flat(b, x, (*x.batch, *x.free, *x.contract), shape)
-    strides = affine.strides_of(shape)
-    return flat, Access(0, tuple(strides[:-2]), tile * shape[-1], shape[-1], 1, False)
+def _index(node: g.Node, numbers: dict[int, int], space: Space) -> list[Affine]:
+    return [space.axis(numbers[k]) for k in range(node.ndim)]
 
 
 def _free(x: g.Node, batch, contract) -> tuple[int, ...]:
     return tuple(k for k in range(x.ndim) if k not in batch and k not in contract)
 
 
+# ---------------------------------------------------------------- the decision
+
+
+def make(
+    b: g.Builder,
+    space: Space,
+    left: Operand,
+    right: Operand,
+    acc: np.dtype,
+    profile: Profile,
+    scattered: bool = False,
+) -> g.Node | None:
+    """The product [*outer, M, N] of two operands, or None where the generic nest should do it.
+
+    `scattered`: A may be read in place even where its k jumps about (it is read over and over).
+    """
+    m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
+    outer = tuple(space.extents[a] for a in space.outer)
+    if profile.schedule == "gpu":
+        return _make_gpu(b, space, left, right, acc, profile)
+    width = profile.lanes(acc.itemsize)
+    if n < width or k < 4 or 2 * m * n * k * prod(outer) < MIN_FLOPS or not m:
+        return None
+    rows, columns = tile_shape(m, n, width, profile)
+    a = _in_place(space, left.side, space.m)
+    if (
+        a is None
+        or strided.reach((*a.lanes, *a.ks)) >= 2**31
+        or (not scattered and not strided.smooth(a.ks))
+    ):
+        a_node, a = _pack(b, left.flat(), rows, acc)
+    else:
+        a_node = left.side.base
+    c = _in_place(space, right.side, space.n)
+    direct = c is not None and n >= columns and c.lane == 1 and c.k is not None
+    if direct and (k * n <= DIRECT_B or m < 48 or abs(c.k) <= 8 * width):
+        b_node = right.side.base
+    else:
+        b_node, c = _pack(b, right.flat(), columns, acc)
+    form = Product(k, rows, columns, a, c)
+    return b.node(form, (a_node, b_node), (*outer, m, n), acc)
+
+
+def _in_place(space: Space, side: Side | None, lanes: tuple[int, ...]) -> Access | None:
+    if side is None:
+        return None
+    strides = tuple(side.strides[a] for a in space.outer)
+    extents = space.extents
+    return Access(side.start, strides, side.axes(lanes, extents), side.axes(space.k, extents))
+
+
+def _pack(b: g.Builder, x: g.Node, tile: int, acc: np.dtype) -> tuple[g.Node, Access]:
+    *outer, rows, k = x.shape
+    node = b.node(Packed(tile), (x,), (*outer, -(-rows // tile), k, tile), acc)
+    strides = tuple(affine.strides_of(node.shape)[: len(outer)])
+    return node, Access(0, strides, ((tile, 1),), ((k, tile),), True, k * tile)
+
+
 def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
-    """Rows and columns of the register tile: 6 x 2 vectors with 16 registers, 8 x 2 with 32; fewer
-    rows want more columns.
+    """Rows and columns of the register tile: 6 x 2 vectors with 16 registers, 8 x 2 with 32.
+
+    Few rows take more columns instead, so that enough multiply-adds are in flight.
     """
     most = 6 if profile.registers < 32 else 8
     if m <= 3:
@@ -235,85 +275,40 @@ def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
     return min(costs, key=lambda r: costs[r]), vectors * width
 
 
-def trace(node: g.Node, index: list[Affine], extents: list[int]) -> tuple[g.Node, Affine] | None:
-    """The node under views, and the linear index into it; None where a view does not keep the index
-    affine.
-    """
-    while True:
-        form = node.form
-        if isinstance(form, g.Reshape):
-            linear = affine.linearize(index, node.shape)
-            node = node.args[0]
-            if not isinstance(node.form, g.VIEWS):
-                return node, linear
-            try:
-                found = affine.delinearize(linear, node.shape, extents)
-            except SplitNeeded:
-                found = None
-            if found is None:
-                return None
-            index = found
-            continue
-        if isinstance(form, g.Transpose):
-            inner = [affine.ZERO] * len(index)
-            for k, p in enumerate(form.perm):
-                inner[p] = index[k]
-        elif isinstance(form, g.Broadcast):
-            shape = node.args[0].shape
-            inner = [affine.ZERO if shape[k] == 1 else index[d] for k, d in enumerate(form.dims)]
-        elif isinstance(form, g.Slice):
-            inner = [i * s + lo for i, s, lo in zip(index, form.strides, form.starts)]
-        else:
-            return node, affine.linearize(index, node.shape)
-        node, index = node.args[0], inner
+# ---------------------------------------------------------------- on a GPU
 
 
-def locate(x: Operand, acc: np.dtype) -> bool:
-    """Find out whether the operand can be read by strides where it stands."""
-    axes = (*x.batch, *x.free, *x.contract)
-    extents = [x.node.shape[k] for k in axes]
-    index = [
-        affine.axis(axes.index(k)) if x.node.shape[k] > 1 else affine.ZERO
-        for k in range(x.node.ndim)
-    ]
-    found = trace(x.node, index, extents)
-    if found is None or found[0].dtype != acc or isinstance(found[0].form, g.Const | g.Iota):
-        return False
-    x.base, linear = found
-    x.start = linear.const
-    x.strides = tuple(linear.coef(j) for j in range(len(axes)))
-    return True
+def _make_gpu(
+    b: g.Builder, space: Space, left: Operand, right: Operand, acc: np.dtype, profile: Profile
+) -> g.Node | None:
+    """As `make`, for tiles in local memory: any strides will do, and nothing is packed."""
+    m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
+    outer = tuple(space.extents[a] for a in space.outer)
+    local = 2 * 8 * SIDE * (SIDE + 1) * acc.itemsize
+    if min(m, k, n) < 8 or m * k * n < MIN_FLOPS or not prod(outer):
+        return None
+    if profile.max_group < SIDE * SIDE or profile.local_bytes < local:
+        return None
+    many = m * n * prod(outer) >= 1 << 22  # enough for tiles of 8 x 8 an item
+    rows, columns = (SIDE * _per_item(x, many) for x in (m, n))
+    (x, a), (y, c) = _strided(space, left, space.m), _strided(space, right, space.n)
+    return b.node(Product(k, rows, columns, a, c), (x, y), (*outer, m, n), acc)
 
 
-def _left(b, x: Operand, acc, batch_shape, m, k, rows, cols) -> tuple[g.Node, Access]:
-    """A, in place if its k lies contiguous or it is small, else in panels."""
-    if locate(x, acc):
-        sm, sk = x.stride(x.free), x.stride(x.contract)
-        if sm is not None and sk is not None and (sk == 1 or abs(sk) * k <= 1 << 14):
-            strides = x.strides[: len(x.batch)]
-            return x.base, Access(x.start, strides, rows * sm, sm, sk, False)
-    flat = _flat(b, x, (*x.batch, *x.free, *x.contract), (*batch_shape, m, k))
-    return _pack(b, flat, rows, acc)
+def _per_item(extent: int, many: bool) -> int:
+    """Rows (or columns) of an item's register tile."""
+    most = 8 if many and extent >= 512 else 4
+    while most > 1 and extent <= SIDE * most // 2:
+        most //= 2
+    return most
 
 
-def _right(b, y: Operand, acc, batch_shape, m, k, n, columns) -> tuple[g.Node, Access]:
-    """B, in place if its n lies contiguous and it is small or read once, else in panels."""
-    if locate(y, acc) and n >= columns:
-        sn, sk = y.stride(y.free), y.stride(y.contract)
-        if sn == 1 and sk is not None and (k * n <= DIRECT_B or m < 48):
-            strides = y.strides[: len(y.batch)]
-            return y.base, Access(y.start, strides, columns, 1, sk, False)
-    flat = _flat(b, y, (*y.batch, *y.free, *y.contract), (*batch_shape, n, k))
-    return _pack(b, flat, columns, acc)
-
-
-def _flat(b: g.Builder, x: Operand, perm, shape) -> g.Node:
-    return b.reshape(b.transpose(x.node, perm), shape)
-
-
-def _pack(b: g.Builder, x: g.Node, tile: int, acc) -> tuple[g.Node, Access]:
-    *outer, rows, k = x.shape
-    tiles = -(-rows // tile)
-    node = b.node(Packed(tile), (x,), (*outer, tiles, k, tile), acc)
-    strides = affine.strides_of(node.shape)
-    return node, Access(0, tuple(strides[: len(outer)]), k * tile, 1, tile, True)
+def _strided(space: Space, x: Operand, lanes: tuple[int, ...]) -> tuple[g.Node, Access]:
+    """An operand where it stands if it has strides, else a plain copy [*outer, lane, k]."""
+    found = _in_place(space, x.side, lanes)
+    if found is not None:
+        return x.side.base, found
+    flat = x.flat()
+    lane, k = flat.shape[-2:]
+    strides = tuple(affine.strides_of(flat.shape)[:-2])
+    return flat, Access(0, strides, ((lane, k),), ((k, 1),))

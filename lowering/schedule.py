@@ -88,11 +88,16 @@ def work(nest: Nest) -> float:
     return total
 
 
+PRODUCT_WORK = 0.1  # of a multiply-add in a register tile, where an operation of a nest counts one
+
+
 def total_work(nest: Nest) -> float:
     """Flops of the whole nest, roughly: every value as often as the axes it varies over have
     points.
     """
     total = 0.0
+    if nest.product is not None:
+        total += nest.product.size * nest.product.form.k * PRODUCT_WORK
     for v in nest.values:
         axes = v.mask
         once = 1.0

@@ -1,10 +1,9 @@
-"""The stage of a product: register tiles over k blocks, then the epilogue's nest on the finished
-tiles.
+"""The stage of a product: register tiles over blocks of k, then the epilogue's nest on the tiles.
 
-In: a Product node, and a nest that reads its tile (`product.Tile`) at the product's own index.
-Out: a Stage. An item does a block of row tiles times a block of column tiles for some of the outer
-indices; per column tile the partial sums of the row block stay in a small private array, which the
-epilogue then reads. Sums run over k in order, in blocks of K_BLOCK.
+In: a nest that reads the tile (`product.Tile`) of a Product at the product's own index. An item
+does a block of row tiles times a block of column tiles for some outer indices; for each column
+tile the sums of its rows stay in a private array, which the epilogue then reads. A sum runs over k
+in order, in blocks of K_BLOCK, so it does not depend on how the work is dealt out.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from lowering.nest import Nest, NestBuffer, Value
 from lowering.product import K_BLOCK, Access, Product, Tile
 from lowering.profile import Profile
 from lowering.templates import product_gpu
+from lowering.templates.access import offset
 
 ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
@@ -208,8 +208,8 @@ class _ProductEmitter(_Emitter):
     def access_ints(self) -> None:
         for side, access in (("a", self.form.a), ("b", self.form.b)):
             self.int(f"{side}_tile", access.tile)
-            self.int(f"{side}_lane", access.lane)
-            self.int(f"{side}_k", access.k)
+            self.int(f"{side}_lane", access.lane or 0)
+            self.int(f"{side}_k", access.k or 0)
 
     # ------------------------------------------------ indices
 
@@ -237,6 +237,14 @@ class _ProductEmitter(_Emitter):
             memory = scalar.memory_type(self.nest.buffers[number].dtype)
             self.line(f"__global const {memory} *{side}_o = b{number} + {start};")
 
+        if self.form.a.lane is None:
+            self.line(f"int ro[{self.blocks.rows * self.form.rows}];")
+            scope = self.push(frozenset())
+            self.line(f"const int h = {_min('m0 + r', 'M - 1')};")
+            self.line(f"ro[r] = {offset('h', self.form.a.lanes)};")
+            rounded = f"(m1 - m0 + {self.form.rows - 1}) / {self.form.rows} * {self.form.rows}"
+            self.pop(scope, f"for (int r = 0, re = {rounded}; r < re; ++r) {{")
+
     # ------------------------------------------------ tiles
 
     def column_tile(self) -> None:
@@ -249,6 +257,10 @@ class _ProductEmitter(_Emitter):
         blocked = form.k > K_BLOCK
         outer = self.push(frozenset())
         self.line(f"const int k1 = {_min('K - k0', str(K_BLOCK)) if blocked else 'K'};")
+        if form.a.k is None:
+            self.line(f"int ko[{min(form.k, K_BLOCK)}];")
+            at = offset("(k0 + k)", form.a.ks)
+            self.line(f"for (int k = 0; k < k1; ++k) ko[k] = {at};")
         inner = self.push(frozenset())
         self.micro(base, blocked)
         self.pop(inner, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
@@ -268,15 +280,20 @@ class _ProductEmitter(_Emitter):
         if form.a.packed:
             self.line(f"__global const {memory} *a = a_o + r0 / {form.rows} * a_tile + k0 * a_k;")
         else:
-            self.line(f"__global const {memory} *a = a_o + r0 * a_lane + k0 * a_k;")
+            table = form.a.lane is None
+            first = "ro[r0 - m0]" if table else "r0 * a_lane"
+            self.line(f"__global const {memory} *a = a_o + {first} + k0 * a_k;")
             for r in range(1, form.rows):
-                self.line(f"const long l{r} = {_min(str(r), 'M - 1 - r0')} * a_lane;")
+                here = f"{_min(str(r), 'M - 1 - r0')} * a_lane"
+                here = f"ro[r0 - m0 + {r}] - ro[r0 - m0]" if table else here
+                self.line(f"const long l{r} = {here};")
         scope = self.push(frozenset())
         for u in range(2):
             self.step(u, names, vec)
-        steps = [self.k_offset(side, x, 2) for side, x in (("b", form.b), ("a", form.a))]
-        self.line(f"b += {steps[0]}; a += {steps[1]};")
-        self.pop(scope, "for (int k = 0; k + 2 <= k1; k += 2) {")
+        a_step = f" a += {self.koffset('a', form.a, 2)};" if form.a.k is not None else ""
+        self.line(f"b += {self.koffset('b', form.b, 2)};{a_step}")
+        self.line("int k = 0;", scope)
+        self.pop(scope, "for (; k + 2 <= k1; k += 2) {")
         if form.k % 2:
             scope = self.push(frozenset())
             self.step(0, names, vec)
@@ -292,10 +309,12 @@ class _ProductEmitter(_Emitter):
             guard = "" if not blocked else "if (k0 == 0) " if op == "=" else "else "
             self.line(f"{guard}{{ {text} }}")
 
-    def k_offset(self, side: str, access: Access, u: int, more: int = 0) -> str:
+    def koffset(self, side: str, access: Access, u: int, more: int = 0) -> str:
         """Text of u steps along k plus `more` elements; literal where the step is known to all such
         products.
         """
+        if access.k is None:
+            return f"ko[k + {u}]" if u else "ko[k]"
         if access.packed or access.k == 1:
             return str(u * access.k + more)
         parts = [f"{u} * {side}_k" if u > 1 else f"{side}_k"] if u else []
@@ -306,13 +325,13 @@ class _ProductEmitter(_Emitter):
         form, w = self.form, self.lanes
         loads = [
             f"v{j} = "
-            + scalar.load(self.node.dtype, w, "b + " + self.k_offset("b", form.b, u, j * w))
+            + scalar.load(self.node.dtype, w, "b + " + self.koffset("b", form.b, u, j * w))
             for j in range(self.vectors)
         ]
         self.line(f"{{ const {vec} " + ", ".join(loads) + ";")
         for r, row in enumerate(names):
             lane = f"l{r} + " if r and not form.a.packed else ""
-            x = f"a[{lane}{self.k_offset('a', form.a, u, r if form.a.packed else 0)}]"
+            x = f"a[{lane}{self.koffset('a', form.a, u, r if form.a.packed else 0)}]"
             sums = " ".join(f"{c} = x * v{j} + {c};" for j, c in enumerate(row))
             self.line(f"  {{ const {vec} x = ({vec})({x}); {sums} }}")
         self.line("}")

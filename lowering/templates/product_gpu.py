@@ -17,6 +17,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, Store, Value
 from lowering.product import SIDE, Access, Product
 from lowering.schedule import Schedule
+from lowering.templates.access import offset
 
 K_SLAB = 16
 
@@ -40,15 +41,15 @@ class ProductEmitter(GpuEmitter):
         numbers = {"M": m, "N": n, "K": form.k, "RB": row_tiles, "CB": column_tiles}
         for side, access in (("a", form.a), ("b", form.b)):
             numbers |= {f"{side}_start": access.start}
-            numbers |= {f"{side}_lane": access.lane, f"{side}_k": access.k}
+            numbers |= {f"{side}_lane": access.lane or 0, f"{side}_k": access.k or 0}
         for name, value in numbers.items():
             self.line(f"const long {name} = {self.int_argument(value)};")
         self.line("const long ic = item % CB, ir = item / CB % RB, io = item / CB / RB;")
         self.line(f"const int lid = get_local_id(0), tx = lid % {SIDE}, ty = lid / {SIDE};")
         self.line(f"__local {self.kind} la[{K_SLAB}][{form.rows + 1}];")
         self.line(f"__local {self.kind} lb[{K_SLAB}][{form.columns + 1}];")
-        self.operand("a", form.a, self.operands[0], f"ir * {form.rows}")
-        self.operand("b", form.b, self.operands[1], f"ic * {form.columns}")
+        self.operand("a", form.a, self.operands[0])
+        self.operand("b", form.b, self.operands[1])
         self.tile()
         self.epilogue()
         text = "\n".join(self.scope.lines)
@@ -59,8 +60,8 @@ class ProductEmitter(GpuEmitter):
 
     # ------------------------------------------------ the tile
 
-    def operand(self, side: str, access: Access, buffer: int, first: str) -> None:
-        """A pointer to the group's first row (of A) or column (of B)."""
+    def operand(self, side: str, access: Access, buffer: int) -> None:
+        """A pointer to the operand's part for this outer index."""
         outer = self.node.shape[:-2]
         terms = [f"{side}_start"]
         for k, (n, stride) in enumerate(zip(outer, access.outer)):
@@ -68,8 +69,7 @@ class ProductEmitter(GpuEmitter):
             if n > 1 and stride:
                 terms.append(f"io / {later} % {n} * {stride}L")
         memory = scalar.memory_type(self.nest.buffers[buffer].dtype)
-        at = " + ".join([*terms, f"{first} * {side}_lane"])
-        self.line(f"__global const {memory} *{side} = b{buffer} + {at};")
+        self.line(f"__global const {memory} *{side} = b{buffer} + {' + '.join(terms)};")
 
     def tile(self) -> None:
         """Sums over k, a slab at a time."""
@@ -78,10 +78,8 @@ class ProductEmitter(GpuEmitter):
         self.line(f"for (int r = 0; r < {rows}; ++r)")
         self.line(f"  for (int j = 0; j < {columns}; ++j) c[r][j] = 0;")
         outer = self.push(frozenset())
-        self.slab("a", self.form.rows, self.form.a, self.operands[0], f"M - ir * {self.form.rows}")
-        self.slab(
-            "b", self.form.columns, self.form.b, self.operands[1], f"N - ic * {self.form.columns}"
-        )
+        self.slab("a", self.form.rows, self.form.a, self.operands[0], ("ir", "M"))
+        self.slab("b", self.form.columns, self.form.b, self.operands[1], ("ic", "N"))
         self.line(BARRIER)
         self.line(f"for (int k = 0; k < {K_SLAB}; ++k) {{")
         self.line(f"  {self.kind} x[{rows}], y[{columns}];")
@@ -99,18 +97,22 @@ class ProductEmitter(GpuEmitter):
         self.line(BARRIER)
         self.pop(outer, f"for (long k0 = 0; k0 < K; k0 += {K_SLAB}) {{")
 
-    def slab(self, side: str, width: int, access: Access, buffer: int, end: str) -> None:
+    def slab(self, side: str, width: int, access: Access, buffer: int, where) -> None:
         """K_SLAB x width elements into local memory; 0 beyond the edges."""
         along_k = access.k == 1 and access.lane != 1
         lane, k = f"e / {K_SLAB}", f"e % {K_SLAB}"
         if not along_k:
             lane, k = f"e % {width}", f"e / {width}"
         dtype = self.nest.buffers[buffer].dtype
-        at = f"{side} + p * {side}_lane + (k0 + q) * {side}_k"
+        first, end = where
+        along = f"h * {side}_lane" if access.lane is not None else offset("(int)h", access.lanes)
+        step = f"d * {side}_k" if access.k is not None else offset("(int)d", access.ks)
+        at = f"{side} + {along} + {step}"
         self.line(f"for (int e = lid; e < {width * K_SLAB}; e += {SIDE * SIDE}) {{")
         self.line(f"  const int p = {lane}, q = {k};")
         self.line(f"  {self.kind} t = 0;")
-        self.line(f"  if (p < {end} && k0 + q < K) t = {scalar.load(dtype, 1, at)};")
+        self.line(f"  const long h = {first} * {width} + p, d = k0 + q;")
+        self.line(f"  if (h < {end} && d < K) t = {scalar.load(dtype, 1, at)};")
         self.line(f"  l{side}[q][p] = t;")
         self.line("}")
 
