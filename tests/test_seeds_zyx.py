@@ -134,7 +134,7 @@ def test_Z5_argnums():
 
 
 def test_Z6_pullbacks_are_functions():
-    out, pull = fx.vjp(lambda x: z_a(x, YA), XA)
+    _out, pull = fx.vjp(lambda x: z_a(x, YA), XA)
     g = f32(np.arange(6).reshape(2, 3))
     assert np.array_equal(pull(g)[0], pull(g)[0])
     _, push = fx.linearize(lambda x: z_a(x, YA), XA)
@@ -166,7 +166,7 @@ def test_Z12_residuals_go_with_the_pullback():
     gc.disable()
     try:
         x = fnp.arange(1000.0)
-        out, pull = fx.vjp(lambda x: fnp.sin(fnp.exp(x)), x)
+        _out, pull = fx.vjp(lambda x: fnp.sin(fnp.exp(x)), x)
         ref = weakref.ref(pull)
         del pull
         assert ref() is None
