@@ -32,7 +32,11 @@ def inside_or(b, node, conditions, x, inner, fill, guards) -> int:
     if not open_:
         return b.value(x, inner, guards)
     merged = tuple(dict.fromkeys((*guards, *open_)))
-    return b.guarded(open_, b.value(x, inner, merged), b.value(fill, (), ()), node.dtype)
+    v = b.value(x, inner, merged)
+    zero = isinstance(fill.form, g.Const) and repr(fill.form.value) in ("0", "0.0", "False")
+    if zero and reads_zero_outside(b, v, open_):
+        return v
+    return b.guarded(open_, v, b.value(fill, (), ()), node.dtype)
 
 
 def _used(index: Sequence[Affine], guards: Guards) -> frozenset[int]:
