@@ -229,7 +229,7 @@ class OnComplex:
 def _parts(r: np.ndarray) -> np.ndarray:
     if r.dtype.kind != "c":
         return r
-    return np.stack([r.real, r.imag], axis=-1)
+    return np.stack([np.real(r), np.imag(r)], axis=-1)
 
 
 def _host_function(form: Any) -> tuple[Callable[..., Any], Any, bool]:
