@@ -71,7 +71,7 @@ class NestBuilder:
         self.inside = inside
         self.splits = splits
         self.keys: list[Any] = []  # what each axis stands for, the same in every attempt
-        self.memo: dict[Any, int] = {}
+        self.memo: dict[Any, Any] = {}
         self.value_of: dict[Any, int] = {}
         self.buffer_of: dict[int, int] = {}
         self.space = tuple(self.new_axis(("space", k), n) for k, n in enumerate(space))
@@ -334,12 +334,12 @@ def _concat(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         if possible:
             parts.append((x, at, condition if open_ else None))
         at += n
-    result = None
+    result: Any = None
     for x, at, condition in reversed(parts):
         inner = (*index[:dim], e + -at, *index[dim + 1 :])
         extra = () if condition is None else (condition,)
         v = b.value(x, inner, tuple(dict.fromkeys((*guards, *extra))))
-        result = v if result is None else b.guarded((condition,), v, result, node.dtype)
+        result = v if result is None else b.guarded(extra, v, result, node.dtype)
     return result
 
 

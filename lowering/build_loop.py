@@ -236,10 +236,10 @@ class Env:
     are computed.
     """
 
-    def __init__(self, parent: Env | None):
+    def __init__(self, parent: Any):
         self.parent = parent
-        self.memo: dict[Any, int] = {}
-        self.inner: dict[int, Any] = {}  # loops and branches instantiated here
+        self.memo: dict[Any, Any] = {}
+        self.inner: dict[Any, Any] = {}  # loops and branches instantiated here
 
     def open_axes(self) -> frozenset[int]:
         """Time and branch axes that are open here."""

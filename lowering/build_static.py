@@ -67,7 +67,8 @@ def _reduce(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:
 def _argreduce(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     (x,) = node.args
     axis, better = node.form.axis, "gt" if node.form.op == "max" else "lt"
-    best = at = None
+    best: Any = None
+    at: Any = None
     for (j,) in _points(node, [x.shape[axis]]):
         v = b.value(x, (*index[:axis], Affine(j), *index[axis:]))
         here = b.const(j, node.dtype)

@@ -185,10 +185,10 @@ class GpuEmitter(_Emitter):
 
     # ------------------------------------------------ a group along v
 
-    def open_v(self, events, lo, hi, n, reverse=False) -> None:
+    def open_v(self, events, lo, hi, n: int, reverse=False) -> None:
         """Items stride along v; where a running fold passes through them, all make every trip."""
         s = self.s
-        if s.v is not None and s.items[1] > 1:
+        if s.items[1] > 1:
             lo, hi = "s0", "s1"
         outer = self.push(frozenset({s.v}))
         if not any(self.runs_along_v(k) for k in self.reach(events)):

@@ -6,6 +6,8 @@ only inside its guards: strips that cross an edge go lane by lane.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lowering import scalar, scalar_text
@@ -18,6 +20,11 @@ INT = np.dtype(np.int32)
 
 class Values(Emission):
     """Names and texts of values."""
+
+    is_fold: Any  # what follows is Folds', which stands on this class
+    fold_axes: Any
+    cumscan: Any
+    partial_add: Any
 
     def get(self, k: int, u: int, width: int) -> str:
         """Value k as C text of the wanted width."""
@@ -128,6 +135,7 @@ class Values(Emission):
         if dynamic is not None and not lanes_differ:
             base += f" + {self.get(dynamic, u, 1)}"
         if lanes_differ:
+            assert dynamic is not None
             text = self.gather_text(v, base, c, self.get(dynamic, u, width), width)
         elif width == 1 or c == 1:
             text = scalar.load(v.dtype, width, base)

@@ -131,7 +131,7 @@ class _Motion:
         self.body = self.f.body
         self.nodes = self.body.nodes()
         self.depends = self.dependence()
-        self.outside: dict[int, tuple[g.Node, bool] | None] = {}
+        self.outside: dict[int, Any] = {}  # (node, whether it has the steps) or None
 
     def dependence(self) -> dict[int, str]:
         """Of each body node: carry, xs or const, whichever comes first among what it needs."""
@@ -321,7 +321,8 @@ class _Motion:
         (cx, cy), (bx, by) = u.form.contract, u.form.batch
         contract = ((0, *(k + 1 for k in cx)), (0, *(k + 1 for k in cy)))
         batch = (tuple(k + 1 for k in bx), tuple(k + 1 for k in by))
-        return self.b.contract(*stacked, contract, batch, u.dtype)
+        left, right = stacked
+        return self.b.contract(left, right, contract, batch, u.dtype)
 
 
 def _flops(n: g.Node) -> int:

@@ -83,9 +83,9 @@ class Store:
     buffer: int
     index: Affine
     value: int
-    dynamic: int | None = None
+    dynamic: Any = None  # a value's number
     guards: tuple[Range, ...] = ()
-    partial: str | None = None
+    partial: Any = None  # a fold's name
 
 
 @dataclass(slots=True)

@@ -320,10 +320,11 @@ class Planner:
         region.places[id(node)] = place
         self.touch(place.slot)
         target = self.slots[place.slot]
-        given = held is not None and self.slots[held.slot].kind == "input"
-        if given and target.kind == "output" and target.alias is None and self.depth == 0:
-            target.alias = held.slot  # the executor copies, or hands donated memory on
-            self.touch(held.slot)
+        given = held if held is not None and self.slots[held.slot].kind == "input" else None
+        free = target.kind == "output" and target.alias is None and self.depth == 0
+        if given is not None and free:
+            target.alias = given.slot  # the executor copies, or hands donated memory on
+            self.touch(given.slot)
             return
         self.fill(region, x, place)
 

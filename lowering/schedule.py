@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from lowering import scalar
 from lowering.affine import Affine, Range
@@ -30,7 +31,7 @@ class Schedule:
 
     rows: tuple[int, ...]
     folds: tuple[int, ...]  # folded axes in loop order, v last if it is one
-    v: int | None
+    v: Any  # an axis, or None
     width: int
     unroll: int
     row_block: int
@@ -247,7 +248,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
             and any(v in _block_axes(nest, s) for s in nest.stores if s.partial)
         )
         items = (1, blocks) if in_v and not rows else (blocks, 1)
-        if in_v and not rows:
+        if v is not None and in_v and not rows:
             row_block = max(1, grid)
             step = width * unroll
             strip_block = max(step, -(-nest.extents[v] // blocks))
