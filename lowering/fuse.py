@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, permutations
 from math import prod
 
 from lowering import graph as g
@@ -177,8 +177,8 @@ class _Fuser:
         for other in groups[1:]:
             if not self.alike(first, other):
                 return homes
-            if self.leads_to(first, other) or self.leads_to(other, first):
-                return homes
+        if any(self.leads_to(a, b) for a, b in permutations(groups, 2)):
+            return homes
         for other in groups[1:]:
             self.absorb(first, other)
         return self.user_homes(n)
