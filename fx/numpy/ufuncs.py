@@ -312,7 +312,7 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     if decimals == 0:
         return lax.round(a, lax.RoundingMethod.TO_NEAREST_EVEN)
     work = convert(a, np.dtype(np.float32)) if d.itemsize == 2 else a
-    factor = const_as(work, 10.0 ** abs(decimals))
+    factor = const_as(work, 10.0 ** (decimals if decimals > 0 else -decimals))
     scaled = lax.mul(work, factor) if decimals > 0 else lax.div(work, factor)
     rounded = lax.round(scaled, lax.RoundingMethod.TO_NEAREST_EVEN)
     return convert(lax.div(rounded, factor) if decimals > 0 else lax.mul(rounded, factor), d)

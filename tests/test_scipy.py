@@ -1,0 +1,301 @@
+"""fx.scipy against SciPy, and its derivatives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.ndimage
+import scipy.signal
+import scipy.special
+import scipy.stats
+
+import fx
+import fx.numpy as fnp
+from fx.experimental.ode import odeint
+from fx.scipy import fft, linalg, ndimage, optimize, signal, special, stats
+from fx.scipy.interpolate import RegularGridInterpolator
+from fx.scipy.sparse.linalg import bicgstab, cg, gmres
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+P = np.array([0.1, 0.5, 1.3, 2.7, 7.5], "f")
+Q = P[::-1].copy()
+X = np.array([-3.1, -0.6, 0.2, 1.4, 3.3], "f")
+U = np.array([0.01, 0.2, 0.5, 0.8, 0.99], "f")
+
+SPECIAL = {
+    "gammaln": (P,),
+    "digamma": (P,),
+    "gamma": (P,),
+    "beta": (P, Q),
+    "betaln": (P, Q),
+    "betainc": (P, Q, U),
+    "gammainc": (P, Q),
+    "gammaincc": (P, Q),
+    "erf": (X,),
+    "erfc": (X,),
+    "erfinv": (U,),
+    "erfcx": (X,),
+    "dawsn": (X,),
+    "ndtr": (X,),
+    "ndtri": (U,),
+    "log_ndtr": (X * 4,),
+    "exp1": (P,),
+    "expi": (X,),
+    "entr": (P,),
+    "rel_entr": (P, Q),
+    "kl_div": (P, Q),
+    "xlogy": (P, Q),
+    "xlog1py": (P, Q),
+    "logit": (U,),
+    "expit": (X,),
+    "i0": (X,),
+    "i0e": (X,),
+    "i1": (X,),
+    "i1e": (X,),
+    "zeta": (P + 1.5, Q),
+    "spence": (P,),
+    "poch": (P, Q),
+    "boxcox": (P, U),
+    "boxcox1p": (P, U),
+    "hyp1f1": (P, Q, X),
+    "hyp2f1": (P, U, Q, U),
+    "owens_t": (X, P),
+    "factorial": (np.arange(5.0),),
+}
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_special_functions(name):
+    args = SPECIAL[name]
+    expected = getattr(scipy.special, name)(*[np.asarray(a, np.float64) for a in args])
+    found = getattr(special, name)(*args)
+    np.testing.assert_allclose(found, expected, rtol=5e-4, atol=1e-5)
+    traced = fx.core.jaxpr_as_fun(fx.make_jaxpr(getattr(special, name))(*args))(*args)
+    np.testing.assert_allclose(traced[0], found, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["exp1", "expi", "ndtri", "log_ndtr", "erfcx", "dawsn", "spence"])
+def test_special_derivatives(name):
+    x = {"expi": P, "ndtri": U, "log_ndtr": X * 4, "dawsn": X, "erfcx": U}.get(name, P)
+    with fx.enable_x64():
+        fx.check_grads(getattr(special, name), (x.astype(np.float64),), order=2)
+
+
+def test_integrals_of_several_results():
+    for name in ("sici", "fresnel"):
+        for a, b in zip(getattr(special, name)(P), getattr(scipy.special, name)(P)):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    expected = scipy.special.expn(3, P.astype(np.float64))
+    np.testing.assert_allclose(special.expn(3, P), expected, rtol=1e-4)
+    z = (X + 1j * P).astype(np.complex64)
+    np.testing.assert_allclose(special.wofz(z), scipy.special.wofz(z), rtol=1e-4)
+
+
+DISTRIBUTIONS = {
+    "norm": ((), X, "pdf logpdf cdf logcdf sf logsf"),
+    "uniform": ((), U, "pdf logpdf cdf"),
+    "expon": ((), P, "pdf logpdf cdf logcdf sf logsf"),
+    "gamma": ((2.5,), P, "pdf logpdf cdf logcdf sf logsf"),
+    "beta": ((2.0, 3.0), U, "pdf logpdf cdf logcdf sf logsf"),
+    "t": ((3.0,), X, "pdf logpdf"),
+    "cauchy": ((), X, "pdf logpdf cdf logcdf sf logsf"),
+    "laplace": ((), X, "pdf logpdf cdf"),
+    "logistic": ((), X, "pdf logpdf cdf sf"),
+    "chi2": ((3.0,), P, "pdf logpdf cdf sf"),
+    "pareto": ((2.0,), P + 1, "pdf logpdf"),
+    "truncnorm": ((-1.0, 2.0), X / 3, "pdf logpdf cdf logcdf sf logsf"),
+    "poisson": ((2.5,), np.arange(5.0), "pmf logpmf cdf"),
+    "bernoulli": ((0.3,), np.arange(2.0), "pmf logpmf cdf"),
+    "binom": ((6, 0.3), np.arange(5.0), "pmf logpmf"),
+    "geom": ((0.3,), np.arange(1.0, 5), "pmf logpmf"),
+    "nbinom": ((3, 0.3), np.arange(5.0), "pmf logpmf"),
+}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_distributions(name):
+    shapes, x, methods = DISTRIBUTIONS[name]
+    ours, theirs = getattr(stats, name), getattr(scipy.stats, name)
+    for method in methods.split():
+        found = getattr(ours, method)(x, *shapes)
+        np.testing.assert_allclose(found, getattr(theirs, method)(x, *shapes), rtol=1e-3, atol=1e-5)
+    if hasattr(ours, "ppf"):
+        np.testing.assert_allclose(
+            ours.ppf(U, *shapes), theirs.ppf(U, *shapes), rtol=1e-3, atol=1e-5
+        )
+
+
+def test_multivariate_distributions():
+    a = rng().normal(size=(3, 3))
+    cov = a @ a.T + np.eye(3)
+    x, mean = rng().normal(size=(5, 3)), np.ones(3)
+    found = stats.multivariate_normal.logpdf(x, mean, cov)
+    np.testing.assert_allclose(
+        found, scipy.stats.multivariate_normal.logpdf(x, mean, cov), rtol=1e-4
+    )
+    alpha = np.array([1.0, 2, 3])
+    q = np.array([0.2, 0.3, 0.5])
+    np.testing.assert_allclose(
+        stats.dirichlet.pdf(q, alpha), scipy.stats.dirichlet.pdf(q, alpha), rtol=1e-4
+    )
+
+
+def test_summaries():
+    x = np.array([3, 1, 3, 2, 1, 3])
+    assert stats.mode(x) == (3, 3)
+    for method in ("average", "min", "max", "dense", "ordinal"):
+        expected = scipy.stats.rankdata(x, method)
+        np.testing.assert_allclose(stats.rankdata(x, method), expected)
+    data = rng().normal(size=20)
+    ours, theirs = stats.gaussian_kde(data), scipy.stats.gaussian_kde(data)
+    np.testing.assert_allclose(ours(X), theirs(X), rtol=1e-3)
+    assert float(ours.integrate_box_1d(-1, 1)) == pytest.approx(
+        theirs.integrate_box_1d(-1, 1), rel=1e-4
+    )
+
+
+A = rng().normal(size=(4, 4))
+SPD = A @ A.T + 4 * np.eye(4)
+B = rng().normal(size=(4, 2))
+
+
+def test_solvers():
+    same = lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-4)
+    same(linalg.solve(A, B), np.linalg.solve(A, B))
+    same(linalg.solve(SPD, B, assume_a="pos"), np.linalg.solve(SPD, B))
+    same(linalg.cho_solve(linalg.cho_factor(SPD), B[:, 0]), np.linalg.solve(SPD, B[:, 0]))
+    for trans, matrix in ((0, A), (1, A.T)):
+        same(linalg.lu_solve(linalg.lu_factor(A), B, trans=trans), np.linalg.solve(matrix, B))
+    p, l, u = linalg.lu(A)
+    same(p @ l @ u, A)
+    same(linalg.solve_triangular(SPD, B, lower=True), np.linalg.solve(np.tril(SPD), B))
+    x = linalg.solve_sylvester(A, SPD[:2, :2], B)
+    same(A @ np.asarray(x) + np.asarray(x) @ SPD[:2, :2], B)
+    h, q = linalg.hessenberg(A, calc_q=True)
+    same(q @ h @ q.T, A)
+
+
+def test_functions_of_matrices():
+    same = lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-3)
+    same(linalg.expm(A), scipy.linalg.expm(A))
+    same(linalg.expm(np.stack([A, A * 3]))[1], scipy.linalg.expm(A * 3))
+    same(linalg.sqrtm(SPD).real, scipy.linalg.sqrtm(SPD))
+    u, p = linalg.polar(A)
+    same(u @ p, A)
+    _value, derivative = linalg.expm_frechet(A, SPD)
+    same(derivative, scipy.linalg.expm_frechet(A, SPD)[1])
+    with fx.enable_x64():
+        fx.check_grads(linalg.expm, (A,), order=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("toeplitz", (P, Q)),
+        ("hankel", (P, Q)),
+        ("circulant", (P,)),
+        ("companion", (P,)),
+        ("fiedler", (P,)),
+        ("fiedler_companion", (P,)),
+        ("leslie", (P, Q[1:])),
+        ("block_diag", (A, B)),
+        ("hadamard", (4,)),
+        ("helmert", (4,)),
+        ("hilbert", (4,)),
+        ("invhilbert", (3,)),
+        ("pascal", (4,)),
+        ("invpascal", (4,)),
+        ("dft", (5,)),
+        ("convolution_matrix", (P, 3)),
+    ],
+)
+def test_special_matrices(name, args):
+    expected = getattr(scipy.linalg, name)(*args)
+    np.testing.assert_allclose(getattr(linalg, name)(*args), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_iterative_solvers():
+    for solver, matrix in ((cg, SPD), (gmres, A + 5 * np.eye(4)), (bicgstab, A + 5 * np.eye(4))):
+        b = B[:, 0].astype("f")
+        m = matrix.astype("f")
+        x, _ = solver(m, b, tol=1e-6)
+        np.testing.assert_allclose(x, np.linalg.solve(matrix, b), rtol=1e-3, atol=1e-4)
+        direct = lambda m, b: fnp.linalg.solve(m, b).sum()
+        g = fx.grad(lambda m, b, s=solver: s(m, b, tol=1e-6)[0].sum(), (0, 1))(m, b)
+        for a, e in zip(g, fx.grad(direct, (0, 1))(m, b)):
+            np.testing.assert_allclose(a, e, rtol=1e-2, atol=1e-3)
+    tree = {"a": fnp.array([2.0]), "b": fnp.array(4.0)}
+    x, _ = cg(lambda v: fx.tree_util.tree_map(lambda u: 2 * u, v), tree)
+    assert (x["a"].tolist(), float(x["b"])) == ([1], 2)
+
+
+def test_minimize():
+    rosenbrock = lambda x: ((1 - x[:-1]) ** 2 + 100 * (x[1:] - x[:-1] ** 2) ** 2).sum()
+    for method in ("BFGS", "l-bfgs-experimental-do-not-rely-on-this"):
+        found = optimize.minimize(rosenbrock, np.zeros(3, "f"), method=method, tol=1e-3)
+        np.testing.assert_allclose(found.x, np.ones(3), atol=2e-2)
+    with pytest.raises(ValueError, match="not recognized"):
+        optimize.minimize(rosenbrock, np.zeros(3), method="nope")
+
+
+def test_map_coordinates():
+    image = rng().normal(size=(4, 5))
+    points = [np.array([0.5, 1.2, -1.7, 4.1]), np.array([0.5, 3.9, 1.0, 2.3])]
+    for order in (0, 1):
+        for mode in ("constant", "nearest", "mirror"):
+            expected = scipy.ndimage.map_coordinates(image, points, order=order, mode=mode)
+            if mode == "constant":
+                expected = scipy.ndimage.map_coordinates(
+                    image, points, order=order, mode="grid-constant"
+                )
+            found = ndimage.map_coordinates(image, points, order, mode=mode)
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_signal():
+    x, k = rng().normal(size=(6, 7)), rng().normal(size=(3, 2))
+    for mode in ("full", "same", "valid"):
+        for name in ("convolve", "correlate", "fftconvolve"):
+            expected = getattr(scipy.signal, name)(x, k, mode)
+            found = getattr(signal, name)(x, k, mode)
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(signal.detrend(x), scipy.signal.detrend(x), rtol=1e-3, atol=1e-4)
+    line = rng().normal(size=60)
+    _, _, spectrum = signal.stft(line, nperseg=16)
+    np.testing.assert_allclose(
+        spectrum, scipy.signal.stft(line, nperseg=16)[2], rtol=1e-3, atol=1e-5
+    )
+    back = signal.istft(spectrum, nperseg=16)[1]
+    np.testing.assert_allclose(back[: line.size], line, atol=1e-4)
+    np.testing.assert_allclose(
+        signal.welch(line, nperseg=16)[1], scipy.signal.welch(line, nperseg=16)[1], rtol=1e-3
+    )
+
+
+def test_cosine_transforms():
+    x = rng().normal(size=(3, 8))
+    for norm in (None, "ortho"):
+        np.testing.assert_allclose(fft.dct(x, norm=norm), scipy.fft.dct(x, norm=norm), atol=1e-4)
+        np.testing.assert_allclose(fft.idct(fft.dct(x, norm=norm), norm=norm), x, atol=1e-4)
+    np.testing.assert_allclose(fft.dctn(x), scipy.fft.dctn(x), atol=1e-3)
+
+
+def test_interpolation_on_a_grid():
+    grid = np.arange(3.0), np.arange(4.0)
+    values = grid[0][:, None] * 2 + grid[1] * 3
+    f = RegularGridInterpolator(grid, values)
+    assert f(np.array([[0.5, 1.5]])).tolist() == [5.5]
+    assert np.isnan(f(np.array([[5.0, 5.0]]))).all()
+
+
+def test_odeint():
+    t = np.linspace(0, 2, 5).astype("f")
+    y = odeint(lambda y, t, k: {"x": y["v"], "v": -k * y["x"]}, {"x": 1.0, "v": 0.0}, t, 4.0)
+    np.testing.assert_allclose(y["x"], np.cos(2 * t), atol=1e-4)
+    f = lambda k: odeint(lambda y, t, k: -k * y, fnp.array(1.0), t, k, rtol=1e-5, atol=1e-6)[-1]
+    assert float(fx.grad(f)(0.7)) == pytest.approx(-2 * np.exp(-1.4), rel=1e-3)
