@@ -40,7 +40,7 @@ def schedule_loop(nest: Nest, profile: Profile) -> Schedule:
         width = profile.lanes(max([4, *sizes]))
         while width > nest.extents[v]:
             width //= 2
-        unroll = _strips_in_flight(nest, nest.extents[v] // width, profile)
+        unroll = _strips_in_flight(nest, v, nest.extents[v] // width, profile)
     rows = tuple(a for a in lanes if a != v)
     grid = prod(nest.extents[a] for a in rows)
     cost = max(1.0, work(nest)) * max([body.length or 100 for body in loops])
@@ -67,13 +67,17 @@ def _strip_axis(nest: Nest, lanes: list[int]) -> int | None:
     return max(lanes, key=score, default=None)
 
 
-def _strips_in_flight(nest: Nest, strips: int, profile: Profile) -> int:
-    """One dependent chain leaves the units idle; too many strips spill the state
-    (docs/why/loops.md).
+def _strips_in_flight(nest: Nest, v: int, strips: int, profile: Profile) -> int:
+    """One dependent chain leaves the units idle; too many strips spill the state, and long bodies
+    and strided accesses, which go lane by lane, take long to build (docs/why).
     """
-    state = sum(len(v.attr.carries) for v in nest.values if v.op == "loop")
-    size = len(nest.values)
-    if size > 600 or state > profile.registers // 2:
+    loops = [x.attr for x in nest.values if x.op == "loop"]
+    state = sum(len(body.carries) for body in loops)
+    indices = [x.attr[1] for x in nest.values if x.op == "load"]
+    indices += [s.index for body in loops for s in body.stores]
+    strided = sum(e.coef(v) not in (0, 1) for e in indices)
+    size = sum(max(1.0, scalar.cost(x.attr) / 4) for x in nest.values if x.op == "map")
+    if size > 300 or strided > 8 or state > profile.registers // 2:
         return 1
     most = 4 if size < 160 and state * 4 <= profile.registers else 2
     while most > max(1, strips):
