@@ -13,7 +13,7 @@ from benchmarks import report
 from benchmarks.library import LIBRARIES
 from benchmarks.roofline import Roofline
 from benchmarks.rows import load
-from benchmarks.runner import PEER_PYTHON, Results, Runner
+from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner
 
 
 def arguments() -> argparse.Namespace:
@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds per row")
     parser.add_argument("--seconds", type=float, help="length of a round")
     parser.add_argument("--out", default="benchmarks/out", help="folder of table and plot")
+    parser.add_argument("--doc", action="store_true", help="put the table into docs/performance.md")
     parser.add_argument("--list", action="store_true", help="print the rows and end")
     parser.epilog = f"{PEER_PYTHON} names the interpreter that has jax and torch."
     return parser.parse_args()
@@ -76,6 +77,8 @@ def main() -> int:
     facts["device"] = options.device or os.environ.get("FX_DEVICE", "default")
     text = report.write(Path(options.out), rows, results, roofline, peers, facts)
     print(text)
+    if options.doc:
+        report.publish(Path(options.out), ROOT / "docs" / "performance.md")
     return 0
 
 

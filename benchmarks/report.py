@@ -58,7 +58,7 @@ def table(rows: dict[str, Row], results: Results, roofline: Roofline, peers: lis
         head += [peer, f"{peer} / fx"]
     head += ["limit", "fx first", "fx first, 2nd process"]
     head += [f"{peer} first" for peer in peers if peer == "jax"]
-    head += ["launches", "peak / bound", "GB/s", "GF/s", "agrees"]
+    head += ["not waited for", "launches", "peak / bound", "GB/s", "GF/s", "agrees"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name, by_library in results.items():
         row, mine = rows[name], by_library["fx"]
@@ -70,6 +70,7 @@ def table(rows: dict[str, Row], results: Results, roofline: Roofline, peers: lis
         limit = roofline.limit_ms(row.nbytes, row.flops)
         cells += [number(limit or None), number(mine.first), number(mine.second_process)]
         cells += [number(by_library[peer].first) for peer in peers if peer == "jax"]
+        cells += [number(mine.async_ms)]
         cells += [str(mine.cost.get("launches", "–")), number(mine.cost.get("peak_over_bound"))]
         seconds = mine.ms / 1e3 if mine.ms else None
         cells += [number(row.nbytes / seconds / 1e9 if seconds and row.nbytes else None)]
@@ -139,3 +140,16 @@ def write(folder: Path, rows: dict[str, Row], results: Results, roofline: Roofli
     record = {"facts": facts, "roofline": asdict(roofline), "rows": data}
     (folder / "results.json").write_text(json.dumps(record, indent=1))
     return text
+
+
+MARKS = ("<!-- table: begin -->", "<!-- table: end -->")
+
+
+def publish(folder: Path, page: Path) -> None:
+    """Puts the folder's table between the marks of the page, and its plot beside the page."""
+    text = page.read_text()
+    before, rest = text.split(MARKS[0], 1)
+    after = rest.split(MARKS[1], 1)[1]
+    table_text = (folder / "table.md").read_text().strip()
+    page.write_text(f"{before}{MARKS[0]}\n\n{table_text}\n\n{MARKS[1]}{after}")
+    page.with_suffix(".png").write_bytes((folder / "ratios.png").read_bytes())
