@@ -11,10 +11,11 @@ from functools import cache
 
 import numpy as np
 import pytest
+from random_graphs import Maker
 
+from lowering import canon, interp, product, profile, schedule_gpu
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering import interp, profile
 from lowering.errors import DeviceError
 from lowering.runtime import devices, execute
 
@@ -107,7 +108,7 @@ CASES = [
 ]  # fmt: skip
 
 
-def product(*numbers):
+def contract(*numbers):
     """Contract, given the axes as (contract of x, of y, batch of x, of y)."""
     cx, cy, *batch = numbers
     return lambda b, x, y: b.contract(x, y, (cx, cy), tuple(batch) or ((), ()))
@@ -121,17 +122,17 @@ def perceptron(b, x, w, bias, v):
 
 
 PRODUCTS = [
-    Case("plain", product((1,), (0,)), ((100, 70), (70, 90)), True),
-    Case("large", product((1,), (0,)), ((2050, 9), (9, 2049)), True),
-    Case("few rows", product((1,), (0,)), ((9, 200), (200, 150)), True),
-    Case("few columns", product((1,), (0,)), ((150, 200), (200, 9)), True),
-    Case("a row", product((1,), (0,)), ((1, 200), (200, 150)), True),
-    Case("transposed", product((0,), (1,)), ((70, 100), (90, 70)), True),
-    Case("batched", product((2,), (2,), (0,), (0,)), ((3, 40, 30), (3, 50, 30)), True),
-    Case("heads", product((3,), (3,), (0, 2), (0, 2)), ((2, 30, 4, 16), (2, 40, 4, 16)), True),
-    Case("two axes", product((0, 2), (2, 0)), ((30, 70, 8), (8, 20, 30)), True),
-    Case("halves", product((1,), (0,)), ((64, 64), (64, 64)), True, np.float16),
-    Case("doubles", product((1,), (0,)), ((64, 64), (64, 64)), True, np.float64),
+    Case("plain", contract((1,), (0,)), ((100, 70), (70, 90)), True),
+    Case("large", contract((1,), (0,)), ((2050, 9), (9, 2049)), True),
+    Case("few rows", contract((1,), (0,)), ((9, 200), (200, 150)), True),
+    Case("few columns", contract((1,), (0,)), ((150, 200), (200, 9)), True),
+    Case("a row", contract((1,), (0,)), ((1, 200), (200, 150)), True),
+    Case("transposed", contract((0,), (1,)), ((70, 100), (90, 70)), True),
+    Case("batched", contract((2,), (2,), (0,), (0,)), ((3, 40, 30), (3, 50, 30)), True),
+    Case("heads", contract((3,), (3,), (0, 2), (0, 2)), ((2, 30, 4, 16), (2, 40, 4, 16)), True),
+    Case("two axes", contract((0, 2), (2, 0)), ((30, 70, 8), (8, 20, 30)), True),
+    Case("halves", contract((1,), (0,)), ((64, 64), (64, 64)), True, np.float16),
+    Case("doubles", contract((1,), (0,)), ((64, 64), (64, 64)), True, np.float64),
     Case("perceptron", perceptron, ((100, 64), (64, 128), (128,), (128, 40)), True),
 ]
 
@@ -320,3 +321,17 @@ def test_a_device_without_doubles_says_so(shape):
     poor = profile.GPU.with_(fp64=False, name="Small GPU")
     with pytest.raises(DeviceError, match=r"Small GPU.*float64"):
         compiler.make_plan(graph, poor)
+
+
+@pytest.mark.parametrize("seed", range(43, 55))
+def test_random_graphs_in_small_groups(seed, monkeypatch):
+    """Thresholds so low that the small axes of random graphs are split, shared and tiled."""
+    monkeypatch.setattr(schedule_gpu, "SHORT_FOLD", 2)
+    monkeypatch.setattr(canon, "MIN_SPLIT", 8)
+    monkeypatch.setattr(product, "MIN_FLOPS", 64)
+    maker = Maker(seed)
+    graph = maker.graph(14, 3)
+    got, _ = run(graph, maker.inputs, max_group=(4, 8, 256)[seed % 3])
+    want = interp.run_graph(graph, maker.inputs)
+    for k, (x, y) in enumerate(zip(got, want)):
+        np.testing.assert_allclose(x, y, rtol=1e-3, atol=1e-3, err_msg=f"output {k}")
