@@ -66,8 +66,9 @@ def odeint(
     y0 may be any pytree; the result's leaves gain a leading axis of len(t). t must rise.
 
     >>> import fx.numpy as fnp
-    >>> bool(abs(odeint(lambda y, t: -y, fnp.array(1.0), fnp.array([0.0, 1.0]))[1] - 0.3678794) <
-    1e-5) True
+    >>> y = odeint(lambda y, t: -y, fnp.array(1.0), fnp.array([0.0, 1.0]))
+    >>> bool(abs(y[1] - 0.3678794) < 1e-5)
+    True
     """
     converted, consts = closure_convert(func, y0, fnp.asarray(t)[0], *args)
     flat, unravel = ravel_pytree(y0)
@@ -211,7 +212,8 @@ def _next_step(h: Any, ratio: Any) -> Any:
 
 
 def _quartic(y0: Any, y1: Any, ks: Any, h: Any) -> Any:
-    """Coefficients (highest first) of the quartic through both ends, their slopes and the middle.
+    """Coefficients (highest first) of the quartic through both ends, their slopes and the
+    middle.
     """
     step = h.astype(y0.dtype)
     middle = y0 + step * sum(c * k for c, k in zip(_MIDDLE, ks) if c)
