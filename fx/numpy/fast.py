@@ -108,3 +108,32 @@ def negative(x: Any) -> Any:
     if a is None or a.dtype not in _NUMBERS:
         return MISS
     return Array(np.asarray(silently(np.negative, a)), x._weak)
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """x[index] of a concrete array for integers in bounds and slices: a view, or MISS."""
+    if core.state.trace is not _EVAL:
+        return MISS
+    a = x._host
+    if a is None:
+        return MISS
+    items = index if type(index) is tuple else (index,)
+    shape = a.shape
+    if len(items) > len(shape):
+        return MISS
+    for item, n in zip(items, shape):
+        kind = type(item)
+        if kind is int:
+            if not -n <= item < n:
+                return MISS
+        elif kind is not slice or not _plain(item):
+            return MISS
+    out = a[index]
+    return Array(out if type(out) is np.ndarray else np.asarray(out), x._weak)
+
+
+_BOUNDS = frozenset((int, type(None)))
+
+
+def _plain(s: slice) -> bool:
+    return type(s.start) in _BOUNDS and type(s.stop) in _BOUNDS and type(s.step) in _BOUNDS

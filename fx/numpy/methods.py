@@ -82,6 +82,11 @@ def _neg(self: Any) -> Any:
     return u.negative(self) if out is fast.MISS else out
 
 
+def _item(self: Any, index: Any) -> Any:
+    out = fast.getitem(self, index)
+    return getitem(self, index) if out is fast.MISS else out
+
+
 def _round(self: Any, ndigits: int | None = None) -> Any:
     return u.round(self, 0 if ndigits is None else ndigits)
 
@@ -289,7 +294,7 @@ def install() -> None:
         _set(kind, "__abs__", lambda self: u.absolute(self))
         _set(kind, "__invert__", lambda self: u.invert(self))
         _set(kind, "__round__", _round)
-        _set(kind, "__getitem__", lambda self, index: getitem(self, index))
+        _set(kind, "__getitem__", _item if kind is Array else lambda self, k: getitem(self, k))
         for name, function in _METHODS.items():
             setattr(kind, name, function)
         for name, function in _PROPERTIES.items():

@@ -115,6 +115,9 @@ def _matmul(a: Any, b: Any, sa: Any, sb: Any, precision: Any, wanted: Any) -> An
     copied.
     """
     va, vb = len(sa) == 1, len(sb) == 1
+    if len(sa) <= 2 and len(sb) <= 2:
+        numbers = (((len(sa) - 1,), (0,)), ((), ()))
+        return lax.dot_general(a, b, numbers, precision=precision, preferred_element_type=wanted)
     la, lb = (() if va else sa[:-2]), (() if vb else sb[:-2])
     rank = max(len(la), len(lb))
     la, lb = (1,) * (rank - len(la)) + tuple(la), (1,) * (rank - len(lb)) + tuple(lb)
