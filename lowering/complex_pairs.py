@@ -150,7 +150,7 @@ class _Splitter:
                 self.real[id(n)] = result
 
     def several_outputs(self, n: g.Node) -> None:
-        outs = n.outs or ()
+        outs = n.outs or []
         form = n.form
         any_complex = any(is_complex(d) for _, d in outs) or any(
             id(a) in self.pairs for a in n.args
@@ -183,7 +183,7 @@ class _Splitter:
     def control(self, n: g.Node) -> tuple[Pair | g.Node, ...]:
         """A loop or a branch on the parts."""
         outs = [
-            (s, p) for s, d in n.outs or () for p in ([part_dtype(d)] * 2 if is_complex(d) else [d])
+            (s, p) for s, d in n.outs or [] for p in ([part_dtype(d)] * 2 if is_complex(d) else [d])
         ]
         args = [p for a in n.args for p in self.parts(a)]
         form = n.form
@@ -205,7 +205,7 @@ class _Splitter:
             )
         flat = iter(self.b.several(form, args, outs))
         return tuple(
-            (next(flat), next(flat)) if is_complex(d) else next(flat) for _, d in n.outs or ()
+            (next(flat), next(flat)) if is_complex(d) else next(flat) for _, d in n.outs or []
         )
 
 

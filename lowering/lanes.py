@@ -37,7 +37,7 @@ def analyse(loop: g.Node) -> Lanes:
     """The lanes of a loop: those of its largest result whose axes are independent."""
     c = _Classes()
     _loop(c, loop)
-    shapes = list(loop.outs or ())
+    shapes = list(loop.outs or [])
     best: tuple[Any, ...] = ()
     size = 1
     for i, (shape, _) in enumerate(shapes):
@@ -157,7 +157,7 @@ def _diagonals(c: _Classes, n: g.Node) -> None:
 
 
 def _spoil_all(c: _Classes, n: g.Node) -> None:
-    for i, (shape, _) in enumerate(n.outs or ()):
+    for i, (shape, _) in enumerate(n.outs or []):
         c.spoil((id(n), i), shape)
     for a in n.args:
         c.spoil(key_of(a), a.shape)
@@ -169,7 +169,7 @@ def _map(c: _Classes, n: g.Node) -> None:
 
 
 def _bits(c: _Classes, n: g.Node) -> None:
-    for i, (shape, _) in enumerate(n.outs or ()):
+    for i, (shape, _) in enumerate(n.outs or []):
         for a in n.args:
             c.same((id(n), i), key_of(a), shape)
 

@@ -230,11 +230,15 @@ def make(
     ):
         a_node, a = _pack(b, left.flat(), rows, acc)
     else:
-        a_node = left.side.base
+        a_node = _base(left)
     c = _in_place(space, right.side, space.n)
-    direct = c is not None and n >= columns and c.lane == 1 and c.k is not None
-    if direct and (k * n <= DIRECT_B or m < 48 or abs(c.k) <= 8 * width):
-        b_node = right.side.base
+    step = c.k if c is not None and n >= columns and c.lane == 1 else None
+    if (
+        c is not None
+        and step is not None
+        and (k * n <= DIRECT_B or m < 48 or abs(step) <= 8 * width)
+    ):
+        b_node = _base(right)
     else:
         b_node, c = _pack(b, right.flat(), columns, acc)
     form = Product(k, rows, columns, a, c)
@@ -303,11 +307,17 @@ def _per_item(extent: int, many: bool) -> int:
     return most
 
 
+def _base(x: Operand) -> g.Node:
+    """The stored node that an operand with strides is read from."""
+    assert x.side is not None
+    return x.side.base
+
+
 def _strided(space: Space, x: Operand, lanes: tuple[int, ...]) -> tuple[g.Node, Access]:
     """An operand where it stands if it has strides, else a plain copy [*outer, lane, k]."""
     found = _in_place(space, x.side, lanes)
     if found is not None:
-        return x.side.base, found
+        return _base(x), found
     flat = x.flat()
     lane, k = flat.shape[-2:]
     strides = tuple(affine.strides_of(flat.shape)[:-2])

@@ -43,7 +43,7 @@ def result_places(p: Planner, region: Region, node: g.Node) -> list[Place]:
 
     gets = region.gets.get(id(node), {})
     places = []
-    for i, (shape, dtype) in enumerate(node.outs or ()):
+    for i, (shape, dtype) in enumerate(node.outs or []):
         get = gets.get(i)
         known = region.places[id(get)] if get is not None else None
         places.append(known or Place(p.slot("temp", shape, dtype)))
@@ -67,7 +67,7 @@ def _host(
 ) -> None:
     outs = [
         ArrayRef(place.slot, shape, dtype, 0, place.stride * dtype.itemsize)
-        for place, (shape, dtype) in zip(result_places(p, region, node), node.outs or ())
+        for place, (shape, dtype) in zip(result_places(p, region, node), node.outs or [])
     ]
     ins = [p.array_ref(region, a) for a in node.args]
     fresh = not isinstance(node.form, g.Opaque)
