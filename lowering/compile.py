@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from lowering import canon, debug, loops, motion
+from lowering import canon, debug, layout, loops, motion
 from lowering.errors import DeviceError
 from lowering.graph import Cond, Graph, Loop
 from lowering.plan import Plan
@@ -30,7 +30,7 @@ def make_plan(
         graph = loops.unroll(graph)
     moving = options.pop("motion", True)
     if moving:
-        graph = motion.move(graph)
+        graph = layout.lanes_last(motion.move(graph))
     graph = canon.canonicalize(
         graph,
         split_reductions=options.pop("split_reductions", True),

@@ -10,7 +10,7 @@ from random_loops import Loops
 
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering import interp, motion
+from lowering import interp, layout, motion
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
@@ -295,3 +295,23 @@ def test_a_sum_over_lanes_is_kept_a_lane():
     arrays = [np.float32(0), normal(100)]
     plan = run(*scan(body, arrays, consts=[np.float32(0.7)], length=30))
     assert "[100] independent lanes" in reasons(plan)
+
+
+def test_what_one_loop_stacks_for_another_has_its_lanes_last():
+    b, c, d = g.Builder(), g.Builder(), g.Builder()
+    x = b.input((50, 3), F32)
+    s = c.input((50, 3), F32)
+    y = c.map("tanh", c.map("add", s, c.concat([c.slice(s, (0, 1), (50, 3)), x0(c, s)], 1)))
+    final, stack = b.loop(c.graph([y, s]), [], [x], length=20)
+    ct, r = d.input((50, 3), F32), d.input((50, 3), F32)
+    back = d.map("mul", ct, d.map("cos", d.concat([d.slice(r, (0, 1), (50, 3)), x0(d, r)], 1)))
+    outs = b.loop(d.graph([back]), [], [final], [stack], length=20, reverse=True)
+    graph = b.graph(outs)
+    laid = layout.lanes_last(graph)
+    shapes = [n.outs[1][0] for n in laid.nodes() if isinstance(n.form, g.Loop) and len(n.outs) > 1]
+    assert shapes == [(20, 3, 50)]
+    run(graph, [normal(50, 3)])
+
+
+def x0(b, s):
+    return b.slice(s, (0, 0), (50, 1))
