@@ -115,7 +115,7 @@ class Executable:
     ) -> tuple[list[Any], Any]:
         if not self._straight:
             return self._general(inputs, donated)
-        device, env = self.device, list(inputs)
+        device, env, event = self.device, list(inputs), None
         for home, nbytes, alias in self._takes:
             if alias is None:
                 try:
@@ -124,7 +124,9 @@ class Executable:
                     block = device.pool.grow(nbytes, home)
                 env.append(Storage(block))
             else:
-                env.append(self._aliased(inputs, env, nbytes, alias, donated))
+                store, copied = self._aliased(inputs, env, nbytes, alias, donated)
+                event = copied or event
+                env.append(store)
         try:
             frame = self._frames.pop()
         except IndexError:
@@ -133,7 +135,7 @@ class Executable:
             arena = device.pool.take(self.plan.arena_bytes)
             if arena.block is not frame.arena:
                 frame.bind_arena(arena.block)
-        event, queue, enqueue = None, device.queue, self._enqueue
+        queue, enqueue = device.queue, self._enqueue
         for setter, kernel, global_size, local_size, moving in frame.launches:
             for k, place in moving:
                 setter(k, env[place].arg)
@@ -153,31 +155,34 @@ class Executable:
 
     def _aliased(
         self, inputs: Sequence[Any], taken: list[Any], nbytes: int, alias: int, donated: Any
-    ) -> Any:
-        """The donated input's own storage, or a fresh one that starts with a copy of the input."""
+    ) -> tuple[Any, Any]:
+        """The donated input's own storage, or a fresh one that starts with a copy of the input and
+        the copy's event: it is the last one where no launch follows.
+        """
         source = inputs[alias]
         if alias in donated and not any(t is source for t in taken[len(inputs) :]):
-            return source
+            return source, None
         store = self.device.pool.take(nbytes)
         state = State(self.device, [])
         enqueue_copy(state, source, store, nbytes)
         if source.foreign and state.event is not None:
             self.device.hold(state.event, source)
-        return store
+        return store, state.event
 
     def _general(self, inputs: Sequence[Any], donated: Collection[int]) -> tuple[list[Any], Any]:
         device, plan = self.device, self.plan
         env: list[Any] = [None] * len(plan.buffers)
         for key, store in self._consts.items():
             env[key] = store
-        taken = list(inputs)
+        taken, event = list(inputs), None
         for key, store in zip(plan.inputs, inputs, strict=True):
             env[key] = store
         for b, (_, nbytes, alias) in zip(self._fresh, self._takes, strict=True):
             if alias is None:
                 env[b.id] = device.pool.take(nbytes)
             else:
-                env[b.id] = self._aliased(inputs, taken, nbytes, alias, donated)
+                env[b.id], copied = self._aliased(inputs, taken, nbytes, alias, donated)
+                event = copied or event
             taken.append(env[b.id])
         if self._arena_home is not None:
             arena = device.pool.take(plan.arena_bytes)
@@ -190,6 +195,7 @@ class Executable:
             frame = self._new_frame()
         counts.calls += 1
         state = State(device, env)
+        state.event = event
         try:
             for s in frame.steps:
                 s.run(state)
