@@ -105,12 +105,12 @@ def _relaid(b: g.Builder, loop: g.Node, args: Any, chosen: dict[Any, Perm]) -> g
             c.tag = n.tag
             new[id(n)] = c.node(n.form, made, n.shape, n.dtype, n.outs)
     results, shapes = [], []
-    for i, (o, (shape, _)) in enumerate(zip(f.body.outputs, loop.outs or ())):
+    for i, (o, (shape, _)) in enumerate(zip(f.body.outputs, loop.outs or [])):
         perm = chosen.get((id(loop), i))
         y = new[id(o)]
         results.append(y if perm is None else c.transpose(y, perm))
         shapes.append(shape if perm is None else (shape[0], *(o.shape[p] for p in perm)))
-    outs = tuple((shape, dtype) for shape, (_, dtype) in zip(shapes, loop.outs or ()))
+    outs = tuple((shape, dtype) for shape, (_, dtype) in zip(shapes, loop.outs or []))
     effects = tuple(new[id(e)] for e in f.body.effects)
     body = g.Graph(c.graph(()).inputs, tuple(results), effects)
     counts = (f.length, f.reverse, f.n_cond_consts, f.n_consts, f.n_carry)
