@@ -419,7 +419,7 @@ class Planner:
 
 def _to_keep(cut: Cut, group: Group, fusion: Fusion, kept: dict[int, Any]) -> list[g.Node]:
     """What to keep in memory after a group failed: the node named, else its roots apart, else its
-    folds.
+    folds, else the operands of the node named.
     """
     if isinstance(cut.node, g.Node) and id(cut.node) not in fusion.stored:
         return [cut.node]
@@ -436,7 +436,13 @@ def _to_keep(cut: Cut, group: Group, fusion: Fusion, kept: dict[int, Any]) -> li
         todo.extend(n.args)
         if isinstance(n.form, FOLDS):
             folds.append(n)
-    return folds
+    return folds or [a for a in _args(cut.node) if id(a) not in fusion.stored]
+
+
+def _args(node: Any) -> list[g.Node]:
+    """What a node is made of, but for the region's inputs."""
+    args = node.args if isinstance(node, g.Node) else ()
+    return [a for a in args if not isinstance(a.form, g.Input)]
 
 
 def _last_reads(fusion: Fusion, graph: g.Graph) -> dict[int, int]:

@@ -1,0 +1,67 @@
+"""fx.experimental.sparse: BCOO against the dense array it stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as fnp
+from fx.experimental import sparse
+from fx.experimental.sparse import BCOO
+
+D = np.array([[0, 2, 0, 0], [3, 0, 0, -1], [0, 0, 0, 5]], np.float32)
+V = np.array([1, -2, 3, 0.5], np.float32)
+M = BCOO.fromdense(D)
+
+
+def test_round_trip():
+    assert repr(M) == "BCOO(float32[3, 4], nse=4)"
+    assert np.array_equal(M.todense(), D)
+    assert np.array_equal(fx.jit(lambda x: BCOO.fromdense(x, nse=6).todense())(D), D)
+    batched = BCOO.fromdense(np.stack([D, 2 * D]), n_batch=1)
+    assert batched.n_batch == 1 and np.array_equal(batched.todense(), np.stack([D, 2 * D]))
+    rows = BCOO.fromdense(D, n_dense=1)
+    assert rows.n_dense == 1 and np.array_equal(rows.todense(), D)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_products(wrap):
+    w = np.arange(8, dtype=np.float32).reshape(4, 2)
+    assert np.array_equal(wrap(lambda m: m @ V)(M), D @ V)
+    assert np.array_equal(wrap(lambda m: m @ w)(M), D @ w)
+    assert np.array_equal(wrap(lambda m: w.T @ m.T)(M), w.T @ D.T)
+    assert np.array_equal(wrap(lambda m: (m * V).todense())(M), D * V)
+    assert np.array_equal(wrap(lambda m: (m * 2.0 - m).todense())(M), D)
+    assert np.array_equal(wrap(lambda m: (m * m).todense())(M), D * D)
+
+
+def test_structure():
+    assert np.array_equal(M.T.todense(), D.T)
+    assert np.array_equal(M.reshape(2, 6).todense(), D.reshape(2, 6))
+    assert np.array_equal(M.sum(0).todense(), D.sum(0))
+    assert np.array_equal(sparse.bcoo_concatenate([M, M], dimension=0).todense(), np.vstack([D, D]))
+    twice = M + M
+    assert twice.nse == 8 and twice.sum_duplicates().nse == 4
+    assert np.array_equal(twice.sum_duplicates().todense(), 2 * D)
+    assert np.array_equal(fx.jit(lambda m: m.sum_duplicates().todense())(twice), 2 * D)
+    assert np.array_equal(sparse.eye(3, 4, 1).todense(), np.eye(3, 4, 1))
+    assert np.array_equal(M.sort_indices().todense(), D)
+    assert float(sparse.random_bcoo(fx.random.key(0), (4, 5), nse=0.3).todense().sum()) > 0
+
+
+def test_derivatives_are_sparse():
+    loss = lambda m: ((m @ V) ** 2).sum()
+    g = sparse.grad(loss)(M)
+    dense = fx.grad(lambda d: ((d @ V) ** 2).sum())(D)
+    assert np.allclose(g.todense(), np.where(D != 0, dense, 0))
+    value, h = sparse.value_and_grad(loss)(M)
+    assert float(value) == float(loss(M)) and np.allclose(h.data, g.data)
+    assert sparse.jacrev(lambda m: m @ V)(M).shape == (3, 4)
+    by_vector = fx.grad(lambda v: (M @ v).sum())(fnp.asarray(V))
+    assert np.allclose(by_vector, D.sum(0))
+
+
+def test_vmap_over_vectors():
+    w = np.stack([V, 2 * V, -V])
+    assert np.allclose(fx.vmap(lambda v: M @ v)(w), w @ D.T)
