@@ -1,4 +1,6 @@
-"""The pipeline gives the interpreter's numbers on random graphs, with every subset of its optional passes."""
+"""The pipeline gives the interpreter's numbers on random graphs, with every subset of its optional
+passes.
+"""
 
 from __future__ import annotations
 
