@@ -41,7 +41,7 @@ class Stage:
             const = "" if b.written else "const "
             params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
         params += [f"const long n{j}" for j in range(len(self.ints))]
-        return f"static void {name}({', '.join(params)})"
+        return f"FX_STAGE void {name}({', '.join(params)})"
 
 
 @dataclass(slots=True)

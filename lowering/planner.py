@@ -139,7 +139,9 @@ class Planner:
         offsets, arena = memory.place(spans)
         buffers = tuple(self.buffer(k, offsets) for k in range(len(self.slots)))
         separate = self.profile.schedule == "gpu"
-        programs, placed = program.assemble(stages, steps, self.extra_programs, separate)
+        programs, placed = program.assemble(
+            stages, steps, self.extra_programs, separate, self.profile.vector_bytes
+        )
         meta = {
             "name": name,
             "reasons": list(self.reasons),

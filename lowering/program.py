@@ -16,6 +16,7 @@ from typing import Any
 from lowering import mathlib, scalar
 from lowering.emit import Stage
 from lowering.plan import CondStep, IntArg, Launch, LoopStep, Program, Step
+from lowering.templates import micro
 
 PER_PROGRAM = 24
 
@@ -25,6 +26,7 @@ def assemble(
     steps: Sequence[Step],
     extra: Sequence[Program],
     separate: bool = False,
+    vector_bytes: int = 32,
 ) -> tuple[tuple[Program, ...], tuple[Step, ...]]:
     """The programs of a plan, and its steps with every launch placed."""
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
@@ -34,7 +36,7 @@ def assemble(
         buffers = max(len(s.buffers) for s in part)
         ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
-        text = separate_source(part) if separate else source(part, buffers, ints)
+        text = separate_source(part) if separate else source(part, buffers, ints, vector_bytes)
         programs.append(Program(text, "-w"))
     first_extra = len(programs)
 
@@ -63,16 +65,24 @@ def assemble(
     return (*programs, *extra), tuple(map(place, steps))
 
 
-def source(stages: Sequence[Stage], buffers: int, ints: int) -> str:
-    """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel."""
+def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int = 32) -> str:
+    """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel.
+
+    Stages are not inlined into the kernel: each is then compiled once, and builds take half the
+    time (docs/why/product.md). LLVM has to be asked for vectors of 512 bits.
+    """
+    attributes = "noinline" + (", min_vector_width(512)" if vector_bytes >= 64 else "")
+    head = f"#define FX_STAGE static __attribute__(({attributes}))"
     functions = [stage_function(k, s) for k, s in enumerate(stages)]
-    return "\n".join([*_prelude(stages, "\n\n".join(functions)), "", kernel(stages, buffers, ints)])
+    body = _prelude(stages, "\n\n".join(functions))
+    return "\n".join([head, *body, "", kernel(stages, buffers, ints)])
 
 
 def separate_source(stages: Sequence[Stage]) -> str:
     """The OpenCL C of a program in which every stage is a kernel."""
     kernels = [own_kernel(k, s) for k, s in enumerate(stages)]
-    return "\n".join(_prelude(stages, "\n\n".join(kernels))) + "\n"
+    body = _prelude(stages, "\n\n".join(kernels))
+    return "\n".join(["#define FX_STAGE static", *body]) + "\n"
 
 
 def _prelude(stages: Sequence[Stage], body: str) -> list[str]:
@@ -81,7 +91,7 @@ def _prelude(stages: Sequence[Stage], body: str) -> list[str]:
     dtypes |= {_np("float64")} if "double" in body else set()
     head = scalar.prelude((2, 4, 8, 16), dtypes)
     library = mathlib.source(mathlib.needed(body))
-    return [head, library, body]
+    return [head, library, micro.source(body), body]
 
 
 def _np(name: str) -> Any:

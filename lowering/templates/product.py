@@ -18,7 +18,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Value
 from lowering.product import K_BLOCK, Access, Product, Tile
 from lowering.profile import Profile
-from lowering.templates import product_gpu
+from lowering.templates import micro, product_gpu
 from lowering.templates.access import offset
 
 ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
@@ -269,72 +269,22 @@ class _ProductEmitter(_Emitter):
         self.epilogue()
 
     def micro(self, base: str, blocked: bool) -> None:
-        """The register tile: rows x vectors accumulators over one block of k."""
-        form, w = self.form, self.lanes
-        vec = scalar.register_type(self.node.dtype, w)
-        names = [[f"c{r}_{j}" for j in range(self.vectors)] for r in range(form.rows)]
-        for row in names:
-            self.line(f"{vec} " + ", ".join(f"{c} = 0" for c in row) + ";")
-        memory = scalar.memory_type(self.node.dtype)
-        self.line(f"__global const {memory} *b = {base} + k0 * b_k;")
+        """The register tile of one row tile over one block of k."""
+        form = self.form
+        name = micro.name(form, 8 * self.node.dtype.itemsize, self.lanes)
         if form.a.packed:
-            self.line(f"__global const {memory} *a = a_o + r0 / {form.rows} * a_tile + k0 * a_k;")
+            a = f"a_o + r0 / {form.rows} * a_tile + k0 * a_k"
+        elif form.a.lane is None:
+            a = "a_o + k0 * a_k"
         else:
-            table = form.a.lane is None
-            first = "ro[r0 - m0]" if table else "r0 * a_lane"
-            self.line(f"__global const {memory} *a = a_o + {first} + k0 * a_k;")
-            for r in range(1, form.rows):
-                here = f"{_min(str(r), 'M - 1 - r0')} * a_lane"
-                here = f"ro[r0 - m0 + {r}] - ro[r0 - m0]" if table else here
-                self.line(f"const long l{r} = {here};")
-        scope = self.push(frozenset())
-        for u in range(2):
-            self.step(u, names, vec)
-        a_step = f" a += {self.koffset('a', form.a, 2)};" if form.a.k is not None else ""
-        self.line(f"b += {self.koffset('b', form.b, 2)};{a_step}")
-        self.line("int k = 0;", scope)
-        self.pop(scope, "for (; k + 2 <= k1; k += 2) {")
-        if form.k % 2:
-            scope = self.push(frozenset())
-            self.step(0, names, vec)
-            self.pop(scope, "if (k1 & 1) {")
-        kind = scalar.register_type(self.node.dtype, 1)
-        self.line(f"{kind} *t = acc + (r0 - m0) * {form.columns};")
-        for op in ("=", "+=") if blocked else ("=",):
-            text = " ".join(
-                f"*({vec} *)(t + {(r * self.vectors + j) * w}) {op} {c};"
-                for r, row in enumerate(names)
-                for j, c in enumerate(row)
-            )
-            guard = "" if not blocked else "if (k0 == 0) " if op == "=" else "else "
-            self.line(f"{guard}{{ {text} }}")
-
-    def koffset(self, side: str, access: Access, u: int, more: int = 0) -> str:
-        """Text of u steps along k plus `more` elements; literal where the step is known to all such
-        products.
-        """
-        if access.k is None:
-            return f"ko[k + {u}]" if u else "ko[k]"
-        if access.packed or access.k == 1:
-            return str(u * access.k + more)
-        parts = [f"{u} * {side}_k" if u > 1 else f"{side}_k"] if u else []
-        return " + ".join([*parts, str(more)] if more or not parts else parts)
-
-    def step(self, u: int, names: list[list[str]], vec: str) -> None:
-        """One k: every accumulator += a scalar of A times a vector of B."""
-        form, w = self.form, self.lanes
-        loads = [
-            f"v{j} = "
-            + scalar.load(self.node.dtype, w, "b + " + self.koffset("b", form.b, u, j * w))
-            for j in range(self.vectors)
-        ]
-        self.line(f"{{ const {vec} " + ", ".join(loads) + ";")
-        for r, row in enumerate(names):
-            lane = f"l{r} + " if r and not form.a.packed else ""
-            x = f"a[{lane}{self.koffset('a', form.a, u, r if form.a.packed else 0)}]"
-            sums = " ".join(f"{c} = x * v{j} + {c};" for j, c in enumerate(row))
-            self.line(f"  {{ const {vec} x = ({vec})({x}); {sums} }}")
-        self.line("}")
+            a = "a_o + r0 * a_lane + k0 * a_k"
+        rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
+        offsets = "ko" if form.a.k is None else "0"
+        target = f"acc + (r0 - m0) * {form.columns}"
+        self.line(
+            f"{name}({a}, {base} + k0 * b_k, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
+            f" k1, {target}, {'k0' if blocked else '0'});"
+        )
 
     # ------------------------------------------------ the epilogue
 

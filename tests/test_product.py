@@ -1,0 +1,265 @@
+"""Products, convolutions and what is fused around them, against the interpreter."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lowering import compile as compiler
+from lowering import graph as g
+from lowering import interp, profile
+from lowering.runtime import devices, execute
+
+pytestmark = pytest.mark.driver
+
+F32 = np.dtype(np.float32)
+
+
+def normal(*shape, dtype=F32, seed=0):
+    return np.random.default_rng(seed + sum(shape)).standard_normal(shape).astype(dtype)
+
+
+def graph_of(build, arrays):
+    b = g.Builder()
+    out = build(b, *(b.input(a.shape, a.dtype) for a in arrays))
+    return b.graph(out if isinstance(out, list) else [out])
+
+
+def check(build, *arrays, tolerance=1e-5, as_on=None, **options):
+    """Compile for a profile (default: the device's own), run, compare; returns the plan."""
+    device = devices.default_device()
+    graph = graph_of(build, arrays)
+    plan = compiler.make_plan(graph, as_on or device.profile, **options)
+    results, _ = execute.Executable(plan, device)([device.put(a) for a in arrays])
+    device.finish()
+    for r, o, want in zip(results, graph.outputs, interp.run_graph(graph, list(arrays))):
+        got = device.fetch(r, o.shape, o.dtype).astype(np.float64)
+        limit = tolerance * max(1.0, float(np.max(np.abs(want), initial=0.0)))
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want.astype(np.float64), rtol=0, atol=limit)
+    return plan
+
+
+def products(plan):
+    """How many nests of a plan are epilogues of products, by the tile functions they call."""
+    return plan.programs[0].source.count(" tile_f") if plan.programs else 0
+
+
+SIZES = [
+    (64, 64, 64),
+    (7, 33, 19),
+    (100, 101, 99),
+    (13, 257, 301),
+    (129, 65, 600),
+    (1, 512, 300),
+    (2, 40, 77),
+    (3, 100, 50),
+    (300, 17, 9),
+    (97, 8, 64),
+    (256, 16, 1000),
+    (50, 530, 260),
+]
+
+
+@pytest.mark.parametrize("m,n,k", SIZES)
+@pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_four_transpositions(m, n, k, left, right):
+    x = normal(k, m) if left else normal(m, k)
+    y = normal(n, k) if right else normal(k, n)
+    plan = check(lambda b, x, y: b.contract(x, y, ((0 if left else 1,), (right,))), x, y)
+    assert products(plan)
+
+
+BATCHES = [
+    ((40, 16, 16), (40, 16, 16), ((2,), (1,)), ((0,), (0,))),
+    ((2, 3, 50, 20), (2, 3, 40, 20), ((3,), (3,)), ((0, 1), (0, 1))),
+    ((2, 50, 3, 20), (2, 40, 3, 20), ((3,), (3,)), ((0, 2), (0, 2))),
+    ((2, 50, 3, 20), (3, 20, 64), ((2, 3), (0, 1)), ((), ())),
+    ((2, 3, 50, 20), (3, 20, 64), ((1, 3), (0, 1)), ((), ())),
+    ((20, 30, 8), (8, 4, 25), ((2,), (0,)), ((), ())),
+    ((4, 5, 6, 8, 9), (9, 4, 7, 5, 11), ((4,), (0,)), ((0, 1), (1, 3))),
+]
+
+
+@pytest.mark.parametrize("x,y,contract,batch", BATCHES)
+def test_batches_and_several_axes(x, y, contract, batch):
+    check(lambda b, x, y: b.contract(x, y, contract, batch), normal(*x), normal(*y))
+
+
+def along_rows(b, v, z):
+    return b.broadcast(v, z.shape, (z.ndim - 1,))
+
+
+def product(b, x, y):
+    return b.contract(x, y, ((x.ndim - 1,), (0,)))
+
+
+def gelu(b, x):
+    half, one = b.const(0.5, F32), b.const(1, F32)
+    inner = b.map("erf", b.map("mul", x, b.const(0.70710678, F32)))
+    return b.map("mul", b.map("mul", b.map("add", inner, one), half), x)
+
+
+def bias_gelu(b, x, y, v):
+    z = product(b, x, y)
+    return gelu(b, b.map("add", z, along_rows(b, v, z)))
+
+
+def two_outputs(b, x, y, v):
+    z = b.map("add", product(b, x, y), along_rows(b, v, product(b, x, y)))
+    return [z, b.map("max", z, b.const(0, F32))]
+
+
+def heads(b, x, y, v):
+    z = b.map("add", product(b, x, y), along_rows(b, v, product(b, x, y)))
+    z = b.reshape(z, (4, x.shape[0] // 4, 4, y.shape[1] // 4))
+    return b.map("tanh", b.transpose(z, (0, 2, 1, 3)))
+
+
+@pytest.mark.parametrize("build", [bias_gelu, two_outputs, heads])
+@pytest.mark.parametrize("n", [64, 128, 132])
+def test_epilogues_are_one_kernel_with_the_product(build, n):
+    plan = check(build, normal(100, 70), normal(70, n), normal(n))
+    if build is not heads or n % 64 == 0:
+        assert len(plan.meta["nests"]) == 1
+
+
+def test_prologue_is_computed_while_packing():
+    def build(b, x, y):
+        return b.contract(x, b.map("exp", y), ((1,), (1,)))
+
+    plan = check(build, normal(100, 300), normal(520, 300) * F32.type(0.1))
+    assert len(plan.meta["nests"]) == 2
+
+
+def residual(b, x, y):
+    return b.map("add", x, product(b, x, y))
+
+
+def sum_of_squares(b, x, y):
+    z = product(b, x, y)
+    return b.reduce("add", b.map("mul", z, z), (0, 1))
+
+
+def row_softmax(b, x, y):
+    z = product(b, x, y)
+    e = b.map("exp", b.map("sub", z, b.broadcast(b.reduce("max", z, (1,)), z.shape, (0,))))
+    return b.map("div", e, b.broadcast(b.reduce("add", e, (1,)), z.shape, (0,)))
+
+
+def gate(b, x, y):
+    return b.map("mul", b.map("logistic", product(b, x, y)), product(b, x, b.map("neg", y)))
+
+
+def window(b, x, y):
+    return b.map("neg", b.slice(product(b, x, y), (3, 5), (30, 60)))
+
+
+def transposed(b, x, y):
+    return b.map("neg", b.transpose(product(b, x, y), (1, 0)))
+
+
+def gram(b, x, y):
+    return b.contract(b.map("tanh", x), b.map("tanh", x), ((0,), (0,)))
+
+
+def gradient(b, x, y):
+    t = b.map("tanh", product(b, x, y))
+    d = b.map("sub", b.const(1, F32), b.map("mul", t, t))
+    return [t, b.contract(x, d, ((0,), (0,))), b.contract(d, y, ((1,), (1,)))]
+
+
+AROUND = [residual, sum_of_squares, row_softmax, gate, window, transposed, gram, gradient]
+
+
+@pytest.mark.parametrize("build", AROUND)
+@pytest.mark.parametrize("options", [{}, {"fuse": False}, {"products": False}])
+def test_what_stands_around_a_product(build, options):
+    check(build, normal(64, 64), normal(64, 64), **options)
+
+
+def test_donated_operand_is_not_overwritten():
+    x, y = normal(64, 64), normal(64, 64)
+    device = devices.default_device()
+    graph = graph_of(residual, (x, y))
+    plan = compiler.make_plan(graph, device.profile, donated=(True, True))
+    assert all(b.alias is None for b in plan.buffers)
+
+
+@pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-12), (np.float16, 2e-3)])
+def test_other_floats(dtype, tolerance):
+    if dtype == np.float64 and not devices.default_device().profile.fp64:
+        pytest.skip("no float64")
+    x, y = normal(33, 50, dtype=dtype), normal(50, 70, dtype=dtype)
+    check(lambda b, x, y: b.map("tanh", product(b, x, y)), x, y, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("x,y", [((0, 20), (20, 30)), ((20, 0), (0, 30)), ((20, 30), (30, 0))])
+def test_empty(x, y):
+    check(product, normal(*x), normal(*y))
+
+
+@pytest.mark.parametrize("as_on", [profile.AVX512, profile.AVX2], ids=["avx512", "avx2"])
+def test_tiles_of_other_processors(as_on):
+    check(bias_gelu, normal(100, 70), normal(70, 130), normal(130), as_on=as_on)
+    check(bias_gelu, normal(5, 700), normal(700, 130), normal(130), as_on=as_on)
+
+
+def test_bits_do_not_depend_on_the_block_of_rows():
+    """The same row gives the same bits in a product of any number of rows that tiles alike."""
+    x, y = normal(200, 700), normal(700, 96)
+    device = devices.default_device()
+    got = []
+    for rows in (200, 120):
+        part = np.ascontiguousarray(x[:rows])
+        graph = graph_of(product, (part, y))
+        ex = execute.Executable(compiler.make_plan(graph, device.profile), device)
+        results, _ = ex([device.put(part), device.put(y)])
+        device.finish()
+        got.append(device.fetch(results[0], (rows, 96), F32)[:120].copy())
+    np.testing.assert_array_equal(got[0], got[1])
+
+
+# ---------------------------------------------------------------- convolutions
+
+CONVOLUTIONS = {
+    "plain": ((2, 3, 9, 10), (16, 3, 3, 3), {}),
+    "padded": ((2, 3, 9, 10), (16, 3, 3, 3), {"padding": ((1, 1), (1, 1))}),
+    "1x1": ((2, 16, 9, 10), (20, 16, 1, 1), {}),
+    "strided": ((2, 16, 12, 10), (24, 16, 3, 2), {"strides": (2, 1), "padding": ((1, 0), (0, 1))}),
+    "window dilated": ((2, 16, 12, 10), (24, 16, 3, 2), {"rhs": (2, 3)}),
+    "input dilated": ((2, 16, 6, 5), (24, 16, 3, 3), {"lhs": (2, 2), "padding": ((2, 2), (1, 2))}),
+    "groups": ((2, 16, 6, 5), (48, 4, 3, 3), {"groups": 4, "padding": ((1, 1), (1, 1))}),
+    "depthwise": ((2, 16, 6, 5), (16, 1, 3, 3), {"groups": 16, "padding": ((1, 1), (1, 1))}),
+    "weight gradient": ((9, 24, 14, 14), (32, 24, 12, 12), {"padding": ((1, 1), (1, 1))}),
+    "1d": ((3, 8, 100), (16, 8, 5), {"strides": (2,), "padding": ((2, 2),)}),
+    "3d": ((2, 8, 6, 6, 6), (16, 8, 3, 3, 3), {"padding": ((1, 1),) * 3}),
+    "few channels": ((2, 3, 9, 10), (4, 3, 3, 3), {}),
+}
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolution(name, channels_last):
+    x, w, options = CONVOLUTIONS[name]
+    rank, image, channels = len(x) - 2, x[0], w[0]
+    ones, none = (1,) * rank, ((0, 0),) * rank
+    strides, padding = options.get("strides", ones), options.get("padding", none)
+    lhs, rhs = options.get("lhs", ones), options.get("rhs", ones)
+    out = tuple(
+        ((n - 1) * l + 1 + sum(p) - ((t - 1) * r + 1)) // s + 1
+        for n, t, s, p, l, r in zip(x[2:], w[2:], strides, padding, lhs, rhs)
+    )
+
+    def build(b, a, f):
+        if channels_last:
+            a = b.transpose(a, (0, rank + 1, *range(1, rank + 1)))
+            f = b.transpose(f, (rank + 1, rank, *range(rank)))
+        groups = options.get("groups", 1)
+        z = b.conv(a, f, (image, channels, *out), strides, padding, lhs, rhs, groups, F32)
+        z = b.map("max", z, b.const(0, F32))
+        return b.transpose(z, (0, *range(2, rank + 2), 1)) if channels_last else z
+
+    if channels_last:
+        x, w = (x[0], *x[2:], x[1]), (*w[2:], w[1], w[0])
+    check(build, normal(*x), normal(*w))
