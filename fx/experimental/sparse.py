@@ -414,7 +414,7 @@ def bcoo_sum_duplicates(mat: BCOO, *, nse: int | None = None) -> BCOO:
         traced = isinstance(flat, core.Tracer) and flat.concrete() is None
         nse = mat.nse if traced else len(np.setdiff1d(concrete(flat), [size]))
     places, back = fnp.unique(flat, return_inverse=True, size=nse, fill_value=size)
-    data = fnp.zeros(nse, mat.dtype).at[back].add(fnp.where(flat < size, mat.data, 0), mode="drop")
+    data = fnp.zeros(nse, mat.dtype).at[back].add(fnp.where(flat < size, mat.data, 0), mode="drop")  # type: ignore[reportOperatorIssue]  (operators are installed)
     found = fnp.stack(fnp.unravel_index(places, mat.shape), axis=-1).astype(mat.indices.dtype)
     inside = (places < size)[:, None]
     indices = fnp.where(inside, found, np.array(mat.shape, np.int32))
@@ -428,11 +428,11 @@ def bcoo_update_layout(
     mat: BCOO, *, n_batch: int | None = None, n_dense: int | None = None, on_inefficient: Any = None
 ) -> BCOO:
     """The same array with other numbers of batch and dense axes (by way of the dense array)."""
-    n_batch = mat.n_batch if n_batch is None else n_batch
-    n_dense = mat.n_dense if n_dense is None else n_dense
-    if (n_batch, n_dense) == (mat.n_batch, mat.n_dense):
+    batch: int = mat.n_batch if n_batch is None else n_batch
+    dense: int = mat.n_dense if n_dense is None else n_dense
+    if (batch, dense) == (mat.n_batch, mat.n_dense):
         return mat
-    return bcoo_fromdense(mat.todense(), n_batch=n_batch, n_dense=n_dense)
+    return bcoo_fromdense(mat.todense(), n_batch=batch, n_dense=dense)
 
 
 def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
