@@ -199,6 +199,9 @@ custom_vmap_call_p.set(
     effects=lambda *avals, call, **params: call.effects,
     lower=lambda b, *nodes, call, **params: lower_closed(b, call, *nodes),
 )
+custom_vmap_call_p.transpose = core.no(
+    "its rule is recorded for batching only; linear parts are transposed apart"
+)
 custom_vmap_call_p.trace_rules.update(
     eval=_evaluate, jaxpr=_record, jvp=_jvp, partial=_inline, batch=_batch
 )

@@ -15,7 +15,14 @@ from fx.core import PRIMITIVES, Primitive, Zero, no
 
 NAMES = sorted(PRIMITIVES)
 # calls of functions: their cases are the tests of the transformations that make them
-CALLS = ("jit", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_lin")
+CALLS = (
+    "jit",
+    "checkpoint",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "custom_vmap_call",
+    "custom_lin",
+)
 RULES = ("abstract", "jvp", "transpose", "batch", "lower")
 
 

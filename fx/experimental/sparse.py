@@ -9,15 +9,15 @@ differentiate, batch and jit like any other function.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
 
 from fx import core, lax
 from fx import numpy as fnp
+from fx.experimental.sparse_derivatives import grad, jacfwd, jacrev, value_and_grad
 from fx.numpy.util import concrete
-from fx.tree_util import register_pytree_node_class, tree_map
+from fx.tree_util import register_pytree_node_class
 
 __all__ = [
     "BCOO",
@@ -414,7 +414,9 @@ def bcoo_sum_duplicates(mat: BCOO, *, nse: int | None = None) -> BCOO:
         traced = isinstance(flat, core.Tracer) and flat.concrete() is None
         nse = mat.nse if traced else len(np.setdiff1d(concrete(flat), [size]))
     places, back = fnp.unique(flat, return_inverse=True, size=nse, fill_value=size)
-    data = fnp.zeros(nse, mat.dtype).at[back].add(fnp.where(flat < size, mat.data, 0), mode="drop")  # type: ignore[reportOperatorIssue]  (operators are installed)
+    below: Any = flat
+    kept = fnp.where(below < size, mat.data, 0)
+    data = fnp.zeros(nse, mat.dtype).at[back].add(kept, mode="drop")
     found = fnp.stack(fnp.unravel_index(places, mat.shape), axis=-1).astype(mat.indices.dtype)
     inside = (places < size)[:, None]
     indices = fnp.where(inside, found, np.array(mat.shape, np.int32))
@@ -547,83 +549,3 @@ def bcoo_dot_general(
     if not free:
         return terms.sum(0)
     return out.at[tuple(lhs.indices[:, d] for d in free)].add(terms, mode="drop")
-
-
-# ---------------------------------------------------------------- derivatives by sparse arguments
-
-
-def _by_values(
-    transform: Callable[..., Any], fun: Callable[..., Any], argnums: Any, kw: Any
-) -> Any:
-    """Differentiate by the stored values of sparse arguments; the result has their indices."""
-    single = isinstance(argnums, int)
-    numbers = (argnums,) if single else tuple(argnums)
-
-    @wraps(fun)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        def of_values(*values: Any) -> Any:
-            full = list(args)
-            for k, v in zip(numbers, values):
-                full[k] = args[k]._with(v) if isinstance(args[k], BCOO) else v
-            return fun(*full, **kwargs)
-
-        inputs = [a.data if isinstance(a, BCOO) else a for a in (args[k] for k in numbers)]
-        return transform(of_values, tuple(range(len(numbers))), **kw)(*inputs), args
-
-    def rebuild(found: Any, args: Any) -> Any:
-        out = [args[k]._with(g) if isinstance(args[k], BCOO) else g for k, g in zip(numbers, found)]
-        return out[0] if single else tuple(out)
-
-    return wrapped, rebuild
-
-
-def grad(
-    fun: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, **kwargs: Any
-) -> Callable[..., Any]:
-    """fx.grad that gives sparse gradients for sparse arguments."""
-    import fx
-
-    inner, rebuild = _by_values(fx.grad, fun, argnums, {"has_aux": has_aux, **kwargs})
-
-    def gradient(*args: Any, **kw: Any) -> Any:
-        found, given = inner(*args, **kw)
-        return (rebuild(found[0], given), found[1]) if has_aux else rebuild(found, given)
-
-    return gradient
-
-
-def value_and_grad(
-    fun: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, **kwargs: Any
-) -> Callable[..., Any]:
-    """fx.value_and_grad that gives sparse gradients for sparse arguments."""
-    import fx
-
-    inner, rebuild = _by_values(fx.value_and_grad, fun, argnums, {"has_aux": has_aux, **kwargs})
-
-    def both(*args: Any, **kw: Any) -> Any:
-        (value, found), given = inner(*args, **kw)
-        return value, rebuild(found, given)
-
-    return both
-
-
-def _jacobian(name: str) -> Callable[..., Any]:
-    def jacobian(
-        fun: Callable[..., Any], argnums: Any = 0, has_aux: bool = False
-    ) -> Callable[..., Any]:
-        """The Jacobian by stored values; sparse arguments give the derivative by their data."""
-        import fx
-
-        inner, _ = _by_values(getattr(fx, name), fun, argnums, {"has_aux": has_aux})
-
-        def by_values(*args: Any, **kw: Any) -> Any:
-            found, _ = inner(*args, **kw)
-            return tree_map(lambda x: x, found[0] if isinstance(argnums, int) else found)
-
-        return by_values
-
-    jacobian.__name__ = jacobian.__qualname__ = name
-    return jacobian
-
-
-jacfwd, jacrev = _jacobian("jacfwd"), _jacobian("jacrev")
