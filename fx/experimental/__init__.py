@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_MODULES = ("checkify", "jet", "ode", "sparse")
+_MODULES = ("checkify", "colouring", "jet", "ode", "sparse", "sparsity")
 
 
 def __getattr__(name: str) -> Any:
