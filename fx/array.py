@@ -475,9 +475,9 @@ def bind(program: Any, device: Any) -> Any:
         from lowering.runtime.interpret import InterpreterExecutable
 
         return InterpreterExecutable(program)
-    from lowering.runtime.execute import Executable
+    from lowering.runtime.direct import bind
 
-    return Executable(program, device)
+    return bind(program, device)
 
 
 class Call:

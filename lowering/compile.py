@@ -67,6 +67,6 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
         from lowering.runtime.interpret import InterpreterExecutable
 
         return InterpreterExecutable(graph)
-    from lowering.runtime.execute import Executable
+    from lowering.runtime.direct import bind
 
-    return Executable(make_plan(graph, device.profile, donated=donated, name=name), device)
+    return bind(make_plan(graph, device.profile, donated=donated, name=name), device)

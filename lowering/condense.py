@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import scalar
+from lowering.effort import UNITS_PER_US, host_us, one_task_us, steps_of
 from lowering.emit_scope import Stage
 from lowering.graph import Const, Node
 from lowering.nest import NestBuffer
-from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, IntArg, Launch, LoopStep, Step
+from lowering.plan import BufferRef, CondStep, CopyStep, IntArg, Launch, LoopStep, Step
 
 if TYPE_CHECKING:
     from lowering.planner import Planner
 
-LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for the other included
-UNITS_PER_US = 4000.0  # of schedule.work, one core
-CALL_US = 0.01
 CHUNK_US = 50_000.0  # of steps of a while loop in one launch
 BYTE = np.dtype(np.uint8)
 
@@ -42,8 +40,8 @@ def _step(p: Planner, s: Step) -> list[Step]:
     if isinstance(s, LoopStep):
         if s.flag is not None and s.flag.id in p.chunk_flags:
             return [s]
-        us = _one_task_us(p, s)
-        if us is not None and us < _host_us(p, s):
+        us = one_task_us(p.stages, s)
+        if us is not None and us < host_us(p.stages, p.profile.compute_units, s):
             p.reasons.append((s.label or "loop", "it is one task: its launches would cost more"))
             return _task(p, s, us)
         return [replace(s, body=_all(p, s.body), cond=_all(p, s.cond))]
@@ -56,50 +54,6 @@ def _all(p: Planner, steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return tuple(x for s in steps for x in _step(p, s))
 
 
-# ---------------------------------------------------------------- what it costs
-
-
-def _steps_of(s: LoopStep) -> int:
-    return 100 if s.count is None else s.count
-
-
-def _one_task_us(p: Planner, s: Step) -> float | None:
-    """Microseconds of a step on one core, None if it cannot run inside a kernel."""
-    if isinstance(s, Launch):
-        if s.stage is None or p.stages[s.stage].local != 1:
-            return None
-        stage = p.stages[s.stage]
-        return CALL_US * s.groups + stage.cost / UNITS_PER_US
-    if isinstance(s, CopyStep):
-        return CALL_US + s.nbytes / 1e4
-    if isinstance(s, HostStep):
-        return None
-    groups = s.branches if isinstance(s, CondStep) else (s.body + s.cond,)
-    sums: list[float] = []
-    for group in groups:
-        parts = [_one_task_us(p, x) for x in group]
-        if any(x is None for x in parts):
-            return None
-        sums.append(sum(x for x in parts if x is not None))
-    times = _steps_of(s) if isinstance(s, LoopStep) else 1
-    return max(sums, default=0.0) * times
-
-
-def _host_us(p: Planner, s: Step) -> float:
-    """Microseconds of a step whose launches the host makes."""
-    if isinstance(s, Launch):
-        stage = p.stages[s.stage]  # type: ignore[index]
-        cores = min(p.profile.compute_units, s.groups)
-        return LAUNCH_US + stage.cost / UNITS_PER_US / max(1, cores)
-    if isinstance(s, CopyStep):
-        return LAUNCH_US
-    if isinstance(s, CondStep):
-        return 3 * LAUNCH_US + max((sum(_host_us(p, x) for x in b) for b in s.branches), default=0)
-    assert isinstance(s, LoopStep)
-    once = sum(_host_us(p, x) for x in (*s.body, *s.cond))
-    return _steps_of(s) * (once + (3 * LAUNCH_US if s.count is None else 0))
-
-
 # ---------------------------------------------------------------- the stage
 
 
@@ -107,12 +61,13 @@ def _task(p: Planner, s: LoopStep, us: float) -> list[Step]:
     """Launch the loop; a while loop again until its flag falls."""
     chunk = 0
     if s.count is None:
-        chunk = max(64, min(1 << 20, int(CHUNK_US / max(us / _steps_of(s), 1e-3))))
+        chunk = max(64, min(1 << 20, int(CHUNK_US / max(us / steps_of(s), 1e-3))))
     w = _Writer(p, chunk)
     w.loop(s, chunk)
     slots = list(w.slots)
     buffers = [NestBuffer(_node(), BYTE, 1, True) for _ in slots]
     stage = Stage(w.text(), buffers, [], 1, 1, s.label or "loop", helpers=tuple(w.helpers))
+    stage.cost = us * UNITS_PER_US / (steps_of(s) if s.count is None else 1)
     stage.inner = tuple(w.inner)
     key = (stage.text, stage.helpers)
     index = p.stage_index.get(key)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from lowering.condense import CALL_US, LAUNCH_US, UNITS_PER_US
+from lowering.effort import CALL_US, LAUNCH_US, UNITS_PER_US
 from lowering.emit_scope import Stage
 from lowering.memory import Span
 from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, IntArg, Launch, LoopStep, Step

@@ -215,6 +215,7 @@ class Plan:
 
     An id may stand twice in `outputs`, and so may an input's (the caller's array is returned).
     `meta`: what explain and cost_analysis print (kernels, bytes, operations, unfused edges, ...).
+    `small`: one core is done with it before another would be awake (see lowering.effort).
     """
 
     inputs: tuple[int, ...]
@@ -224,6 +225,7 @@ class Plan:
     programs: tuple[Program, ...]
     steps: tuple[Step, ...]
     meta: dict[str, Any] = field(default_factory=dict)
+    small: bool = False
 
     @cached_property
     def portable(self) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from lowering import effort, memory, merge, program, schedule, singles
 from lowering import graph as g
-from lowering import memory, merge, program, schedule, singles
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
 from lowering.condense import condense
@@ -149,7 +149,8 @@ class Planner:
             "nests": [(label, nest.dump()) for label, nest in self.nests],
             "bound": memory.lower_bound(spans),
         }
-        return Plan(tuple(inputs), tuple(outputs), buffers, arena, programs, placed, meta)
+        small = effort.small(stages, steps, self.profile)
+        return Plan(tuple(inputs), tuple(outputs), buffers, arena, programs, placed, meta, small)
 
     # ------------------------------------------------ buffers
 

@@ -50,6 +50,8 @@ class Device:
         self.pending: deque[tuple[Any, Any]] = deque()
         self.programs: dict[Any, Any] = {}  # owned by runtime.programs
         self.pool = Pool(self)
+        self.direct: Device | None = None  # the same, its kernels run in the thread that enqueues
+        self.tail: list[Any] = [None]  # the newest launch's event, None once it is complete
         self._cl_device = cl_device
         self._context: Any = None
         self._queue: Any = None
@@ -109,6 +111,15 @@ class Device:
         self._long = time.perf_counter() - begin > LONG_WAIT
         if self.pending:
             self.reap()
+
+    def idle(self) -> bool:
+        """Whether everything that calls have enqueued has run; does not wait."""
+        tail = self.tail  # a list of its own for each launch: clearing it touches no newer one
+        event = tail[0]
+        if event is not None and event.command_execution_status > 0:
+            return False
+        tail[0] = None
+        return True
 
     def finish(self) -> None:
         """Return when everything enqueued has run."""
@@ -203,9 +214,15 @@ def _discover() -> list[Device]:
     found = []
     for number, p in enumerate(platforms):
         of_platform = [d for q, d in pairs if q == p]
-        found += [(profile_of(p, d), d, f"{number}:{k}") for k, d in enumerate(of_platform)]
+        found += [(profile_of(p, d), d, f"{number}:{k}", p) for k, d in enumerate(of_platform)]
     found.sort(key=lambda entry: _rank(entry[0]))
-    return [Device(k, profile, d, place) for k, (profile, d, place) in enumerate(found)]
+    there = [Device(k, profile, d, place) for k, (profile, d, place, _) in enumerate(found)]
+    for d, (*_, platform) in zip(there, found, strict=True):
+        serial = drivers.serial_device(platform)
+        if serial is not None and d.shared:
+            d.direct = Device(d.id, d.profile, serial, d.place)
+            d.direct.pool = d.pool
+    return there
 
 
 def interpreter() -> Device:

@@ -19,6 +19,7 @@ MEND = 'pip install "pyopencl[pocl]"'
 """The one command that gives every machine a driver."""
 
 _queried = False
+_serial: dict[Any, Any] = {}  # PoCL's platform -> its device without threads
 _THREAD_VARIABLES = ("POCL_MAX_PTHREAD_COUNT", "POCL_CPU_MAX_CU_COUNT", "DPCPP_CPU_NUM_CUS")
 
 
@@ -50,12 +51,37 @@ def opencl_devices() -> list[tuple[Any, Any]]:
     try:
         for platform in cl.get_platforms():
             try:
-                found += [(platform, d) for d in platform.get_devices()]
+                found += [(platform, d) for d in _devices_of(platform)]
             except cl.Error:  # a driver without a device, as on a machine without its GPU
                 continue
     except cl.Error:  # no platform at all
         return []
     return found
+
+
+def _devices_of(platform: Any) -> list[Any]:
+    """The platform's devices. PoCL is asked for the one that runs a kernel in the thread that
+    enqueues it as well, which it otherwise hides: that is kept for `serial_device`.
+    """
+    if "POCL_DEVICES" in os.environ or "portable computing" not in platform.name.lower():
+        return platform.get_devices()
+    os.environ["POCL_DEVICES"] = "pthread basic"  # PoCL reads it at this first query
+    try:
+        there = platform.get_devices()
+    finally:
+        del os.environ["POCL_DEVICES"]
+    for d in there:
+        if d.name.startswith(_SERIAL):
+            _serial[platform] = d
+    return [d for d in there if not d.name.startswith(_SERIAL)]
+
+
+_SERIAL = ("basic", "cpu-minimal")  # its names, until PoCL 3 and since PoCL 4
+
+
+def serial_device(platform: Any) -> Any:
+    """The platform's device that runs kernels in the thread that enqueues them, or None."""
+    return _serial.get(platform)
 
 
 def register_intel() -> None:

@@ -17,9 +17,11 @@ import numpy as np
 from lowering.plan import BufferRef, Launch, Plan
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
-from lowering.runtime.memory import Storage
+from lowering.runtime.memory import Storage, size_class, taken
 from lowering.runtime.programs import build_all
 from lowering.runtime.steps import State, bind_steps, enqueue_copy
+
+Results = tuple[list[Any], Any]
 
 
 class Frame:
@@ -43,12 +45,14 @@ class Executable:
     """`executable(inputs) -> (outputs, event)`: storages in plan order; event None: nothing pends.
 
     `donated` are positions of inputs whose memory the call may reuse; the caller forgets them.
+    `lane` is the device whose queue the launches go to, if it is not `device` itself.
     """
 
-    def __init__(self, plan: Plan, device: Device):
+    def __init__(self, plan: Plan, device: Device, lane: Device | None = None):
         self.plan = plan
         self.device = device
-        self._built = build_all(device, plan.programs)
+        self.lane = lane or device
+        self._built = build_all(self.lane, plan.programs)
         self._consts = {
             b.id: device.upload(np.frombuffer(b.data or b"", np.uint8))
             if not device.shared
@@ -56,20 +60,7 @@ class Executable:
             for b in plan.buffers
             if b.kind == "const"
         }
-        fresh = [b for b in plan.buffers if b.kind == "output"]
-        fresh += [b for b in plan.buffers if b.kind == "temp" and b.offset is None]
-        self._fresh = fresh
-        places = {key: k for k, key in enumerate(plan.inputs)}
-        home = device.pool.home
-        self._takes = [
-            (home(b.nbytes), b.nbytes, None if b.alias is None else places[b.alias]) for b in fresh
-        ]
-        for k, b in enumerate(fresh):
-            places[b.id] = len(plan.inputs) + k
-        self._places = places
-        self._results = [places[key] for key in plan.outputs]
-        self._one_result = self._results[0] if len(self._results) == 1 else None
-        self._arena_home = home(plan.arena_bytes) if plan.arena_bytes else None
+        self._lay_out()
         self._straight = all(
             isinstance(s, Launch)
             and not any(isinstance(a, BufferRef) and (a.offset or a.step) for a in s.args)
@@ -85,9 +76,33 @@ class Executable:
 
     # ------------------------------------------------------------ binding
 
+    def _lay_out(self) -> None:
+        """Where a call's storages stand: inputs, blocks from the pool (the arena last), and then
+        outputs that begin with an input's contents.
+        """
+        plan = self.plan
+        fresh = [b for b in plan.buffers if b.kind == "output"]
+        fresh += [b for b in plan.buffers if b.kind == "temp" and b.offset is None]
+        plain = [b for b in fresh if b.alias is None]
+        places = {key: k for k, key in enumerate(plan.inputs)}
+        self._copies = [(places[b.alias], b.nbytes) for b in fresh if b.alias is not None]
+        sizes = [b.nbytes for b in plain]
+        self._arena = len(plan.inputs) + len(sizes) if plan.arena_bytes else None
+        if plan.arena_bytes:
+            sizes.append(plan.arena_bytes)
+        self._takes = [(self.device.pool.home(n), n) for n in sizes]
+        self._bytes = sum(map(size_class, sizes))
+        for k, b in enumerate(plain):
+            places[b.id] = len(plan.inputs) + k
+        for k, b in enumerate(b for b in fresh if b.alias is not None):
+            places[b.id] = len(plan.inputs) + len(sizes) + k
+        self._places = places
+        self._results = [places[key] for key in plan.outputs]
+        self._one_result = self._results[0] if len(self._results) == 1 else None
+
     def _new_frame(self) -> Frame:
         device, plan = self.device, self.plan
-        frame = Frame(bind_steps(plan.steps, plan, self._built, device))
+        frame = Frame(bind_steps(plan.steps, plan, self._built, self.lane))
         if not self._straight:
             return frame
         for s in frame.steps:
@@ -110,36 +125,26 @@ class Executable:
 
     # ------------------------------------------------------------ calling
 
-    def __call__(
-        self, inputs: Sequence[Any], donated: Collection[int] = ()
-    ) -> tuple[list[Any], Any]:
+    def __call__(self, inputs: Sequence[Any], donated: Collection[int] = ()) -> Results:
+        env = self._take(inputs, donated)
         if not self._straight:
-            return self._general(inputs, donated)
-        device, env, event = self.device, list(inputs), None
-        for home, nbytes, alias in self._takes:
-            if alias is None:
-                try:
-                    block = home.pop()
-                except IndexError:
-                    block = device.pool.grow(nbytes, home)
-                env.append(Storage(block))
-            else:
-                store, copied = self._aliased(inputs, env, nbytes, alias, donated)
-                event = copied or event
-                env.append(store)
+            return self._general(inputs, donated, env)
+        device = self.device
+        event = self._copy(inputs, donated, env) if self._copies else None
         try:
             frame = self._frames.pop()
         except IndexError:
             frame = self._new_frame()
-        if self._arena_home is not None:
-            arena = device.pool.take(self.plan.arena_bytes)
-            if arena.block is not frame.arena:
-                frame.bind_arena(arena.block)
+        if self._arena is not None and env[self._arena].block is not frame.arena:
+            frame.bind_arena(env[self._arena].block)
         queue, enqueue = device.queue, self._enqueue
-        for setter, kernel, global_size, local_size, moving in frame.launches:
-            for k, place in moving:
-                setter(k, env[place].arg)
-            event = enqueue(queue, kernel, global_size, local_size)
+        try:
+            for setter, kernel, global_size, local_size, moving in frame.launches:
+                for k, place in moving:
+                    setter(k, env[place].arg)
+                event = enqueue(queue, kernel, global_size, local_size)
+        finally:  # before a block goes back to the pool: whoever takes it asks for the tail
+            device.tail = [event]
         if self._flush:
             queue.flush()
         self._frames.append(frame)
@@ -153,39 +158,55 @@ class Executable:
             return [env[self._one_result]], event
         return [env[k] for k in self._results], event
 
-    def _aliased(
-        self, inputs: Sequence[Any], taken: list[Any], nbytes: int, alias: int, donated: Any
-    ) -> tuple[Any, Any]:
-        """The donated input's own storage, or a fresh one that starts with a copy of the input and
-        the copy's event: it is the last one where no launch follows.
-        """
-        source = inputs[alias]
-        if alias in donated and not any(t is source for t in taken[len(inputs) :]):
-            return source, None
-        store = self.device.pool.take(nbytes)
-        state = State(self.device, [])
-        enqueue_copy(state, source, store, nbytes)
-        if source.foreign and state.event is not None:
-            self.device.hold(state.event, source)
-        return store, state.event
+    def _take(self, inputs: Sequence[Any], donated: Collection[int]) -> list[Any]:
+        """The storages of a call, in the order of `_lay_out`."""
+        env = [*inputs]
+        taken(self._bytes)
+        for home, nbytes in self._takes:
+            try:
+                block = home.pop()
+            except IndexError:
+                block = self._grow(nbytes, home, env)
+            env.append(Storage(block))
+        for alias, nbytes in self._copies:
+            source = inputs[alias]
+            free = alias in donated and not any(t is source for t in env[len(inputs) :])
+            env.append(source if free else self.device.pool.take(nbytes))
+        return env
 
-    def _general(self, inputs: Sequence[Any], donated: Collection[int]) -> tuple[list[Any], Any]:
-        device, plan = self.device, self.plan
+    def _grow(self, nbytes: int, home: list[Any], env: list[Any]) -> Any:
+        """A new block; where there is none, what was counted and not taken is counted out."""
+        try:
+            return self.device.pool.grow(nbytes, home)
+        except BaseException:
+            made = env[len(self.plan.inputs) :]
+            counts.live_bytes -= self._bytes - sum(s.block.nbytes for s in made)
+            raise
+
+    def _copy(self, inputs: Sequence[Any], donated: Collection[int], env: list[Any]) -> Any:
+        """Copy inputs to the outputs that begin with their contents and did not take their memory
+        over; the event of the last copy, which is the call's last one where no launch follows.
+        """
+        state, first = State(self.lane, []), len(env) - len(self._copies)
+        for store, (alias, nbytes) in zip(env[first:], self._copies, strict=True):
+            source = inputs[alias]
+            if store is not source:
+                enqueue_copy(state, source, store, nbytes)
+                if source.foreign and state.event is not None:
+                    self.device.hold(state.event, source)
+        return state.event
+
+    def _general(
+        self, inputs: Sequence[Any], donated: Collection[int], taken: list[Any]
+    ) -> Results:
+        lane, plan = self.lane, self.plan
         env: list[Any] = [None] * len(plan.buffers)
         for key, store in self._consts.items():
             env[key] = store
-        taken, event = list(inputs), None
-        for key, store in zip(plan.inputs, inputs, strict=True):
-            env[key] = store
-        for b, (_, nbytes, alias) in zip(self._fresh, self._takes, strict=True):
-            if alias is None:
-                env[b.id] = device.pool.take(nbytes)
-            else:
-                env[b.id], copied = self._aliased(inputs, taken, nbytes, alias, donated)
-                event = copied or event
-            taken.append(env[b.id])
-        if self._arena_home is not None:
-            arena = device.pool.take(plan.arena_bytes)
+        for key, place in self._places.items():
+            env[key] = taken[place]
+        if self._arena is not None:
+            arena = taken[self._arena]
             for b in plan.buffers:
                 if b.kind == "temp" and b.offset is not None:
                     env[b.id] = arena.block.part(b.offset, b.nbytes)
@@ -194,16 +215,17 @@ class Executable:
         except IndexError:
             frame = self._new_frame()
         counts.calls += 1
-        state = State(device, env)
-        state.event = event
+        state = State(lane, env)
+        state.event = self._copy(inputs, donated, taken) if self._copies else None
         try:
             for s in frame.steps:
                 s.run(state)
         finally:  # also where a host step raised: what was enqueued still reads the inputs
             if state.event is not None:
-                device.queue.flush()
+                lane.tail = [state.event]
+                lane.queue.flush()
                 held = [s for s in (*inputs, *env) if s is not None and s.foreign]
                 if held:
-                    device.hold(state.event, held)
+                    lane.hold(state.event, held)
         self._frames.append(frame)
         return [env[key] for key in plan.outputs], state.event

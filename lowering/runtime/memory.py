@@ -24,23 +24,30 @@ KEEP_FREE = 1 << 30
 
 
 class Storage:
-    """A block in use. `arg` is what a kernel argument is set to, `host` its bytes if visible."""
+    """A block in use. `arg` is what a kernel argument is set to, `host` its bytes if visible.
 
-    __slots__ = ("__weakref__", "arg", "block", "host")
+    Whoever makes one has counted its bytes (`taken`); it counts itself out when it dies.
+    """
+
+    __slots__ = ("__weakref__", "arg", "block")
     foreign = False
+    host = property(lambda self: self.block.host)
 
     def __init__(self, block: Block):
         self.block = block
         self.arg = block.arg
-        self.host = block.host
-        live = counts.live_bytes = counts.live_bytes + block.nbytes
-        if live > counts.peak_bytes:
-            counts.peak_bytes = live
 
     def __del__(self) -> None:
         block = self.block
         counts.live_bytes -= block.nbytes
         block.home.append(block)
+
+
+def taken(nbytes: int) -> None:
+    """Count bytes of blocks (their `nbytes`, not what was asked for) that are live from now on."""
+    live = counts.live_bytes = counts.live_bytes + nbytes
+    if live > counts.peak_bytes:
+        counts.peak_bytes = live
 
 
 class PlainStorage:
@@ -180,6 +187,7 @@ class Pool:
             block = home.pop()
         except IndexError:
             block = self.grow(nbytes, home)
+        taken(block.nbytes)
         return Storage(block)
 
     def grow(self, nbytes: int, home: list[Block]) -> Block:

@@ -1,0 +1,79 @@
+"""Effort: how long steps take on one core, and when the host launches them; for two decisions.
+
+In: steps whose launches name stages, and the stages' costs in flops. Out: microseconds, rough ones.
+`condense` asks whether a loop of launches is cheaper as one task, the run-time whether a plan is
+so small that waking the driver's threads would cost more than they save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowering.emit_scope import Stage
+from lowering.plan import CondStep, CopyStep, HostStep, Launch, LoopStep, Step
+from lowering.profile import Profile
+
+LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for the other included
+UNITS_PER_US = 4000.0  # of schedule.work, one core
+CALL_US = 0.01  # of a stage, inside a kernel
+WAKE_US = 30.0  # until a sleeping thread of the driver begins, and until the host sees its end
+LONGEST_US = 500.0  # that a call may keep the calling thread busy
+
+
+def steps_of(s: LoopStep) -> int:
+    """How often a loop turns; a guess where only the data know."""
+    return 100 if s.count is None else s.count
+
+
+def one_task_us(stages: Sequence[Stage], s: Step) -> float | None:
+    """Microseconds of a step on one core, None if it cannot run inside a kernel."""
+    if isinstance(s, Launch):
+        if s.stage is None or stages[s.stage].local != 1:
+            return None
+        return CALL_US * s.groups + stages[s.stage].cost / UNITS_PER_US
+    if isinstance(s, CopyStep):
+        return CALL_US + s.nbytes / 1e4
+    if isinstance(s, HostStep):
+        return None
+    groups = s.branches if isinstance(s, CondStep) else (s.body + s.cond,)
+    sums: list[float] = []
+    for group in groups:
+        parts = [one_task_us(stages, x) for x in group]
+        if any(x is None for x in parts):
+            return None
+        sums.append(sum(x for x in parts if x is not None))
+    times = steps_of(s) if isinstance(s, LoopStep) else 1
+    return max(sums, default=0.0) * times
+
+
+def host_us(stages: Sequence[Stage], cores: int, s: Step) -> float:
+    """Microseconds of a step whose launches the host makes, for `cores` threads."""
+    if isinstance(s, Launch):
+        busy = max(1, min(cores, s.groups))
+        return (
+            LAUNCH_US + (stages[s.stage].cost if s.stage is not None else 0) / UNITS_PER_US / busy
+        )
+    if isinstance(s, CopyStep):
+        return LAUNCH_US
+    if isinstance(s, HostStep):
+        return 0.0
+    if isinstance(s, CondStep):
+        branches = (sum(host_us(stages, cores, x) for x in b) for b in s.branches)
+        return 3 * LAUNCH_US + max(branches, default=0)
+    once = sum(host_us(stages, cores, x) for x in (*s.body, *s.cond))
+    return steps_of(s) * (once + (3 * LAUNCH_US if s.count is None else 0))
+
+
+def small(stages: Sequence[Stage], steps: Sequence[Step], profile: Profile) -> bool:
+    """Whether one core is done before the driver's threads would be; host steps count for nothing,
+    they keep the calling thread busy anyway.
+    """
+    if profile.schedule == "gpu":
+        return False
+    launched = [s for s in steps if not isinstance(s, HostStep)]
+    alone = [one_task_us(stages, s) for s in launched]
+    if any(us is None for us in alone):
+        return False
+    total = sum(us for us in alone if us is not None)
+    threads = WAKE_US + sum(host_us(stages, profile.compute_units, s) for s in launched)
+    return total <= min(threads, LONGEST_US)

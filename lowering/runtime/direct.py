@@ -1,0 +1,75 @@
+"""Small plans run in the calling thread: no other thread is woken, no event is waited for.
+
+On PoCL a launch wakes a thread and a wait is woken by it, 40 us together, while JAX's whole call of
+a tiny function takes 10. PoCL's serial device runs a kernel inside the enqueueing call, in 1.2 us.
+It shares no queue with the device proper, so a call runs there only when nothing is pending;
+otherwise it waits, and a plan that often has to is built for the device's queue as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from lowering.plan import Plan
+from lowering.runtime.counters import counts
+from lowering.runtime.devices import Device
+from lowering.runtime.execute import Executable, Results
+
+WAITS = 16
+"""Calls that met pending work and waited for it, before the plan is built for the queue too."""
+
+
+def bind(plan: Plan, device: Device) -> Executable:
+    """The plan as an executable on `device`."""
+    if plan.small and device.direct is not None:
+        return DirectExecutable(plan, device, device.direct)
+    return Executable(plan, device)
+
+
+class DirectExecutable(Executable):
+    """Runs its launches in the calling thread; its results are complete when it returns."""
+
+    def __init__(self, plan: Plan, device: Device, lane: Device):
+        super().__init__(plan, device, lane)
+        self._queue = lane.queue
+        self._waited = 0
+        self._queued: Executable | None = None
+
+    def __call__(self, inputs: Sequence[Any], donated: Collection[int] = ()) -> Results:
+        env = self._take(inputs, donated)
+        # asked when the blocks are ours: whoever enqueued what still uses them has set the tail
+        if self.device.tail[0] is not None and not self.device.idle():
+            del env
+            return self._behind(inputs, donated)
+        if not self._straight:
+            return self._general(inputs, donated, env)[0], None
+        if self._copies:
+            self._copy(inputs, donated, env)
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self._new_frame()
+        if self._arena is not None and env[self._arena].block is not frame.arena:
+            frame.bind_arena(env[self._arena].block)
+        queue, enqueue = self._queue, self._enqueue
+        for setter, kernel, global_size, local_size, moving in frame.launches:
+            for k, place in moving:
+                setter(k, env[place].arg)
+            enqueue(queue, kernel, global_size, local_size)
+        self._frames.append(frame)
+        counts.calls += 1
+        counts.launches += self._launches
+        if self._one_result is not None:
+            return [env[self._one_result]], None
+        return [env[k] for k in self._results], None
+
+    def _behind(self, inputs: Sequence[Any], donated: Collection[int]) -> Results:
+        """The call while earlier ones are pending."""
+        if self._queued is None:
+            self._waited += 1
+            if self._waited <= WAITS:
+                self.device.finish()
+                return self(inputs, donated)
+            self._queued = Executable(self.plan, self.device)
+        return self._queued(inputs, donated)

@@ -1,0 +1,111 @@
+"""Small plans run in the calling thread: the bits of the queue, in order with what pends."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as fnp
+from fx import lax
+from lowering.runtime.direct import WAITS, DirectExecutable
+
+
+@pytest.fixture
+def device():
+    found = fx.devices()[0]
+    if found.direct is None:
+        pytest.skip("this driver has no device that runs kernels in the calling thread")
+    return found
+
+
+def executable(jitted, *args):
+    return jitted.lower(*args).compile().runtime_executable()
+
+
+def state(x):
+    return lax.while_loop(lambda c: c[0] < 300, lambda c: (c[0] + 1, c[1] * 0.99 + x), (0, x))
+
+
+PROGRAMS = {
+    "elementwise": lambda x: fnp.exp(x) * x + 1,
+    "softmax": fx.nn.softmax,
+    "fold": lambda x: (x.sum(), fnp.argmax(x, -1), fnp.cumsum(x, -1)),
+    "product": lambda x: x @ x.T,
+    "while": lambda x: state(x[0, 0]),
+    "scan": lambda x: lax.scan(lambda c, a: (fnp.tanh(c + a), c.sum()), x[0], x),
+    "sort": lambda x: fnp.sort(x * 2, axis=-1) + 1,
+    "update": lambda x: x.at[3].add(1.0),
+    "tree": lambda x: {"a": x + 1, "b": [x * 2, (x - 1,)]},
+}
+
+
+def test_the_same_bits_as_on_the_queue(device, monkeypatch):
+    x = fx.device_put(np.random.default_rng(0).standard_normal((12, 12)).astype(np.float32))
+    here = {name: fx.jit(f)(x) for name, f in PROGRAMS.items()}
+    kinds = {name: type(executable(fx.jit(f), x)) for name, f in PROGRAMS.items()}
+    assert {name for name, kind in kinds.items() if kind is not DirectExecutable} == set()
+    monkeypatch.setattr(device, "direct", None)
+    fx.clear_caches()
+    for name, f in PROGRAMS.items():
+        queued = fx.jit(lambda x, f=f: f(x))(x)  # a new function: nothing kept with the jaxpr
+        assert type(executable(fx.jit(f), x)) is not DirectExecutable
+        for a, b in zip(fx.tree.leaves(here[name]), fx.tree.leaves(queued), strict=True):
+            assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), name
+
+
+def test_large_plans_keep_the_queue(device):
+    x = fnp.zeros(1 << 20)
+    assert type(executable(fx.jit(lambda x: x + 1), x)) is not DirectExecutable
+
+
+def test_behind_pending_work_in_order(device):
+    """A small call after a large one sees its results, waited for at first, queued later."""
+    large = fx.jit(lambda x: fnp.sin(fnp.sin(fnp.sin(x))) * 0 + x + 1)
+    small = fx.jit(lambda x: x[:4] * 2)
+    x = fnp.zeros(1 << 21)
+    for k in range(1, 2 * WAITS):
+        x = large(x)
+        got = small(x)
+        if k % 7 == 0:
+            assert got.tolist() == [2.0 * k] * 4
+    assert small(x).tolist() == [2.0 * k] * 4
+
+
+def test_a_block_is_not_reused_while_a_launch_reads_it(device):
+    """The result of a small call that is dropped while a large one still reads it."""
+    large = fx.jit(lambda big, a: fnp.sin(fnp.cos(fnp.sin(big))) * 0 + a[3])
+    small = fx.jit(lambda a, k: a * 0 + k)
+    a = fnp.zeros(16)
+    big = fnp.ones(1 << 21)
+    for k in range(1, 12):
+        one = small(a, float(k))
+        slow = large(big, one)
+        del one
+        small(a, -1.0).block_until_ready()
+        assert float(slow[-1]) == k
+
+
+def test_donation_takes_the_memory_over(device):
+    step = fx.jit(lambda s, g: {k: v - g for k, v in s.items()}, donate_argnums=0)
+    state = {"a": fnp.ones((4, 4)), "b": fnp.zeros(3)}
+    for _ in range(3):
+        old, state = state, step(state, 1.0)
+    assert old["a"].is_deleted()
+    assert state["a"][0, 0] == -2.0
+
+
+def test_calls_from_threads(device):
+    small = fx.jit(lambda x, k: fnp.tanh(x) * 0 + k)
+    large = fx.jit(lambda x, k: fnp.tanh(x) * 0 + k)
+    a, b = fnp.zeros(64), fnp.zeros(1 << 18)
+
+    def work(seed):
+        for k in range(100):
+            got = small(large(b, float(k))[:64] if k % 9 == seed else a, float(k + seed))
+            assert got.tolist() == [k + seed] * 64
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
