@@ -23,6 +23,7 @@ from fx.core import (
     Zero,
     get_aval,
     instantiate,
+    no,
     set_trace,
 )
 from fx.jvp import jvp_flat
@@ -337,6 +338,7 @@ def _array(x: Any) -> Any:
 def _call_primitive(name: str, doc: str) -> Primitive:
     p = Primitive(name, multiple_results=True, doc=doc)
     p.set(abstract=_abstract, effects=_effects, lower=_lower)
+    p.transpose = no("linearization replaces the call by its derivative rule, which is transposed")
     p.trace_rules.update(eval=_evaluate, jaxpr=_record(p), partial=_partial(p))
     return p
 

@@ -88,7 +88,7 @@ def sparse_hessian(fun: Callable[[Any], Any], pattern: Any = None) -> Callable[[
         x = fnp.asarray(x)
         gradient = grad(lambda v: fun(v.reshape(x.shape)))
         found = _given(pattern, lambda x: jacobian_pattern(gradient)(fnp.ravel(x)), x)
-        found = sp.csr_matrix(found + found.T)
+        found: Any = sp.csr_matrix(found + found.T)
         colours = colour_symmetric(found)
         _, push = linearize(gradient, fnp.ravel(x))
         products = vmap(push)(_seeds(colours, x.dtype))
@@ -141,7 +141,7 @@ def colour_columns(pattern: Any) -> np.ndarray:
     [0, 0, 0, 0]
     """
     matrix = sp.csr_matrix(pattern, dtype=bool)
-    graph = (matrix.T.astype(np.int32) @ matrix.astype(np.int32)).tocsr()
+    graph: Any = (matrix.T.astype(np.int32) @ matrix.astype(np.int32)).tocsr()
     colours = np.full(matrix.shape[1], -1)
     for v in _by_degree(graph):
         near = colours[graph.indices[graph.indptr[v] : graph.indptr[v + 1]]]
@@ -159,7 +159,7 @@ def colour_symmetric(pattern: Any) -> np.ndarray:
     >>> colour_symmetric(arrow).tolist()
     [0, 1, 1, 1]
     """
-    graph = sp.csr_matrix(pattern, dtype=bool)
+    graph: Any = sp.csr_matrix(pattern, dtype=bool)
     near = [
         [int(w) for w in graph.indices[graph.indptr[v] : graph.indptr[v + 1]] if w != v]
         for v in range(graph.shape[0])

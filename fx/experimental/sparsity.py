@@ -57,7 +57,7 @@ def jacobian_pattern(fun: Callable[[Any], Any]) -> Callable[[Any], Any]:
                 "with fx.flatten_util.ravel_pytree"
             )
         size = int(np.prod(aval.shape))
-        start = Info(pattern=sp.identity(size, bool, "csr"))
+        start = Info(pattern=sp.identity(size, dtype="bool", format="csr"))
         with ensure_compile_time_eval():
             (out,) = _run(closed, [Info(), start], size)
         found = _pattern(out, int(np.prod(shape.shape)), size)
@@ -219,7 +219,7 @@ def _moved(eqn: JaxprEqn, infos: list[Info]) -> list[Info]:
             patterns.append(i.pattern)
     with enable_x64(True):
         found = eqn.primitive.bind(*numbers, **eqn.params)
-    rows = sp.vstack([sp.csr_matrix((1, patterns[0].shape[1]), dtype=bool), *patterns], "csr")
+    rows: Any = sp.vstack([sp.csr_matrix((1, patterns[0].shape[1]), dtype=bool), *patterns], "csr")
     outs = found if eqn.primitive.multiple_results else [found]
     return [Info(pattern=rows[np.nan_to_num(np.asarray(v)).astype(int).ravel()]) for v in outs]
 

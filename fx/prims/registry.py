@@ -8,6 +8,7 @@ and the scalar operation.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -196,9 +197,12 @@ def _note(p: Primitive, rule: str, written: Any) -> None:
 
 
 def _stand(p: Primitive) -> None:
-    """Record where the entry stands."""
+    """Record where the entry stands: the statement of a module, or of a user's function."""
     frame = inspect.currentframe()
-    while frame is not None and frame.f_code.co_filename == __file__:
+    here = os.path.dirname(__file__)
+    while frame is not None and frame.f_code.co_name != "<module>":
+        if os.path.dirname(frame.f_code.co_filename) != here:
+            break
         frame = frame.f_back
     if frame is not None:
         p.where["entry"] = f"{frame.f_code.co_filename}:{frame.f_lineno}"
