@@ -319,6 +319,12 @@ def _update_meets(b, node, index, at, offsets, windows) -> int:
                 return b.const(False, BOOL)
     for j, k in enumerate(f.start_map):
         v = b.value(indices, (*at, Affine(j)))
+        if f.wrap:
+            zero, n = b.const(0, indices.dtype), b.const(x.shape[k], indices.dtype)
+            below = b.map("lt", v, zero, dtype=BOOL)
+            v = b.map(
+                "select", below, b.map("add", v, n, dtype=indices.dtype), v, dtype=indices.dtype
+            )
         size = updates.shape[windows[k]] if k in windows else 1
         high = x.shape[k] - size
         if high < 0:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, convolve, product
+from lowering import complex_pairs, convolve, product, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -47,6 +47,8 @@ def canonicalize(
             new[id(n)] = _dilated_conv(b, n, *args)
         elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
             new[id(n)] = _dilated_window(b, n, *args)
+        elif isinstance(n.form, g.Scatter):
+            new[id(n)] = scatter.rewrite(b, n, args)
         elif isinstance(n.form, g.Loop | g.Cond):
             new[id(n)] = _inner_graphs(b, n, args, split_reductions, profile)
         else:

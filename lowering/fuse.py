@@ -28,6 +28,7 @@ from lowering.fuse_rules import (
     is_view,
     leaves,
     operand_dims,
+    operands,
     own_cost,
     root_dims,
     root_space,
@@ -129,7 +130,7 @@ class _Fuser:
         for user in self.users.get(id(n), ()):
             if isinstance(user.form, g.Get):
                 self.group_of[id(user)] = group
-        for a in n.args:
+        for a in operands(n):
             if not isinstance(a.form, g.Const):
                 self.stored.add(id(a))
 
@@ -233,6 +234,8 @@ class _Fuser:
                 return "a product reads it tile by tile"
             if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
+        if isinstance(n.form, g.Concat) and self.is_index(n):
+            return None  # each component is computed where it is used
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
         if len(homes) > 1 and cone_cost(n) > CHEAP:
@@ -244,6 +247,13 @@ class _Fuser:
             if why is not None:
                 return why
         return None
+
+    def is_index(self, n: g.Node) -> bool:
+        """Whether a concatenation is the index vectors of gathers, component by component."""
+        if n.form.dim != n.ndim - 1 or any(a.shape[-1] != 1 for a in n.args):
+            return False
+        gathers = [isinstance(user.form, g.Gather) for user in self.users.get(id(n), ())]
+        return all(gathers) and len(n.args) <= 8 and cone_cost(n) <= 16 * CHEAP
 
     def why_not_inside(self, n: g.Node, group: Group, dims: DimMap) -> str | None:
         """Whether computing n over the group's space repeats costly work."""

@@ -52,6 +52,23 @@ def root_dims(n: g.Node, space: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(range(n.ndim))
 
 
+def flat(n: g.Node) -> g.Node:
+    """The node whose memory, row by row, is n's: n without reshapes and axes of extent one."""
+    while True:
+        form = n.form
+        same = isinstance(form, g.Broadcast) and list(form.dims) == sorted(form.dims)
+        if not isinstance(form, g.Reshape) and not (same and n.args[0].size == n.size):
+            return n
+        n = n.args[0]
+
+
+def operands(n: g.Node) -> tuple[g.Node, ...]:
+    """What a single node reads from memory; a scatter reads indices and updates in flat order."""
+    if isinstance(n.form, g.Scatter):
+        return (n.args[0], *map(flat, n.args[1:]))
+    return n.args
+
+
 def trailing(n: g.Node) -> bool:
     """Whether a fold leaves the leading axes; other forms count as such."""
     if isinstance(n.form, g.Reduce):

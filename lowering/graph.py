@@ -186,8 +186,8 @@ class Gather:
 class Scatter:
     """args (x, indices [..., k], updates): XLA's scatter; `op` is set add mul min max.
 
-    Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip). Later updates
-    win for `set`, sums run in update order: the same bits on any number of cores.
+    Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip); later updates
+    win for `set`. With `wrap`, negative index components count from the end.
     """
 
     op: str
@@ -198,6 +198,7 @@ class Scatter:
     index_batch: tuple[int, ...]
     mode: str
     unique: bool
+    wrap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,6 @@ class Cond:
 @dataclass(frozen=True, slots=True)
 class Opaque:
     """A host step: fn(*arrays) -> tuple of arrays on host memory; equal keys, equal functions.
-
     `effect`: it must run, in order with the others, even if no one reads its outputs.
     """
 

@@ -129,6 +129,8 @@ def _starts(shape, indices, sizes, form) -> tuple[list, np.ndarray]:
     fits = np.ones(batch, bool)
     for j, axis in enumerate(form.start_map):
         raw, limit = indices[..., j], shape[axis] - sizes[axis]
+        if getattr(form, "wrap", False):
+            raw = np.where(raw < 0, raw + shape[axis], raw)
         fits &= (raw >= 0) & (raw <= limit)
         starts[axis] = np.clip(raw, 0, max(limit, 0))
     for axis, index_axis in zip(form.x_batch, form.index_batch):

@@ -309,6 +309,24 @@ class Planner:
         """Give `node` a place that holds x's contents: x's own if nobody reads it later, else a
         copy.
         """
+        source = self.place_for_update(region, x, node)
+        if source is not None:
+            target = self.slots[region.places[id(node)].slot]
+            held = self.slots[source.slot]
+            if held.kind == "input" and not source.stride and self.may_alias(target):
+                target.alias = source.slot  # the executor copies
+                self.touch(source.slot)
+                return
+        if source is not None or isinstance(x.form, g.Const):
+            self.fill(region, x, region.places[id(node)])
+
+    def may_alias(self, target: Slot) -> bool:
+        return target.kind == "output" and target.alias is None and self.depth == 0
+
+    def place_for_update(self, region: Region, x: g.Node, node: g.Node) -> Place | None:
+        """Give `node` a place; x's own if nobody reads it later. If that does not hold x's contents
+        yet, returns where they stand (None for a constant).
+        """
         place = region.wanted.get(id(node))
         held = None if isinstance(x.form, g.Const) else region.places[id(x)]
         last = region.last_reads.get(id(x)) == region.position
@@ -317,19 +335,17 @@ class Planner:
             if owned or (place is None and not isinstance(x.form, g.Input)):
                 region.places[id(node)] = held
                 self.touch(held.slot)
-                return
+                return None
         if place is None:
             place = Place(self.slot("temp", node.shape, node.dtype))
         region.places[id(node)] = place
         self.touch(place.slot)
         target = self.slots[place.slot]
-        given = held if held is not None and self.slots[held.slot].kind == "input" else None
-        free = target.kind == "output" and target.alias is None and self.depth == 0
-        if given is not None and free:
-            target.alias = given.slot  # the executor copies, or hands donated memory on
-            self.touch(given.slot)
-            return
-        self.fill(region, x, place)
+        if held is not None and last and held.slot in self.donated and self.may_alias(target):
+            target.alias = held.slot  # the executor hands the memory on
+            self.touch(held.slot)
+            return None
+        return held
 
     def fill(self, region: Region, x: g.Node, place: Place) -> None:
         """Write the contents of a stored node or a constant to another place."""

@@ -1,59 +1,24 @@
-"""Scatter: a stage that adds updates to their places, each place by one owner and in update order.
+"""Scatter: what both schedules say of a Scatter node: where an update lands, and how it is applied.
 
-The output's rows (along the first scattered axis) are dealt to items; each item walks all updates
-and applies those that fall into its rows. So no atomics, and the same bits on any number of cores.
-The node's buffer already holds its operand.
+Updates that may meet are taken in a fixed order (`scatter_cpu`, `scatter_gpu`): no float atomics,
+and the same bits on any number of cores. Index components are clamped or dropped before use.
 """
 
 from __future__ import annotations
 
-from math import prod
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from lowering import graph as g
 from lowering import scalar
 from lowering.affine import strides_of
-from lowering.emit import Stage
-from lowering.nest import NestBuffer
-from lowering.profile import Profile
+
+SIGNED = ("int32", "int64")
 
 
-def stage(node: g.Node, profile: Profile) -> Stage:
-    """The stage of a Scatter node: buffers are indices, updates, output."""
-    if profile.schedule == "gpu":
-        from lowering import scatter_gpu
-
-        return scatter_gpu.stage(node, profile)
-    x, indices, updates = node.args
-    f: g.Scatter = node.form
-    window_axes = [k for k in range(x.ndim) if k not in f.inserted and k not in f.x_batch]
-    sizes = {k: updates.shape[d] for k, d in zip(window_axes, f.window_dims)}
-    batch_dims = [d for d in range(updates.ndim) if d not in f.window_dims]
-    batch_shape = [updates.shape[d] for d in batch_dims]
-    owner = _owner_axis(f, sizes, x)
-    n_updates = prod(batch_shape)
-    items = 1
-    if owner is not None and updates.size >= 1 << 14:
-        items = min(x.shape[owner], 8, max(1, updates.size >> 13))
-    buffers = [
-        NestBuffer(indices, indices.dtype, indices.size),
-        NestBuffer(updates, updates.dtype, updates.size),
-        NestBuffer(node, node.dtype, node.size, True),
-    ]
-    lines = [
-        f"  const long lo = {_share(x, owner, items)} * item, hi = lo + {_share(x, owner, items)};"
-    ]
-    lines.append(f"  for (long s = 0; s < {n_updates}; ++s) {{")
-    lines += _batch_index(batch_shape)
-    lines += _place(f, x, indices, sizes, owner if items > 1 else None)
-    lines += _updates_base(updates, batch_dims)
-    lines += _window_loops(node, f, x, updates, window_axes, sizes)
-    lines.append("  }")
-    return Stage("\n".join(lines), buffers, [], items, 1, node.tag or "scatter")
-
-
-def _owner_axis(f: g.Scatter, sizes: dict[int, int], x: g.Node) -> int | None:
+def owner_axis(f: g.Scatter, sizes: dict[int, int], x: g.Node) -> int | None:
     """An axis along which every update touches one row."""
     for k in f.start_map:
         if sizes.get(k, 1) == 1 and x.shape[k] > 1:
@@ -61,35 +26,30 @@ def _owner_axis(f: g.Scatter, sizes: dict[int, int], x: g.Node) -> int | None:
     return None
 
 
-def _share(x: g.Node, owner: int | None, items: int) -> int:
-    return x.size + 1 if owner is None or items == 1 else -(-x.shape[owner] // items)
-
-
-def _batch_index(shape: list[int]) -> list[str]:
-    lines, rest = [], "s"
-    for k in range(len(shape) - 1, -1, -1):
-        if k == 0:
-            lines.append(f"    const long q0 = {rest};")
-        else:
-            lines.append(f"    const long q{k} = {rest} % {shape[k]}, r{k} = {rest} / {shape[k]};")
-            rest = f"r{k}"
-    return lines
-
-
-def _place(
-    f: g.Scatter, x: g.Node, indices: g.Node, sizes: dict[int, int], owner: int | None
+def place(
+    f: g.Scatter,
+    x: g.Node,
+    indices: g.Node,
+    sizes: dict[int, int],
+    owner: int | None,
+    at: str = "s * {n}",
+    base: str = "0",
 ) -> list[str]:
-    """The window's start in the output, clamped, or `continue` where it is dropped or another
-    item's.
+    """Lines that set `o`, the window's start in the output: clamped, or `continue` where it is
+    dropped or another item's. `at` is the text of the index vector's place.
     """
     n = len(f.start_map)
-    lines = [f"    const long at = s * {n};"]
+    lines = [f"    const long at = {at.format(n=n)};"]
     strides = strides_of(x.shape)
-    terms = ["0"]
+    terms = [base]
+    kind = scalar.register_type(indices.dtype, 1)
     for j, k in enumerate(f.start_map):
         high = x.shape[k] - sizes.get(k, 1)
-        kind = scalar.register_type(indices.dtype, 1)
-        lines.append(f"    const {kind} v{j} = b0[at + {j}];")
+        value = f"b0[at + {j}]"
+        if f.wrap:
+            lines.append(f"    const {kind} r{j} = {value};")
+            value = f"r{j} < 0 ? r{j} + {x.shape[k]} : r{j}"
+        lines.append(f"    const {kind} v{j} = {value};")
         top = min(high, np.iinfo(indices.dtype).max)
         if high < 0:
             lines.append("    continue;")
@@ -101,49 +61,76 @@ def _place(
         if k == owner:
             lines.append(f"    if (c{j} < lo || c{j} >= hi) continue;")
         terms.append(f"c{j} * {strides[k]}" if high >= 0 else "0")
-    for p, q in zip(f.x_batch, f.index_batch):
-        terms.append(f"q{q} * {strides[p]}")
     return [*lines, f"    const long o = {' + '.join(terms)};"]
 
 
-def _updates_base(updates: g.Node, batch_dims: list[int]) -> list[str]:
-    strides = strides_of(updates.shape)
-    terms = [f"q{k} * {strides[d]}" for k, d in enumerate(batch_dims)] or ["0"]
-    return [f"    const long u = {' + '.join(terms)};"]
+def apply(node: g.Node, width: int, target: str, new: str, dtype: np.dtype | None = None) -> str:
+    """A statement: the value `new` is put in, or joined to, the elements at `target`."""
+    d = dtype if dtype is not None else node.dtype
+    op = node.form.op
+    if op == "set":
+        return scalar.store(d, width, target, new) + ";"
+    kind = scalar.register_type(d, width)
+    both = scalar.text(op, (d, d), d, width, ["x", "y"])
+    old = scalar.load(d, width, target)
+    return f"const {kind} x = {old}, y = {new}; {scalar.store(d, width, target, both)};"
 
 
-def _window_loops(node, f, x, updates, window_axes, sizes) -> list[str]:
-    """Loops over the window; the innermost runs in strips where both sides are contiguous."""
-    x_strides, u_strides = strides_of(x.shape), strides_of(updates.shape)
-    axes = [(k, d) for k, d in zip(window_axes, f.window_dims) if sizes[k] > 1]
-    lines, pad = [], "    "
-    to, frm = ["o"], ["u"]
-    for j, (k, d) in enumerate(axes):
-        last = j == len(axes) - 1
-        to.append(f"w{j} * {x_strides[k]}")
-        frm.append(f"w{j} * {u_strides[d]}")
-        if last and x_strides[k] == u_strides[d] == 1 and sizes[k] >= 8:
-            strip, one = (_apply(node, f.op, width, to, frm) for width in (8, 1))
-            n = sizes[k]
-            lines.append(f"{pad}long w{j} = 0;")
-            lines.append(f"{pad}for (; w{j} + 8 <= {n}; w{j} += 8) {{ {strip} }}")
-            lines.append(f"{pad}for (; w{j} < {n}; ++w{j}) {{ {one} }}")
-            return [*lines, *("    }" for _ in range(j))]
-        lines.append(f"{pad}for (long w{j} = 0; w{j} < {sizes[k]}; ++w{j}) {{")
-    lines.append(f"{pad}{_apply(node, f.op, 1, to, frm)}")
-    return [*lines, *("    }" for _ in axes)]
+# ---------------------------------------------------------------- canon
 
 
-def _apply(node: g.Node, op: str, width: int, to: list[str], frm: list[str]) -> str:
-    d = node.dtype
-    target, source = f"b2 + {' + '.join(to)}", f"b1 + {' + '.join(frm)}"
-    new = scalar.load(d, width, source)
-    if op != "set":
-        kind = scalar.register_type(d, width)
-        names = f"const {kind} x = {scalar.load(d, width, target)}, y = {new}; "
-        return (
-            names
-            + scalar.store(d, width, target, scalar.text(op, (d, d), d, width, ["x", "y"]))
-            + ";"
-        )
-    return scalar.store(d, width, target, new) + ";"
+def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
+    """The node, with negative indices counted from the end by itself instead of by a pass over
+    memory before it.
+    """
+    x, indices, updates = args
+    plain = None if n.form.wrap else _unwrapped(b, indices, [x.shape[k] for k in n.form.start_map])
+    if plain is None:
+        return b.node(n.form, args, n.shape, n.dtype)
+    form, kept = replace(n.form, wrap=True), plain
+    if form.mode != "clip":  # segment_sum and its kin move negative ones past the end: they drop
+        kept = _undropped(b, plain, x.shape[form.start_map[0]])
+        form = form if kept is None else n.form
+    return b.node(form, (x, plain if kept is None else kept, updates), n.shape, n.dtype)
+
+
+def _unwrapped(b: g.Builder, indices: g.Node, extents: list[int]) -> g.Node | None:
+    """i, if `indices` are views of select(i < 0, i + n, i); the views are made again on i."""
+
+    def rule(below: g.Node, after: g.Node, i: g.Node) -> bool:
+        added = after.form == g.Map("add") and after.args[0] is i
+        return added and scalar_of(after.args[1]) == extents[0]
+
+    return _through(b, indices, rule) if len(set(extents)) == 1 else None
+
+
+def _undropped(b: g.Builder, indices: g.Node, n: int) -> g.Node | None:
+    """i, if `indices` are views of select(i < 0, m, i) with m >= n."""
+
+    def rule(below: g.Node, after: g.Node, i: g.Node) -> bool:
+        beyond = scalar_of(after)
+        return isinstance(beyond, int) and beyond >= n
+
+    return _through(b, indices, rule)
+
+
+def _through(b: g.Builder, indices: g.Node, rule: Any) -> g.Node | None:
+    """i, if `indices` are views of select(i < 0, y, i) with a y that the rule accepts."""
+    if isinstance(indices.form, g.Broadcast | g.Reshape | g.Transpose) and indices.args[0].size:
+        inner = _through(b, indices.args[0], rule)
+        if inner is None:
+            return None
+        return b.node(indices.form, (inner,), indices.shape, indices.dtype)
+    if indices.form != g.Map("select") or indices.dtype.name not in SIGNED:
+        return None
+    below, after, i = indices.args
+    if below.form != g.Map("lt") or below.args[0] is not i or scalar_of(below.args[1]) != 0:
+        return None
+    return i if rule(below, after, i) else None
+
+
+def scalar_of(n: g.Node) -> Any:
+    """The number that a constant, spread or not, is; None for other nodes."""
+    while isinstance(n.form, g.Broadcast | g.Reshape):
+        n = n.args[0]
+    return n.form.value if isinstance(n.form, g.Const) else None

@@ -82,7 +82,7 @@ class _Writer:
                 lanes.append((self.sizes[k], f"w{k}"))
         self.owner, self.share = None, 0
         if not free:
-            owner = scatter._owner_axis(self.f, self.sizes, self.x)
+            owner = scatter.owner_axis(self.f, self.sizes, self.x)
             count = max(1, LANES // max(1, prod(n for n, _ in lanes)))
             if owner is not None and count > 1:
                 self.owner = owner
@@ -102,12 +102,16 @@ class _Writer:
                 self.line(depth, f"for (long q{j} = 0; q{j} < {n}; ++q{j}) {{")
                 depth += 1
         strides = strides_of(self.batch)
+        x_strides, u_strides = strides_of(self.x.shape), strides_of(self.updates.shape)
         s = " + ".join([f"q{j} * {strides[j]}" for j in range(len(self.batch))] or ["0"])
         self.line(depth, f"const long s = {s};")
-        self.lines += scatter._place(self.f, self.x, self.indices, self.sizes, self.owner)
-        self.lines += scatter._updates_base(self.updates, self.batch_dims)
+        base = [f"q{q} * {x_strides[p]}" for p, q in zip(self.f.x_batch, self.f.index_batch)]
+        self.lines += scatter.place(
+            self.f, self.x, self.indices, self.sizes, self.owner, base=" + ".join(["0", *base])
+        )
+        u = [f"q{k} * {u_strides[d]}" for k, d in enumerate(self.batch_dims)] or ["0"]
+        self.line(2, f"const long u = {' + '.join(u)};")
         to, frm = ["o"], ["u"]
-        x_strides, u_strides = strides_of(self.x.shape), strides_of(self.updates.shape)
         for k, d in self.windows:
             if self.sizes[k] == 1 and f"w{k}" not in names:
                 continue
@@ -122,7 +126,8 @@ class _Writer:
 
     def apply(self, to: list[str], frm: list[str]) -> str:
         if not self.atomic:
-            return scatter._apply(self.node, self.f.op, 1, to, frm)
+            new = scalar.load(np.dtype(self.node.dtype), 1, f"b1 + {' + '.join(frm)}")
+            return scatter.apply(self.node, 1, f"b2 + {' + '.join(to)}", new)
         kind = scalar.memory_type(self.node.dtype)
         target = f"(volatile __global {kind} *)(b2 + {' + '.join(to)})"
         value = scalar.load(np.dtype(self.node.dtype), 1, f"b1 + {' + '.join(frm)}")

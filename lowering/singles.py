@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import graph as g
-from lowering import host, loops, scatter
+from lowering import host, loops, scatter_cpu, scatter_gpu
+from lowering.fuse_rules import operands
 from lowering.plan import (
     ArrayRef,
     BufferRef,
@@ -52,11 +53,34 @@ def result_places(p: Planner, region: Region, node: g.Node) -> list[Place]:
 
 
 def _scatter(p: Planner, region: Region, node: g.Node) -> None:
-    x, indices, updates = node.args
-    p.take_over(region, x, node)
-    if updates.size and x.size:
+    """Updates join a place that holds the operand, or a background that the stage writes."""
+    from lowering.planner import Place
+
+    x, indices, updates = operands(node)
+    if not updates.size or not x.size:
+        p.take_over(region, x, node)
+        return
+    if p.profile.schedule == "gpu":
+        p.take_over(region, x, node)
         places = [p.place_of(region, n) for n in (indices, updates, node)]
-        p.add_launch(region, scatter.stage(node, p.profile), places)
+        p.add_launch(region, scatter_gpu.stage(node, p.profile), places)
+        return
+    source = p.place_for_update(region, x, node)
+    made = scatter_cpu.plan(node, p.profile, source is not None)
+    if not made.starts and (source is not None or isinstance(x.form, g.Const)):
+        p.fill(region, x, region.places[id(node)])
+    constant = isinstance(updates.form, g.Const)
+    where = {
+        "i": p.place_of(region, indices),
+        "u": p.place_of(region, indices if constant else updates),
+        "o": p.place_of(region, node),
+    }
+    if source is not None:
+        where["x"] = source
+    if made.parts is not None:
+        where["p"] = Place(p.slot("temp", (made.parts[0],), made.parts[1]))
+    for stage, names in made.stages:
+        p.add_launch(region, stage, [where[name] for name in names])
 
 
 # ---------------------------------------------------------------- host functions

@@ -75,9 +75,15 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     fills = _fills(fill_value, len(aval.shape))
     if n == 0 or size == 0:
         return tuple(broadcast_value(convert(f, index), (size,)) for f in fills)
-    # The k-th nonzero element stands where the running count reaches k + 1.
+    # The running count says where each nonzero element's position goes; the others go nowhere.
     counts = cumsum(mask, dtype=np.int32)
-    flat = searchsorted(counts, lax.iota(np.dtype(np.int32), size), side="right")
+    places = where(mask, u.subtract(counts, 1), max(n, size))
+    positions = lax.iota(np.dtype(np.int32), n)
+    flat = (
+        broadcast_value(np.int32(0), (size,))
+        .at[places]
+        .set(positions, mode="drop", unique_indices=True)
+    )
     total = lax.squeeze(lax.slice_in_dim(counts, n - 1, n), (0,))
     found = u.less(lax.iota(np.dtype(np.int32), size), total)
     flat = convert(u.minimum(flat, n - 1), index)

@@ -12,6 +12,7 @@ import numpy as np
 from fx import core, lax
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
+from fx.numpy.index_parse import nonnegative
 from fx.numpy.indexing import getitem
 from fx.numpy.manipulation import ravel
 from fx.numpy.ufunc_base import no_out
@@ -124,16 +125,41 @@ def take_along_axis(
             f"{len(have.shape)} vs. {len(shape)}"
         )
     k = canonical_axis(axis, len(shape))
-    idx = _along(shape, have.shape, index, k)
+    np.broadcast_shapes(*((*s[:k], *s[k + 1 :]) for s in (shape, have.shape)))
     fill = (
         mode is None or lax.GatherScatterMode.from_any(mode) == lax.GatherScatterMode.FILL_OR_DROP
     )
-    return getitem(
-        x,
-        idx,
-        mode="fill" if mode is None else mode,
-        fill_value=fill_value if fill else None,
-        wrap_negative_indices=bool(wrap_negative_indices),
+    index = nonnegative(index, shape[k], bool(wrap_negative_indices))
+    mode = "fill" if mode is None else mode
+    return _gather_along(x, index, k, mode, fill_value if fill else None)
+
+
+def _gather_along(x: Any, index: Any, k: int, mode: Any, fill_value: Any) -> Any:
+    """Axes of equal extent go in step; those that only x has are windows, those that only the
+    indices have are dropped from x.
+    """
+    shape, have = core.get_aval(x).shape, core.get_aval(index).shape
+    axes = [d for d in range(len(shape)) if d != k]
+    gone = tuple(d for d in axes if shape[d] == 1 and have[d] != 1)
+    whole = [d for d in axes if have[d] == 1 and shape[d] != 1]
+    paired = [d for d in axes if d not in (*gone, *whole)]
+    kept = [d for d in range(len(shape)) if d not in gone]
+    batch = [d for d in range(len(shape)) if d not in whole]
+    starts = lax.reshape(index, (*(have[d] for d in batch), 1))
+    along = (kept.index(k),)
+    return lax.gather(
+        lax.squeeze(x, gone) if gone else x,
+        starts,
+        lax.GatherDimensionNumbers(
+            offset_dims=tuple(whole),
+            collapsed_slice_dims=along,
+            start_index_map=along,
+            operand_batching_dims=tuple(kept.index(d) for d in paired),
+            start_indices_batching_dims=tuple(batch.index(d) for d in paired),
+        ),
+        tuple(shape[d] if d in whole else min(1, shape[d]) for d in kept),
+        mode=mode,
+        fill_value=fill_value,
     )
 
 

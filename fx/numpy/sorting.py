@@ -210,10 +210,7 @@ def _bisect(a: Any, v: Any, side: str, n: int, index: np.dtype) -> Any:
         step = lax.select(lax.bitwise_and(after, open_), lax.add(middle, index.type(1)), low)
         return step, lax.select(lax.bitwise_and(u.logical_not(after), open_), middle, high)
 
-    state = (low, high)
-    for _ in range(int(n).bit_length()):
-        state = body(0, state)
-    return state[0]
+    return lax.fori_loop(0, int(n).bit_length(), body, (low, high))[0]
 
 
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
