@@ -336,18 +336,6 @@ def _restore(host: np.ndarray, weak: bool) -> Array:
     return Array(host, weak)
 
 
-def _pending(store: Any, device: Any, event: Any, aval: ShapedArray) -> Array:
-    """A result of a call: on the device, perhaps not computed yet."""
-    x = Array.__new__(Array)
-    x._host = None
-    x._weak = aval.weak_type
-    x._store = store
-    x._device = device
-    x._event = event
-    x._known = aval
-    return x
-
-
 # ---------------------------------------------------------------- making and reading arrays
 
 
@@ -523,9 +511,17 @@ class Call:
         if wait and event is not None:
             device.wait(event)
             event = None
-        if len(outs) == 1:
-            return [_pending(outs[0], device, event, self.out_avals[0])]
-        return [_pending(s, device, event, a) for s, a in zip(outs, self.out_avals)]
+        made, new = [], Array.__new__
+        for store, aval in zip(outs, self.out_avals):
+            x = new(Array)
+            x._host = None
+            x._weak = aval.weak_type
+            x._store = store
+            x._device = device
+            x._event = event
+            x._known = aval
+            made.append(x)
+        return made
 
 
 def _argument(x: Any, dtype: np.dtype) -> tuple[np.ndarray, bool]:

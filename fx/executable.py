@@ -61,6 +61,13 @@ class Runner:
             outs = call(given, self.donated)
         return outs if plan is None else [_output(kind, k, outs, values) for kind, k in plan]
 
+    def direct_call(self) -> Any:
+        """What a hot call calls with the input values: this, or the executable beneath where this
+        would only hand the values on.
+        """
+        plain = self.used is None and self.outputs is None and not self.donated
+        return self.call if plain and self.call is not None else self
+
 
 def _output(kind: str, k: Any, outs: Sequence[Any], values: Sequence[Any]) -> Any:
     if kind == "computed":

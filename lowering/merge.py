@@ -145,9 +145,11 @@ class _Merger:
     def flush(self, run: list[Level]) -> list[Step]:
         if not run:
             return []
-        if len(run) == 1:
-            return [self.together(run[0])]
-        return [self.combine([x for level in run for x in level.launches], serial=True)]
+        parts = [x for level in run for x in level.launches]
+        if len(run) == 1:  # so small that dealing it to cores costs more than it takes
+            tiny = len(parts) > 1 and sum(map(self.serial_us, parts)) < LAUNCH_US
+            return [self.combine(parts, serial=True) if tiny else self.together(run[0])]
+        return [self.combine(parts, serial=True)]
 
     def together(self, level: Level) -> Step:
         if len(level.launches) == 1:
@@ -185,6 +187,7 @@ class _Combined:
         self.buffers: list = []
         self.places: dict[tuple[int, str], int] = {}
         self.ints: list[int] = []
+        self.extents: dict[tuple, int] = {}  # function and extents -> where these stand in ints
         self.iterations: list = []
         self.windows: list[tuple[int, int, int]] = []
         self.functions: dict[object, str] = {}
@@ -205,12 +208,16 @@ class _Combined:
                 self.iterations.append(next(iterations))
             args.append(f"b{at}")
         name = self.function(stage)
-        first = len(self.ints)
-        self.ints += [a.value for a in launch.args[n : n + len(stage.ints)]]  # type: ignore[union-attr]
-        args += [f"n{first + k}" for k in range(len(stage.ints))]
-        bound = len(self.ints)
+        extents = [a.value for a in launch.args[n : n + len(stage.ints)]]  # type: ignore[union-attr]
         if self.serial:
-            self.ints.append(launch.groups)
+            extents.append(launch.groups)
+        # leaves of one shape share their extents: an argument costs a launch 0.05 us
+        first = self.extents.setdefault((name, *extents), len(self.ints))
+        if first == len(self.ints):
+            self.ints += extents
+        args += [f"n{first + k}" for k in range(len(stage.ints))]
+        bound = first + len(stage.ints) if self.serial else len(self.ints)
+        if self.serial:
             args[0] = "k"
             call = f"{name}({', '.join(args)})"
             self.lines.append(f"  for (long k = 0; k < n{bound}; ++k) {call};")

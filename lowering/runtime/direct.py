@@ -46,12 +46,7 @@ class DirectExecutable(Executable):
             return self._general(inputs, donated, env)[0], None
         if self._copies:
             self._copy(inputs, donated, env)
-        try:
-            frame = self._frames.pop()
-        except IndexError:
-            frame = self._new_frame()
-        if self._arena is not None and env[self._arena].block is not frame.arena:
-            frame.bind_arena(env[self._arena].block)
+        frame = self._frame(env)
         queue, enqueue = self._queue, self._enqueue
         for setter, kernel, global_size, local_size, moving in frame.launches:
             for k, place in moving:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -100,10 +101,23 @@ class Part:
         self.owner = owner
 
 
+class Slice:
+    """One of several results of a call that stand in one block; `owner` is the block's storage."""
+
+    __slots__ = ("__weakref__", "arg", "owner", "part")
+    foreign = False
+    host = property(lambda self: self.part.host)
+
+    def __init__(self, part: Part, owner: Storage):
+        self.arg = part.arg
+        self.part = part
+        self.owner = owner
+
+
 class Block:
     """Memory owned by the pool: an aligned NumPy array or an OpenCL buffer."""
 
-    __slots__ = ("arg", "home", "host", "nbytes", "parts")
+    __slots__ = ("arg", "home", "host", "nbytes", "parts", "trays")
 
     def __init__(self, arg: Any, host: np.ndarray | None, nbytes: int, home: list[Block]):
         self.arg = arg
@@ -111,6 +125,16 @@ class Block:
         self.nbytes = nbytes
         self.home = home
         self.parts: dict[tuple[int, int], Part] = {}
+        self.trays: dict[tuple[int, ...], list[Part]] = {}
+
+    def tray(self, sizes: tuple[int, ...]) -> list[Part]:
+        """The block cut into parts of these sizes, one after the other; made once."""
+        found = self.trays.get(sizes)
+        if found is None:
+            places = accumulate(map(size_class, sizes), initial=0)
+            found = [self.part(at, n) for at, n in zip(places, sizes)]
+            self.trays[sizes] = found
+        return found
 
     def part(self, offset: int, nbytes: int) -> Part:
         """The bytes [offset, offset + nbytes) as an argument of their own; made once."""
