@@ -9,6 +9,9 @@ gradients of gradients need nothing more.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from functools import update_wrapper
 from typing import Any
 
 from fx import lax, nn
@@ -19,13 +22,44 @@ from fx.jvp import jvp
 __all__ = ["Dual", "Tape", "Variable", "no_grad"]
 
 
-def no_grad(fun: Callable[..., Any]) -> Callable[..., Any]:
-    """`fun` as a constant to differentiation: no derivative enters or leaves it."""
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
 
-    def constant(*args: Any, **kwargs: Any) -> Any:
-        return lax.stop_gradient(fun(*lax.stop_gradient(args), **lax.stop_gradient(kwargs)))
 
-    return constant
+class no_grad(AbstractContextManager[None]):
+    """`no_grad(fun)` is `fun` as a constant to differentiation; `with no_grad():` is a block in
+    which variables do not record what is done to them.
+
+    The function form stops the gradients of arguments and results, under any transformation. The
+    block form is for the object-oriented layer only; it nests, belongs to its thread, and ends with
+    errors too.
+
+    >>> fx.grad(lambda x: no_grad(fx.numpy.sin)(x) + x)(0.0).item()
+    1.0
+    >>> x = Variable(2.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.inputs
+    ()
+    """
+
+    def __init__(self, fun: Callable[..., Any] | None = None):
+        self.fun = fun
+        self.tokens: list[Token[bool]] = []
+        if fun is not None:
+            update_wrapper(self, fun, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.fun is None:
+            raise TypeError("no_grad() is a block; give it a function to make a constant of")
+        stop = lax.stop_gradient
+        with no_grad():
+            return stop(self.fun(*stop(args), **stop(kwargs)))
+
+    def __enter__(self) -> None:
+        self.tokens.append(_recording.set(False))
+
+    def __exit__(self, *exc: Any) -> None:
+        _recording.reset(self.tokens.pop())
 
 
 class Variable:
@@ -117,7 +151,8 @@ def apply(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Variable:
         return function(*full, **kwargs)
 
     inputs = [args[k] for k in places]
-    return Variable(call(*[v.value for v in inputs]), call, inputs)
+    value = call(*[v.value for v in inputs])
+    return Variable(value, call, inputs) if _recording.get() else Variable(value)
 
 
 def _history(target: Variable) -> list[Variable]:

@@ -13,12 +13,44 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pytest
 
 import fx
 import fx.numpy as fnp
-from fx.tree_util import tree_map
+from fx import core
+from fx.tree_util import tree_leaves, tree_map
 
 NAN = float("nan")
+
+# ---------------------------------------------------------------- three forms of a function
+
+
+def eager(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, of arrays."""
+    return lambda *args: fun(*tree_map(fnp.asarray, args))
+
+
+def vmapped(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """The function mapped over two members, the second one moved a little: both must be what a
+    loop gives (where values are known), and the first is returned.
+    """
+
+    def mapped(*args: Any) -> Any:
+        first = tree_map(fnp.asarray, args)
+        second = tree_map(lambda a: (a * 1.01).astype(a.dtype) if a.dtype.kind == "f" else a, first)
+        out = fx.vmap(fun)(*tree_map(lambda a, b: fnp.stack([a, b]), first, second))
+        if not any(isinstance(x, core.Tracer) for x in tree_leaves(out)):
+            for k, member in enumerate((first, second)):
+                one = tree_map(lambda x, k=k: x[k], out)
+                close(tree_leaves(one), tree_leaves(fun(*member)), 2e-5, f"vmap, member {k}")
+        return tree_map(lambda x: x[0], out)
+
+    return mapped
+
+
+FORMS = pytest.mark.parametrize(
+    "form", [eager, fx.jit, vmapped], ids=["eager", "jit", "vmap"]
+)
 
 
 @dataclass(frozen=True, eq=False)
