@@ -1,7 +1,8 @@
 """Programs: OpenCL source to driver objects, built once per (device, source, options).
 
-In memory every program is kept with its device; on disk only for drivers that keep no binaries
-themselves (Intel's CPU runtime). A refused program leaves its source in a file.
+In memory every program is kept with its device; on disk binaries of drivers that keep none
+themselves (Intel's CPU runtime), and bitcode for PoCL (lean.py), which keeps the machine code. A
+refused program leaves its source in a file.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Program
-from lowering.runtime import cache
+from lowering.runtime import cache, lean
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 
@@ -27,17 +29,27 @@ KEEP_NO_BINARIES = frozenset({"intel"})
 _lock = threading.Lock()
 
 
-def build_all(device: Device, programs: Sequence[Program]) -> list[Any]:
-    """The built programs, in order; those not known yet are built on two threads."""
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A driver's program; its kernels' names end in `suffix`."""
+
+    program: Any
+    suffix: str = ""
+
+
+def build_all(device: Device, programs: Sequence[Program]) -> list[Built]:
+    """The built programs, in order; those not known yet are built on two threads, but for PoCL,
+    which compiles one at a time.
+    """
     missing = [p for p in programs if (p.source, p.options) not in device.programs]
-    if len(missing) < 2:
+    if len(missing) < 2 or device.driver == "pocl":
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
     with ThreadPoolExecutor(2) as threads:
         return list(threads.map(lambda p: build(device, p), programs))
 
 
-def build(device: Device, program: Program) -> Any:
+def build(device: Device, program: Program) -> Built:
     """One program; threads that ask for the same one at once build it once."""
     key = (program.source, program.options)
     with _lock:
@@ -49,7 +61,7 @@ def build(device: Device, program: Program) -> Any:
         counts.cache_hits += 1
         return future.result()
     try:
-        built = _load(device, program) or _compile(device, program)
+        built = _lean(device, program) or _load(device, program) or _compile(device, program)
     except BaseException as e:
         del device.programs[key]  # the next call tries again
         future.set_exception(e)
@@ -65,7 +77,30 @@ def _disk_key(device: Device, program: Program) -> str:
     return cache.key_of(*parts, features, program.options, program.source)
 
 
-def _load(device: Device, program: Program) -> Any:
+def _lean(device: Device, program: Program) -> Built | None:
+    """The program by PoCL's short way, from bitcode kept on disk if it is there."""
+    import pyopencl as cl
+
+    if not lean.suits(device, program.source):
+        return None
+    parts = (lean.prelude(), program.options, program.source)
+    key = cache.key_of(*lean.machine(device), *parts)
+    name = key[:32]
+    code = cache.load("bitcode", key)
+    counts.cache_hits += code is not None
+    if code is None:
+        counts.compiles += 1
+        code = lean.bitcode(device, program.source, program.options, name)
+        if code is None:
+            return None
+        cache.store("bitcode", key, code)
+    try:
+        return Built(lean.load(device, code, program.options), f"_{name}")
+    except cl.Error:
+        return None
+
+
+def _load(device: Device, program: Program) -> Built | None:
     if device.driver not in KEEP_NO_BINARIES:
         return None
     binary = cache.load("binary", _disk_key(device, program))
@@ -80,10 +115,10 @@ def _load(device: Device, program: Program) -> Any:
     except cl.Error:  # a driver that changed without changing its version
         return None
     counts.cache_hits += 1
-    return built
+    return Built(built)
 
 
-def _compile(device: Device, program: Program) -> Any:
+def _compile(device: Device, program: Program) -> Built:
     import pyopencl as cl
     from pyopencl import _cl
 
@@ -96,7 +131,7 @@ def _compile(device: Device, program: Program) -> Any:
     if device.driver in KEEP_NO_BINARIES:
         binaries: Any = built.get_info(cl.program_info.BINARIES)
         cache.store("binary", _disk_key(device, program), bytes(binaries[0]))
-    return built
+    return Built(built)
 
 
 def _refused(device: Device, program: Program, built: Any, error: Exception) -> KernelBuildError:
@@ -131,11 +166,11 @@ def keep_source(source: str) -> Path:
     return Path("(no directory could be written)")
 
 
-def make_kernel(built: Any, name: str) -> Any:
+def make_kernel(built: Built, name: str) -> Any:
     """A new kernel object, with arguments of its own."""
     import pyopencl as cl
 
     try:
-        return cl.Kernel(built, name)
+        return cl.Kernel(built.program, name + built.suffix)
     except cl.Error as e:
         raise KernelBuildError(f"the program has no kernel {name!r}: {e}") from None

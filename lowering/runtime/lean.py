@@ -1,0 +1,99 @@
+"""PoCL 3.0 without its headers and its library: source -> LLVM bitcode -> program.
+
+PoCL's wheel parses 17,000 declarations for every program (130 ms) and reads a library of 7 MB for
+the first one of a process (450 ms). Our sources call next to none of it. So they are compiled with
+the header's include guard defined and a prelude of a few lines, the bitcode is taken out of what
+PoCL gives back, and a program is made of that (docs/why/lean-builds.md).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from lowering.runtime.devices import cpu_features
+
+# the wheel of PyPI, and no other: what follows relies on how this one is made
+_VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")
+_OPTIONS = b" -D_OPENCL_H_"  # the guard of opencl-c.h
+_KERNEL = re.compile(r"^__kernel void (fx\d*)\(", re.M)
+_ABSENT = re.compile(
+    r"\b(?:fmod|barrier|mem_fence|get_(?:local|global|num|work)\w*|vload\w*|vstore\w*)\("
+)
+_MAGIC = b"BC\xc0\xde"
+_TYPES = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "float", "double")
+
+
+def suits(device: Any, source: str) -> bool:
+    """Whether this driver and this source can do without."""
+    return (
+        device.driver == "pocl"
+        and _VERSION.match(device.cl_device.platform.version) is not None
+        and _KERNEL.search(source) is not None
+        and _ABSENT.search(source) is None
+    )
+
+
+def machine(device: Any) -> tuple[Any, ...]:
+    """What bitcode and code depend on besides the text; PoCL's devices share both."""
+    d = device.cl_device
+    _, _, processor = d.name.partition("-")
+    return (d.platform.version, d.driver_version, processor, sorted(cpu_features()))
+
+
+def bitcode(device: Any, source: str, options: str, key: str) -> bytes | None:
+    """The program as LLVM bitcode, its kernels' names made unique by `key`; None where it fails.
+
+    PoCL keeps machine code of such programs under the kernel's name alone.
+    """
+    import pyopencl as cl
+    from pyopencl import _cl
+
+    text = prelude() + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
+    program = _cl._Program(device.context, text)
+    try:
+        program.compile(options.encode() + _OPTIONS, [device.cl_device], [])
+        packed = bytes(program.get_info(cl.program_info.BINARIES)[0])
+    except cl.Error:
+        return None
+    start = packed.find(_MAGIC)
+    size = int.from_bytes(packed[start - 4 : start], "little")
+    whole = start > 4 and start + size <= len(packed)
+    return packed[start : start + size] if whole else None
+
+
+def load(device: Any, code: bytes, options: str) -> Any:
+    """A program made of bitcode."""
+    from pyopencl import _cl
+
+    program = _cl._Program(device.context, [device.cl_device], [code])
+    program._build(options.encode(), [device.cl_device])
+    return program
+
+
+def prelude() -> str:
+    """What our sources use of the header and the library: `_group_id_x` is PoCL's own name."""
+    global _prelude
+    if not _prelude:
+        lines = ["extern __constant ulong _group_id_x;", "#define get_group_id(d) _group_id_x"]
+        function = "static inline __attribute__((overloadable, always_inline))"
+        for t in ("int", "long"):
+            lines.append(f"{function} {t} min({t} a, {t} b) {{ return a < b ? a : b; }}")
+            lines.append(f"{function} {t} max({t} a, {t} b) {{ return a > b ? a : b; }}")
+        lines += [
+            f"#define convert_{t}{w}(x) __builtin_convertvector(x, {t}{w})"
+            for t in _TYPES
+            for w in (2, 4, 8, 16)
+        ]
+        _prelude = "\n".join([*lines, _MUL_HI])
+    return _prelude
+
+
+_prelude = ""
+_MUL_HI = """
+static inline __attribute__((always_inline)) ulong mul_hi(ulong a, ulong b) {
+  ulong al = a & 0xffffffffUL, ah = a >> 32, bl = b & 0xffffffffUL, bh = b >> 32;
+  ulong low = al * bl, m1 = ah * bl + (low >> 32), m2 = al * bh + (m1 & 0xffffffffUL);
+  return ah * bh + (m1 >> 32) + (m2 >> 32);
+}
+"""
