@@ -21,53 +21,75 @@ def _both(template: str) -> dict[str, str]:
     return texts
 
 
-# PoCL's sqrt is a call that spills every register around it; lanes of the compiler's own builtin
-# come out as one vector instruction
-_SQRT = """
-$F sqrt_$N($F x) {
-#ifdef POCL_DEVICE_ADDRESS_BITS
-  return %s;
+# PoCL's builtins are calls that spill every register; those of its compiler are instructions
+_OWN = """
+$F {name}_$N($F x) {{
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined({feature})
+  return {own};
 #else
-  return sqrt(x);
+{body}
 #endif
-}"""
+}}"""
+
+
+def _sqrt(own: str, feature: str = "POCL_DEVICE_ADDRESS_BITS") -> str:
+    return _OWN.format(name="sqrt", feature=feature, own=own, body="  return sqrt(x);")
+
+
+def _rounding(name: str, own: str, body: str) -> dict[str, str]:
+    own = f"__builtin_elementwise_{own}(x)"
+    body = body.strip("\n")
+    return _both(_OWN.format(name=name, feature="__SSE4_1__", own=own, body=body))
+
 
 TEMPLATES: dict[str, dict[str, str]] = {
     "abs": _both("$F abs_$N($F x) { return $asF($asI(x) & @REST); }"),
     "copysign": _both("""
 $F copysign_$N($F x, $F y) { return $asF(($asU(x) & ~@TOP) | ($asU(y) & @TOP)); }"""),
     # NaN if either is, as np.maximum
-    "max": {"float": "$F max_$N($F a, $F b) { return ((a > b) | (a != a)) ? a : b; }"},
-    "min": {"float": "$F min_$N($F a, $F b) { return ((a < b) | (a != a)) ? a : b; }"},
+    "max": {"float": "$F max_$N($F a, $F b) { $F y = a > b ? a : b; return a != a ? a : y; }"},
+    "min": {"float": "$F min_$N($F a, $F b) { $F y = a < b ? a : b; return a != a ? a : y; }"},
     "sign": {
         "float": """
 $F sign_$N($F x) { return x > $c{0.0} ? $v{1.0} : (x < $c{0.0} ? $v{-1.0} : x); }""",
     },
     "is_finite": _both("$M is_finite_$N($F x) { return ($asI(x) & @INF) != @INF; }"),
     "is_nan": {"float": "$M is_nan_$N($F x) { return x != x; }"},
-    "rint": _both("""
-$F rint_$N($F x) {
+    "rint": _rounding(
+        "rint",
+        "roundeven",
+        """
   $F size = abs_$N(x);
   $F whole = (size + @BIG) - @BIG;
   return size < @BIG ? copysign_$N(whole, x) : x;
-}"""),
-    "trunc": _both("""
-$F trunc_$N($F x) {
+""",
+    ),
+    "trunc": _rounding(
+        "trunc",
+        "trunc",
+        """
   $F size = abs_$N(x);
   $F whole = (size + @BIG) - @BIG;
   whole = whole > size ? whole - $c{1.0} : whole;
   return size < @BIG ? copysign_$N(whole, x) : x;
-}"""),
-    "floor": _both("""
-$F floor_$N($F x) {
+""",
+    ),
+    "floor": _rounding(
+        "floor",
+        "floor",
+        """
   $F whole = rint_$N(x);
   return whole > x ? whole - $c{1.0} : whole;
-}"""),
-    "ceil": _both("""
-$F ceil_$N($F x) {
+""",
+    ),
+    "ceil": _rounding(
+        "ceil",
+        "ceil",
+        """
   $F whole = rint_$N(x);
   return copysign_$N(whole < x ? whole + $c{1.0} : whole, x);
-}"""),
+""",
+    ),
     # half away from zero
     "round": _both("""
 $F round_$N($F x) {
@@ -85,9 +107,11 @@ $F nextafter_$N($F x, $F y) {
   return ((x != x) | (y != y)) ? x + y : moved;
 }"""),
     "sqrt": {
-        "f32x1": _SQRT % "__builtin_sqrtf(x)",
-        "f64x1": _SQRT % "__builtin_sqrt(x)",
-        "float": _SQRT % "($F)(sqrt_$H(x.lo), sqrt_$H(x.hi))",
+        "f32x1": _sqrt("__builtin_sqrtf(x)"),
+        "f64x1": _sqrt("__builtin_sqrt(x)"),
+        "f32x8": _sqrt("__builtin_ia32_sqrtps256(x)", "__AVX__"),
+        "f64x4": _sqrt("__builtin_ia32_sqrtpd256(x)", "__AVX__"),
+        "float": _sqrt("($F)(sqrt_$H(x.lo), sqrt_$H(x.hi))"),
     },
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
     "rem": {"float": "$F rem_$N($F x, $F y) { return fmod(x, y); }"},

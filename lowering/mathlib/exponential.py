@@ -23,6 +23,7 @@ _F32 = {
     "UPBITS": "24.0f",
     "DOWNCBRT": "0.00390625f",
     "SQRTHALF": "0x3f3504f3",  # bits of sqrt(1/2)
+    "RARE": "(int)0xff000000",  # (bits of x plus those of infinity) is below for positive normal x
     "KEEP": "0xfffff000u",  # the upper half of a significand: products of two are exact
     "CPHI": "0.96191406f",  # 2 / (3 ln 2) in pieces
     "CPLO": "-0.00011736857f",
@@ -34,6 +35,9 @@ _F32 = {
     + (-0.10944789, 0.053884264),
     "w": (0.40000156, 0.28546748, 0.23428549),
     "s": (0.16666715, 0.008330309, 0.00020371196),
+    # tanh(x) / x is their quotient in x^2, |x| <= 9.01
+    "u": (1.0972327, 0.14681391, 0.0038346308, 2.2599028e-05, 1.463363e-08),
+    "v": (1.0972327, 0.512558, 0.02838987, 0.0003603725, 8.5247586e-07),
 }
 _F64 = {
     "MAGIC": "6755399441055744.0",
@@ -51,6 +55,7 @@ _F64 = {
     "UPBITS": "54.0",
     "DOWNCBRT": "3.814697265625e-06",
     "SQRTHALF": "0x3fe6a09e667f3bcdL",
+    "RARE": "(long)0xffe0000000000000L",
     "KEEP": "0xfffffffff8000000UL",
     "CPHI": "0.9617967009544373",
     "CPLO": "-7.0284616509527583e-09",
@@ -86,7 +91,6 @@ _HALLEY = """  t = y * y * y;
 
 def _exponential(name: str, lower: int) -> dict[str, str]:
     """exp(x) / 2^lower; @q is (exp(r) - 1 - r) / r^2 on |r| <= ln2 / 2."""
-    bias = f"(@BIAS - {lower})" if lower else "@BIAS"
     return _both(
         f"""
 $F {name}_$N($F x) {{
@@ -97,10 +101,7 @@ $F {name}_$N($F x) {{
   $F r = bounded - n * @LN2HI;
   r = r - n * @LN2LO;
   $F y = ((r * r) * @q(r) + r) + $c{{1.0}};
-  $I k = $asI(shifted) - @MBITS;
-  $I part = k >> 1;
-  y = y * $asF((part + @BIAS) << @SHIFT);
-  return y * $asF((k - part + {bias}) << @SHIFT);
+  return scaled_$N(y, shifted, $c{{{0.5**lower}}});
 }}""",
         {"MOST": "90.0f", "LEAST": "-104.0f"},
         {"MOST": "711.0", "LEAST": "-746.0"},
@@ -108,6 +109,14 @@ $F {name}_$N($F x) {{
 
 
 TEMPLATES: dict[str, dict[str, str]] = {
+    # y c 2^k, y about 1, k in the low bits of `shifted`: half of k goes into y's exponent, where it
+    # always has room, the rest is a factor; shifted left, the bits of @MAGIC are gone
+    "scaled": _both("""
+$F scaled_$N($F y, $F shifted, $F c) {
+  $U half_k = $asU($asI(shifted) >> 1) << @SHIFT;
+  $U rest = ($asU(shifted) << @SHIFT) - half_k;
+  return $asF($asU(y) + half_k) * $asF(rest + $asU(c));
+}"""),
     "exp": _exponential("exp", 0),
     "half_exp": _exponential("half_exp", 1),
     # @p is (2^r - 1) / r on |r| <= 1/2
@@ -119,9 +128,7 @@ $F exp2_$N($F x) {
   $F shifted = bounded + @MAGIC;
   $F r = bounded - (shifted - @MAGIC);
   $F y = r * @p(r) + $c{1.0};
-  $I k = $asI(shifted) - @MBITS;
-  $I part = k >> 1;
-  return y * $asF((part + @BIAS) << @SHIFT) * $asF((k - part + @BIAS) << @SHIFT);
+  return scaled_$N(y, shifted, $c{1.0});
 }""",
         {"MOST": "129.0f", "LEAST": "-151.0f"},
         {"MOST": "1025.0", "LEAST": "-1076.0"},
@@ -137,21 +144,28 @@ $F expm1_$N($F x) {
   $F r = bounded - n * @LN2HI;
   r = r - n * @LN2LO;
   $F y = (r * r) * @m(r) + r;
-  $F h = $asF(($asI(shifted) - @MBITS + (@BIAS - 1)) << @SHIFT);
+  $F h = $asF(($asU(shifted) << @SHIFT) + $asU($v{0.5}));
   y = h * y + (h - $c{0.5});
   return abs_$N(x) < @TINY ? x : y + y;
 }""",
         {"MOST": "89.0f", "LEAST": "-18.0f", "TINY": "1e-08f"},
         {"MOST": "710.0", "LEAST": "-38.0", "TINY": "1e-17"},
     ),
+    # a lane is zero, negative, subnormal, infinite or NaN: rare, and dear to treat in every lane
+    "log_rare": _both("""
+int log_rare_$N($F x) { return any_$NI($asI($asU(x) + $asU(($F)(INFINITY))) >= @RARE); }"""),
     # x = 2^k (1 + f): returns k
     "log_split": _both("""
 $F log_split_$N($F x, $F *f) {
-  $F scaled = x < @NORMAL ? x * @UP : x;
-  $I k = ($asI(scaled) - @SQRTHALF) >> @SHIFT;
-  *f = $asF($asI(scaled) - (k << @SHIFT)) - $c{1.0};
-  $F exponent = $asF(k + @MBITS) - @MAGIC;
-  return x < @NORMAL ? exponent - @UPBITS : exponent;
+  $F down = $v{0.0};
+  if (log_rare_$N(x)) {
+    $M small = x < @NORMAL;
+    down = small ? ($F)(@UPBITS) : down;
+    x = small ? x * @UP : x;
+  }
+  $I k = ($asI(x) - @SQRTHALF) >> @SHIFT;
+  *f = $asF($asI(x) - (k << @SHIFT)) - $c{1.0};
+  return ($asF(k + @MBITS) - @MAGIC) - down;
 }"""),
     # log(1 + f) - f; float: f^3 @l(f) - f^2/2; double: with s = f / (2 + f), z = s^2,
     # s (f^2/2 + z @l(z)) - f^2/2
@@ -172,6 +186,7 @@ $F log_tail_$N($F f) {
     "log_mend": {
         "float": """
 $F log_mend_$N($F x, $F y) {
+  if (!log_rare_$N(x)) return y;
   y = x > $c{0.0} ? y : (x == $c{0.0} ? -($F)(INFINITY) : ($F)(NAN));
   return x == ($F)(INFINITY) ? x : y;
 }""",
@@ -224,17 +239,30 @@ $F logistic_$N($F x) {
   return (x < $c{0.0} ? e : $v{1.0}) / ($c{1.0} + e);
 }""",
     },
-    "tanh": _both(
-        """
+    "tanh": {
+        # a quotient of polynomials: 5 ulp where 3 took an exponential and three times as long
+        "f32": _both("""
+$F tanh_$N($F x) {
+  $F a = x > $c{9.01} ? $v{9.01} : x;
+  a = a < $c{-9.01} ? $v{-9.01} : a;
+  $F z = a * a;
+  return within_one_$N(a * @u(z) / @v(z));
+}""")["f32"],
+        "f64": _both("""
 $F tanh_$N($F x) {
   $F size = abs_$N(x);
-  size = size > @MOST ? ($F)(@MOST) : size;
+  size = size > $c{20.0} ? $v{20.0} : size;
   $F t = expm1_$N(size + size);
   return copysign_$N(t / (t + $c{2.0}), x);
+}""")["f64"],
+    },
+    "within_one": {
+        "float": """
+$F within_one_$N($F x) {
+  x = x > $c{1.0} ? $v{1.0} : x;
+  return x < $c{-1.0} ? $v{-1.0} : x;
 }""",
-        {"MOST": "10.0f"},
-        {"MOST": "20.0"},
-    ),
+    },
     # with h = exp|x| / 2; near 0 @s is (sinh(x) - x) / x^3
     "sinh": _both("""
 $F sinh_$N($F x) {
@@ -324,6 +352,23 @@ $F log2_pieces_$N($F x, $F *low) {
   *low = z_low - ((high - k) - z_high);
   return high;
 }"""),
+    # the values of pow where x is not positive and normal or y is not finite
+    "pow_mend": _both("""
+$F pow_mend_$N($F x, $F y, $F result) {
+  $F a = abs_$N(x), size = abs_$N(y);
+  $M endless = size == ($F)(INFINITY);
+  $M grows = (a > $c{1.0}) == (y > $c{0.0});
+  $M special = (a == $c{0.0}) | (a == ($F)(INFINITY)) | endless;
+  result = special ? (grows ? ($F)(INFINITY) : $v{0.0}) : result;
+  result = (endless & (a == $c{1.0})) ? $v{1.0} : result;
+  $F half_y = y * $c{0.5};
+  $M whole = trunc_$N(y) == y;
+  $M odd = whole & (trunc_$N(half_y) != half_y);
+  result = (odd & ($asI(x) < 0)) ? -result : result;
+  result = ((x < $c{0.0}) & (a < ($F)(INFINITY)) & !whole) ? ($F)(NAN) : result;
+  result = ((x != x) | (y != y)) ? x + y : result;
+  return ((x == $c{1.0}) | (y == $c{0.0})) ? $v{1.0} : result;
+}"""),
     "pow": _both(
         """
 $F pow_$N($F x, $F y) {
@@ -338,22 +383,9 @@ $F pow_$N($F x, $F y) {
   $F shifted = p + @MAGIC;
   $F n = shifted - @MAGIC;
   $F r = (over | under) ? p - n : (p_high - n) + p_low;
-  $I k = $asI(shifted) - @MBITS;
-  $I part = k >> 1;
-  $F result = (r * @p(r) + $c{1.0}) * $asF((part + @BIAS) << @SHIFT);
-  result = result * $asF((k - part + @BIAS) << @SHIFT);
-  $M endless = size == ($F)(INFINITY);
-  $M grows = (a > $c{1.0}) == (y > $c{0.0});
-  $M special = (a == $c{0.0}) | (a == ($F)(INFINITY)) | endless;
-  result = special ? (grows ? ($F)(INFINITY) : $v{0.0}) : result;
-  result = (endless & (a == $c{1.0})) ? $v{1.0} : result;
-  $F half_y = y * $c{0.5};
-  $M whole = trunc_$N(y) == y;
-  $M odd = whole & (trunc_$N(half_y) != half_y);
-  result = (odd & ($asI(x) < 0)) ? -result : result;
-  result = ((x < $c{0.0}) & (a < ($F)(INFINITY)) & !whole) ? ($F)(NAN) : result;
-  result = ((x != x) | (y != y)) ? x + y : result;
-  return ((x == $c{1.0}) | (y == $c{0.0})) ? $v{1.0} : result;
+  $F result = scaled_$N(r * @p(r) + $c{1.0}, shifted, $c{1.0});
+  $M wild = !(size <= @LARGE);
+  return (log_rare_$N(x) || any_$NI(wild)) ? pow_mend_$N(x, y, result) : result;
 }""",
         {"MOST": "129.0f", "LEAST": "-151.0f", "LARGE": "1e18f"},
         {"MOST": "1025.0", "LEAST": "-1076.0", "LARGE": "1e25"},
@@ -362,7 +394,7 @@ $F pow_$N($F x, $F y) {
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "exp": (1, 1),
-    "exp2": (1, 1.1),
+    "exp2": (1.1, 1.2),
     "expm1": (2, 2),
     "log": (1, 1),
     "log2": (2, 2),
@@ -370,7 +402,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "log1p": (2, 2),
     "logaddexp": (3, 3),
     "logistic": (2.5, 2.5),
-    "tanh": (3, 3),
+    "tanh": (5, 3),
     "sinh": (2.5, 2.5),
     "cosh": (2, 2),
     "asinh": (4, 4),

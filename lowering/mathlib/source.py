@@ -106,8 +106,8 @@ def _instance(name: str) -> tuple[str, tuple[str, ...]]:
     base, kind, width = match[1], match[2], int(match[3])
     kinds = TEMPLATES.get(base, {})
     family = "float" if kind in ("f32", "f64") else "int" if kind[0] in "iu" else kind
-    scalar = (kinds.get(f"{kind}x1") or kinds.get(f"{family}x1")) if width == 1 else None
-    template = scalar or kinds.get(kind) or kinds.get(family)
+    exact = kinds.get(f"{kind}x{width}") or kinds.get(f"{family}x{width}")
+    template = exact or kinds.get(kind) or kinds.get(family)
     if template is None:
         raise KeyError(f"no function {name}: {base} is defined for {sorted(kinds) or 'nothing'}")
     text = expand(template, kind, width)
