@@ -13,12 +13,10 @@ import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import update_wrapper
+from operator import itemgetter
 from typing import Any
 
-from optree import _C
-
 from fx import array, core
-from fx.array import Array
 from fx.config import config
 from fx.core import EVAL, ClosedJaxpr, DebugInfo, Tracer, get_aval, state
 from fx.debug_checks import check_outputs
@@ -26,7 +24,8 @@ from fx.executable import Runner, evaluate_jit, runner_for
 from fx.flatten import argument_names, check_callable, flatten_function, name_of
 from fx.jit_rules import jit_p
 from fx.passes import hoist_consts
-from fx.tree_util import NAMESPACE, tree_flatten
+from fx.reading import read_tree, reading_order
+from fx.tree_util import tree_flatten
 
 log = logging.getLogger("fx")
 jit_p.trace_rules["eval"] = evaluate_jit
@@ -52,17 +51,23 @@ class Entry:
 
 
 class Hit:
-    """A signature's hot path: compiled for the device it was first called on."""
+    """A signature's hot path: compiled for the device it was first called on.
 
-    __slots__ = ("consts", "entry", "runner", "single", "unflatten")
+    `order` puts the leaves that the call has read in the runner's order; None: they are so.
+    """
+
+    __slots__ = ("call", "consts", "order", "single", "unflatten")
 
     def __init__(self, entry: Entry, runner: Runner):
-        self.entry, self.runner = entry, runner
+        self.call = runner.direct_call()
         self.consts = tuple(entry.consts)
+        self.order: Any = None
         self.single, self.unflatten = entry.single, entry.out_tree.unflatten
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
-        outs = self.runner((*self.consts, *leaves) if self.consts else leaves)
+        if self.order is not None:
+            leaves = self.order(leaves)
+        outs = self.call((*self.consts, *leaves) if self.consts else leaves)
         return outs[0] if self.single else self.unflatten(outs)
 
 
@@ -106,25 +111,14 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if state.trace is EVAL and self._plain:
-            if not kwargs:
-                for a in args:
-                    if type(a) is not Array:
-                        break
-                else:
-                    key = (
-                        config.token(),
-                        _DEVICE_OF["_default"],
-                        *[a._known or a.aval for a in args],
-                    )
-                    hit = self._hits.get(key)
-                    if hit is not None:
-                        return hit(args)
-            both: Any = (args, kwargs)
-            leaves, tree = _C.flatten(both, None, False, NAMESPACE)
-            name = self.name
-            avals = [(a._known or a.aval) if type(a) is Array else _aval(a, name) for a in leaves]
-            key = (config.token(), _DEVICE_OF["_default"], tree, *avals)
-            hit = self._hits.get(key)
+            leaves: list[Any] = []
+            key: list[Any] = [config.token(), _DEVICE_OF["_default"], len(args)]
+            if read_tree((*args, kwargs) if kwargs else args, leaves, key):
+                hit = self._hits.get(tuple(key))
+            else:
+                leaves, tree = tree_flatten((args, kwargs))
+                name = self.name
+                hit = self._hits.get((*key[:3], tree, *[_aval(a, name) for a in leaves]))
             if hit is not None:
                 return hit(leaves)
         return self._call(args, kwargs)
@@ -150,14 +144,21 @@ class Jitted:
             outs = runner(operands)
             check_outputs(entry.closed, operands, outs, entry.name)
             return entry.finish(outs)
-        hit = Hit(entry, runner)
         if self._plain:
-            avals = [get_aval(a) for a in leaves]
-            token, default = config.token(), _DEVICE_OF["_default"]
-            self._hits[(token, default, tree, *avals)] = hit
-            if not kwargs and all(type(a) is Array for a in args):
-                self._hits[(token, default, *avals)] = hit
-        return hit(leaves)
+            self._remember(Hit(entry, runner), args, kwargs, leaves, tree)
+        return entry.finish(runner(operands))
+
+    def _remember(self, hit: Hit, args: Any, kwargs: Any, leaves: list[Any], tree: Any) -> None:
+        """Let the next call with this signature find `hit`."""
+        found: list[Any] = []
+        key = [config.token(), _DEVICE_OF["_default"], len(args)]
+        if read_tree((*args, kwargs) if kwargs else args, found, key):
+            order = reading_order(args, kwargs)
+            if order != list(range(len(order))):
+                hit.order = itemgetter(*order)
+            self._hits[tuple(key)] = hit
+        else:
+            self._hits[(*key[:3], tree, *[get_aval(a) for a in leaves])] = hit
 
     def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Entry, list[Any], Any]:
         """The traced signature for these arguments, traced now if it is new; and the flat
