@@ -103,7 +103,6 @@ _LATE = {
             "interpreters",
             "extend",
             "api_util",
-            "lib",
             "losses",
             "monitoring",
             "nn",
@@ -131,7 +130,9 @@ _LATE = {
     **dict.fromkeys(("saliency", "smooth_grad"), "attribution"),
     **dict.fromkeys(("first_not_finite", "global_norm", "leaf_statistics"), "diagnostics"),
     **dict.fromkeys(("check_grads", "numerical_grad"), "testing"),
-    **dict.fromkeys(("NamedSharding", "P", "Shard", "make_mesh", "reshard", "set_mesh"), "sharding"),
+    **dict.fromkeys(
+        ("NamedSharding", "P", "Shard", "make_mesh", "reshard", "set_mesh"), "sharding"
+    ),
     **dict.fromkeys(
         (
             "make_array_from_callback",

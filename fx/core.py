@@ -120,6 +120,16 @@ class Primitive:
                 self.where[key] = f"{code.co_filename}:{code.co_firstlineno}"
         return self
 
+    def def_impl(self, impl: Any) -> Any:
+        """Set how it is computed at once: impl(*arrays, **params) -> value(s)."""
+        self.set(evaluate=impl)
+        return impl
+
+    def def_abstract_eval(self, abstract: Any) -> Any:
+        """Set its types: abstract(*avals, **params) -> aval(s)."""
+        self.set(abstract=abstract)
+        return abstract
+
     def bind(self, *args: Any, **params: Any) -> Any:
         """Apply to operands under the current trace: one value, or a list where
         multiple_results.

@@ -5,6 +5,7 @@ and back.
 from __future__ import annotations
 
 import gc
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
-from fx.tree_util import tree_leaves, tree_map
+from fx.reading import read_tree
+from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
 
 
 def devices(backend: str | None = None) -> list[Any]:
@@ -55,13 +57,22 @@ def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: A
     are.
     """
 
-    def one(leaf: Any) -> Any:
-        if isinstance(leaf, core.Tracer):
-            return leaf
-        core.get_aval(leaf)
-        return array.put(leaf, device)
+    places = prefix_leaves(device, x, "device_put device", _is_place, none_is_leaf=True)
+    leaves, tree = tree_flatten(x)
+    return tree.unflatten(map(_put, leaves, places))
 
-    return tree_map(one, x)
+
+def _is_place(device: Any) -> bool:
+    """Whether it is a device, a name or a sharding, and no tree of these."""
+    return not isinstance(device, dict | list | tuple)
+
+
+def _put(leaf: Any, place: Any) -> Any:
+    device = place.the_device() if hasattr(place, "the_device") else place
+    if isinstance(leaf, core.Tracer):
+        return leaf
+    core.get_aval(leaf)
+    return array.put(leaf, device)
 
 
 def device_get(x: Any) -> Any:
@@ -79,7 +90,8 @@ def copy_to_host_async(x: Any) -> Any:
 
 def block_until_ready(x: Any) -> Any:
     """Wait until every array of the tree is computed; returns the tree."""
-    for leaf in tree_leaves(x):
+    leaves: list[Any] = []
+    for leaf in leaves if read_tree((x,), leaves, []) else tree_leaves(x):
         if type(leaf) is array.Array:
             leaf.block_until_ready()
     return x
@@ -96,3 +108,24 @@ def effects_barrier() -> None:
 def live_arrays(platform: str | None = None) -> list[Any]:
     """All arrays that something refers to and that hold memory."""
     return [x for x in gc.get_objects() if type(x) is array.Array and not x.is_deleted()]
+
+
+def _sharding(x: Any) -> Any:
+    """How the array is spread over devices: the whole of it on one."""
+    return importlib.import_module("fx.sharding").SingleDeviceSharding(x.device)
+
+
+def _shards(x: Any) -> list[Any]:
+    """Its pieces: one, the whole."""
+    return [importlib.import_module("fx.sharding").Shard(x.device, x)]
+
+
+array.Array.sharding = property(_sharding)  # type: ignore[attr-defined]
+array.Array.addressable_shards = property(_shards)  # type: ignore[attr-defined]
+array.Array.global_shards = property(_shards)  # type: ignore[attr-defined]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Device":
+        return array.runtime().Device
+    raise AttributeError(f"module 'fx.devices' has no attribute {name!r}")

@@ -9,6 +9,7 @@ prefix errors are Python, off the hot path.
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -283,7 +284,9 @@ def register_pytree_node(
         children, aux = flatten_func(x)
         return tuple(children), aux
 
-    optree.register_pytree_node(nodetype, flatten, unflatten_func, namespace=NAMESPACE)  # type: ignore[arg-type]
+    with warnings.catch_warnings():  # a named tuple may have its own functions
+        warnings.simplefilter("ignore", UserWarning)
+        optree.register_pytree_node(nodetype, flatten, unflatten_func, namespace=NAMESPACE)  # type: ignore[arg-type]
     register_keys(nodetype, flatten, flatten_with_keys_func)
 
 

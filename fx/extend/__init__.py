@@ -1,3 +1,5 @@
-"""`fx.extend`: what those who extend the library use (`fx.extend.core`)."""
+"""`fx.extend`: what those who extend the library use (`core`, `linear_util`, `backend`)."""
 
+from fx.extend import backend as backend
 from fx.extend import core as core
+from fx.extend import linear_util as linear_util

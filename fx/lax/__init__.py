@@ -26,6 +26,7 @@ from fx.lax.solvers import *  # noqa: F403
 from fx.lax.sorting import *  # noqa: F403
 from fx.lax.special import *  # noqa: F403
 from fx.lax.windows import *  # noqa: F403
+from fx.sharding import with_sharding_constraint as with_sharding_constraint
 
 _OTHER_NAMES = {"linear_solve": "custom_linear_solve"}
 

@@ -199,9 +199,12 @@ def _batch(axis, args, dims, *, branches):
 
 def _select_all(axis, index, operands, dims, branches):
     """Run every branch on the batch and pick, example by example."""
-    if any(b.effects for b in branches):
+    effects = frozenset().union(*(b.effects for b in branches))
+    if effects:
+        names = ", ".join(map(str, effects))
         raise NotImplementedError(
-            "IO effect not supported in vmap-of-cond: with a batched predicate both branches run."
+            f"{names} effect not supported in vmap-of-cond: with a batched predicate both branches "
+            "run."
         )
     results = []
     for b in branches:

@@ -1,0 +1,62 @@
+"""`fx.interpreters.mlir`: lowering rules of a user's primitives, written as functions of arrays.
+
+A primitive lowers to kernels through the operations that the function is made of; there is no MLIR
+beneath, so rules that build MLIR operations are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fx import core
+from fx.avals import ShapedArray
+from fx.core import Primitive
+from fx.lower import lower_closed
+
+__all__ = ["lower_fun", "register_lowering"]
+
+
+class FunctionLowering:
+    """A lowering rule made of a function of arrays; `lower_fun` makes it."""
+
+    def __init__(self, fun: Callable[..., Any], multiple_results: bool):
+        self.fun, self.multiple_results = fun, multiple_results
+
+    def __call__(self, b: Any, *nodes: Any, **params: Any) -> Any:
+        """The nodes of the function's outputs."""
+        avals = [ShapedArray(n.shape, np.dtype(n.dtype)) for n in nodes]
+
+        def flat(*args: Any) -> list[Any]:
+            out = self.fun(*args, **params)
+            return list(out) if self.multiple_results else [out]
+
+        outs = lower_closed(b, core.close(flat, avals), *nodes)
+        return outs if self.multiple_results else outs[0]
+
+
+def lower_fun(fun: Callable[..., Any], multiple_results: bool = True) -> FunctionLowering:
+    """A lowering rule from a function of arrays: fun(*operands, **params)."""
+    return FunctionLowering(fun, multiple_results)
+
+
+def register_lowering(
+    prim: Primitive,
+    rule: FunctionLowering | None = None,
+    platform: str | None = None,
+    inline: bool = True,
+    cacheable: bool = True,
+) -> Any:
+    """Say how a primitive lowers: `rule` comes from `lower_fun`. TypeError for any other rule."""
+    if rule is None:
+        return lambda r: register_lowering(prim, r, platform, inline, cacheable)
+    if not isinstance(rule, FunctionLowering):
+        raise TypeError(
+            f"primitive '{prim.name}': a lowering rule that builds MLIR cannot be used, kernels "
+            "are OpenCL. Write it as a function of arrays: register_lowering(p, lower_fun(f, "
+            "multiple_results=False)), or use fx.opencl_call for a kernel of your own."
+        )
+    prim.set(lower=rule)
+    return rule

@@ -1,0 +1,15 @@
+"""`fx.interpreters.xla`: the few names that programs still take from there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fx.avals import canonicalize_dtype
+from fx.core import Primitive
+
+__all__ = ["apply_primitive", "canonicalize_dtype"]
+
+
+def apply_primitive(prim: Primitive, *args: Any, **params: Any) -> Any:
+    """The primitive at once."""
+    return prim.bind(*args, **params)

@@ -1,0 +1,449 @@
+"""Meshes, partition specs and shardings under JAX's names, for programs that run on one device.
+
+A mesh of one device is truthful: every axis has size 1, so each sharding places the whole array
+there. A mesh of more devices is refused with a clear error where something would run on it.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from fx import array
+from fx.tree_util import tree_leaves, tree_map
+
+__all__ = [
+    "AbstractDevice",
+    "AbstractMesh",
+    "AxisType",
+    "Mesh",
+    "NamedSharding",
+    "PartitionSpec",
+    "Shard",
+    "Sharding",
+    "SingleDeviceSharding",
+    "get_abstract_mesh",
+    "get_mesh",
+    "make_mesh",
+    "reshard",
+    "set_mesh",
+    "use_abstract_mesh",
+    "with_sharding_constraint",
+]
+
+
+class AxisType(enum.Enum):
+    """Who decides how arrays are laid along a mesh axis."""
+
+    Auto = "auto"
+    Explicit = "explicit"
+    Manual = "manual"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class _Unconstrained:
+    def __repr__(self) -> str:
+        return "UNCONSTRAINED"
+
+
+class PartitionSpec(tuple):
+    """For each dimension of an array: the mesh axis (or axes) it is split over, or None.
+
+    >>> PartitionSpec("data", None)
+    PartitionSpec('data', None)
+    """
+
+    UNCONSTRAINED = _Unconstrained()
+
+    def __new__(cls, *partitions: Any, unreduced: Any = (), reduced: Any = ()) -> PartitionSpec:
+        return super().__new__(cls, partitions)
+
+    def __repr__(self) -> str:
+        return (
+            f"PartitionSpec{tuple.__repr__(self)}"
+            if len(self) != 1
+            else (f"PartitionSpec({self[0]!r},)")
+        )
+
+    def __reduce__(self) -> Any:
+        return PartitionSpec, tuple(self)
+
+
+P = PartitionSpec
+
+
+class AbstractDevice:
+    """The kind of a device, without the device."""
+
+    def __init__(self, device_kind: str, num_cores: int | None = None):
+        self.device_kind, self.num_cores = device_kind, num_cores
+
+
+class _MeshShape:
+    """What concrete and abstract meshes share: named axes with sizes."""
+
+    axis_names: tuple[Any, ...]
+    axis_sizes: tuple[int, ...]
+    axis_types: tuple[AxisType, ...]
+
+    @property
+    def shape(self) -> OrderedDict[Any, int]:
+        """Axis name -> size."""
+        return OrderedDict(zip(self.axis_names, self.axis_sizes, strict=True))
+
+    shape_tuple = property(lambda self: tuple(self.shape.items()))
+    size = property(lambda self: prod(self.axis_sizes))
+    empty = property(lambda self: not self.axis_names)
+    auto_axes = property(lambda self: self._of_type(AxisType.Auto))
+    explicit_axes = property(lambda self: self._of_type(AxisType.Explicit))
+    manual_axes = property(lambda self: self._of_type(AxisType.Manual))
+
+    def _of_type(self, kind: AxisType) -> tuple[Any, ...]:
+        return tuple(n for n, t in zip(self.axis_names, self.axis_types, strict=True) if t is kind)
+
+
+class AbstractMesh(_MeshShape):
+    """Named axes and sizes, without devices."""
+
+    def __init__(
+        self, axis_sizes: Sequence[int], axis_names: Sequence[Any], axis_types: Any = None
+    ):
+        self.axis_sizes, self.axis_names = tuple(axis_sizes), tuple(axis_names)
+        self.axis_types = _axis_types(axis_types, len(self.axis_names))
+
+    def _key(self) -> Any:
+        return self.axis_sizes, self.axis_names, self.axis_types
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AbstractMesh) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{n!r}: {s}" for n, s in self.shape.items())
+        return f"AbstractMesh({axes})"
+
+
+def _axis_types(given: Any, count: int) -> tuple[AxisType, ...]:
+    if given is None:
+        return (AxisType.Auto,) * count
+    types = (given,) * count if isinstance(given, AxisType) else tuple(given)
+    if len(types) != count:
+        raise ValueError(f"a mesh of {count} axes needs as many axis_types, got {types}")
+    return types
+
+
+class Mesh(_MeshShape):
+    """Devices in an n-dimensional array with named axes; a context manager.
+
+    >>> import fx
+    >>> Mesh(fx.devices()[:1], ("data",)).shape["data"]
+    1
+    """
+
+    def __init__(self, devices: Any, axis_names: Any, axis_types: Any = None):
+        self.devices = np.array(devices, dtype=object)
+        names = (axis_names,) if isinstance(axis_names, str) else tuple(axis_names)
+        if self.devices.ndim != len(names):
+            raise ValueError(
+                "Mesh requires the ndim of its first argument (`devices`) to equal the length of "
+                f"its second argument (`axis_names`), but got devices.ndim == {self.devices.ndim} "
+                f"and len(axis_names) == {len(names)}."
+            )
+        self.axis_names = names
+        self.axis_sizes = self.devices.shape
+        self.axis_types = _axis_types(axis_types, len(names))
+
+    device_ids = property(lambda self: np.vectorize(lambda d: d.id, [int])(self.devices))
+    local_mesh = property(lambda self: self)
+    local_devices = property(lambda self: list(self.devices.flat))
+    is_multi_process = property(lambda self: False)
+    abstract_mesh = property(
+        lambda self: AbstractMesh(self.axis_sizes, self.axis_names, self.axis_types)
+    )
+
+    def __enter__(self) -> Mesh:
+        _scope.meshes.append(self)
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        _scope.meshes.pop()
+
+    def _key(self) -> Any:
+        return tuple(self.devices.flat), self.axis_sizes, self.axis_names, self.axis_types
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mesh) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{n!r}: {s}" for n, s in self.shape.items())
+        return f"Mesh({axes}, axis_types={self.axis_types})"
+
+
+class _Scope(threading.local):
+    def __init__(self) -> None:
+        self.meshes: list[Any] = []
+
+
+_scope = _Scope()
+_EMPTY = Mesh(np.empty((), object), ())
+
+
+def get_mesh() -> Any:
+    """The mesh in scope; an empty one outside any `with mesh:` and without `set_mesh`."""
+    return _scope.meshes[-1] if _scope.meshes else _EMPTY
+
+
+def get_abstract_mesh() -> AbstractMesh:
+    """Names and sizes of the mesh in scope."""
+    mesh = get_mesh()
+    return mesh if isinstance(mesh, AbstractMesh) else mesh.abstract_mesh
+
+
+class set_mesh:
+    """Make `mesh` current from now on; as a context manager, until the block ends."""
+
+    def __init__(self, mesh: Any):
+        self.old = list(_scope.meshes)
+        _scope.meshes.append(mesh)
+
+    def __enter__(self) -> set_mesh:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        _scope.meshes[:] = self.old
+
+
+@contextmanager
+def use_abstract_mesh(mesh: AbstractMesh) -> Any:
+    """Make an abstract mesh current inside a block."""
+    with set_mesh(mesh):
+        yield mesh
+
+
+def make_mesh(
+    axis_shapes: Sequence[int],
+    axis_names: Sequence[Any],
+    axis_types: Any = None,
+    *,
+    devices: Sequence[Any] | None = None,
+) -> Mesh:
+    """A mesh of the given shape over the first devices there are.
+
+    Raises ValueError where the shape needs more devices than there are.
+    """
+    found = list(array.list_devices() if devices is None else devices)
+    count = prod(axis_shapes)
+    if count > len(found):
+        raise ValueError(
+            f"Number of devices {len(found)} must be >= the product of mesh_shape "
+            f"{tuple(axis_shapes)}"
+        )
+    grid = np.empty(count, object)
+    grid[:] = found[:count]
+    return Mesh(grid.reshape(tuple(axis_shapes)), axis_names, axis_types)
+
+
+# ---------------------------------------------------------------- shardings
+
+
+class Sharding:
+    """How an array is spread over devices."""
+
+    memory_kind: str | None = None
+
+    @property
+    def device_set(self) -> set[Any]:
+        """The devices."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its devices")
+
+    addressable_devices = property(lambda self: self.device_set)
+    num_devices = property(lambda self: len(self.device_set))
+    is_fully_addressable = property(lambda self: True)
+    is_fully_replicated = property(lambda self: self.num_devices == 1)
+    has_addressable_devices = property(lambda self: True)
+
+    def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
+        """The shape of one device's piece of an array of `global_shape`."""
+        the_device(self)
+        return tuple(global_shape)
+
+    def devices_indices_map(self, global_shape: Sequence[int]) -> dict[Any, tuple[slice, ...]]:
+        """Device -> the index of its piece."""
+        return {the_device(self): (slice(None),) * len(global_shape)}
+
+    addressable_devices_indices_map = devices_indices_map
+
+    def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
+        """Whether both place an array of `ndim` axes alike."""
+        return self.device_set == other.device_set
+
+    def the_device(self) -> Any:
+        """The one device; NotImplementedError where there are several."""
+        return the_device(self)
+
+    def with_memory_kind(self, kind: str) -> Sharding:
+        """The same sharding; a device has one memory."""
+        return self
+
+
+class SingleDeviceSharding(Sharding):
+    """The whole array on one device."""
+
+    def __init__(self, device: Any, *, memory_kind: str | None = None):
+        self.device, self.memory_kind = device, memory_kind
+
+    device_set = property(lambda self: {self.device})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SingleDeviceSharding) and self.device == other.device
+
+    def __hash__(self) -> int:
+        return hash(self.device)
+
+    def __repr__(self) -> str:
+        return f"SingleDeviceSharding(device={self.device!r})"
+
+
+class NamedSharding(Sharding):
+    """Each dimension of an array split over the mesh axes that a PartitionSpec names."""
+
+    def __init__(self, mesh: Any, spec: Any, *, memory_kind: str | None = None):
+        self.mesh, self.memory_kind = mesh, memory_kind
+        self.spec = spec if isinstance(spec, PartitionSpec) else PartitionSpec(*spec)
+        seen: set[Any] = set()
+        for part in self.spec:
+            for name in part if isinstance(part, tuple | list) else (part,):
+                if name is None or name is PartitionSpec.UNCONSTRAINED:
+                    continue
+                if name not in mesh.axis_names:
+                    raise ValueError(
+                        f"Resource axis: {name} of {self.spec} is not found in mesh: "
+                        f"{mesh.axis_names}."
+                    )
+                if name in seen:
+                    raise ValueError(
+                        "A single NamedSharding spec specification can map every mesh axis to at "
+                        f"most one positional dimension, but {self.spec} has duplicate entries for "
+                        f"`{name}`"
+                    )
+                seen.add(name)
+
+    @property
+    def device_set(self) -> set[Any]:
+        """The devices of the mesh."""
+        return set(self.mesh.devices.flat)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NamedSharding) and (
+            (self.mesh, self.spec) == (other.mesh, other.spec)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.mesh, self.spec))
+
+    def __repr__(self) -> str:
+        return f"NamedSharding(mesh={self.mesh!r}, spec={self.spec!r})"
+
+
+class Shard:
+    """One device's piece of an array."""
+
+    def __init__(self, device: Any, data: Any):
+        self.device, self.data, self.replica_id = device, data, 0
+        self.index = (slice(None),) * data.ndim
+
+
+def the_device(where: Any) -> Any:
+    """The one device of a sharding, a device or a mesh; NotImplementedError for several."""
+    if isinstance(where, Mesh):
+        found = set(where.devices.flat)
+    elif isinstance(where, Sharding):
+        found = where.device_set
+    else:
+        return where
+    if len(found) != 1:
+        raise NotImplementedError(
+            f"{where} spans {len(found)} devices, and a program runs on one. Use a mesh of one "
+            "device (every axis of size 1), or give one device."
+        )
+    return next(iter(found))
+
+
+def check_shardings(shardings: Any) -> None:
+    """Raise where one of a tree of shardings spans several devices."""
+    kinds = (Sharding, PartitionSpec)
+    for leaf in tree_leaves(shardings, is_leaf=lambda s: isinstance(s, kinds)):
+        if isinstance(leaf, Sharding):
+            the_device(leaf)
+
+
+def with_sharding_constraint(x: Any, shardings: Any) -> Any:
+    """The value as it is: on one device every sharding is the same placement."""
+    check_shardings(shardings)
+    if isinstance(shardings, PartitionSpec):
+        mesh = get_mesh()
+        if mesh.empty:
+            raise RuntimeError(
+                "with_sharding_constraint requires a non-empty mesh if you are passing "
+                "`PartitionSpec`s. Use a NamedSharding, or `with mesh:` around the call."
+            )
+        NamedSharding(mesh, shardings)
+    return x
+
+
+def reshard(xs: Any, out_shardings: Any) -> Any:
+    """The arrays of a tree under another sharding of the same device."""
+    return with_sharding_constraint(xs, out_shardings)
+
+
+# ---------------------------------------------------------------- arrays from pieces
+
+
+def _placed(x: Any, sharding: Any) -> Any:
+    return tree_map(lambda leaf: array.put(leaf, the_device(sharding)), x)
+
+
+def make_array_from_callback(
+    shape: Sequence[int], sharding: Any, data_callback: Any, *, dtype: Any = None
+) -> Any:
+    """An array of `shape` whose piece at an index is `data_callback(index)`."""
+    piece = np.asarray(data_callback((slice(None),) * len(shape)), dtype)
+    if piece.shape != tuple(shape):
+        raise ValueError(f"data_callback gave shape {piece.shape} for an array of {tuple(shape)}")
+    return _placed(piece, sharding)
+
+
+def make_array_from_process_local_data(
+    sharding: Any, local_data: Any, global_shape: Any = None
+) -> Any:
+    """An array of what this process holds, which is all of it."""
+    data = np.asarray(local_data)
+    if global_shape is not None and tuple(global_shape) != data.shape:
+        raise ValueError(f"one process holds the whole array: {data.shape}, not {global_shape}")
+    return _placed(data, sharding)
+
+
+def make_array_from_single_device_arrays(
+    shape: Sequence[int], sharding: Any, arrays: Sequence[Any], *, dtype: Any = None
+) -> Any:
+    """An array of its one piece."""
+    if len(arrays) != 1 or tuple(arrays[0].shape) != tuple(shape):
+        raise ValueError(
+            f"one device holds the whole array of shape {tuple(shape)}, got pieces "
+            f"{[tuple(a.shape) for a in arrays]}"
+        )
+    return _placed(arrays[0], sharding)
