@@ -66,6 +66,10 @@ def operands(n: g.Node) -> tuple[g.Node, ...]:
     """What a single node reads from memory; a scatter reads indices and updates in flat order."""
     if isinstance(n.form, g.Scatter):
         return (n.args[0], *map(flat, n.args[1:]))
+    if isinstance(n.form, g.Sort):  # what counts along the axis is known without memory
+        counts = (g.Iota(n.form.dim),)
+        k = n.form.num_keys
+        return (*n.args[:k], *(a for a in n.args[k:] if a.form not in counts))
     return n.args
 
 

@@ -9,8 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 
-def sort(*xs: np.ndarray, dim: int, num_keys: int) -> tuple[np.ndarray, ...]:
-    """All operands in the order of the first `num_keys`, lexicographically, along `dim`."""
+def sort(*xs: np.ndarray, dim: int, num_keys: int, counts: tuple = ()) -> tuple[np.ndarray, ...]:
+    """All operands in the order of the first `num_keys`, lexicographically, along `dim`.
+
+    `counts`: None for an operand of `xs`, (dtype, shape) for one that counts along `dim`.
+    """
+    given = iter(xs)
+    xs = tuple(next(given) if c is None else _counting(c, dim) for c in counts) or xs
     if len(xs) == 1 and xs[0].dtype.kind != "V":
         return (np.sort(xs[0], axis=dim),)
     keys = [sortable(x) for x in xs[:num_keys]]
@@ -20,6 +25,13 @@ def sort(*xs: np.ndarray, dim: int, num_keys: int) -> tuple[np.ndarray, ...]:
         order = np.lexsort([np.moveaxis(k, dim, -1) for k in reversed(keys)], axis=-1)
         order = np.moveaxis(order, -1, dim)
     return tuple(np.take_along_axis(x, order, axis=dim) for x in xs)
+
+
+def _counting(count: tuple, dim: int) -> np.ndarray:
+    dtype, shape = count
+    along = [1] * len(shape)
+    along[dim] = shape[dim]
+    return np.broadcast_to(np.arange(shape[dim], dtype=dtype).reshape(along), shape)
 
 
 def sortable(x: np.ndarray) -> np.ndarray:

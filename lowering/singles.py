@@ -8,6 +8,7 @@ here; `loops` decides when a kernel can run them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import graph as g
-from lowering import host, loops, scatter_cpu, scatter_gpu
+from lowering import host, loops, scatter_cpu, scatter_gpu, sorting, topk
 from lowering.fuse_rules import operands
 from lowering.plan import (
     ArrayRef,
@@ -93,19 +94,51 @@ def _host(
         ArrayRef(place.slot, shape, dtype, 0, place.stride * dtype.itemsize)
         for place, (shape, dtype) in zip(result_places(p, region, node), node.outs or [])
     ]
-    ins = [p.array_ref(region, a) for a in node.args]
+    ins = [p.array_ref(region, a) for a in operands(node)]
     fresh = not isinstance(node.form, g.Opaque)
     label = node.tag or ""
     region.steps.append(HostStep(key, fn, tuple(ins), tuple(outs), effect, fresh, label=label))
 
 
 def _sort(p: Planner, region: Region, node: g.Node) -> None:
+    """Kernels where they win, else NumPy; an operand that counts along the axis is not read."""
     f = node.form
-    _host(p, region, node, partial(host.sort, dim=f.dim, num_keys=f.num_keys), ("sort", f))
+    if _sorted_by_kernels(p, region, node):
+        return
+    counts = tuple(
+        None if a in operands(node) else (sorting.place_dtype(a, f.dim), a.shape) for a in node.args
+    )
+    fn = partial(host.sort, dim=f.dim, num_keys=f.num_keys, counts=counts)
+    _host(p, region, node, fn, ("sort", f, counts))
 
 
 def _topk(p: Planner, region: Region, node: g.Node) -> None:
-    _host(p, region, node, partial(host.top_k, k=node.form.k), ("top_k", node.form.k))
+    if not _sorted_by_kernels(p, region, node):
+        _host(p, region, node, partial(host.top_k, k=node.form.k), ("top_k", node.form.k))
+
+
+def _sorted_by_kernels(p: Planner, region: Region, node: g.Node) -> bool:
+    """Plan a Sort or TopK as launches, if kernels do it; on a GPU the host does."""
+    from lowering.planner import Place
+
+    gets = region.gets.get(id(node), {})
+    job = None if p.profile.schedule == "gpu" else sorting.job(node, set(gets))
+    if job is None:
+        return False
+    if not gets or job.kept == 0 or job.n == 0 or job.rows == 0:
+        return True
+    walk = isinstance(node.form, g.TopK) and topk.fits(job)
+    made = topk.plan(job, p.profile) if walk else sorting.plan(job)
+    where = {f"o{k}": region.places[id(get)] for k, get in gets.items()}
+    for k, size in enumerate(made.scratch):
+        where[f"s{k}"] = Place(p.slot("temp", (size,), np.dtype(np.uint32)))
+    for stage, names in made.stages:
+        for name in names:
+            if name.startswith("x"):
+                where[name] = p.place_of(region, job.xs[int(name[1:])])
+        label = node.tag or stage.label
+        p.add_launch(region, replace(stage, label=label), [where[name] for name in names])
+    return True
 
 
 def _opaque(p: Planner, region: Region, node: g.Node) -> None:

@@ -1,0 +1,129 @@
+"""Sort and TopK on a CPU: rows by insertion, by radix passes, by many items; walks for a few
+largest. All give the interpreter's order, ties included.
+"""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from test_scatter import graph_of, run
+
+from lowering import graph as g
+from lowering import interp, sorting, topk
+from lowering.plan import HostStep
+
+pytestmark = pytest.mark.lowering
+
+DTYPES = (
+    np.bool_, np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64, np.uint64,
+    np.float16, ml_dtypes.bfloat16, np.float32, np.float64,
+)  # fmt: skip
+SHAPES = {"insertion": (30, 17), "radix": (9, 700), "columns": (300, 20), "long": (40_000,)}
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+def values(rng, shape, dtype, special=True):
+    """Many ties; for floats NaN of both signs, zeros of both signs, infinities."""
+    d = np.dtype(dtype)
+    low = 0 if d.kind in "ub" else -90
+    x = rng.integers(low, 2 if d.kind == "b" else 100, shape).astype(d)
+    if d.itemsize >= 4 and d.kind in "iu":
+        x = x * d.type(7_654_321)
+    if d.kind == "i" and d.itemsize == 8:
+        x = x * d.type(987_654_321)
+    if special and d.kind in "fV":
+        flat = x.reshape(-1)
+        for value in (np.nan, -np.nan, 0.0, -0.0, np.inf, -np.inf, 1e-3):
+            flat[rng.integers(0, flat.size, max(1, flat.size // 20))] = value
+    return x
+
+
+def check(build, arrays, kernels=True):
+    graph = graph_of(build, arrays)
+    got, plan = run(graph, arrays)
+    want = interp.run_graph(graph, arrays)
+    for a, w in zip(got, want):
+        assert np.asarray(a).tobytes() == np.asarray(w).tobytes()
+    assert any(isinstance(s, HostStep) for s in plan.steps) != kernels
+    return plan
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_key_and_places(name, dtype, rng):
+    x = values(rng, SHAPES[name], dtype)
+    dim = 0 if name == "columns" else x.ndim - 1
+
+    def build(b, x):
+        return list(b.sort([x, b.iota(x.shape, dim, np.int32)], dim, 1))
+
+    check(build, [x])
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_two_keys_of_different_width(name, rng):
+    shape = SHAPES[name]
+    a, c = values(rng, shape, np.int16), values(rng, shape, np.float64)
+    payload = rng.standard_normal(shape).astype(np.float32)
+    dim = 0 if name == "columns" else len(shape) - 1
+    check(lambda b, *xs: list(b.sort(xs, dim, 2)), [a, c, payload])
+
+
+def test_only_what_is_read_is_written(rng):
+    x = values(rng, (64, 100), np.float32)
+
+    def build(b, x):
+        return [b.sort([x, b.iota(x.shape, 1, np.int32)], 1, 1)[1]]
+
+    plan = check(build, [x])
+    assert plan.launches == 1
+    assert len(plan.steps[0].writes) == 2  # the places and scratch
+
+
+def test_one_operand_is_numpys(rng):
+    check(lambda b, x: list(b.sort([x], 1, 1)), [values(rng, (9, 700), np.int32)], kernels=False)
+
+
+def test_a_few_long_rows(rng):
+    x = values(rng, (3, 33_000), np.float32)
+
+    def build(b, x):
+        return list(b.sort([x, b.iota(x.shape, 1, np.int32)], 1, 1))
+
+    plan = check(build, [x])
+    assert plan.steps[0].groups > 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("k", (1, 5, 70))
+def test_top_k(dtype, k, rng):
+    x = values(rng, (11, 300), dtype)
+    check(lambda b, x: list(b.topk(x, k)), [x])
+
+
+@pytest.mark.parametrize("k", (1, 8, 128, 129, 3000))
+def test_top_k_of_a_long_row(k, rng):
+    check(lambda b, x: list(b.topk(x, k)), [values(rng, (70_000,), np.float32)])
+
+
+def test_top_k_of_falling_rising_and_equal_rows():
+    n = 5000
+    rows = [np.arange(n), np.arange(n)[::-1], np.zeros(n), np.full(n, np.nan)]
+    check(lambda b, x: list(b.topk(x, 9)), [np.stack(rows).astype(np.float32)])
+
+
+def test_ways():
+    def made(shape, k):
+        b = g.Builder()
+        node = b.topk(b.input(shape, np.float32), k)[0].args[0]
+        return sorting.job(node, {0, 1})
+
+    assert topk.fits(made((4, 1000), 8))
+    assert not topk.fits(made((4, 1000), 500))
+    assert len(sorting.plan(made((4, 1000), 500)).stages) == 1
+    assert len(sorting.plan(made((100_000,), 500)).stages) == 9
