@@ -74,7 +74,7 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int =
     attributes = "noinline" + (", min_vector_width(512)" if vector_bytes >= 64 else "")
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
     functions = [stage_function(k, s) for k, s in enumerate(stages)]
-    body = _prelude(stages, "\n\n".join(functions))
+    body = _prelude(stages, "\n\n".join(functions), calls=True)
     return "\n".join([head, *body, "", kernel(stages, buffers, ints)])
 
 
@@ -85,12 +85,12 @@ def separate_source(stages: Sequence[Stage]) -> str:
     return "\n".join(["#define FX_STAGE static", *body]) + "\n"
 
 
-def _prelude(stages: Sequence[Stage], body: str) -> list[str]:
-    """Typedefs and functions that `body` needs, and `body`."""
+def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[str]:
+    """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
     head = scalar.prelude((2, 4, 8, 16), dtypes)
-    library = mathlib.source(mathlib.needed(body))
+    library = mathlib.source(mathlib.needed(body), body if calls else "")
     return [head, library, micro.source(body), body]
 
 

@@ -8,6 +8,7 @@ The output is canonical: dependencies first, otherwise by name, so equal needs g
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
@@ -57,6 +58,11 @@ _BITS = {c: np.dtype(_DTYPES[c]).itemsize * 8 for c in _DTYPES if c != "bf16"} |
 _SIGNED = {8: "char", 16: "short", 32: "int", 64: "long"}
 _CALL = re.compile(r"\b([a-z][a-z0-9_]*?)_(bf16|[fiu](?:8|16|32|64))x(1|2|4|8|16)\b(?=\()")
 _HEADER = "#define FX_INLINE static inline __attribute__((always_inline))\n"
+_RARE = "static __attribute__((noinline, cold))"  # what a branch calls that is hardly ever taken
+_OFTEN = "static __attribute__((noinline))"
+RARE = ("large_reduce",)
+SITES, LINES = 6, 12
+"""A function of one lane that is called from so many places, and is so long, is called indeed."""
 
 
 def needed(text: str) -> set[Needed]:
@@ -75,26 +81,39 @@ def function_name(name: str, dtype, width: int) -> str:
     return f"{name}_{kind}x{width}"
 
 
-def source(functions: Iterable[Needed]) -> str:
+def source(functions: Iterable[Needed], caller: str = "") -> str:
     """The definitions of `functions` and of all they call, each after what it calls.
 
+    All are inlined; given the text that calls them (on CPUs, where a call is cheap), but for those
+    that are rare, or of one lane and called from many places: inlining these is most of a build.
     Raises KeyError with the function's name if there is none of that name for that dtype.
     """
-    order: list[str] = []
-    done: set[str] = set()
+    order: dict[str, str] = {}
     for name in sorted(function_name(*f) for f in functions):
-        _append(name, order, done)
-    return _HEADER + "".join(order) if order else ""
+        _append(name, order)
+    if not order:
+        return ""
+    if caller:
+        sites = Counter(m.group(0) for m in _CALL.finditer(caller))
+        lines: dict[str, int] = {}
+        for name, text in order.items():
+            calls = _instance(name)[1]
+            lines[name] = text.count("\n") + sum(lines[c] for c in calls)
+            often = name.endswith("x1") and sites[name] >= SITES and lines[name] >= LINES
+            rare = name.startswith(RARE)
+            if often or rare:
+                order[name] = text.replace("FX_INLINE", _RARE if rare else _OFTEN, 1)
+                lines[name] = 1
+    return _HEADER + "".join(order.values())
 
 
-def _append(name: str, order: list[str], done: set[str]) -> None:
-    if name in done:
+def _append(name: str, order: dict[str, str]) -> None:
+    if name in order:
         return
-    done.add(name)
     text, calls = _instance(name)
     for other in calls:
-        _append(other, order, done)
-    order.append(text)
+        _append(other, order)
+    order[name] = text
 
 
 @cache
