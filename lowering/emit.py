@@ -176,7 +176,10 @@ class _Emitter(Folds):
             else:
                 at = max(phase[r] for r in self.event_roots(e))
                 timeline.setdefault(at, []).append(e)
-        for at in sorted(timeline):
+        before = set(self.rows)
+        order = sorted(timeline)
+        self.keep_rows([timeline[at] for at in order])
+        for at in order:
             inner: list[Event] = []
             for e in timeline[at]:
                 if e[0] == "fold" and isinstance(e[1], int):
@@ -187,6 +190,8 @@ class _Emitter(Folds):
             self.loops(inner)
             done = [e[1] for e in timeline[at] if e[0] == "fold" and isinstance(e[1], int)]
             self.finish_folds([started[k] for k in done])
+            self.rows_filled()
+        self.rows = {k: row for k, row in self.rows.items() if k in before}
         if later:
             self.open_parallel(later)
         for e in now:

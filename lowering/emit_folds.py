@@ -12,12 +12,13 @@ import numpy as np
 
 from lowering import scalar
 from lowering.affine import Cut
+from lowering.emit_keep import Keeping
 from lowering.emit_scope import Fold, Scope
-from lowering.emit_values import INT, Values
+from lowering.emit_values import INT
 from lowering.nest import IDENTITY, Store, Value
 
 
-class Folds(Values):
+class Folds(Keeping):
     """What is gathered over a loop."""
 
     def start_fold(self, k: int) -> Fold:

@@ -81,6 +81,8 @@ class Emission:
         self.unroll = 1
         self.folds: dict[int, Fold] = {}
         self.running: dict[int, list[str]] = {}  # cumscan value -> state variables
+        self.rows: dict[int, Any] = {}  # kept value -> its row
+        self.kept_bytes = 0
         self.count = 0
         self.ints: list[int] = []  # integer arguments of the stage
         self.partials: dict[int, Fold] = {}

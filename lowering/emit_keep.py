@@ -1,0 +1,123 @@
+"""Kept rows: what one loop over v computed at some cost, and a later loop over the same row wants.
+
+The first loop writes it to a private array, a row long, and the later ones read it: softmax takes
+each exponential once. Cheap values are computed again, which needs no memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lowering import scalar
+from lowering.emit_scope import Event, Fold, Scope
+from lowering.emit_values import Values
+from lowering.nest import Value
+
+LEAST_COST = 10.0  # operations an element, below which a value is computed again
+MOST_BYTES = 16384  # of private memory for the kept rows of one stage
+
+
+@dataclass(slots=True)
+class Row:
+    """A private array with an element of `value` for each of v; `filled` by the first loop."""
+
+    name: str
+    value: int
+    begun: bool = False
+    filled: bool = False
+
+
+class Keeping(Values):
+    """Which values are kept, and the text that writes and reads them."""
+
+    named: Any
+
+    def keep_rows(self, phases: list[list[Event]]) -> None:
+        """Declare an array for each value that two of the phases want and that costs enough.
+
+        `phases` are the events of each loop at this level; a fold that begins here is named by its value.
+        """
+        if self.s.mode != "cpu" or self.s.v is None or self.s.v not in self.s.folds:
+            return
+        if any(v.op == "cumscan" and v.attr[2] for v in self.values):
+            return  # strips that start at the far end, on no boundary
+        wanted = [self.computed_by(events) for events in phases]
+        for at, first in enumerate(wanted):
+            later = frozenset().union(*wanted[at + 1 :])
+            shared = {k for k in first & later if k not in self.rows and self.over_v_alone(k)}
+            for k in sorted(shared):
+                users = {j for j in later - shared if k in self.values[j].args}
+                asked = any(k in self.event_args(e) for es in phases[at + 1 :] for e in es)
+                if (users or asked) and self.cost_within(k, shared) >= LEAST_COST:
+                    self.declare_row(k)
+
+    def computed_by(self, events: list[Event]) -> frozenset[int]:
+        """The values that a loop for `events` computes; earlier folds are not among them."""
+        seen: set[int] = set()
+        todo = [r for e in events for r in self.event_args(e)]
+        while todo:
+            k = todo.pop()
+            if k in seen or self.is_fold(k) or self.named(k):
+                continue
+            seen.add(k)
+            todo.extend(self.values[k].args)
+        return frozenset(seen)
+
+    def event_args(self, e: Event) -> list[int]:
+        """What the event takes: a store's value and place, a fold's arguments."""
+        if e[0] == "store":
+            return [e[1].value] + ([e[1].dynamic] if e[1].dynamic is not None else [])
+        fold = e[1].value if isinstance(e[1], Fold) else e[1]
+        return list(self.values[fold].args)
+
+    def over_v_alone(self, k: int) -> bool:
+        """Whether k has one element for each element of v in this scope."""
+        v = self.values[k]
+        return v.op == "map" and v.dtype.kind != "b" and v.mask - self.scope.open == {self.s.v}
+
+    def cost_within(self, k: int, shared: set[int]) -> float:
+        """Operations that k and those of its arguments that are shared as well take."""
+        seen, todo, total = set(), [k], 0.0
+        while todo:
+            j = todo.pop()
+            if j in seen or j not in shared:
+                continue
+            seen.add(j)
+            total += scalar.cost(self.values[j].attr)
+            todo.extend(self.values[j].args)
+        return total
+
+    def declare_row(self, k: int) -> None:
+        """A private array, if there is room for one more."""
+        v, n = self.values[k], self.nest.extents[self.s.v]
+        size = n * max(4, v.dtype.itemsize)
+        if self.kept_bytes + size > MOST_BYTES:
+            return
+        self.kept_bytes += size
+        row = Row(self.fresh("k"), k)
+        kind = scalar.register_type(v.dtype, 1)
+        self.line(f"{kind} {row.name}[{n}] __attribute__((aligned(64)));")
+        self.rows[k] = row
+
+    def compute(self, k: int, v: Value, u: int, scope: Scope) -> str:
+        """The value's text; a kept one is read where an earlier loop has filled its row."""
+        row = self.rows.get(k)
+        if row is None:
+            return super().compute(k, v, u, scope)
+        width = self.value_width(v)
+        kind = scalar.register_type(v.dtype, width)
+        place = f"*({kind} *)({row.name} + i{self.s.v}{f' + {u * width}' if u else ''})"
+        if row.filled:
+            out = self.fresh("x")
+            self.line(f"const {kind} {out} = {place};")
+            return out
+        out = super().compute(k, v, u, scope)
+        self.line(f"{place} = {out};")
+        row.begun = True
+        return out
+
+    def rows_filled(self) -> None:
+        """A loop has ended: the rows that it wrote can be read."""
+        for row in self.rows.values():
+            row.filled = row.begun
