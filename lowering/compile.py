@@ -67,6 +67,13 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
         from lowering.runtime.interpret import InterpreterExecutable
 
         return InterpreterExecutable(graph)
+    from lowering import saved
     from lowering.runtime.direct import bind
 
-    return bind(make_plan(graph, device.profile, donated=donated, name=name), device)
+    key = saved.key_of(graph, device.profile, donated, name)
+    plan = None if key is None else saved.load(key)
+    if plan is None:
+        plan = make_plan(graph, device.profile, donated=donated, name=name)
+        if key is not None:
+            saved.store(key, plan)
+    return bind(plan, device)

@@ -17,6 +17,7 @@ class Counters:
     launches: int = 0  # kernels enqueued
     compiles: int = 0  # programs handed to a driver's compiler
     cache_hits: int = 0  # programs found in memory or in our disk cache
+    plans_loaded: int = 0  # plans of earlier processes, found in the disk cache
     host_steps: int = 0  # NumPy functions and callbacks run inside plans
     copies: int = 0  # enqueued copies between buffers, uploads and downloads
     alloc_count: int = 0  # blocks asked of the system or driver (the pool's misses)
