@@ -141,7 +141,7 @@ class JaxprRules(CustomRules):
         self._check_consts(tangents)
         if self.lazy is not None:
             return self.lazy.jvp(primals[self.n :], tangents[self.n :])
-        given = [instantiate(t) for t in tangents[self.n :] if t.aval.dtype != float0]
+        given = [instantiate(t) for t in tangents[self.n :] if get_tangent_aval(t).dtype != float0]
         outs = core.eval_jaxpr(self.params["jvp_jaxpr"].jaxpr, (), *primals, *given)
         avals = self.params["call_jaxpr"].out_avals
         rest = iter(outs[len(avals) :])

@@ -14,7 +14,7 @@ from contextvars import ContextVar, Token
 from functools import update_wrapper
 from typing import Any
 
-from fx import lax, nn
+from fx import lax, losses, nn
 from fx import numpy as fnp
 from fx.grad import vjp
 from fx.jvp import jvp
@@ -104,7 +104,7 @@ class Variable:
         return self.value.tolist()
 
     def __getattr__(self, name: str) -> Any:
-        for space in (nn, fnp):
+        for space in (nn, fnp, losses):
             found = getattr(space, name, None)
             if callable(found):
                 return lambda *args, **kwargs: apply(found, self, *args, **kwargs)
@@ -230,24 +230,27 @@ class Tape:
         """A leaf variable."""
         return Variable(fnp.array(value))
 
-    def gradient(self, target: Variable, sources: Any) -> Any:
+    def gradient(self, target: Variable, sources: Any, allow_unused: bool = False) -> Any:
         """The gradients by the sources (one or several); consumes the tape unless it is
-        persistent.
+        persistent. A source without influence has gradient zero, or None with `allow_unused`.
         """
         if self.used and not self.keeps:
             raise RuntimeError(
                 "the tape was used up by gradient(); call persistent() first to keep it"
             )
         self.used = True
-        return self._gradient(target, sources)
+        return self.gradient_persistent(target, sources, allow_unused)
 
-    def gradient_persistent(self, target: Variable, sources: Any) -> Any:
+    def gradient_persistent(
+        self, target: Variable, sources: Any, allow_unused: bool = False
+    ) -> Any:
         """The same, and the tape stays."""
-        return self._gradient(target, sources)
-
-    def _gradient(self, target: Variable, sources: Any) -> Any:
         one = isinstance(sources, Variable)
-        found = gradient(target, [sources] if one else list(sources))
+        wanted = [sources] if one else list(sources)
+        found: list[Any] = list(gradient(target, wanted))
+        if allow_unused:
+            used = {id(v) for v in _history(target)}
+            found = [g if id(v) in used else None for g, v in zip(found, wanted)]
         return found[0] if one else found
 
     def custom_op(self, op: Any, inputs: Sequence[Variable]) -> Variable:

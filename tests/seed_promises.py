@@ -7,6 +7,12 @@ rows' identifiers in its name (test_Z5_Z18_...).
 
 from __future__ import annotations
 
+
+def words(text: str) -> list[str]:
+    """The words of a text."""
+    return text.split()
+
+
 # ---------------------------------------------------------------- rows that are promises
 
 SEMANTICS = {
@@ -183,44 +189,44 @@ EXAMPLES = {
 PROMISES = SEMANTICS | ZYX | TENFLOWERS | FLODL | AXONML | MEASURED | EXAMPLES
 
 # rows whose check is a value: it must hold eagerly, under jit and under vmap
-IN_THREE_FORMS = (
+IN_THREE_FORMS = words(
     "S1 S2 S3 S4 S5 S6 S7 Z1 Z5 Z6 Z7 Z8 Z9 Z16 Z18 Z19 Z20 Z21 T1 T3 T4 T5 T7 T8 T10 T11 T17 T18 "
     "T19 T20 T22 T29 F1 F2 F4 F7 F9 F11 A1 A2 A3 A4 A11 A14 A15 A16 A17 A18 M10 M25 "
     "Z_A Z_B T_A T_B T_C T_D F_A A_A A_B A_C A_D A_E"
-).split()
+)
 
 # ---------------------------------------------------------------- rows that are operations
 
-TENFLOWERS_OPERATIONS = (
+TENFLOWERS_OPERATIONS = words(
     "add sub mul div pow neg matmul transpose reshape sum mean max relu sigmoid tanh softmax gelu "
     "mish conv2d max_pool2d batch_norm logsumexp layer_norm group_norm"
-).split()
+)
 
 FLODL_OPERATIONS = {
-    "arithmetic": "add sub mul div matmul mul_scalar add_scalar div_scalar neg".split(),
-    "activations": (
+    "arithmetic": words("add sub mul div matmul mul_scalar add_scalar div_scalar neg"),
+    "activations": words(
         "relu sigmoid tanh gelu silu leaky_relu elu softplus mish selu hardswish hardsigmoid prelu "
         "softmax log_softmax"
-    ).split(),
-    "mathematics": (
+    ),
+    "mathematics": words(
         "exp log sqrt abs pow_scalar sin cos sign floor ceil round reciprocal clamp clamp_min "
         "clamp_max log1p expm1 log2 log10 atan2 maximum minimum masked_fill normalize "
         "cosine_similarity triu tril"
-    ).split(),
-    "reductions": (
+    ),
+    "reductions": words(
         "sum sum_dim mean mean_dim min max min_dim max_dim var std var_dim std_dim prod prod_dim "
         "cumsum logsumexp"
-    ).split(),
-    "shapes": (
+    ),
+    "shapes": words(
         "transpose permute reshape flatten squeeze unsqueeze unsqueeze_many expand narrow select "
         "cat cat_many stack chunk repeat pad index_select gather topk sort"
-    ).split(),
-    "networks": (
+    ),
+    "networks": words(
         "conv1d conv_transpose1d conv2d conv_transpose2d conv3d conv_transpose3d max_pool2d "
         "avg_pool2d max_pool1d avg_pool1d adaptive_avg_pool2d adaptive_max_pool2d instance_norm "
         "group_norm layer_norm grid_sample pixel_shuffle pixel_unshuffle bilinear embedding_bag "
         "im2col col2im"
-    ).split(),
+    ),
 }
 
 # ---------------------------------------------------------------- compositions

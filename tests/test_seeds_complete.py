@@ -24,7 +24,7 @@ def functions():
                 yield key, value
 
 
-def tests_of():
+def by_identifier():
     """Identifier -> its test functions."""
     found = {}
     for name, function in functions():
@@ -39,7 +39,7 @@ def in_three_forms(function) -> bool:
     return any(m.name == "parametrize" and m.args == FORMS.mark.args for m in marks)
 
 
-TESTS = tests_of()
+TESTS = by_identifier()
 
 
 @pytest.mark.parametrize("row", seed_promises.PROMISES)
