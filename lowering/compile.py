@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from lowering import canon, debug, layout, loops, motion
+from lowering import canon, debug, layout, loops, motion, unstack
 from lowering.errors import DeviceError
 from lowering.graph import Cond, Graph, Loop
 from lowering.plan import Plan
@@ -28,6 +28,8 @@ def make_plan(
         _refuse_doubles(graph, profile)
     if options.pop("unroll", True):
         graph = loops.unroll(graph)
+    if options.pop("unstack", True):
+        graph = unstack.unstack(graph)
     moving = options.pop("motion", True)
     if moving:
         graph = layout.lanes_last(motion.move(graph))

@@ -280,17 +280,21 @@ def _partial_blocks(nest: Nest) -> int | None:
 def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | None:
     """The axis with the most contiguous accesses; longer ones and parallel ones win ties."""
     best, best_score = None, 0.0
-    found = accesses(nest)
+    found = [(v.attr[1], v.mask) for v in nest.values if v.op == "load"]
+    found += [(s.index, s.index.axes | nest.values[s.value].mask) for s in all_stores(nest)]
+    whole = max((prod(nest.extents[a] for a in axes) for _, axes in found), default=1)
     for a in live:
         n = nest.extents[a]
         if n < 2:
             continue
         score = 0.0
-        for e, _ in found:
+        for e, axes in found:
             c = e.coef(a)
-            score += 1.0 if c == 1 else 0.25 if c in (0, -1) else -0.5
-        stores = [s.index.coef(a) for s in nest.stores]
-        score += sum(1.0 for c in stores if c == 1)
+            rare = 8 * prod(nest.extents[k] for k in axes) <= whole  # where folds begin or end
+            score += (1.0 if c == 1 else 0.25 if c in (0, -1) else -0.5) * (0.1 if rare else 1.0)
+        for s in nest.stores:
+            often = 8 * prod(nest.extents[k] for k in nest.values[s.value].mask) > whole
+            score += (1.0 if often else 0.1) * (s.index.coef(a) == 1)
         score *= min(1.0, n / 8)
         score += 0.01 * (a not in folded) + 0.001 * a
         if any(v.op == "loop" and v.attr.axis == a for v in nest.values):

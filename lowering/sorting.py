@@ -286,7 +286,8 @@ class _LongRow:
     def add(
         self, lines: list[str], given: list[tuple[NestBuffer, str]], ints: list[int], label: str
     ) -> None:
-        head = f"const uint lo = {self.share} * item, hi = min({self.j.n}u, lo + {self.share}u);"
+        last = f"min({self.j.n}L, {self.share} * (item + 1))"
+        head = f"const uint lo = {self.share} * item, hi = {last};"
         text = "\n".join("  " + x for x in [head, *lines])
         cost = 20.0 * self.j.n
         buffers = [b for b, _ in given]
@@ -383,7 +384,7 @@ class _LongRow:
         given = [*zip(buffers, order), self.words_of(2 + now)]
         lines = [
             "const long base = n0;",
-            f"const uint end = min(hi, {j.kept}u);",
+            f"const uint end = hi < {j.kept}u ? hi : {j.kept}u;",
             *_outputs(j, str(row), f"b{len(buffers)}", names, ("lo", "end")),
         ]
         self.add(lines, given, [self.base(row)], "gather")
