@@ -62,7 +62,7 @@ def symmetric(w):
 
 def taylor(x):
     """The value and the first two derivatives of sin along a straight line."""
-    value, (first, second) = jet.jet(fnp.sin, (x,), [[fnp.ones_like(x), fnp.zeros_like(x)]])
+    value, (first, second) = jet.jet(fnp.sin, (x,), ([fnp.ones_like(x), fnp.zeros_like(x)],))
     return value, first, second
 
 
