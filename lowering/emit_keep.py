@@ -36,7 +36,7 @@ class Keeping(Values):
     def keep_rows(self, phases: list[list[Event]]) -> None:
         """Declare an array for each value that two of the phases want and that costs enough.
 
-        `phases` are the events of each loop at this level; a fold that begins here is named by its value.
+        `phases` are the events of each loop at this level; a fold that begins here is its value.
         """
         if self.s.mode != "cpu" or self.s.v is None or self.s.v not in self.s.folds:
             return

@@ -202,6 +202,9 @@ class Values(Emission):
             base = f"b{st.buffer} + ({self.affine(st.index, u)})"
             if st.dynamic is not None:
                 base += f" + {self.get(st.dynamic, u, 1)}"
+            if c == 1 and width > 1 and not st.guards and self.streams(st, dtype):
+                self.line(f"stream_{scalar.code(dtype)}x{width}({base}, {x});")
+                continue
             if width == 1 or (c == 1 and not st.guards):
                 text = scalar.store(dtype, width, base, x) + ";"
                 guards = [self.scalar_guard(r, u) for r in st.guards]
@@ -209,6 +212,10 @@ class Values(Emission):
                 self.line(f"if ({tests}) {text}" if tests else text)
                 continue
             self.store_lanes(st, u, width, c, base, x)
+
+    def streams(self, st: Store, dtype: np.dtype) -> bool:
+        """Whether the store goes past the caches."""
+        return st.buffer in self.s.streams and dtype.kind in "iuf" and dtype.itemsize in (4, 8)
 
     def store_tests(self, st: Store) -> list[str]:
         """Conditions, besides its guards, under which a store happens here."""

@@ -60,6 +60,7 @@ class Profile:
             self.local_bytes,
             self.l1_bytes,
             self.l2_bytes,
+            self.l3_bytes,
             self.schedule,
         )
         return repr(fields)

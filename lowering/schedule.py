@@ -40,6 +40,7 @@ class Schedule:
     mode: str  # cpu or gpu
     local: int  # work-items in a group (gpu)
     shape: str = ""  # flat, strips, columns or group (gpu): see schedule_gpu
+    streams: frozenset[int] = frozenset()  # buffers written past the caches
 
 
 # ---------------------------------------------------------------- analysis
@@ -267,6 +268,21 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         items,
         "cpu",
         1,
+        streams=_streams(nest, profile),
+    )
+
+
+def _streams(nest: Nest, profile: Profile) -> frozenset[int]:
+    """Buffers so large that what is written would leave the caches before anyone reads it.
+
+    A store past the caches need not fetch the line it overwrites: a third of a copy's traffic.
+    """
+    read = {v.attr[0] for v in nest.values if v.op == "load"}
+    read |= {s.buffer for s in nest.stores if s.partial or s.dynamic is not None}
+    return frozenset(
+        k
+        for k, b in enumerate(nest.buffers)
+        if b.written and k not in read and b.size * b.dtype.itemsize >= profile.l3_bytes // 2
     )
 
 

@@ -19,15 +19,15 @@ OPTIONS = ("fuse", "split_reductions", "products", "condense", "merge")
 pytestmark = pytest.mark.lowering
 
 
-def check(seed: int, steps: int, **options: bool) -> None:
-    """One random graph through the pipeline with these options."""
+def check(seed: int, steps: int, profile: dict | None = None, **options: bool) -> None:
+    """One random graph through the pipeline with these options and changes of the profile."""
     device = devices.default_device()
     if device.profile.driver == "interpreter":
         pytest.skip("the interpreter has no pipeline")
     maker = Maker(seed)
     graph = maker.graph(steps, 3)
     want = interp.run_graph(graph, maker.inputs)
-    plan = compiler.make_plan(graph, device.profile, **options)
+    plan = compiler.make_plan(graph, device.profile.with_(**(profile or {})), **options)
     stores, _ = execute.Executable(plan, device)([device.put(x) for x in maker.inputs])
     device.finish()
     for k, (store, node, w) in enumerate(zip(stores, graph.outputs, want)):
@@ -49,3 +49,8 @@ def test_large_random_graph(seed):
 def test_every_subset_of_optional_passes(chosen):
     for seed in range(2000, 2003):
         check(seed, 12, **dict(zip(OPTIONS, chosen)))
+
+
+@pytest.mark.parametrize("seed", range(3000, 3012))
+def test_every_store_goes_past_the_caches(seed):
+    check(seed, 14, profile={"l3_bytes": 0})

@@ -42,6 +42,17 @@ def _rounding(name: str, own: str, body: str) -> dict[str, str]:
     return _both(_OWN.format(name=name, feature="__SSE4_1__", own=own, body=body))
 
 
+_STREAM = """
+void stream_$N(__global $E *p, $F x) {
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
+  if (((ulong)p & (sizeof($F) - 1)) == 0) {
+    __builtin_nontemporal_store(x, (__global $F *)p);
+    return;
+  }
+#endif
+  *(__global $F_u *)p = x;
+}"""
+
 TEMPLATES: dict[str, dict[str, str]] = {
     "abs": _both("$F abs_$N($F x) { return $asF($asI(x) & @REST); }"),
     "copysign": _both("""
@@ -113,6 +124,8 @@ $F nextafter_$N($F x, $F y) {
         "f64x4": _sqrt("__builtin_ia32_sqrtpd256(x)", "__AVX__"),
         "float": _sqrt("($F)(sqrt_$H(x.lo), sqrt_$H(x.hi))"),
     },
+    # past the caches, where the address allows it: such a store faults on others
+    "stream": {"float": _STREAM, "int": _STREAM},
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
     "rem": {"float": "$F rem_$N($F x, $F y) { return fmod(x, y); }"},
     # always contracted, also in kernels that switch contraction off: nothing computes it twice
