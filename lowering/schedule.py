@@ -342,7 +342,7 @@ def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> in
         return 1
     if any(x.op == "cumscan" and x.attr[1] == v for x in nest.values):
         return 1
-    if not folded:
+    if not folded and not any(st.partial and not st.index.axes for st in nest.stores):
         return 1
     heavy = work(nest) > 60
     strips = nest.extents[v] // width
