@@ -79,6 +79,7 @@ from fx import lax as lax  # the surfaces last: they stand on all of the above
 from fx import numpy as numpy
 
 __version__ = "0.1.0"
+__version_info__ = (0, 10, 0)  # of the JAX whose semantics these are, for programs that ask
 
 # name -> the module it is taken from at first use; None: the name is that module
 _LATE = {
@@ -151,6 +152,7 @@ _LATE = {
         ("jacobian_pattern", "sparse_hessian", "sparse_jacobian"), "experimental.colouring"
     ),
     "explain": "debug",
+    "fixed_point": "implicit",
     "io_callback": "callbacks",
     "live_arrays": "devices",
     "opencl_call": "opencl",

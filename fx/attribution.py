@@ -27,12 +27,22 @@ __all__ = [
 
 
 def saliency(fun: Callable[[Any], Any], x: Any) -> Any:
-    """|gradient| of a scalar function by its input (Simonyan et al. 2014)."""
+    """|gradient| of a scalar function by its input (Simonyan et al. 2014).
+
+    >>> import fx.numpy as fnp
+    >>> saliency(lambda x: x @ fnp.array([1.0, -2.0]), fnp.ones(2)).tolist()
+    [1.0, 2.0]
+    """
     return tree_map(fnp.abs, grad(fun)(x))
 
 
 def grad_times_input(fun: Callable[[Any], Any], x: Any) -> Any:
-    """gradient * input."""
+    """gradient * input: each entry's share of a function that is linear (Shrikumar et al. 2017).
+
+    >>> import fx.numpy as fnp
+    >>> grad_times_input(lambda x: x @ fnp.array([1.0, -2.0]), fnp.array([3.0, 4.0])).tolist()
+    [3.0, -8.0]
+    """
     return tree_map(lambda g, v: g * v, grad(fun)(x), x)
 
 
@@ -63,7 +73,14 @@ def integrated_gradients(
 def smooth_grad(
     fun: Callable[[Any], Any], x: Any, key: Any, noise: float = 0.1, samples: int = 50
 ) -> Any:
-    """The mean gradient under normal noise on the input (Smilkov et al. 2017)."""
+    """The mean gradient under normal noise on the input (Smilkov et al. 2017).
+
+    `noise` is the standard deviation; the `samples` gradients are computed as one batch.
+
+    >>> import fx.numpy as fnp
+    >>> smooth_grad(lambda x: (3 * x).sum(), fnp.ones(2), fx.random.key(0), samples=4).tolist()
+    [3.0, 3.0]
+    """
     x = fnp.asarray(x)
 
     def one(key: Any) -> Any:
@@ -74,7 +91,12 @@ def smooth_grad(
 
 @custom_vjp
 def guided_relu(x: Any) -> Any:
-    """relu whose backward pass lets only positive cotangents through (Springenberg et al. 2015)."""
+    """relu whose backward pass lets only positive cotangents through (Springenberg et al. 2015).
+
+    >>> import fx.numpy as fnp
+    >>> fx.grad(lambda x: -guided_relu(x).sum())(fnp.ones(2)).tolist()
+    [0.0, 0.0]
+    """
     return fnp.maximum(x, 0)
 
 

@@ -29,12 +29,23 @@ __all__ = [
 
 
 def per_example_grads(loss: Callable[..., Any], params: Any, *batch: Any) -> Any:
-    """The gradient of loss(params, *example) for each example: leaves gain a leading axis."""
+    """The gradient of loss(params, *example) for each example: leaves gain a leading axis.
+
+    >>> import fx.numpy as fnp
+    >>> per_example_grads(lambda w, x: w * x, fnp.array(1.0), fnp.array([2.0, 3.0])).tolist()
+    [2.0, 3.0]
+    """
     return vmap(grad(loss), in_axes=(None,) + (0,) * len(batch))(params, *batch)
 
 
 def empirical_fisher(loss: Callable[..., Any], params: Any, *batch: Any) -> Any:
-    """The mean of g g^T over examples, as a matrix over the flattened parameters."""
+    """The mean of g g^T over examples, as a matrix over the flattened parameters; g is the gradient
+    of one example's loss.
+
+    >>> import fx.numpy as fnp
+    >>> empirical_fisher(lambda w, x: w @ x, fnp.ones(2), fnp.array([[1.0, 2.0]])).tolist()
+    [[1.0, 2.0], [2.0, 4.0]]
+    """
 
     def flat(*example: Any) -> Any:
         return ravel_pytree(grad(loss)(params, *example))[0]
@@ -44,7 +55,12 @@ def empirical_fisher(loss: Callable[..., Any], params: Any, *batch: Any) -> Any:
 
 
 def fisher_diag(loss: Callable[..., Any], params: Any, *batch: Any) -> Any:
-    """The diagonal of the empirical Fisher matrix, with the parameters' structure."""
+    """The diagonal of the empirical Fisher matrix, with the parameters' structure.
+
+    >>> import fx.numpy as fnp
+    >>> fisher_diag(lambda w, x: w @ x, fnp.ones(2), fnp.array([[1.0, 2.0]])).tolist()
+    [1.0, 4.0]
+    """
     return tree_map(lambda g: fnp.mean(g * g, axis=0), per_example_grads(loss, params, *batch))
 
 
@@ -90,6 +106,10 @@ def forward_gradient(fun: Callable[[Any], Any], x: Any, key: Any, samples: int =
     normal.
 
     Baydin et al., "Gradients without backpropagation", 2022.
+
+    >>> import fx.numpy as fnp
+    >>> forward_gradient(lambda x: (x * x).sum(), fnp.ones(3), fx.random.key(0)).shape
+    (3,)
     """
     flat, rebuild = ravel_pytree(x)
 

@@ -154,7 +154,7 @@ MATH = [
     *points("exp", fnp.exp, (0.7, 2.0137527, 2.0137527, 2.0137527)),
     *points("log", fnp.log, (0.7, -0.35667494, 1.4285714, -2.0408163)),
     *points("sqrt", fnp.sqrt, (0.7, 0.83666003, 0.59761430, -0.42686736), (0, 0, inf)),
-    *points("abs", fnp.abs, (-1.2, 1.2, -1)),
+    *points("abs", fnp.abs, (-1.2, 1.2, -1), (0, 0, 1)),
     *points("pow_scalar", lambda x: x**3, (2, 8, 12, 12), (-2, -8, 12, -12), (0, 0, 0, 0)),
     *points("pow_scalar-square", lambda x: x**2, (0, 0, 0, 2)),
     *points("pow_scalar-zero", lambda x: x**0, (0, 1, 0)),
