@@ -264,6 +264,8 @@ def test_M16_checkpointed_layers_keep_a_square_root():
 
     assert kept(plain) >= 64 * x.nbytes
     assert kept(segmented) <= 16 * x.nbytes
+    nothing = fx.checkpoint_policies.nothing_saveable
+    assert kept(fx.checkpoint(plain, policy=nothing)) <= 64
     assert np.array_equal(fx.grad(segmented)(x), fx.grad(plain)(x))
     close(fx.jit(fx.grad(segmented))(x), fx.grad(plain)(x), 1e-5, "jit")
     most, least = (measured(fx.jit(fx.grad(f)), x)[0] for f in (plain, segmented))
