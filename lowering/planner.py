@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering import effort, memory, merge, program, schedule, singles
+from lowering import effort, inplace, memory, merge, program, schedule, singles
 from lowering import graph as g
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
@@ -104,6 +104,7 @@ class Planner:
         self.donated: set[int] = set()
         self.chunk_flags: set[int] = set()  # of while loops whose launches are bounded already
         self.depth = 0  # open loops
+        self.nested = 0  # open loops and branches
 
     # ------------------------------------------------ the whole
 
@@ -215,7 +216,9 @@ class Planner:
                 continue
             node = group.roots[0].node
             if isinstance(node.form, g.DynamicUpdate):
-                self.take_over(region, node.args[0], node)
+                x, nest = node.args[0], nests[id(group)][0]
+                apart = inplace.reads_elsewhere(nest, x, node)
+                inplace.take_over(self, region, x, node, apart)
             elif spreads(node):
                 background = g.Node(g.Broadcast(()), (node.args[1],), node.shape, node.dtype)
                 self.write(region, background, region.places[id(node)])
@@ -233,14 +236,17 @@ class Planner:
                 for group in region.fusion.groups:
                     if group.single is None:
                         found[id(group)] = self.nest(group.roots, group.space, region.fusion.stored)
-                return found
+                more = inplace.to_keep(self, region, found)
+                if not more.keys() - keep.keys():
+                    return found
+                keep |= more
             except Cut as cut:
                 more = _to_keep(cut, group, region.fusion, keep)
                 if not more:
                     raise AssertionError(f"no kernel for {cut.node!r}: {cut.reason}") from cut
                 keep |= {id(n): (n, cut.reason) for n in more}
-                enabled = self.options.get("fuse", True)
-                region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
+            enabled = self.options.get("fuse", True)
+            region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
 
     def nest(
         self, roots: list[Root], space: tuple[int, ...], stored: set[int]
@@ -264,88 +270,14 @@ class Planner:
             nodes = list(region.gets.get(id(group.single), {}).values())
         for n in nodes:
             if id(n) in region.places or isinstance(n.form, g.DynamicUpdate | g.Scatter):
-                continue  # updates: take_over decides
+                continue  # updates: inplace decides
             place = region.wanted.get(id(n))
             if place is None:
                 place = Place(self.slot("temp", n.shape, n.dtype))
             region.places[id(n)] = place
             self.touch(place.slot)
             if self.slots[place.slot].kind == "output" and made is not None:
-                self.alias_output(region, n, made[0])
-
-    def alias_output(self, region: Region, n: g.Node, nest: Nest) -> None:
-        """Let an output take over a donated input that this nest, and nobody later, reads at the
-        same index.
-        """
-        store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
-        if store is None or schedule.folded_axes(nest):
-            return
-        axes = frozenset().union(
-            *(v.mask for v in nest.values), *(s.index.axes for s in nest.stores)
-        )
-        if store.index.axes != axes:
-            return  # several items read what one of them would overwrite
-        taken = {s.alias for s in self.slots if s.alias is not None}
-        for b, buffer in enumerate(nest.buffers):
-            m = buffer.node
-            if not isinstance(m.form, g.Input) or id(m) not in region.places:
-                continue
-            if nest.product is not None and m in nest.product.args:
-                continue
-            slot = region.places[id(m)].slot
-            if slot in taken or slot not in self.donated:
-                continue
-            if region.last_reads.get(id(m)) != region.position:
-                continue
-            same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
-            loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
-            if same and all(
-                v.attr[1] == store.index and not v.attr[2] and not v.args for v in loads
-            ):
-                self.slots[region.places[id(n)].slot].alias = slot
-                return
-
-    def take_over(self, region: Region, x: g.Node, node: g.Node) -> None:
-        """Give `node` a place that holds x's contents: x's own if nobody reads it later, else a
-        copy.
-        """
-        source = self.place_for_update(region, x, node)
-        if source is not None:
-            target = self.slots[region.places[id(node)].slot]
-            held = self.slots[source.slot]
-            if held.kind == "input" and not source.stride and self.may_alias(target):
-                target.alias = source.slot  # the executor copies
-                self.touch(source.slot)
-                return
-        if source is not None or isinstance(x.form, g.Const):
-            self.fill(region, x, region.places[id(node)])
-
-    def may_alias(self, target: Slot) -> bool:
-        return target.kind == "output" and target.alias is None and self.depth == 0
-
-    def place_for_update(self, region: Region, x: g.Node, node: g.Node) -> Place | None:
-        """Give `node` a place; x's own if nobody reads it later. If that does not hold x's contents
-        yet, returns where they stand (None for a constant).
-        """
-        place = region.wanted.get(id(node))
-        held = None if isinstance(x.form, g.Const) else region.places[id(x)]
-        last = region.last_reads.get(id(x)) == region.position
-        if held is not None and last and not held.stride and self.slots[held.slot].kind != "input":
-            owned = id(x) in region.owned
-            if owned or (place is None and not isinstance(x.form, g.Input)):
-                region.places[id(node)] = held
-                self.touch(held.slot)
-                return None
-        if place is None:
-            place = Place(self.slot("temp", node.shape, node.dtype))
-        region.places[id(node)] = place
-        self.touch(place.slot)
-        target = self.slots[place.slot]
-        if held is not None and last and held.slot in self.donated and self.may_alias(target):
-            target.alias = held.slot  # the executor hands the memory on
-            self.touch(held.slot)
-            return None
-        return held
+                inplace.alias_output(self, region, n, made[0])
 
     def fill(self, region: Region, x: g.Node, place: Place) -> None:
         """Write the contents of a stored node or a constant to another place."""
@@ -374,7 +306,9 @@ class Planner:
         for o, p in zip(graph.outputs, outs):
             if not isinstance(o.form, g.Input | g.Const):
                 wanted.setdefault(id(o), p)
+        self.nested += 1
         region = self.region(graph, places, wanted, frozenset(id(graph.inputs[k]) for k in owned))
+        self.nested -= 1
         self.now += 1
         self.span(start, *(p.slot for p in (*inputs, *outs)))
         return region

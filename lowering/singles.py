@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import graph as g
-from lowering import host, loops, scatter_cpu, scatter_gpu, sorting, topk
+from lowering import host, inplace, loops, scatter_cpu, scatter_gpu, sorting, topk
 from lowering.fuse_rules import operands
 from lowering.plan import (
     ArrayRef,
@@ -58,15 +58,16 @@ def _scatter(p: Planner, region: Region, node: g.Node) -> None:
     from lowering.planner import Place
 
     x, indices, updates = operands(node)
+    apart = inplace.share_memory(region, x, (indices, updates))
     if not updates.size or not x.size:
-        p.take_over(region, x, node)
+        inplace.take_over(p, region, x, node, apart)
         return
     if p.profile.schedule == "gpu":
-        p.take_over(region, x, node)
+        inplace.take_over(p, region, x, node, apart)
         places = [p.place_of(region, n) for n in (indices, updates, node)]
         p.add_launch(region, scatter_gpu.stage(node, p.profile), places)
         return
-    source = p.place_for_update(region, x, node)
+    source = inplace.place_for_update(p, region, x, node, apart)
     made = scatter_cpu.plan(node, p.profile, source is not None)
     if not made.starts and (source is not None or isinstance(x.form, g.Const)):
         p.fill(region, x, region.places[id(node)])

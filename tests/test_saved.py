@@ -110,7 +110,7 @@ def test_a_second_process_lowers_and_builds_nothing(folder):
 @pytest.mark.driver
 def test_live_functions_are_not_kept(folder):
     shape = fx.ShapeDtypeStruct((3,), np.float32)
-    f = lambda x: fx.pure_callback(lambda v: np.asarray(v) + 1, shape, x * 2)  # noqa: E731
+    f = lambda x: fx.pure_callback(lambda v: np.asarray(v) + 1, shape, x * 2)
     for _ in range(2):
         out, counted = call(f, np.ones(3, np.float32))
         np.testing.assert_array_equal(out, np.full(3, 3.0))
@@ -152,7 +152,7 @@ def test_a_cache_that_cannot_be_written_warns_once(folder, monkeypatch):
 
 @pytest.mark.driver
 def test_another_batch_size_is_traced_and_not_built():
-    f = lambda x: fx.nn.softmax(fnp.tanh(x) * 2)  # noqa: E731
+    f = lambda x: fx.nn.softmax(fnp.tanh(x) * 2)
     _, first = call(f, np.ones((64, 32), np.float32))
     _, second = call(f, np.ones((640, 32), np.float32))
     assert first.compiles == 1 and second.compiles == 0
