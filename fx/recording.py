@@ -64,6 +64,11 @@ class JaxprTrace(Trace):
         self.constants: dict[int, tuple[Var, Any]] = {}
         self.alive = True
 
+    def end(self) -> None:
+        """Nothing is recorded any more; values it holds are not kept alive by leaked tracers."""
+        super().end()
+        self.constants.clear()
+
     def new_arg(self, aval: ShapedArray, name: str | None = None) -> JaxprTracer:
         arg = JaxprTracer(self, Var(aval), name)
         if name is not None:
