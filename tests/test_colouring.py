@@ -60,7 +60,9 @@ FUNCTIONS = {
     "scan of slices": (lambda x: lax.scan(lambda c, v: (c, v * v), 0.0, x)[1], 12),
     "loop": (lambda x: lax.fori_loop(0, 3, lambda i, c: fnp.roll(c, 1) * c, x), 48),
     "fft": (lambda x: fnp.fft.fft(x).real, None),
-    "pool": (lambda x: fx.nn.max_pool1d(x[None], 2, 2)[0], None),
+    "jit of custom_vjp": (fx.jit(lambda x: square(x[1:]) * x[0]), 22),
+    "pool": (lambda x: fx.nn.max_pool1d(x[None], 2, 2)[0], 12),
+    "mean pool": (lambda x: fx.nn.avg_pool1d(x[None], 3, 3)[0], 12),
     "softmax": (lambda x: fx.nn.softmax(x.reshape(3, 4), axis=1), 48),
     "sort": (fnp.sort, None),
     "solve": (lambda x: fnp.linalg.solve(W, x), None),
@@ -86,6 +88,7 @@ SCALARS = {
     "arrow": (lambda x: (x[0] * x**2).sum(), 34, 2),
     "filter": (lambda x: (fnp.convolve(x, fnp.array([1.0, -2, 1])) ** 4).sum(), 54, 5),
     "dense": (lambda x: fx.nn.logsumexp(x), 144, 12),
+    "pool": (lambda x: (fx.nn.max_pool1d(x[None], 2, 2) ** 3).sum(), 24, 2),
     "separable": (lambda x: fnp.sin(x).sum(), 12, 1),
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from fx.config import enable_x64
-from fx.core import UndefinedPrimal, get_aval, instantiate
+from fx.core import PRIMITIVES, UndefinedPrimal, close, get_aval, instantiate
 from fx.jaxpr import ClosedJaxpr, JaxprEqn, Literal
 from fx.jvp import jvp
 from fx.trace import ShapeDtypeStruct, ensure_compile_time_eval, make_jaxpr
@@ -293,10 +293,8 @@ def _half(mine: Any, theirs: Any, info: Info, other: Info, outs: Any) -> Any:
     return _joined(outs.ravel(), to, (size, len(lines))) @ (over @ info.pattern)
 
 
-def _probed(eqn: JaxprEqn, infos: list[Info], width: int, chunk: int = 64) -> list[Info]:
-    """A linear primitive with positive weights, applied to unit vectors, a few at a time; unknown
-    operands are ones.
-    """
+def _probed(eqn: JaxprEqn, infos: list[Info], width: int) -> list[Info]:
+    """A linear primitive with positive weights; unknown operands are ones."""
     (out,) = eqn.outvars
     total = sp.csr_matrix((_size(out), width), dtype=bool)
     fixed = [
@@ -307,18 +305,32 @@ def _probed(eqn: JaxprEqn, infos: list[Info], width: int, chunk: int = 64) -> li
     for k, (i, a) in enumerate(zip(infos, eqn.invars)):
         if i.pattern is None:
             continue
-        size, blocks = _size(a), []
 
         def apply(x: Any, k: int = k) -> Any:
             return eqn.primitive.bind(*fixed[:k], x, *fixed[k + 1 :], **params)
 
-        for start in range(0, size, chunk):
-            units = np.eye(min(chunk, size - start), size, start).reshape(-1, *a.aval.shape)
-            with enable_x64(True):
-                images = np.asarray(vmap(apply)(units))
-            blocks.append(sp.csr_matrix(images.reshape(len(units), -1) > 1e-9))
-        total = total + sp.vstack(blocks, "csr").T.tocsr() @ i.pattern
+        total = total + _matrix(apply, a.aval.shape) @ i.pattern
     return [Info(pattern=total)]
+
+
+def _matrix(apply: Callable[[Any], Any], shape: tuple[int, ...], chunk: int = 64) -> Any:
+    """The pattern of a linear function with positive weights, a few unit vectors at a time."""
+    size, blocks = int(np.prod(shape)), []
+    for start in range(0, size, chunk):
+        units = np.eye(min(chunk, size - start), size, start).reshape(-1, *shape)
+        with enable_x64(True):
+            images = np.asarray(vmap(apply)(units))
+        blocks.append(sp.csr_matrix(images.reshape(len(units), -1) > 1e-9))
+    return sp.vstack(blocks, "csr").T.tocsr()
+
+
+def _windows(eqn: JaxprEqn, infos: list[Info], width: int) -> list[Info]:
+    """An element of each window, it is not known which; `window_place` is the transpose."""
+    placing = eqn.primitive.name == "window_place"
+    params = {k: v for k, v in eqn.params.items() if k != "sizes"}
+    shape = (eqn.outvars if placing else eqn.invars)[0].aval.shape
+    reach = _matrix(lambda x: PRIMITIVES["reduce_window_sum"].bind(x, **params), shape)
+    return [Info(pattern=(reach.T.tocsr() if placing else reach) @ infos[0].pattern)]
 
 
 _RULES: dict[str, Callable[..., list[Info]]] = {
@@ -327,6 +339,7 @@ _RULES: dict[str, Callable[..., list[Info]]] = {
     "optimization_barrier": _same,
     "dot_general": _dot_general,
     **dict.fromkeys(("conv_general_dilated", "cumsum", "reduce_window_sum"), _probed),
+    **dict.fromkeys(("window_select", "window_place"), _windows),
 }
 
 # ---------------------------------------------------------------- primitives that hold jaxprs
@@ -334,6 +347,16 @@ _RULES: dict[str, Callable[..., list[Info]]] = {
 
 def _call(eqn: JaxprEqn, infos: list[Info], width: int) -> list[Info]:
     return _run(eqn.params["jaxpr"], infos, width)
+
+
+def _tangent_of_custom_vjp(eqn: JaxprEqn, infos: list[Info], width: int) -> list[Info]:
+    """The transposed backward rule, as a jaxpr; a rule without a transpose mixes everything."""
+    evaluate = eqn.primitive.trace_rules["eval"]
+    try:
+        closed = close(lambda *args: evaluate(None, args, eqn.params), [a.aval for a in eqn.invars])
+    except TypeError:
+        return _everything(eqn, infos, width)
+    return _run(closed, infos, width)
 
 
 def _joined_infos(a: Info, b: Info) -> Info:
@@ -402,6 +425,7 @@ def _count(info: Info) -> tuple[int, bool]:
 
 _CALLS: dict[str, Callable[..., list[Info]]] = {
     **dict.fromkeys(("jit", "checkpoint"), _call),
+    "custom_lin": _tangent_of_custom_vjp,
     "cond": _cond,
     "scan": _scan,
     "while": _while,
