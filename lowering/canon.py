@@ -30,6 +30,7 @@ def canonicalize(
     new: dict[int, g.Node] = {}
     for n in graph.inputs:
         new[id(n)] = b.input(n.shape, n.dtype)
+    turned = product.turned_by_users(graph) if profile is not None else set()
     for n in graph.nodes():
         if id(n) in new:
             continue
@@ -38,7 +39,7 @@ def canonicalize(
         if isinstance(n.form, g.Reduce) and split_reductions:
             new[id(n)] = _reduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
-            made = product.rewrite(b, n, (args[0], args[1]), profile)
+            made = product.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
             new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
         elif isinstance(n.form, g.Conv) and profile is not None:
             made = convolve.rewrite(b, n, (args[0], args[1]), profile)

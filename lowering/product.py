@@ -2,16 +2,16 @@
 strides or packed.
 
 Called by `canon` for each Contract; None where the generic nest is as good. An operand that the
-kernel can walk by strides is read where it stands; any other is written once as panels (`Packed`,
-an elementwise nest, so that what computes the operand is computed while packing). What consumes
-the product element by element is applied to its tile (`templates.product`).
+kernel can walk by strides is read where it stands or copied into panels by the kernel itself; any
+other is written once as panels (`Packed`, an elementwise nest, so that what computes the operand is
+computed while packing). What consumes the product element by element is applied to its tile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
+from math import gcd, prod
 
 import numpy as np
 
@@ -22,9 +22,16 @@ from lowering.profile import Profile
 from lowering.strided import Axis, Side
 
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
-DIRECT_B = 1 << 17  # elements of B up to which packing costs more than it saves
+MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
 SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
+FEW = 2  # tiles of rows up to which B is streamed through: each element is used once or twice
+L1_SETS, L1_WAYS, LINE = 64, 6, 64  # of a first-level cache; two ways are for the rest
+L2_WAYS = 8
+REFILLS = 3  # times that filling a panel again costs no more than storing it once for all
+PAGES = 1 << 17  # bytes whose pages a core surely keeps the addresses of
+LONG_K, PART_K, MAX_PARTS = 8192, 2048, 64  # sums that are split, and how
+SMALL_RESULT = 1 << 14  # elements of a result up to which they are
 
 
 # ---------------------------------------------------------------- the forms
@@ -36,6 +43,7 @@ class Access:
     the lanes (rows of A, columns of B) and k, each one or several axes walked as one.
 
     Packed panels are `tile` apart and padded with zeros: lanes beyond the edge may be read.
+    `panel`: the kernel copies the elements into panels of its own, block by block.
     """
 
     start: int
@@ -44,6 +52,7 @@ class Access:
     ks: tuple[Axis, ...]
     packed: bool = False
     tile: int = 0
+    panel: bool = False
 
     @property
     def lane(self) -> int | None:
@@ -145,15 +154,40 @@ def worthwhile(dtype: np.dtype, args: tuple[g.Node, ...]) -> np.dtype | None:
     return acc
 
 
+def turned_by_users(graph: g.Graph) -> set[int]:
+    """Contracts that are only read transposed, so that rows of the result become its columns."""
+    found: dict[int, bool] = {}
+    for n in graph.nodes():
+        for x in n.args:
+            if isinstance(x.form, g.Contract):
+                first = len(x.form.batch[0])
+                rows = range(first, first + x.args[0].ndim - first - len(x.form.contract[0]))
+                turned = isinstance(n.form, g.Transpose) and n.form.perm[-1] in rows
+                found[id(x)] = turned and found.get(id(x), True)
+    outputs = {id(o) for o in graph.outputs}
+    return {key for key, turned in found.items() if turned and key not in outputs}
+
+
 def rewrite(
-    b: g.Builder, n: g.Node, args: tuple[g.Node, g.Node], profile: Profile
+    b: g.Builder,
+    n: g.Node,
+    args: tuple[g.Node, g.Node],
+    profile: Profile,
+    turned: bool = False,
 ) -> g.Node | None:
-    """The Contract `n` on `args` as a Product under views, or None for the generic nest."""
+    """The Contract `n` on `args` as a Product under views, or None for the generic nest; `turned`
+    computes its transpose.
+    """
     acc = worthwhile(n.dtype, args)
     if acc is None:
         return None
     x, y = args
+    if turned:
+        return _other_way_round(b, n, x, y, profile)
     (cx, cy), (bx, by) = n.form.contract, n.form.batch
+    parts = 1 if profile.schedule == "gpu" else _parts(n, x)
+    if parts > 1:
+        return _in_parts(b, n, x, y, parts, acc, profile)
     order = sorted(range(len(cx)), key=lambda j: cx[j])
     cx, cy = tuple(cx[j] for j in order), tuple(cy[j] for j in order)
     fx, fy = _free(x, bx, cx), _free(y, by, cy)
@@ -178,6 +212,57 @@ def rewrite(
     right = Operand(sides[1], lambda: b.reshape(b.transpose(y, (*by, *fy, *cy)), (*outer, cols, k)))
     z = make(b, space, left, right, acc, profile)
     return None if z is None else b.convert(b.reshape(z, n.shape), n.dtype)
+
+
+def _other_way_round(
+    b: g.Builder, n: g.Node, x: g.Node, y: g.Node, profile: Profile
+) -> g.Node | None:
+    """The same with the operands exchanged."""
+    contract, batch = n.form.contract[::-1], n.form.batch[::-1]
+    z = b.contract(y, x, contract, batch, n.dtype)
+    made = rewrite(b, z, (y, x), profile)
+    first = len(batch[0])
+    middle = first + y.ndim - first - len(contract[0])
+    order = (*range(first), *range(middle, z.ndim), *range(first, middle))
+    return None if made is None else b.transpose(made, order)
+
+
+def _parts(n: g.Node, x: g.Node) -> int:
+    """How many parts the longest contracted axis of `n` is cut into; 1 if the sum is not split."""
+    (cx, _), (bx, _) = n.form.contract, n.form.batch
+    k = prod(x.shape[j] for j in cx)
+    if k < LONG_K or n.size > SMALL_RESULT * prod(x.shape[j] for j in bx):
+        return 1
+    longest = max(x.shape[j] for j in cx)
+    parts = min(MAX_PARTS, k // PART_K)
+    while longest % parts:
+        parts -= 1
+    return parts
+
+
+def _in_parts(
+    b: g.Builder, n: g.Node, x: g.Node, y: g.Node, parts: int, acc: np.dtype, profile: Profile
+) -> g.Node | None:
+    """A long sum for a small result: products of parts of k as one batch, then their sum."""
+    (cx, cy), (bx, by) = n.form.contract, n.form.batch
+    j = max(range(len(cx)), key=lambda j: x.shape[cx[j]])
+
+    def cut(x: g.Node, axis: int) -> g.Node:
+        shape = x.shape
+        return b.reshape(x, (*shape[:axis], parts, shape[axis] // parts, *shape[axis + 1 :]))
+
+    def moved(axes: tuple[int, ...], axis: int) -> tuple[int, ...]:
+        return tuple(a + (a >= axis) for a in axes)
+
+    z = b.contract(
+        cut(x, cx[j]),
+        cut(y, cy[j]),
+        (moved(cx, cx[j]), moved(cy, cy[j])),
+        ((cx[j], *moved(bx, cx[j])), (cy[j], *moved(by, cy[j]))),
+        acc,
+    )
+    z = rewrite(b, z, (z.args[0], z.args[1]), profile)
+    return None if z is None else b.convert(b.reduce("add", z, (0,)), n.dtype)
 
 
 def _space(parts: list[list[int]]) -> Space:
@@ -214,35 +299,102 @@ def make(
 
     `scattered`: A may be read in place even where its k jumps about (it is read over and over).
     """
-    m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
-    outer = tuple(space.extents[a] for a in space.outer)
     if profile.schedule == "gpu":
         return _make_gpu(b, space, left, right, acc, profile)
     width = profile.lanes(acc.itemsize)
-    if n < width or k < 4 or 2 * m * n * k * prod(outer) < MIN_FLOPS or not m:
+    turned = _turned(space, left, right, width)
+    if turned:
+        space = Space(space.extents, space.outer, space.n, space.m, space.k)
+        left, right = right, left
+    m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
+    outer = tuple(space.extents[a] for a in space.outer)
+    if k < 4 or 2 * m * n * k * prod(outer) < MIN_FLOPS or not m:
+        return None
+    if n < width and (n < 2 or m < 4 * width or m * k < MIN_PADDED or k < 32):
         return None
     rows, columns = tile_shape(m, n, width, profile)
-    a = _in_place(space, left.side, space.m)
-    if (
-        a is None
-        or strided.reach((*a.lanes, *a.ks)) >= 2**31
-        or (not scattered and not strided.smooth(a.ks))
-    ):
-        a_node, a = _pack(b, left.flat(), rows, acc)
-    else:
-        a_node = _base(left)
-    c = _in_place(space, right.side, space.n)
-    step = c.k if c is not None and n >= columns and c.lane == 1 else None
-    if (
-        c is not None
-        and step is not None
-        and (k * n <= DIRECT_B or m < 48 or abs(step) <= 8 * width)
-    ):
-        b_node = _base(right)
-    else:
-        b_node, c = _pack(b, right.flat(), columns, acc)
-    form = Product(k, rows, columns, a, c)
-    return b.node(form, (a_node, b_node), (*outer, m, n), acc)
+    a_node, a = _left(b, space, left, rows, acc, scattered)
+    block = rows * block_of_rows(a, rows, acc.itemsize, profile)
+    c_node, c = _right(b, space, right, rows, columns, acc, block)
+    z = b.node(Product(k, rows, columns, a, c), (a_node, c_node), (*outer, m, n), acc)
+    last = len(outer)
+    return b.transpose(z, (*range(last), last + 1, last)) if turned else z
+
+
+def _turned(space: Space, left: Operand, right: Operand, width: int) -> bool:
+    """Whether the transposed product is the better one: few columns and A's rows side by side, or
+    few rows and each column of B in one piece.
+    """
+    m, n = space.size(space.m), space.size(space.n)
+    a, c = _in_place(space, left.side, space.m), _in_place(space, right.side, space.n)
+    if n < 2 * width:
+        return m >= 4 * n and m >= width and a is not None and a.lane == 1 and a.k != 1
+    if m == 1:
+        return c is not None and c.k == 1 and c.lane != 1
+    return m < 2 * width and n >= 8 * m and c is not None and c.k == 1 and c.lane != 1
+
+
+def _right(
+    b: g.Builder, space: Space, x: Operand, rows: int, columns: int, acc: np.dtype, block: int
+) -> tuple[g.Node, Access]:
+    """B where it stands if its rows are streamed through or stay in the cache; else in panels: the
+    kernel's own if few blocks of `block` rows would fill them again.
+    """
+    m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
+    c = _in_place(space, x.side, space.n)
+    if c is None or c.lane is None or c.k is None or 1 not in (c.lane, c.k):
+        return _pack(b, x.flat(), columns, acc)
+    direct = c.lane == 1 and n >= columns
+    if direct and (m <= FEW * rows or near(c.k, k, columns, acc.itemsize)):
+        return _base(x), c
+    if m > REFILLS * block:
+        return _pack(b, x.flat(), columns, acc)
+    return _base(x), replace(c, panel=True)
+
+
+def _left(
+    b: g.Builder,
+    space: Space,
+    x: Operand,
+    rows: int,
+    acc: np.dtype,
+    scattered: bool,
+) -> tuple[g.Node, Access]:
+    """A where it stands if its k is near, or its rows side by side; else packed."""
+    k = space.size(space.k)
+    a = _in_place(space, x.side, space.m)
+    if a is None or strided.reach((*a.lanes, *a.ks)) >= 2**31:
+        return _pack(b, x.flat(), rows, acc)
+    if a.lane == 1 and a.k is not None and a.k != 1:
+        return _base(x), replace(a, panel=not near(a.k, k, rows, acc.itemsize))
+    if scattered or strided.smooth(a.ks):
+        return _base(x), a
+    return _pack(b, x.flat(), rows, acc)
+
+
+def near(step: int, k: int, lanes: int, itemsize: int) -> int:
+    """How many k of a panel that is read in place stay in the first-level cache; 0 if too few:
+    steps of a power of two fall on few of its sets, long ones on many pages.
+    """
+    lines = -(-lanes * itemsize // LINE)
+    step = abs(step) * itemsize
+    sets = L1_SETS // gcd(step // LINE, L1_SETS) if step % LINE == 0 and step else L1_SETS
+    for block in (K_BLOCK, K_BLOCK // 2, K_BLOCK // 4):
+        length = min(k, block)
+        if length * step <= PAGES and length * lines <= min(sets * lines, L1_SETS) * L1_WAYS:
+            return block
+    return 0
+
+
+def block_of_rows(a: Access, rows: int, itemsize: int, profile: Profile) -> int:
+    """How many row tiles of A, K_BLOCK wide, stay in the second-level cache."""
+    room = profile.l2_bytes * (2 if a.panel else 5) // 8
+    if not (a.panel or a.packed) and a.lane is not None and a.k == 1:
+        step, sets = abs(a.lane) * itemsize, profile.l2_bytes // (L2_WAYS * LINE)
+        if step % LINE == 0 and step:
+            rows_apart = sets // gcd(step // LINE, sets)  # that do not fall on the same sets
+            room = min(room, L2_WAYS * 5 // 8 * rows_apart * K_BLOCK * itemsize)
+    return max(1, room // (K_BLOCK * itemsize * rows))
 
 
 def _in_place(space: Space, side: Side | None, lanes: tuple[int, ...]) -> Access | None:

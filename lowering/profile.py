@@ -61,6 +61,7 @@ class Profile:
             self.l1_bytes,
             self.l2_bytes,
             self.l3_bytes,
+            self.compute_units,
             self.schedule,
         )
         return repr(fields)

@@ -67,7 +67,7 @@ def test_four_transpositions(m, n, k, left, right):
     x = normal(k, m) if left else normal(m, k)
     y = normal(n, k) if right else normal(k, n)
     plan = check(lambda b, x, y: b.contract(x, y, ((0 if left else 1,), (right,))), x, y)
-    assert products(plan)
+    assert products(plan) or (m <= 2 and right)  # few rows by rows: folds, not a product
 
 
 BATCHES = [

@@ -17,6 +17,7 @@ FAMILIES = (
     "randoms",
     "small",
     "sweeps",
+    "products",
 )
 
 

@@ -1,4 +1,4 @@
-"""Extra rows, run by name or with --extra: products of many shapes, row kernels, convolutions."""
+"""Extra rows, run by name or with --extra: row kernels, elementary functions, convolutions."""
 
 from __future__ import annotations
 
@@ -6,32 +6,6 @@ import numpy as np
 
 from benchmarks.rows import Program, row
 from benchmarks.rows.elementwise import normal, uniform
-
-# ---------------------------------------------------------------- products
-
-
-def product(name: str, left: tuple[int, ...], right: tuple[int, ...], spec: str) -> None:
-    """A row for one einsum of two float32 operands."""
-    sizes = dict(zip(spec.split("->")[0].replace(",", ""), left + right))
-    flops = 2.0 * np.prod(list(sizes.values()))
-    nbytes = 4.0 * (np.prod(left) + np.prod(right))
-
-    @row(name, f"{spec}, {left} by {right}", nbytes=nbytes, flops=flops, extra=True, tolerance=1e-3)
-    def build(lib):
-        args = (normal(0, *left), normal(1, *right))
-        return Program(lambda a, b: lib.np.einsum(spec, a, b), args)
-
-
-for n in (64, 128, 256, 512, 768, 1000, 1537, 2048):
-    product(f"product_{n}", (n, n), (n, n), "mk,kn->mn")
-for label, spec in (("tn", "km,kn->mn"), ("nt", "mk,nk->mn"), ("tt", "km,nk->mn")):
-    product(f"product_{label}", (768, 768), (768, 768), spec)
-product("product_skinny", (8, 4096), (4096, 4096), "mk,kn->mn")
-product("product_vector", (4096, 4096), (4096,), "mk,k->m")
-product("product_outer", (4096, 8), (8, 4096), "mk,kn->mn")
-product("product_batch_64", (64, 128, 64), (64, 64, 128), "bmk,bkn->bmn")
-product("product_batch_4x4", (65536, 4, 4), (65536, 4, 4), "bmk,bkn->bmn")
-
 
 # ---------------------------------------------------------------- rows and columns
 

@@ -1,8 +1,9 @@
 """The register tile: rows x vectors of sums over a block of k, a function that products share.
 
 Its name says all: `tile_f32x8_6x2_l1k(` is 6 rows by 2 vectors of 8 floats, then how A's rows
-(p: panels, l: one stride, t: a table), A's k (p: panels, 1: contiguous, k: one stride, o: a table)
-and B's k (p, k) are walked. `source` writes the functions that a text calls, as `mathlib` does.
+(p: panels, s: the kernel's own, l: one stride, t: a table), A's k (p, s, 1: contiguous, k: one
+stride, o: a table) and B's k (p, s, k) are walked. `panel_f32x8_16r(` fills the kernel's own panels
+of 16 lanes (r: lanes side by side, c: k). `source` writes what a text calls, as `mathlib` does.
 """
 
 from __future__ import annotations
@@ -11,21 +12,108 @@ import re
 
 from lowering.product import Product
 
-_CALL = re.compile(r"\btile_f(32|64)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
+_CALL = re.compile(r"\btile_f(32|64)x(\d+)_(\d+)x(\d+)_([pslt])([ps1ko])([psk])(?=\()")
+_FILL = re.compile(r"\bpanel_f(32|64)x(\d+)_(\d+)([rc])(?=\()")
 
 
 def name(form: Product, bits: int, width: int) -> str:
     """The function that computes a tile of `form` in vectors of `width` floats of `bits` bits."""
     a, b = form.a, form.b
-    rows = "p" if a.packed else "t" if a.lane is None else "l"
-    k = "p" if a.packed else "o" if a.k is None else "1" if a.k == 1 else "k"
-    vectors = form.columns // width
-    return f"tile_f{bits}x{width}_{form.rows}x{vectors}_{rows}{k}{'p' if b.packed else 'k'}"
+    own = "s" if a.panel else "p" if a.packed else ""
+    rows = own or ("t" if a.lane is None else "l")
+    k = own or ("o" if a.k is None else "1" if a.k == 1 else "k")
+    right = "s" if b.panel else "p" if b.packed else "k"
+    return f"tile_f{bits}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
+
+
+def fill(bits: int, width: int, lanes: int, along_k: bool) -> str:
+    """The function that copies elements into panels of so many lanes."""
+    return f"panel_f{bits}x{width}_{lanes}{'c' if along_k else 'r'}"
+
+
+def panel_size(lanes: int, width: int, block: int) -> int:
+    """From one panel to the next: vectors are stored whole, so beyond a panel, too; a line more
+    keeps panels off the same sets of the cache.
+    """
+    return lanes * block + max(16, (-lanes) % width)
 
 
 def source(text: str) -> str:
-    """The tile functions that `text` calls."""
-    return "\n".join(_function(*call) for call in sorted(set(_CALL.findall(text))))
+    """The functions of tiles and panels that `text` calls."""
+    tiles = [_function(*call) for call in sorted(set(_CALL.findall(text)))]
+    return "\n".join([*(_filler(*call) for call in sorted(set(_FILL.findall(text)))), *tiles])
+
+
+_PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
+
+
+def _filler(bits, width, lanes, order) -> str:
+    """Panels, `size` apart, of k1 rows of `lanes` elements each, from `count` lanes of which
+    `there` may be read; what lies beyond them repeats the last.
+    """
+    w, n = int(width), int(lanes)
+    kind = "float" if bits == "32" else "double"
+    head = [
+        f"FX_STAGE void panel_f{bits}x{width}_{lanes}{order}(__global const {kind} *x,",
+        "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
+        f"    {kind} *p, const int size) {{",
+    ]
+    body = _rows_side_by_side(kind, w, n) if order == "r" else _columns_in_one_piece(kind, w, n)
+    return "\n".join([*head, *body, "}"])
+
+
+def _rows_side_by_side(kind: str, w: int, n: int) -> list[str]:
+    vectors = -(-n // w)
+    vec = f"{kind}{w}_u"
+    copies = [f"*({vec} *)(q + {j * w}) = *(__global const {vec} *)(x + c + {j * w});"
+              for j in range(vectors)]  # fmt: skip
+    return [
+        "  for (int k = 0; k < k1; ++k, x += x_k) {",
+        f"    {kind} *q = p + k * {n}; int c = 0;",
+        f"    for (; c < count && c + {vectors * w} <= there; c += {n}, q += size) {{",
+        f"      {' '.join(copies)}",
+        "    }",
+        f"    for (; c < count; c += {n}, q += size) {{",
+        "    " + _PLAIN,
+        f"      for (int j = 0; j < {n}; ++j) q[j] = x[c + j < there ? c + j : there - 1];",
+        "    }",
+        "  }",
+    ]
+
+
+def _columns_in_one_piece(kind: str, w: int, n: int) -> list[str]:
+    """Squares of w x w are turned in registers."""
+    lines = [
+        f"  for (int c = 0; c < count; c += {n}, p += size)",
+        f"    for (int j = 0; j < {n}; j += {w}) {{",
+    ]
+    for i in range(w):
+        at = f"c + j + {i}"
+        lines.append(
+            f"      __global const {kind} *x{i} = x + ({at} < there ? {at} : there - 1) * x_lane;"
+        )
+    lines += ["      int k = 0;", f"      for (; k + {w} <= k1; k += {w}) {{"]
+    names = [f"v{i}" for i in range(w)]
+    for i in range(w):
+        lines.append(f"        const {kind}{w} v{i} = *(__global const {kind}{w}_u *)(x{i} + k);")
+    d = w // 2
+    while d:
+        fresh = list(names)
+        for i in range(w):
+            if i & d:
+                continue
+            a, c = names[i], names[i | d]
+            low = [f"{a}.s{e:x}" if not e & d else f"{c}.s{e ^ d:x}" for e in range(w)]
+            high = [f"{a}.s{e | d:x}" if not e & d else f"{c}.s{e:x}" for e in range(w)]
+            for k, parts in ((i, low), (i | d, high)):
+                fresh[k] = f"u{d}_{k}"
+                text = ", ".join(parts)
+                lines.append(f"        const {kind}{w} {fresh[k]} = ({kind}{w})({text});")
+        names, d = fresh, d // 2
+    for i, v in enumerate(names):
+        lines.append(f"        *({kind}{w}_u *)(p + (k + {i}) * {n} + j) = {v};")
+    rest = " ".join(f"p[k * {n} + j + {i}] = x{i}[k];" for i in range(w))
+    return [*lines, "      }", _PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
 
 def _function(bits, width, rows, vectors, a_rows, a_k, b_k) -> str:
@@ -35,8 +123,9 @@ def _function(bits, width, rows, vectors, a_rows, a_k, b_k) -> str:
     vec = f"{kind}{w}" if w > 1 else kind
     sums = [[f"c{r}_{j}" for j in range(v)] for r in range(m)]
     head = f"tile_f{bits}x{width}_{rows}x{vectors}_{a_rows}{a_k}{b_k}"
+    spaces = {walk: "" if walk == "s" else "__global " for walk in (a_rows, b_k)}
     lines = [
-        f"FX_STAGE void {head}(__global const {kind} *a, __global const {kind} *b,",
+        f"FX_STAGE void {head}({spaces[a_rows]}const {kind} *a, {spaces[b_k]}const {kind} *b,",
         "    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,",
         f"    const long b_k, const int k1, {kind} *t, const int more) {{",
         "  #pragma OPENCL FP_CONTRACT ON",
@@ -47,14 +136,20 @@ def _function(bits, width, rows, vectors, a_rows, a_k, b_k) -> str:
             lines.append(f"  const long l{r} = ro[{r}];")
         elif a_rows == "l" and r:
             lines.append(f"  const long l{r} = ({r} < last ? {r} : last) * a_lane;")
-    a_step = {"p": str(m), "1": "1", "k": "a_k", "o": ""}[a_k]
-    b_step = str(w * v) if b_k == "p" else "b_k"
+    a_step = {"p": str(m), "s": str(m), "1": "1", "k": "a_k", "o": ""}[a_k]
+    b_step = "b_k" if b_k == "k" else str(w * v)
 
     def step(u: int) -> list[str]:
-        loads = [f"v{j} = *(__global const {vec}_u *)(b + {j * w})" for j in range(v)]
+        loads = [f"v{j} = *({spaces[b_k]}const {vec}_u *)(b + {j * w})" for j in range(v)]
         out = [f"    {{ const {vec} {', '.join(loads)};"]
         for r, row in enumerate(sums):
-            at = {"p": str(r), "1": "", "k": "", "o": f"ko[k + {u}]" if u else "ko[k]"}[a_k]
+            at = {
+                "p": str(r),
+                "s": str(r),
+                "1": "",
+                "k": "",
+                "o": f"ko[k + {u}]" if u else "ko[k]",
+            }[a_k]
             at = " + ".join(
                 x for x in (f"l{r}" if a_rows == "t" or (r and a_rows == "l") else "", at) if x
             )

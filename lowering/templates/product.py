@@ -1,9 +1,9 @@
 """The stage of a product: register tiles over blocks of k, then the epilogue's nest on the tiles.
 
 In: a nest that reads the tile (`product.Tile`) of a Product at the product's own index. An item
-does a block of row tiles times a block of column tiles for some outer indices; for each column
-tile the sums of its rows stay in a private array, which the epilogue then reads. A sum runs over k
-in order, in blocks of K_BLOCK, so it does not depend on how the work is dealt out.
+does a block of row tiles times a block of column tiles for some outer indices, a strip of column
+tiles at a time: the strip's sums stay in a private array, which the epilogue then reads. A sum runs
+over k in order, in blocks of a size that the shape gives, so it does not depend on who does what.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from lowering.affine import Cut
 from lowering.emit import Stage, _Emitter
 from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Value
-from lowering.product import K_BLOCK, Access, Product, Tile
+from lowering.product import FEW, K_BLOCK, Access, Product, Tile, block_of_rows, near
 from lowering.profile import Profile
 from lowering.templates import micro, product_gpu
 from lowering.templates.access import offset
 
-ITEM_FLOPS = 1 << 20  # about 15 microseconds of one core
+ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
+ITEMS = 12  # of each core at most, so that cores finish together
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
-ROW_TILES, COLUMN_TILES = 12, 32  # of an item at most: its part of B stays in the last cache
+COLUMN_TILES = 32  # of an item at most
+STRIP_BYTES = 256  # of a row of a strip: its part of B stays in the second cache
+STREAM_BYTES, STREAM_BLOCK = 2048, 32  # of a strip, and its block of k, if B is streamed through
 
 
 @dataclass(slots=True)
@@ -118,27 +121,57 @@ def _operands(node: Node, nest: Nest, loads: list[Value]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Blocks:
-    """Row tiles, column tiles and outer indices of an item."""
+    """Row tiles, column tiles and outer indices of an item; column tiles of a strip, and of those
+    of which B's panels are filled at once; k of a block.
+    """
 
     rows: int
     columns: int
     outer: int
+    strip: int
+    part: int
+    k: int
 
     @staticmethod
     def of(node: Node, profile: Profile) -> Blocks:
         form: Product = node.form
         *outer, m, n = node.shape
+        itemsize = node.dtype.itemsize
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
-        flops = 2.0 * batch * m * n * form.k
-        wanted = max(2, min(64, int(flops / ITEM_FLOPS)))
-        rows, columns = min(row_tiles, ROW_TILES), min(column_tiles, COLUMN_TILES)
+        plain = not (form.b.panel or form.b.packed)
+        streamed = plain and row_tiles <= FEW and abs(form.b.k or 0) * itemsize > STRIP_BYTES
+        part = (STREAM_BYTES if streamed else STRIP_BYTES) // (form.columns * itemsize)
+        part = max(1, min(part, column_tiles))
+        strip = min(part * (4 if form.a.panel else 1), column_tiles)
+        block = STREAM_BLOCK if streamed else _block(form, itemsize)
+        wanted = int(2.0 * batch * m * n * form.k / ITEM_FLOPS)
+        wanted = max(1, min(ITEMS * profile.compute_units, wanted))
+        rows = min(row_tiles, block_of_rows(form.a, form.rows, itemsize, profile))
+        columns = min(column_tiles, max(COLUMN_TILES, strip))
         if batch >= wanted:
-            return Blocks(rows, columns, -(-batch // wanted))
-        while columns > 2 and batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted:
+            return Blocks(rows, columns, -(-batch // wanted), strip, part, block)
+
+        def few() -> bool:
+            return batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted
+
+        while columns > strip and few():
             columns = -(-columns // 2)
-        while rows > 1 and batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted:
+        while rows > 10 and few():
             rows = -(-rows // 2)
-        return Blocks(rows, columns, 1)
+        while columns > 1 and few():
+            columns = -(-columns // 2)
+        rows = -(-row_tiles // -(-row_tiles // rows))  # blocks of about the same size
+        columns = -(-column_tiles // -(-column_tiles // columns))
+        return Blocks(rows, columns, 1, min(strip, columns), min(part, columns), block)
+
+
+def _block(form: Product, itemsize: int) -> int:
+    """k of a block: what is read in place should stay in the first-level cache."""
+    block = K_BLOCK
+    for access, lanes in ((form.a, form.rows), (form.b, form.columns)):
+        if not (access.panel or access.packed) and access.lane == 1 and access.k not in (None, 1):
+            block = min(block, near(access.k, form.k, lanes, itemsize) or block)
+    return block
 
 
 # ---------------------------------------------------------------- text
@@ -189,21 +222,36 @@ class _ProductEmitter(_Emitter):
         self.line(f"const long ir = item % {rb}, ic = item / {rb} % {cb}, io = item / {rb} / {cb};")
         self.line(f"const int m0 = ir * {rows}, m1 = {_min('M', f'm0 + {rows}')};")
         self.line(f"const int q0 = ic * {columns}, q1 = {_min('N', f'q0 + {columns}')};")
-        kind = scalar.register_type(self.node.dtype, 1)
-        size = blocks.rows * form.rows * form.columns
-        self.line(f"{kind} acc[{size}] __attribute__((aligned(64)));")
+        self.arrays()
         step, count = self.int("OT", blocks.outer), self.int("OB", batch)
         self.access_ints()
         scope = self.push(frozenset(self.axes.outer))
         self.outer_indices()
-        inner = self.push(frozenset(self.axes.columns[:-1]))
-        self.column_tile()
-        self.pop(inner, f"for (int t0 = q0; t0 < q1; t0 += {form.columns}) {{")
+        inner = self.push(frozenset())
+        self.strip()
+        width = blocks.strip * form.columns
+        self.pop(inner, f"for (int s0 = q0; s0 < q1; s0 += {width}) {{")
         last = _min(f"(io + 1) * {step}", count)
         self.pop(scope, f"for (int o = io * {step}, oe = {last}; o < oe; ++o) {{")
         text = "\n".join(self.scope.lines)
         items = row_blocks * column_blocks * outer_blocks
         return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
+
+    def arrays(self) -> None:
+        """The strip's sums, and the panels that the item fills."""
+        form, blocks = self.form, self.blocks
+        kind = scalar.register_type(self.node.dtype, 1)
+        block = min(blocks.k, form.k)
+        self.block_rows = blocks.rows * form.rows
+        sizes = {"acc": self.block_rows * blocks.strip * form.columns}
+        self.a_size = micro.panel_size(form.rows, self.lanes, block)
+        self.b_size = micro.panel_size(form.columns, self.lanes, block)
+        if form.a.panel:
+            sizes["ap"] = blocks.rows * self.a_size
+        if form.b.panel:
+            sizes["bp"] = blocks.part * self.b_size
+        for name, size in sizes.items():
+            self.line(f"{kind} {name}[{size}] __attribute__((aligned(64)));")
 
     def access_ints(self) -> None:
         for side, access in (("a", self.form.a), ("b", self.form.b)):
@@ -247,60 +295,93 @@ class _ProductEmitter(_Emitter):
 
     # ------------------------------------------------ tiles
 
-    def column_tile(self) -> None:
-        """One column tile: partial sums of the block's rows over k, then the epilogue."""
-        form = self.form
-        shifted = not form.b.packed
-        at = _min("t0", f"N - {form.columns}") if shifted else "t0"
-        self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
-        base = f"b_o + t0 / {form.columns} * b_tile" if form.b.packed else "b_o + tn"
-        blocked = form.k > K_BLOCK
+    def strip(self) -> None:
+        """A strip of column tiles: sums of the block's rows over k, then the epilogue."""
+        form, block = self.form, self.blocks.k
+        end = f"s0 + {self.blocks.strip * form.columns}"
+        self.line(f"const int s1 = {_min(end, 'q1')};")
+        blocked = form.k > block
         outer = self.push(frozenset())
-        self.line(f"const int k1 = {_min('K - k0', str(K_BLOCK)) if blocked else 'K'};")
+        self.line(f"const int k1 = {_min('K - k0', str(block)) if blocked else 'K'};")
         if form.a.k is None:
-            self.line(f"int ko[{min(form.k, K_BLOCK)}];")
+            self.line(f"int ko[{min(form.k, block)}];")
             at = offset("(k0 + k)", form.a.ks)
             self.line(f"for (int k = 0; k < k1; ++k) ko[k] = {at};")
+        if form.a.panel:
+            self.panel("a", form.rows, "m0", "m1", "M", self.a_size)
+        width = self.blocks.part * form.columns
+        part = self.push(frozenset())
+        self.line(f"const int u1 = {_min(f'u0 + {width}', 's1')};")
+        if form.b.panel:
+            self.panel("b", form.columns, "u0", "u1", "N", self.b_size)
+        columns = self.push(frozenset())
+        if not (form.b.packed or form.b.panel):
+            self.line(f"const int tn = {_min('t0', f'N - {form.columns}')};")
         inner = self.push(frozenset())
-        self.micro(base, blocked)
+        self.micro(blocked)
         self.pop(inner, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
-        head = f"for (int k0 = 0; k0 < K; k0 += {K_BLOCK}) {{" if blocked else "{ const int k0 = 0;"
+        self.pop(columns, f"for (int t0 = u0; t0 < u1; t0 += {form.columns}) {{")
+        self.pop(part, f"for (int u0 = s0; u0 < s1; u0 += {width}) {{")
+        head = f"for (int k0 = 0; k0 < K; k0 += {block}) {{" if blocked else "{ const int k0 = 0;"
         self.pop(outer, head)
         self.epilogue()
 
-    def micro(self, base: str, blocked: bool) -> None:
+    def panel(self, side: str, lanes: int, first: str, end: str, whole: str, size: int) -> None:
+        """Fill the item's own panels for a block of k."""
+        access = self.form.a if side == "a" else self.form.b
+        fill = micro.fill(8 * self.node.dtype.itemsize, self.lanes, lanes, access.k == 1)
+        at = f"{side}_o + {first} * {side}_lane + k0 * {side}_k"
+        self.line(
+            f"{fill}({at}, {side}_lane, {side}_k, {end} - {first}, {whole} - {first}, k1,"
+            f" {side}p, {size});"
+        )
+
+    def micro(self, blocked: bool) -> None:
         """The register tile of one row tile over one block of k."""
         form = self.form
         name = micro.name(form, 8 * self.node.dtype.itemsize, self.lanes)
-        if form.a.packed:
+        if form.a.panel:
+            a = f"ap + (r0 - m0) / {form.rows} * {self.a_size}"
+        elif form.a.packed:
             a = f"a_o + r0 / {form.rows} * a_tile + k0 * a_k"
         elif form.a.lane is None:
             a = "a_o + k0 * a_k"
         else:
             a = "a_o + r0 * a_lane + k0 * a_k"
+        if form.b.panel:
+            b = f"bp + (t0 - u0) / {form.columns} * {self.b_size}"
+        elif form.b.packed:
+            b = f"b_o + t0 / {form.columns} * b_tile + k0 * b_k"
+        else:
+            b = "b_o + tn + k0 * b_k"
         rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
         offsets = "ko" if form.a.k is None else "0"
-        target = f"acc + (r0 - m0) * {form.columns}"
+        target = f"acc + (t0 - s0) * {self.block_rows} + (r0 - m0) * {form.columns}"
         self.line(
-            f"{name}({a}, {base} + k0 * b_k, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
+            f"{name}({a}, {b}, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
             f" k1, {target}, {'k0' if blocked else '0'});"
         )
 
     # ------------------------------------------------ the epilogue
 
     def epilogue(self) -> None:
-        """The nest over the finished rows and columns of this column tile."""
-        v = self.s.v
+        """The nest over the finished rows and columns of this strip, row by row."""
+        v, form = self.s.v, self.form
+        rows = self.push(frozenset(self.axes.rows))
+        self.decode("g", self.axes.rows)
+        tiles = self.push(frozenset(self.axes.columns[:-1]))
+        shifted = not (form.b.packed or form.b.panel)
+        at = _min("t0", f"N - {form.columns}") if shifted else "t0"
+        self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
         lo, self.tile_start = "t0", "tn"
         if len(self.axes.columns) > 1:
             n = self.nest.extents[v]
             self.line(f"const int tc = t0 / {n}, ts = t0 % {n};")
             self.decode("tc", self.axes.columns[:-1])
             lo, self.tile_start = "ts", "ts"
-        scope = self.push(frozenset(self.axes.rows))
-        self.decode("g", self.axes.rows)
         self.columns(lo)
-        self.pop(scope, "for (int g = m0; g < m1; ++g) {")
+        self.pop(tiles, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
+        self.pop(rows, "for (int g = m0; g < m1; ++g) {")
 
     def columns(self, lo: str) -> None:
         """The row's columns in this tile: whole tiles without a loop, which halves the build; the
@@ -340,7 +421,8 @@ class _ProductEmitter(_Emitter):
         out = self.fresh("x")
         kind = scalar.register_type(v.dtype, width)
         column = f"i{self.s.v} - {self.tile_start}" + (f" + {u * width}" if u else "")
-        pointer = f"acc + (g - m0) * {self.form.columns} + {column}"
+        tile = f"(t0 - s0) * {self.block_rows} + (g - m0) * {self.form.columns}"
+        pointer = f"acc + {tile} + {column}"
         text = scalar.load(v.dtype, width, pointer, "__private")
         self.line(f"const {kind} {out} = {text};")
         return out
