@@ -53,7 +53,13 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
 
 # ---------------------------------------------------------------- source lines
 
-_HERE = str(Path(__file__).parent) + os.sep
+_hidden: tuple[str, ...] = (str(Path(__file__).parent) + os.sep,)
+
+
+def hide_frames(prefix: str) -> None:
+    """Frames of files whose path begins so are never named as the user's line."""
+    global _hidden
+    _hidden = (*_hidden, prefix)
 
 
 def user_source() -> Source | None:
@@ -63,7 +69,7 @@ def user_source() -> Source | None:
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_HERE):
+        if not code.co_filename.startswith(_hidden):
             return Source(code.co_filename, frame.f_lineno, code.co_name, state.scope)
         frame = frame.f_back
     return None
@@ -414,16 +420,13 @@ def as_aval(result: Any, aval: ShapedArray) -> np.ndarray:
 
 
 def _process_foreign(p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
-    """A tracer reached plain evaluation: dead ones are leaks, live ones stand under
-    ensure_compile_time_eval.
-    """
+    """A tracer in plain evaluation: a dead one is a leak, a live one stands in eval_context."""
     for a in args:
         if isinstance(a, Tracer):
             check_alive(a)
     raise UnexpectedTracerError(
         f"'{p.name}' was asked to run at once on a traced value of type "
-        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}; inside "
-        "ensure_compile_time_eval "
+        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}; inside eval_context "
         "every operand must be concrete."
     )
 
@@ -431,6 +434,45 @@ def _process_foreign(p: Primitive, args: Sequence[Any], params: dict[str, Any]) 
 EVAL = EvalTrace()
 EVAL.parent = EVAL
 state = _State()
+
+
+class FoldingTrace(Trace):
+    """Runs primitives on concrete operands at once; hands those with traced ones to its parent."""
+
+    kind = "fold"
+
+    def __init__(self, parent: Trace):
+        self.parent = parent
+
+    def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        traced = any(isinstance(a, Tracer) for a in args)
+        with set_trace(self.parent if traced else EVAL):
+            return p.bind(*args, **params)
+
+
+class ensure_compile_time_eval(set_trace):
+    """Context manager: operations on concrete values run at once, even while a function is
+    traced; those on traced values are traced as ever.
+    """
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(EVAL if state.trace is EVAL else FoldingTrace(state.trace))
+
+
+class eval_context(set_trace):
+    """Context manager: every operation runs at once."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(EVAL)
+
+
+AbstractValue = ShapedArray
+max_dim, min_dim = max, min  # of axis sizes
+ParamDict, Value = dict[str, Any], Any  # for annotations
 
 
 # ---------------------------------------------------------------- evaluation of jaxprs

@@ -200,7 +200,8 @@ def record_rules(rules: CustomRules, leaves: Sequence[Any]) -> tuple[dict[str, A
     """Trace Python rules to jaxprs: the parameters of the recorded equation, and its operands.
 
     A call of the function inside its own rule is recorded with the rule as Python (`lazy`), which
-    ends the recursion.
+    ends the recursion; so is a call whose rule raises when traced: the error is one of
+    differentiation, and the call may never be differentiated.
     """
     avals = [get_aval(x) for x in leaves]
     jaxpr, consts = core.trace_to_jaxpr(rules.call, avals)
@@ -214,6 +215,9 @@ def record_rules(rules: CustomRules, leaves: Sequence[Any]) -> tuple[dict[str, A
                 parts.append(_record_jvp(rules, avals, params))
             if rules.has_vjp:
                 parts += _record_vjp(rules, avals, [a.aval for a in jaxpr.outvars], params)
+        except Exception:
+            params["lazy"] = rules
+            del parts[1:]
         finally:
             _tracing.owners.pop()
     all_consts: dict[int, Any] = {id(c): c for _, _, cs in parts for c in cs}

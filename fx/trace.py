@@ -14,7 +14,8 @@ import numpy as np
 
 from fx import core
 from fx.avals import ShapedArray, canonicalize_dtype
-from fx.core import EVAL, ClosedJaxpr, DebugInfo, Literal, Var, set_trace
+from fx.core import ClosedJaxpr, DebugInfo, Literal, Var
+from fx.core import ensure_compile_time_eval as ensure_compile_time_eval
 from fx.flatten import argument_names, check_callable, flatten_function, name_of
 from fx.linearize import linearize_flat
 from fx.passes import cse_jaxpr, dce_closed
@@ -135,17 +136,6 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     info = DebugInfo(name_of(fun), names)
     jaxpr, _ = core.trace_to_jaxpr(flat_fun, [_aval(x) for x in leaves], names, info)
     return out.tree.unflatten(_struct(a.aval) for a in jaxpr.outvars)
-
-
-class ensure_compile_time_eval(set_trace):
-    """Context manager: operations on concrete values run at once, even while a function is
-    traced.
-    """
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        super().__init__(EVAL)
 
 
 # ---------------------------------------------------------------- questions about a function

@@ -117,6 +117,10 @@ class Keeping(Values):
         row.begun = True
         return out
 
+    def computes_operands(self, k: int, v: Value) -> bool:
+        row = self.rows.get(k)
+        return super().computes_operands(k, v) and (row is None or not row.filled)
+
     def rows_filled(self) -> None:
         """A loop has ended: the rows that it wrote can be read."""
         for row in self.rows.values():

@@ -36,15 +36,45 @@ class Values(Emission):
         return name if own == width else scalar.splat(v.dtype, width, name)
 
     def name(self, k: int, u: int) -> str:
-        v = self.values[k]
-        home = self.home(v)
-        found = home.names.get((k, u))
+        found = self.home(self.values[k]).names.get((k, u))
         if found is None:
-            inner, self.scope = self.scope, home
-            found = self.compute(k, v, u, home)
-            home.names[(k, u)] = found
-            self.scope = inner
+            for j, w in self.unnamed(k, u):
+                found = self.give_name(j, w)
+        assert found is not None
         return found
+
+    def give_name(self, k: int, u: int) -> str:
+        v = self.values[k]
+        inner, self.scope = self.scope, self.home(v)
+        found = self.scope.names[(k, u)] = self.compute(k, v, u, self.scope)
+        self.scope = inner
+        return found
+
+    def unnamed(self, k: int, u: int) -> list[tuple[int, int]]:
+        """The values without a name that k is made of, operands first and k last: chains of
+        operations may be longer than the stack is deep.
+        """
+        order: list[tuple[int, int]] = []
+        seen: set[tuple[int, int]] = set()
+        todo = [(k, u, False)]
+        while todo:
+            j, w, operands_done = todo.pop()
+            if operands_done:
+                order.append((j, w))
+                continue
+            v = self.values[j]
+            if (j, w) in seen or v.op == "const" or (j, w) in self.home(v).names:
+                continue
+            seen.add((j, w))
+            todo.append((j, w, True))
+            if self.computes_operands(j, v):
+                own = [(a, w if self.s.v in self.values[a].mask else 0, False) for a in v.args]
+                todo += reversed(own)
+        return order
+
+    def computes_operands(self, k: int, v: Value) -> bool:
+        """Whether the text of value k names all its operands in this scope's terms."""
+        return v.op == "map"
 
     def compute(self, k: int, v: Value, u: int, scope: Scope) -> str:
         width = self.value_width(v)

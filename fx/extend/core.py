@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fx.avals import ShapedArray
@@ -18,11 +18,13 @@ from fx.core import Primitive as Primitive
 from fx.core import Trace as TraceTag
 from fx.core import Tracer, state
 from fx.core import Var as Var
+from fx.core import is_array_value as valid_jaxtype
 from fx.core import jaxpr_as_fun as jaxpr_as_fun
 from fx.core import set_trace as set_current_trace
 from fx.errors import ConcretizationTypeError
+from fx.passes import check_jaxpr as check_jaxpr
 
-__all__ = ["TraceTag", "set_current_trace"]
+__all__ = ["TraceTag", "set_current_trace", "valid_jaxtype"]
 
 Effects = frozenset
 no_effects: frozenset = frozenset()
@@ -87,3 +89,37 @@ def get_opaque_trace_state(convention: Any = None) -> Any:
 def unsafe_get_axis_names_DO_NOT_USE() -> list[Any]:
     """The named axes in scope."""
     return list(state.axes)
+
+
+def jaxprs_in_params(params: dict[str, Any]) -> Iterator[Jaxpr]:
+    """The jaxprs that an equation's parameters hold."""
+    for value in params.values():
+        for item in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(item, Jaxpr | ClosedJaxpr):
+                yield item.jaxpr if isinstance(item, ClosedJaxpr) else item
+
+
+def subjaxprs(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
+    """The jaxprs inside a jaxpr's equations, one level down."""
+    for eqn in jaxpr.eqns:
+        yield from jaxprs_in_params(eqn.params)
+
+
+def unsafe_am_i_under_a_jit_DO_NOT_USE() -> bool:
+    """Whether something records a jaxpr now."""
+    trace = state.trace
+    while trace.kind != "eval":
+        if trace.kind == "jaxpr":
+            return True
+        trace = trace.parent
+    return False
+
+
+def unsafe_am_i_under_a_vmap_DO_NOT_USE() -> bool:
+    """Whether vmap maps what runs now."""
+    trace = state.trace
+    while trace.kind != "eval":
+        if trace.kind == "batch":
+            return True
+        trace = trace.parent
+    return False

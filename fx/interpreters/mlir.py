@@ -1,7 +1,7 @@
 """`fx.interpreters.mlir`: lowering rules of a user's primitives, written as functions of arrays.
 
 A primitive lowers to kernels through the operations that the function is made of; there is no MLIR
-beneath, so rules that build MLIR operations are refused.
+beneath, so a primitive whose rule builds MLIR operations cannot be compiled.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from fx import core
 from fx.avals import ShapedArray
-from fx.core import Primitive
+from fx.core import Primitive, no
 from fx.lower import lower_closed
 
 __all__ = ["lower_fun", "register_lowering"]
@@ -44,19 +44,22 @@ def lower_fun(fun: Callable[..., Any], multiple_results: bool = True) -> Functio
 
 def register_lowering(
     prim: Primitive,
-    rule: FunctionLowering | None = None,
+    rule: Any = None,
     platform: str | None = None,
     inline: bool = True,
     cacheable: bool = True,
 ) -> Any:
-    """Say how a primitive lowers: `rule` comes from `lower_fun`. TypeError for any other rule."""
+    """Say how a primitive lowers: `rule` comes from `lower_fun`. With any other rule the primitive
+    runs outside jit only; compiling it raises NoRuleError.
+    """
     if rule is None:
         return lambda r: register_lowering(prim, r, platform, inline, cacheable)
-    if not isinstance(rule, FunctionLowering):
-        raise TypeError(
-            f"primitive '{prim.name}': a lowering rule that builds MLIR cannot be used, kernels "
-            "are OpenCL. Write it as a function of arrays: register_lowering(p, lower_fun(f, "
-            "multiple_results=False)), or use fx.opencl_call for a kernel of your own."
+    if isinstance(rule, FunctionLowering):
+        prim.set(lower=rule)
+    elif not isinstance(prim.lower, FunctionLowering):
+        prim.lower = no(
+            "its lowering rule builds MLIR, and kernels are OpenCL. Write it as a function of "
+            "arrays: register_lowering(p, lower_fun(f, multiple_results=False)), or use "
+            "fx.opencl_call for a kernel of your own."
         )
-    prim.set(lower=rule)
     return rule

@@ -23,10 +23,14 @@ __all__ = [
 ]
 
 
-def _shift(x: Any, axis: Any, where: Any) -> Any:
-    """The largest value, without a derivative: it cancels."""
+def _shifted(x: Any, axis: Any, where: Any) -> Any:
+    """x less the largest value, which has no derivative: it cancels. Masked elements are -inf, so
+    that none of theirs reaches a gradient.
+    """
     initial = -np.inf if where is not None else None
-    return lax.stop_gradient(fnp.max(x, axis=axis, where=where, initial=initial, keepdims=True))
+    largest = fnp.max(x, axis=axis, where=where, initial=initial, keepdims=True)
+    safe = x if where is None else fnp.where(where, x, -np.inf)
+    return safe - lax.stop_gradient(largest)
 
 
 def softmax(x: Any, axis: Any = -1, where: Any = None, initial: Any = -np.inf) -> Any:
@@ -38,7 +42,7 @@ def softmax(x: Any, axis: Any = -1, where: Any = None, initial: Any = -np.inf) -
     """
     (x,) = promote_inexact("softmax", x)
     x = fnp.asarray(x)
-    exponentials = fnp.exp(x - _shift(x, axis, where))
+    exponentials = fnp.exp(_shifted(x, axis, where))
     out = exponentials / fnp.sum(exponentials, axis=axis, where=where, keepdims=True)
     return out if where is None else fnp.where(where, out, 0)
 
@@ -47,7 +51,7 @@ def log_softmax(x: Any, axis: Any = -1, where: Any = None, initial: Any = -np.in
     """x - logsumexp(x) along axes; masked elements give -inf."""
     (x,) = promote_inexact("log_softmax", x)
     x = fnp.asarray(x)
-    shifted = x - _shift(x, axis, where)
+    shifted = _shifted(x, axis, where)
     total = fnp.sum(fnp.exp(shifted), axis=axis, where=where, keepdims=True)
     out = shifted - fnp.log(total)
     return out if where is None else fnp.where(where, out, -np.inf)
