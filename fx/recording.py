@@ -28,17 +28,17 @@ from fx.jaxpr import NO_INFO, Atom, ClosedJaxpr, DebugInfo, Jaxpr, JaxprEqn, Lit
 class JaxprTracer(Tracer):
     """A variable of the jaxpr that is being recorded."""
 
-    __slots__ = ("aval", "name", "var")
+    __slots__ = ("aval", "name", "variable")
 
     def __init__(self, trace: JaxprTrace, var: Var, name: str | None = None):
         super().__init__(trace)
-        self.var = var
+        self.variable = var
         self.aval = var.aval
         self.name = name  # the argument's path, for error messages
 
     def origin(self) -> str:
         trace: Any = self._trace
-        names = [self.name] if self.name is not None else trace.arguments_of(self.var)
+        names = [self.name] if self.name is not None else trace.arguments_of(self.variable)
         if not names:
             return super().origin()
         what = "is" if self.name is not None else "depends on"
@@ -72,7 +72,7 @@ class JaxprTrace(Trace):
     def new_arg(self, aval: ShapedArray, name: str | None = None) -> JaxprTracer:
         arg = JaxprTracer(self, Var(aval), name)
         if name is not None:
-            self.arg_names[arg.var] = name
+            self.arg_names[arg.variable] = name
         return arg
 
     def arguments_of(self, v: Var) -> list[str]:
@@ -87,7 +87,7 @@ class JaxprTrace(Trace):
         """The variable or literal that stands for x in this jaxpr."""
         if isinstance(x, Tracer):
             if x._trace is self:
-                return x.var  # type: ignore[attr-defined]
+                return x.variable  # type: ignore[attr-defined]
             check_alive(x)
         elif type(x) in (bool, int, float, complex) or isinstance(x, np.generic):
             return Literal(x, get_aval(x))
@@ -122,7 +122,7 @@ class JaxprTrace(Trace):
         outvars = [self.atom(o) for o in outs]
         constvars = [v for v, _ in self.constants.values()]
         consts = [c for _, c in self.constants.values()]
-        jaxpr = Jaxpr(constvars, [a.var for a in args], self.eqns, outvars, None, debug_info)
+        jaxpr = Jaxpr(constvars, [a.variable for a in args], self.eqns, outvars, None, debug_info)
         return jaxpr, consts
 
 

@@ -62,6 +62,18 @@ def seeds() -> None:
     np.random.seed(0)
 
 
+@pytest.fixture(autouse=True)
+def eager_builds_nothing(request: pytest.FixtureRequest) -> Any:
+    """A test marked `eager` fails if it builds a kernel: eager code is NumPy on host memory."""
+    import fx
+
+    before = fx.debug.counters()
+    yield
+    if request.node.get_closest_marker("eager"):
+        used = fx.debug.counters() - before
+        assert (used.compiles, used.launches) == (0, 0), f"eager code built or ran kernels: {used}"
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A generator of NumPy's with a fixed seed."""

@@ -10,6 +10,8 @@ import fx.numpy as fnp
 from fx import nn
 from fx.nn import initializers
 
+pytestmark = pytest.mark.eager
+
 
 def normal(*shape):
     return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)

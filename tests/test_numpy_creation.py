@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, p
 
+pytestmark = pytest.mark.eager
+
 CASES = [
     (lambda xp: xp.array([1, 2, 3]), "int32"),
     (lambda xp: xp.array([1.0, 2]), "float32"),

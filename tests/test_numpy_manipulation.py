@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, check, f, i
 
+pytestmark = pytest.mark.eager
+
 CASES = [
     (lambda xp: xp.reshape(i(6), (2, -1)), "int32"),
     (lambda xp: xp.reshape(i(2, 3), 6, order="F"), "int32"),

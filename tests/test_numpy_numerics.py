@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, p
 
+pytestmark = pytest.mark.eager
+
 CASES = [
     (lambda xp: xp.diff(f(5)), "float32"),
     (lambda xp: xp.diff(f(3, 5), 2, axis=0), "float32"),

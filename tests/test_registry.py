@@ -45,6 +45,7 @@ def test_entry_is_complete(name: str) -> None:
             assert len(getattr(p, rule).reason) > 10
 
 
+@pytest.mark.eager
 @pytest.mark.parametrize("check", checks.CHECKS, ids=lambda c: c.__name__)
 @pytest.mark.parametrize("name", NAMES)
 def test_case(name: str, check: Any) -> None:

@@ -17,6 +17,8 @@ from fx.scipy import fft, linalg, ndimage, optimize, signal, special, stats
 from fx.scipy.interpolate import RegularGridInterpolator
 from fx.scipy.sparse.linalg import bicgstab, cg, gmres
 
+pytestmark = pytest.mark.eager
+
 
 def rng():
     return np.random.default_rng(0)

@@ -209,3 +209,17 @@ def test_last_layer_gradient_needs_no_input_gradients():
     for argnum, extra in ((2, 1), (1, 2), (0, 3)):
         closed = fx.make_jaxpr(fx.grad(mlp, argnum))(*args)
         assert count_eqns(simplified(closed), "dot_general") == 2 + extra
+
+
+def test_no_kind_of_tracer_hides_a_method_of_arrays():
+    """A tracer's own attributes must not be named like NumPy's methods: x.var() was one."""
+    kinds, todo = [], [core.Tracer]
+    while todo:
+        kinds.append(todo.pop())
+        todo += kinds[-1].__subclasses__()
+    assert len(kinds) > 3
+    public = [n for n in dir(np.ndarray) if not n.startswith("__") and hasattr(core.Tracer, n)]
+    assert {"var", "trace", "real", "T", "std"} <= set(public)
+    for kind in kinds:
+        changed = [n for n in public if getattr(kind, n) is not getattr(core.Tracer, n)]
+        assert set(changed) <= {"dtype", "shape", "ndim", "size"}, (kind, changed)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.array import Array
-from fx.numpy import cumulative, diagonals, fast, products, reductions, searching, sorting
+from fx.numpy import cumulative, diagonals, fast, products, recorded, reductions, searching, sorting
 from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufuncs as u
@@ -55,6 +55,8 @@ def _accepts(y: Any) -> bool:
 
 
 def _slow(function: Callable[[Any, Any], Any], reverse: bool) -> Any:
+    function = recorded.form_of(function)
+
     def method(self: Any, other: Any) -> Any:
         if not _accepts(other):
             return NotImplemented
@@ -80,11 +82,6 @@ def _with_fast(name: str, function: Callable[[Any, Any], Any], reverse: bool) ->
 def _neg(self: Any) -> Any:
     out = fast.negative(self)
     return u.negative(self) if out is fast.MISS else out
-
-
-def _item(self: Any, index: Any) -> Any:
-    out = fast.getitem(self, index)
-    return getitem(self, index) if out is fast.MISS else out
 
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
@@ -230,6 +227,15 @@ def _setitem(self: Any, index: Any, value: Any) -> None:
     )
 
 
+def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
+    """The array on `device`; `stream` is of the array API's signature and has no meaning here."""
+    from fx.devices import device_put
+
+    if stream is not None:
+        raise ValueError("to_device: stream must be None; launches are ordered by the device")
+    return device_put(self, device)
+
+
 _METHODS: dict[str, Any] = {
     "all": reductions.all,
     "any": reductions.any,
@@ -265,6 +271,7 @@ _METHODS: dict[str, Any] = {
     "sum": reductions.sum,
     "swapaxes": m.swapaxes,
     "take": taking.take,
+    "to_device": _to_device,
     "trace": diagonals.trace,
     "transpose": _transpose,
     "var": reductions.var,
@@ -282,6 +289,14 @@ _PROPERTIES: dict[str, Any] = {
 
 def install() -> None:
     """Set operators and methods on Array and Tracer; called once, at import."""
+    quick_item = recorded.recorded(getitem)
+    for name in ("astype", "clip", "flatten", "reshape", "transpose"):
+        _METHODS[name] = recorded.recorded(_METHODS[name])
+
+    def item(self: Any, index: Any) -> Any:
+        out = fast.getitem(self, index)
+        return quick_item(self, index) if out is fast.MISS else out
+
     for kind in (Array, core.Tracer):
         make = _with_fast if kind is Array else (lambda name, f, reverse: _slow(f, reverse))
         for name, function in _OPERATORS.items():
@@ -294,11 +309,11 @@ def install() -> None:
         _set(kind, "__abs__", lambda self: u.absolute(self))
         _set(kind, "__invert__", lambda self: u.invert(self))
         _set(kind, "__round__", _round)
-        _set(kind, "__getitem__", _item if kind is Array else lambda self, k: getitem(self, k))
+        _set(kind, "__getitem__", item if kind is Array else lambda self, k: getitem(self, k))
         for name, function in _METHODS.items():
-            setattr(kind, name, function)
+            setattr(kind, name, recorded.form_of(function))
         for name, function in _PROPERTIES.items():
-            setattr(kind, name, property(_getter(function)))
+            setattr(kind, name, property(_getter(recorded.form_of(function))))
     core.Tracer.__iter__ = _iter  # type: ignore[attr-defined]
     core.Tracer.__len__ = _len  # type: ignore[attr-defined]
     core.Tracer.__setitem__ = _setitem  # type: ignore[attr-defined]

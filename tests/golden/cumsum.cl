@@ -1,0 +1,28 @@
+// launches: 1, programs: 1
+
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+  #pragma OPENCL FP_CONTRACT OFF
+  const long ig = item;
+  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
+  for (int g = g0; g < g1; ++g) {
+    const int i0 = g;
+    float c1_0 = 0.0f;
+    for (int i1 = 0; i1 + 8 <= 1024; i1 += 8) {
+      const float8 x2 = *(__global const float8_u *)(b0 + (1024 * i0 + i1));
+      float8 x3 = x2;
+      x3 = (x3 + (float8)(0.0f, x3.s0, x3.s1, x3.s2, x3.s3, x3.s4, x3.s5, x3.s6));
+      x3 = (x3 + (float8)(0.0f, 0.0f, x3.s0, x3.s1, x3.s2, x3.s3, x3.s4, x3.s5));
+      x3 = (x3 + (float8)(0.0f, 0.0f, 0.0f, 0.0f, x3.s0, x3.s1, x3.s2, x3.s3));
+      x3 = ((float8)(c1_0) + x3);
+      c1_0 = x3.s7;
+      *((__global float8_u *)(b1 + (1024 * i0 + i1))) = x3;
+    }
+  }
+}
+
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+  const long item = get_group_id(0);
+  switch (stage) {
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  }
+}

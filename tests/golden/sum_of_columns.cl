@@ -1,0 +1,57 @@
+// launches: 2, programs: 1
+
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+  #pragma OPENCL FP_CONTRACT ON
+  const long ig = item;
+  for (int k = 0; k < 1024; ++k) *(b1 + item * 1024 + k) = 0.0f;
+  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
+  for (int g = g0; g < g1; ++g) {
+    const int i0 = g;
+    for (int i1 = 0; i1 + 8 <= 1024; i1 += 8) {
+      const float8 x1 = *(__global const float8_u *)(b0 + (1024 * i0 + i1));
+      *((__global float8_u *)(b1 + item * 1024 + (i1))) = (*(__global const float8_u *)(b1 + item * 1024 + (i1)) + x1);
+    }
+  }
+}
+
+FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+  #pragma OPENCL FP_CONTRACT OFF
+  const long ig = item / 2, is = item % 2;
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
+    float8 a1_0 = (float8)(0.0f);
+    float8 a1_1 = (float8)(0.0f);
+    float8 a1_2 = (float8)(0.0f);
+    float8 a1_3 = (float8)(0.0f);
+    for (int i1 = 0; i1 < 32; ++i1) {
+      const float8 x2 = *(__global const float8_u *)(b0 + (i0 + 1024 * i1));
+      a1_0 = (a1_0 + x2);
+      const float8 x3 = *(__global const float8_u *)(b0 + (i0 + 1024 * i1 + 8));
+      a1_1 = (a1_1 + x3);
+      const float8 x4 = *(__global const float8_u *)(b0 + (i0 + 1024 * i1 + 16));
+      a1_2 = (a1_2 + x4);
+      const float8 x5 = *(__global const float8_u *)(b0 + (i0 + 1024 * i1 + 24));
+      a1_3 = (a1_3 + x5);
+    }
+    *((__global float8_u *)(b1 + (i0))) = a1_0;
+    *((__global float8_u *)(b1 + (i0 + 8))) = a1_1;
+    *((__global float8_u *)(b1 + (i0 + 16))) = a1_2;
+    *((__global float8_u *)(b1 + (i0 + 24))) = a1_3;
+  }
+  for (int i0 = s0 + (s1 - s0) / 32 * 32; i0 < s1; ++i0) {
+    float a6_0 = 0.0f;
+    for (int i1 = 0; i1 < 32; ++i1) {
+      const float x7 = *(b0 + (i0 + 1024 * i1));
+      a6_0 = (a6_0 + x7);
+    }
+    *(b1 + (i0)) = a6_0;
+  }
+}
+
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+  const long item = get_group_id(0);
+  switch (stage) {
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  }
+}

@@ -1,0 +1,29 @@
+// launches: 1, programs: 1
+
+__kernel void fx0(__global const float *b0, __global float *b1, const long n0, const long n1) {
+  #pragma OPENCL FP_CONTRACT OFF
+  const long item = get_group_id(0);
+  const int lid = get_local_id(0);
+  __local uint la[256];
+  __local uint lb[16];
+  const long ig = item, is = 0;
+  for (int g = ig * n1, ge = min(n0, (ig + 1) * n1); g < ge; ++g) {
+    const int i0 = g;
+    float a1 = 0.0f;
+    for (int i1 = 0 + lid; i1 < 1024; i1 += 256) {
+      const float x2 = *(b0 + (1024 * i0 + i1));
+      a1 = (a1 + x2);
+    }
+    ((__local float *)(la))[lid] = a1;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (lid < 16) {
+      { float h = a1;
+      for (int j = 1; j < 16; ++j) h = (h + ((__local float *)(la))[lid + j * 16]);
+      ((__local float *)(lb))[lid] = h; }
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    a1 = ((__local float *)(lb))[0];
+    for (int j = 1; j < 16; ++j) a1 = (a1 + ((__local float *)(lb))[j]);
+    if (lid == 0) *(b1 + (i0)) = a1;
+  }
+}
