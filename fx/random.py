@@ -7,9 +7,18 @@ device, and inside jit they fuse with their consumers.
 
 from __future__ import annotations
 
+from fx.numpy.recorded import replace as _record
 from fx.random_.discrete import *  # noqa: F403
 from fx.random_.gamma import *  # noqa: F403
 from fx.random_.inverse import *  # noqa: F403
 from fx.random_.keys import *  # noqa: F403
 from fx.random_.normal import *  # noqa: F403
 from fx.random_.uniform import *  # noqa: F403
+
+_record(
+    globals(),
+    (
+        *("bernoulli", "bits", "categorical", "exponential", "fold_in", "gumbel", "laplace"),
+        *("normal", "permutation", "randint", "split", "truncated_normal", "uniform"),
+    ),
+)

@@ -139,10 +139,19 @@ def numpy(op: str, *arrays, dtype=None) -> np.ndarray:
     arrays = tuple(np.asarray(a) for a in arrays)
     dtype = np.dtype(dtype) if dtype is not None else result_dtype(op, [a.dtype for a in arrays])
     with np.errstate(all="ignore"):
-        if op in ("convert", "bitcast"):
-            return OPS[op].numpy(*arrays, dtype)
-        out = np.asarray(OPS[op].numpy(*arrays))
-        return out if out.dtype == dtype else out.astype(dtype)
+        return _computed(op, arrays, dtype)
+
+
+def quiet_numpy(op: str, *arrays: np.ndarray) -> np.ndarray:
+    """The same on arrays; the caller has silenced floating-point warnings (that costs 2 us)."""
+    return _computed(op, arrays, result_dtype(op, [a.dtype for a in arrays]))
+
+
+def _computed(op: str, arrays: tuple[np.ndarray, ...], dtype: np.dtype) -> np.ndarray:
+    if op in ("convert", "bitcast"):
+        return OPS[op].numpy(*arrays, dtype)
+    out = np.asarray(OPS[op].numpy(*arrays))
+    return out if out.dtype == dtype else out.astype(dtype)
 
 
 def text(op: str, in_dtypes: Dtypes, out_dtype, width: int, args: Sequence[str]) -> str:

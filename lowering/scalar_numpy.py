@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy
+import ml_dtypes
 import numpy as np
+
+_NARROW = frozenset((np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)))
 
 
 def is_float(dtype: np.dtype) -> bool:
     """Real floating point, bfloat16 included (NumPy calls its kind 'V')."""
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    return dtype.kind == "f" or dtype in _NARROW
 
 
 def is_narrow(dtype: np.dtype) -> bool:
-    return dtype.name in ("float16", "bfloat16")
+    return dtype.itemsize == 2 and dtype in _NARROW
 
 
 def _wide(f: Callable) -> Callable:
     """f, computing 16-bit floats in float32: what kernels do, and NumPy lacks some of."""
 
     def widened(*xs):
+        if xs[0].dtype.itemsize != 2 and len(xs) < 3:  # operands have one dtype
+            return f(*xs)
         return f(*(x.astype(np.float32) if is_narrow(x.dtype) else x for x in xs))
 
     return widened
@@ -39,9 +43,12 @@ def _scipy(name: str) -> Callable:
     return _wide(special)
 
 
+_wide_divide = _wide(np.true_divide)
+
+
 def _div(x, y):
     if x.dtype.kind not in "iu":
-        return _wide(np.true_divide)(x, y)
+        return _wide_divide(x, y)
     safe, zero, minus = _safe_divisor(x, y)
     quotient = x // safe  # toward minus infinity; mend to toward zero
     quotient = quotient + ((quotient * safe != x) & ((x < 0) != (safe < 0)))

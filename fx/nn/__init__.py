@@ -11,3 +11,14 @@ from fx.nn.convolution import *  # noqa: F403
 from fx.nn.images import *  # noqa: F403
 from fx.nn.normal import *  # noqa: F403
 from fx.nn.normalization import *  # noqa: F403
+from fx.numpy.recorded import replace as _record
+
+_record(
+    globals(),
+    (
+        *("celu", "elu", "gelu", "glu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh"),
+        *("leaky_relu", "log_sigmoid", "mish", "relu6", "selu", "sigmoid", "silu", "soft_sign"),
+        *("softplus", "squareplus", "swish", "layer_norm", "rms_norm", "group_norm"),
+        *("log_softmax", "logsumexp", "one_hot", "softmax", "standardize"),
+    ),
+)

@@ -21,6 +21,7 @@ from fx.numpy.polynomial import *  # noqa: F403
 from fx.numpy.printing import *  # noqa: F403
 from fx.numpy.products import *  # noqa: F403
 from fx.numpy.ranges import *  # noqa: F403
+from fx.numpy.recorded import install as _record
 from fx.numpy.reductions import *  # noqa: F403
 from fx.numpy.scalar_types import *  # noqa: F403
 from fx.numpy.scalar_types import bool_ as bool  # noqa: F401
@@ -37,6 +38,7 @@ from fx.numpy.ufuncs_more import *  # noqa: F403
 from fx.numpy.windows import *  # noqa: F403
 
 globals().update(_UFUNCS)
+_record(globals())
 _install()
 
 _LAZY = ("linalg", "fft")

@@ -23,6 +23,7 @@ from fx.numpy.indexing import (
     layout,
     new_axes,
 )
+from fx.numpy.recorded import recorded
 from fx.numpy.util import convert, join, modes, shape_dtype
 
 
@@ -123,6 +124,7 @@ _SAME = {
 }
 
 
+@recorded
 def update(
     x: Any,
     idx: Any,

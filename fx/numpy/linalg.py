@@ -21,6 +21,7 @@ from fx.numpy.creation import asarray, zeros
 from fx.numpy.matrix_rules import determinant, pseudo_inverse
 from fx.numpy.products import cross, matmul, outer, tensordot, vecdot  # noqa: F401 (namespace)
 from fx.numpy.ranges import eye
+from fx.numpy.recorded import recorded
 from fx.numpy.sorting import argsort
 from fx.numpy.util import broadcast_value, canonical_axes, convert, promote_inexact
 from fx.numpy.util import promote_dtypes_inexact as inexact
@@ -195,6 +196,7 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     return SlogdetResult(convert(sign, a.dtype), convert(logs, real))
 
 
+@recorded
 def det(a: Any) -> Any:
     """The determinant; closed forms for 2x2 and 3x3, so that singular matrices have derivatives."""
     a = _matrix("det", a, True)
@@ -217,6 +219,7 @@ def det(a: Any) -> Any:
     return determinant()(a)
 
 
+@recorded
 def solve(a: Any, b: Any) -> Any:
     """x with a x = b, by LU; b is a vector only if it has one axis."""
     a, b = inexact("solve", a, b)
@@ -245,6 +248,7 @@ def lu_solve_stack(a: Any, b: Any) -> Any:
     return factor.triangular_solve(lu, lower, left_side=True, lower=False)
 
 
+@recorded
 def inv(a: Any) -> Any:
     """The inverse."""
     a = _matrix("inv", a, True)
@@ -331,6 +335,7 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
 # ---------------------------------------------------------------- norms
 
 
+@recorded
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """Vector or matrix norms."""
     (x,) = promote_inexact("norm", x)
@@ -381,6 +386,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     return lax.expand_dims(out, tuple(sorted(axes))) if keepdims else out
 
 
+@recorded
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
     """The p-norm over axes."""
     (x,) = promote_inexact("vector_norm", x)

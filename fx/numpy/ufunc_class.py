@@ -67,15 +67,14 @@ class ufunc:
 
     def __call__(self, *args: Any, out: None = None, where: None = None) -> Any:
         """The function's value."""
+        if out is None and where is None and len(args) == self.nin:
+            return self._call(*args)
         no_out(self.__name__, out)
         if where is not None:
             raise NotImplementedError(f"where argument of {self!r}")
-        if len(args) != self.nin:
-            raise TypeError(
-                f"{self.__name__}() takes {self.nin} positional arguments but {len(args)} were "
-                "given"
-            )
-        return self._call(*args)
+        raise TypeError(
+            f"{self.__name__}() takes {self.nin} positional arguments but {len(args)} were given"
+        )
 
     def _check_binary(self, method: str) -> None:
         if self.nin != 2:

@@ -51,11 +51,19 @@ def _convert_batch(axis: Any, args: Any, dims: Any, **params: Any) -> Any:
     return batch_elementwise(convert_element_type_p, axis, args, dims, params)
 
 
+def _convert_numpy(x: np.ndarray, *, new_dtype: Any, weak_type: bool) -> np.ndarray:
+    if x.dtype.kind == "f" and new_dtype.kind in "iu" and x.size:  # plain where all of it fits
+        info = np.iinfo(new_dtype)
+        if np.minimum.reduce(x, None) > info.min and np.maximum.reduce(x, None) < info.max:
+            return x.astype(new_dtype)
+    return scalar.numpy("convert", x, dtype=new_dtype)
+
+
 convert_element_type_p = primitive(
     "convert_element_type",
     "The same values in another dtype, element by element.",
     abstract=_convert_abstract,
-    numpy=lambda x, *, new_dtype, weak_type: scalar.numpy("convert", x, dtype=new_dtype),
+    numpy=_convert_numpy,
     jvp=_convert_jvp,
     transpose=transpose_linear_operand(lambda ct, aval, **params: convert(ct, aval.dtype)),
     batch=_convert_batch,

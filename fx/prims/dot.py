@@ -99,6 +99,9 @@ def _numpy(
     (cx, cy), (bx, by) = dimension_numbers
     out = np.dtype(preferred_element_type or x.dtype)
     dtype = _accumulator(out)
+    plain = not bx and x.ndim == y.ndim == 2 and cx == (1,) and cy == (0,)
+    if plain and x.dtype == y.dtype == dtype == out:
+        return np.matmul(x, y)
     free_x, free_y = _free(x.ndim, cx, bx), _free(y.ndim, cy, by)
     batch = [x.shape[k] for k in bx]
     shape_x, shape_y = [x.shape[k] for k in free_x], [y.shape[k] for k in free_y]

@@ -40,7 +40,7 @@ FLOATS = (np.float32,)
 
 def meaning(op: str) -> Any:
     """The NumPy rule that is the scalar operation's own meaning (XLA's, where NumPy's differs)."""
-    return lambda *xs: scalar.numpy(op, *xs)
+    return lambda *xs: scalar.quiet_numpy(op, *xs)
 
 
 # ---------------------------------------------------------------- sums

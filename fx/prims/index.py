@@ -252,8 +252,24 @@ def _abstract(x, indices, *, dimension_numbers, slice_sizes, **params):
     return ShapedArray(w.result_shape(indices.shape), x.dtype, x.weak_type)
 
 
+def _takes_rows(shape: tuple[int, ...], indices: np.ndarray, w: Windows) -> bool:
+    """Whether the windows are whole rows of the first axis, and all of them inside."""
+    k = indices.ndim - 1
+    return (
+        w.start_map == w.collapsed == (0,)
+        and not w.x_batch
+        and w.sizes[1:] == shape[1:]
+        and w.offset_dims == tuple(range(k, k + len(shape) - 1))
+        and indices.size > 0
+        and np.minimum.reduce(indices, None) >= 0
+        and np.maximum.reduce(indices, None) < shape[0]
+    )
+
+
 def _numpy(x, indices, *, dimension_numbers, slice_sizes, mode, fill_value, **params):
     w = windows_of_gather(dimension_numbers, slice_sizes)
+    if _takes_rows(x.shape, indices, w):
+        return x.take(indices[..., 0], 0)
     starts, valid = starts_of(x.shape, indices, w, mode)
     batch = indices.shape[:-1]
     shape = w.result_shape(indices.shape)

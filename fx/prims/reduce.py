@@ -103,10 +103,10 @@ def _cases(dtypes: Sequence[Any] = (np.float32,), near: Any = (-2.0, 2.0)) -> An
 def _sum_numpy(x: np.ndarray, *, axes: Any) -> Any:
     """16-bit floats accumulate in float32, integers wrap in their own dtype."""
     if x.dtype.itemsize == 2 and is_floating(x.dtype):
-        return np.sum(x, axes, dtype=np.float32)
+        return np.add.reduce(x, axes, np.float32)
     if x.dtype == bool:
         return np.any(x, axes)
-    return np.sum(x, axes, dtype=x.dtype)
+    return np.add.reduce(x, axes, x.dtype)
 
 
 reduce_sum_p = primitive(
@@ -196,6 +196,8 @@ def _extremum_numpy(fold: Any, identity: Any) -> Any:
     def rule(x: np.ndarray, *, axes: Any) -> np.ndarray:
         if x.dtype.kind == "c" and x.size:
             return _complex_extremum(fold, x, axes)
+        if x.size:
+            return fold.reduce(x, axes)
         return fold.reduce(x, axes, initial=np.asarray(identity(x.dtype)).astype(x.dtype)[()])
 
     return rule
