@@ -103,7 +103,7 @@ def sparse_hessian(fun: Callable[[Any], Any], pattern: Any = None) -> Callable[[
 
 
 def _given(pattern: Any, analysis: Callable[[Any], Any], x: Any) -> Any:
-    found = analysis(x) if pattern is None else sp.csr_matrix(pattern, dtype=bool)
+    found: Any = analysis(x) if pattern is None else sp.csr_matrix(pattern, dtype=bool)
     if found.shape[1] != x.size:
         raise ValueError(f"pattern has {found.shape[1]} columns, but the input {x.size} elements")
     return found
@@ -140,7 +140,7 @@ def colour_columns(pattern: Any) -> np.ndarray:
     >>> colour_columns(np.eye(4)).tolist()
     [0, 0, 0, 0]
     """
-    matrix = sp.csr_matrix(pattern, dtype=bool)
+    matrix: Any = sp.csr_matrix(pattern, dtype=bool)
     graph: Any = (matrix.T.astype(np.int32) @ matrix.astype(np.int32)).tocsr()
     colours = np.full(matrix.shape[1], -1)
     for v in _by_degree(graph):
