@@ -8,6 +8,7 @@ the parts. Cost: a few microseconds a launch.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lowering.planner import Planner
 
 MAX_PARTS = 24
+LARGE = 1 << 15  # bytes that are worth not keeping
 MAX_BUFFERS = 64  # pointers of one kernel: 512 of the 1,024 bytes that every device admits
 
 
@@ -100,9 +102,39 @@ class _Merger:
                 read[k] = max(read.get(k, -1), at)
             for k in writes:
                 written[k] = max(written.get(k, -1), at)
-        return levels
+        return self.later(levels)
+
+    def later(self, levels: list[Level]) -> list[Level]:
+        """The levels, with large buffers that only need arguments made right before they are read:
+        panels of weights need not live through a whole network.
+        """
+        slots = self.p.slots
+        writers = Counter(k for level in levels for x in level.launches for k in x.writes)
+        reader: dict[int, int] = {}
+        for at, level in enumerate(levels):
+            for k in (k for x in level.launches for k in x.reads):
+                reader.setdefault(k, at)
+        for at, level in enumerate(levels):
+            for launch in list(level.launches):
+                made = set(launch.writes)
+                if sum(slots[k].nbytes for k in made) < LARGE or not made <= reader.keys():
+                    continue
+                if any(slots[k].kind != "input" for k in set(launch.reads) - made):
+                    continue
+                if any(slots[k].kind != "temp" or writers[k] > 1 for k in made):
+                    continue
+                buffers = {*launch.reads, *launch.writes}
+                for there in range(min(reader[k] for k in made) - 1, at, -1):
+                    if self.fits(levels[there], launch, buffers):
+                        level.launches.remove(launch)
+                        levels[there].launches.append(launch)
+                        levels[there].buffers |= buffers
+                        break
+        return [level for level in levels if level.launches]
 
     def fits(self, level: Level, launch: Launch, buffers: set[int]) -> bool:
+        if not level.launches:
+            return False
         if len(level.launches) >= MAX_PARTS or len(level.buffers | buffers) > MAX_BUFFERS:
             return False
         other = level.launches[0]

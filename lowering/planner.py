@@ -20,6 +20,7 @@ from lowering.condense import condense
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse
 from lowering.fuse_rules import spreads
+from lowering.lend import lend
 from lowering.nest import Nest
 from lowering.plan import (
     ArrayRef,
@@ -135,6 +136,8 @@ class Planner:
             steps = condense(self, steps)
         if self.options.get("merge", True):
             steps = merge.merge(self, steps)
+        if self.options.get("lend", True):
+            steps = lend(self, steps)
         steps, stages = merge.prune(self, steps)
         spans = merge.spans(self, steps)
         offsets, arena = memory.place(spans)

@@ -11,7 +11,7 @@ import pytest
 from random_graphs import Maker
 
 from lowering import compile as compiler
-from lowering import interp
+from lowering import interp, lend, merge
 from lowering.runtime import devices, execute
 
 OPTIONS = ("fuse", "split_reductions", "products", "condense", "merge")
@@ -49,6 +49,13 @@ def test_large_random_graph(seed):
 def test_every_subset_of_optional_passes(chosen):
     for seed in range(2000, 2003):
         check(seed, 12, **dict(zip(OPTIONS, chosen)))
+
+
+@pytest.mark.parametrize("seed", range(4000, 4024))
+def test_every_temporary_may_be_lent_and_moved(seed, monkeypatch):
+    monkeypatch.setattr(lend, "LEAST", 1)
+    monkeypatch.setattr(merge, "LARGE", 1)
+    check(seed, 30, condense=bool(seed % 2), fuse=bool(seed % 3))
 
 
 @pytest.mark.parametrize("seed", range(3000, 3012))
