@@ -8,6 +8,7 @@ stands, why a rule does not exist; README.md there is the table of primitives by
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import re
 import sys
@@ -18,7 +19,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-import fx  # noqa: F401  (registers the primitives)
 from fx.avals import ShapedArray
 from fx.config import enable_x64
 from fx.core import PRIMITIVES, Primitive, no
@@ -56,6 +56,10 @@ DTYPES = {
 
 def own_primitives() -> dict[str, Primitive]:
     """The library's primitives (a program may have registered others) by name."""
+    for path in sorted((ROOT / "fx").rglob("*.py")):
+        if path.stem != "__main__" and re.search(r"\b[Pp]rimitive\(", path.read_text("utf-8")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            importlib.import_module(".".join(p for p in parts if p != "__init__"))
     found = {name: p for name, p in PRIMITIVES.items() if source_of(p) is not None}
     return dict(sorted(found.items()))
 
@@ -194,43 +198,37 @@ def family_page(source: Path, members: list[Primitive]) -> str:
 
 
 def table(families: dict[Path, list[Primitive]]) -> str:
-    """README.md: every primitive, a tick or the letter of a reason for every rule."""
-    reasons: dict[str, str] = {}
+    """README.md: every primitive, its rules, and why one does not exist."""
     rows = []
     for source, members in families.items():
         for p in members:
-            cells = [f"[{p.name}]({page_name(source)}#{anchor(p.name)})"]
+            cells, reasons = [f"[{p.name}]({page_name(source)}#{anchor(p.name)})"], {}
             for rule in RULES:
                 found = rule_of(p, rule)
+                cells.append(
+                    "missing" if found is None else "–" if isinstance(found, no) else "yes"
+                )
                 if isinstance(found, no):
-                    cells.append(reasons.setdefault(found.reason, letter(len(reasons))))
-                else:
-                    cells.append("yes" if found is not None else "missing")
-            rows.append((p.name, f"| {' | '.join(cells)} |"))
+                    reasons.setdefault(found.reason.rstrip("."), []).append(rule)
+            why = "; ".join(f"{', '.join(rules)}: {reason}" for reason, rules in reasons.items())
+            rows.append((p.name, f"| {' | '.join(cells)} | {why} |"))
     head = [
         "# Primitives",
         "",
-        "Every primitive and its rules, written by `python -m docs.primitives --write`. A letter",
-        "stands for the reason why a rule does not exist; the reasons are below the table.",
+        "Every primitive and its rules, written by `python -m docs.primitives --write`. A rule that",
+        "does not exist has its reason in the last column.",
         "",
         *(f"- {rule}: {meaning}." for rule, meaning in RULES.items()),
         "",
-        f"| primitive | {' | '.join(RULES)} |",
-        "|---" * (len(RULES) + 1) + "|",
+        f"| primitive | {' | '.join(RULES)} | why not |",
+        "|---" * (len(RULES) + 2) + "|",
     ]
-    below = ["", "## Why a rule does not exist", ""]
-    below += [f"- {mark}: {reason.rstrip('.')}." for reason, mark in reasons.items()]
-    return "\n".join([*head, *(r for _, r in sorted(rows)), *below]) + "\n"
+    return "\n".join([*head, *(r for _, r in sorted(rows))]) + "\n"
 
 
 def anchor(heading: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def letter(k: int) -> str:
-    """a, b, ..., z, aa, ab, ..."""
-    return (letter(k // 26 - 1) if k >= 26 else "") + chr(ord("a") + k % 26)
 
 
 def page_name(source: Path) -> str:
