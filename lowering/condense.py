@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import scalar
+from lowering.condense_registers import INLINE, places, registers, without_space
 from lowering.effort import UNITS_PER_US, host_us, one_task_us, steps_of
 from lowering.emit_scope import Stage
 from lowering.graph import Const, Node
@@ -93,7 +94,8 @@ class _Writer:
         self.slots: dict[int, int] = {}  # slot -> its parameter
         self.helpers: list[str] = []
         self.inner: list[NestBuffer] = []
-        self.names: dict[int, int] = {}  # stage -> helper
+        self.names: dict[Any, int] = {}  # stage, its private buffers -> helper
+        self.held: dict[int, str] = {}  # slot -> the variable that holds it now
         self.lines: list[str] = []
         self.times: list[str] = []  # iteration variables, innermost last
         self.count = 0
@@ -126,11 +128,27 @@ class _Writer:
             self.branch(s)
 
     def loop(self, s: LoopStep, chunk: int) -> None:
-        pairs = [(self.pointer(a), self.pointer(b), self.p.slots[a].nbytes) for a, b in s.swaps]
+        mine = registers(self.p, s)
+        swaps = [pair for pair in s.swaps if pair[0] not in mine]
+        pairs = [(self.pointer(a), self.pointer(b), self.p.slots[a].nbytes) for a, b in swaps]
         kept = []
         for a, _, _ in pairs:
             kept.append(self.fresh("o"))
             self.line(f"__global uchar *const {kept[-1]} = {a};")
+        self.line("{")
+        for slot in sorted(mine):
+            self.take(slot)
+        self.turns(s, chunk, pairs)
+        for slot in sorted(mine):
+            self.give(slot)
+        self.line("}")
+        for (a, b, nbytes), held in zip(pairs, kept):
+            self.line(f"if ({a} != {held}) {{")
+            self.copy(a, held, nbytes)
+            self.line(f"{b} = {a}; {a} = {held};")
+            self.line("}")
+
+    def turns(self, s: LoopStep, chunk: int, pairs: list[tuple[str, str, int]]) -> None:
         k, t = self.fresh("k"), self.fresh("t")
         limit = f"{k} < {s.count}" if s.count is not None else f"{k} < {chunk}" if chunk else ""
         self.line(f"for (long {k} = 0; {limit}; ++{k}) {{")
@@ -139,18 +157,38 @@ class _Writer:
         for x in s.cond:
             self.step(x)
         if s.flag is not None:
-            self.line(f"if (!*({self.at(s.flag)})) break;")
+            held = self.held.get(s.flag.id)
+            self.line(f"if (!{f'{held}[0]' if held else f'*({self.at(s.flag)})'}) break;")
         for x in s.body:
             self.step(x)
+        for a, b in s.swaps:
+            if a in self.held and b in self.held:
+                to, frm = self.held[a], self.held[b]
+                n = self.elements(a)[1]
+                self.line(" ".join(f"{to}[{j}] = {frm}[{j}];" for j in range(n)))
         for a, b, _ in pairs:
             self.line(f"{{ __global uchar *const x = {a}; {a} = {b}; {b} = x; }}")
         self.times.pop()
         self.line("}")
-        for (a, b, nbytes), held in zip(pairs, kept):
-            self.line(f"if ({a} != {held}) {{")
-            self.copy(a, held, nbytes)
-            self.line(f"{b} = {a}; {a} = {held};")
-            self.line("}")
+
+    # ------------------------------------------------ carries in registers
+
+    def elements(self, slot: int) -> tuple[str, int]:
+        x = self.p.slots[slot]
+        return scalar.memory_type(x.dtype), x.nbytes // x.dtype.itemsize
+
+    def take(self, slot: int) -> None:
+        """A variable with what the slot's memory holds."""
+        kind, n = self.elements(slot)
+        source = f"(__global const {kind} *){self.pointer(slot)}"
+        name = self.held[slot] = self.fresh("v")
+        self.line(f"{kind} {name}[{n}] = {{ {', '.join(f'({source})[{j}]' for j in range(n))} }};")
+
+    def give(self, slot: int) -> None:
+        kind, n = self.elements(slot)
+        name = self.held.pop(slot)
+        target = f"((__global {kind} *){self.pointer(slot)})"
+        self.line(" ".join(f"{target}[{j}] = {name}[{j}];" for j in range(n)))
 
     def branch(self, s: CondStep) -> None:
         which = self.fresh("w")
@@ -180,13 +218,18 @@ class _Writer:
     def launch(self, s: Launch) -> None:
         assert s.stage is not None
         stage = self.p.stages[s.stage]
-        if s.stage not in self.names:
-            self.names[s.stage] = self.helper(stage)
+        own = tuple(places(s, stage, set(self.held)))
+        key = (s.stage, own)
+        if key not in self.names:
+            self.names[key] = self.helper(stage, own)
         n_b, n_i = len(stage.buffers), len(stage.ints)
         moves = {j: (step, level) for j, step, level in stage.windows}
         args = []
         for j, (b, ref) in enumerate(zip(stage.buffers, s.args[:n_b])):
             assert isinstance(ref, BufferRef)
+            if j in own:
+                args.append(self.held[ref.id])
+                continue
             const = "" if b.written else "const "
             text = f"(__global {const}{scalar.memory_type(b.dtype)} *)({self.at(ref)})"
             if j in moves:
@@ -194,7 +237,7 @@ class _Writer:
                 text += f" + {self.times[-1 - level]} * {step}"
             args.append(text)
         args += [f"{a.value}L" for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
-        name = f"@{self.names[s.stage]}"
+        name = f"@{self.names[key]}"
         if s.groups == 1:
             self.line(f"{name}({', '.join(['0L', *args])});")
             return
@@ -202,13 +245,15 @@ class _Writer:
         call = f"{name}({', '.join([q, *args])});"
         self.line(f"for (long {q} = 0; {q} < {s.groups}; ++{q}) {call}")
 
-    def helper(self, stage: Stage) -> int:
+    def helper(self, stage: Stage, own: tuple[int, ...]) -> int:
         """The stage as a function of its own; `@` stands for the prefix of its name."""
         base = len(self.helpers)
         self.inner += (*stage.buffers, *stage.inner)
         inner = [h.replace("@", f"@{base}_") for h in stage.helpers]
         text = stage.text.replace("@", f"@{base}_")
         signature = stage.signature(f"@{base}")
+        if stage.cost < INLINE:
+            signature = without_space(signature.replace("FX_STAGE", "FX_SHORT", 1), own)
         self.helpers.append("\n".join([*inner, f"{signature} {{\n{text}\n}}"]))
         return base
 

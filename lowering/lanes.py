@@ -15,6 +15,9 @@ from typing import Any
 
 from lowering import graph as g
 
+FEW = 3  # lanes that are no strip: the whole small state is spelled out instead
+SPELLED = 32
+
 Key = tuple[Any, int]  # a value (node id, or (node id, which output)) and its axis
 
 
@@ -45,6 +48,9 @@ def analyse(loop: g.Node) -> Lanes:
         n = prod(c.extent[r] for r in roots)
         if n > size:
             best, size = roots, n
+    elements = sum(prod(shape[_stacked(loop, i) :]) for i, (shape, _) in enumerate(shapes))
+    if size <= FEW and elements <= SPELLED:
+        return Lanes(())
     axis_of: dict[Key, int] = {}
     for key in c.parent:
         root = c.find(key)

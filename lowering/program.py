@@ -75,6 +75,8 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int =
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
     functions = [stage_function(k, s) for k, s in enumerate(stages)]
     body = _prelude(stages, "\n\n".join(functions), calls=True)
+    short = "#define FX_SHORT static inline __attribute__((always_inline))"
+    head = f"{head}\n{short}" if "FX_SHORT" in body[-1] else head
     return "\n".join([head, *body, "", kernel(stages, buffers, ints)])
 
 

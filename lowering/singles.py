@@ -203,6 +203,24 @@ def _loop(p: Planner, region: Region, node: g.Node) -> None:
     """
     if p.options.get("loops", True) and loops.in_kernel(p, region, node):
         return
+    wanted = result_places(p, region, node)
+    outs = [_whole(p, place, *out) for place, out in zip(wanted, node.outs or [])]
+    _host_loop(p, region, node, outs)
+    for own, place, (shape, dtype) in zip(outs, wanted, node.outs or []):
+        if own is not place:
+            p.copy(region, own, place, prod(shape) * dtype.itemsize)
+
+
+def _whole(p: Planner, place: Place, shape: tuple[int, ...], dtype: np.dtype) -> Place:
+    """A row of an outer loop's stack can neither change roles nor be a stack itself: a place of its
+    own instead.
+    """
+    from lowering.planner import Place
+
+    return Place(p.slot("temp", shape, dtype)) if place.stride else place
+
+
+def _host_loop(p: Planner, region: Region, node: g.Node, outs: list[Place]) -> None:
     f = node.form
     n_cc, n_c, n_k = f.n_cond_consts, f.n_consts, f.n_carry
     args = node.args
@@ -211,7 +229,6 @@ def _loop(p: Planner, region: Region, node: g.Node) -> None:
     init = args[n_cc + n_c : n_cc + n_c + n_k]
     xs = args[n_cc + n_c + n_k :]
     x_places = [p.place_of(region, a) for a in xs]
-    outs = result_places(p, region, node)
     carries, ys = outs[:n_k], outs[n_k:]
     for a, place in zip(init, carries):
         p.fill(region, a, place)

@@ -72,6 +72,11 @@ def test_every_subset_of_the_forms(chosen):
         run(made.graph(), made.inputs, **dict(zip(OPTIONS, chosen)))
 
 
+def test_an_inner_loops_state_that_an_outer_loop_stacks():
+    made = Loops(5059)
+    run(made.graph(), made.inputs, loops=False)
+
+
 # ---------------------------------------------------------------- where a loop runs
 
 
@@ -164,6 +169,22 @@ def lanes_while(limit: float, most: int, n: int):
     body = c.graph([c.select(p, new, v), c.select(p, c.map("add", k, c.const(1, I32)), k)])
     outs = b.while_loop(cond, [], body, [], [x, b.const(0, I32, (n,))])
     return b.graph(outs), [np.abs(normal(n)) + made.array(()).astype(np.float32) * 0]
+
+
+def test_the_counter_of_a_task_is_no_memory():
+    if not on_items():
+        pytest.skip("a GPU runs no loop as one task")
+
+    def body(c, i, y):
+        old = c.dynamic_slice(y, [i], (1,))
+        new = c.map("add", c.map("mul", old, c.const(0.5, F32, (1,))), c.const(1, F32, (1,)))
+        return [c.map("add", i, c.const(1, np.int32)), c.dynamic_update(y, new, [i])]
+
+    graph, arrays = scan(body, [np.int32(0), normal(3000)], length=2000)
+    plan = run(graph, arrays)
+    source = plan.programs[0].source
+    assert "{ (" in source  # a variable that is loaded before the loop
+    assert "uchar *const x" not in source  # and no pointers that change roles
 
 
 @pytest.mark.parametrize("n", [1, 7, 64, 1001])
