@@ -215,7 +215,7 @@ def table(families: dict[Path, list[Primitive]]) -> str:
     head = [
         "# Primitives",
         "",
-        "Every primitive and its rules, written by `python -m docs.primitives --write`. A rule that",
+        "Primitives and their rules, written by `python -m docs.primitives --write`. A rule that",
         "does not exist has its reason in the last column.",
         "",
         *(f"- {rule}: {meaning}." for rule, meaning in RULES.items()),
