@@ -1,9 +1,8 @@
 """Graph: what a jitted function computes, in a closed set of forms.
 
 A `Graph` is a tuple of input nodes and a tuple of output nodes over immutable, hash-consed `Node`s.
-It comes from the primitives' lower rules (through `Builder`) and goes to `canon`. Invariant:
-operands precede their users, every node's shape and dtype are what its form says, equal
-computations are one node. Building a node costs a few microseconds.
+It comes from lower rules (through `Builder`) and goes to `canon`. Invariant: operands precede their
+users, shape and dtype are what the form says, equal computations are one node. A few us a node.
 """
 
 from __future__ import annotations
@@ -15,84 +14,85 @@ from typing import Any
 
 import numpy as np
 
+from lowering.fields import Fields
+
 Shape = tuple[int, ...]
 
 
-# ---------------------------------------------------------------- the forms
-# Each form is a frozen dataclass that holds what is static; operands stand in Node.args.
+# ------------------------------------------- the forms: what is static in a node
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+@dataclass(slots=True, eq=False, repr=False)
+class Input(Fields):
     """The index-th argument of the graph; no operands."""
 
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+@dataclass(slots=True, eq=False, repr=False)
+class Const(Fields):
     """A scalar spread over the node's shape: a Python bool, int, float or complex."""
 
     value: Any
 
     # 0.0 and -0.0, 1 and True, nan and nan must not be confused
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Const) and repr(self) == repr(other)
+        return isinstance(other, Const) and repr(self.value) == repr(other.value)
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        return hash(repr(self.value))
 
 
-@dataclass(frozen=True, slots=True)
-class Iota:
+@dataclass(slots=True, eq=False, repr=False)
+class Iota(Fields):
     """The index along `dim`, in the node's dtype."""
 
     dim: int
 
 
-@dataclass(frozen=True, slots=True)
-class Map:
+@dataclass(slots=True, eq=False, repr=False)
+class Map(Fields):
     """Scalar operation `op` (of lowering.scalar) by element; operands have the node's shape."""
 
     op: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reshape:
+@dataclass(slots=True, eq=False, repr=False)
+class Reshape(Fields):
     """Row-major reshape to the node's shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transpose:
+@dataclass(slots=True, eq=False, repr=False)
+class Transpose(Fields):
     """out[i] = x[i permuted]: output axis k is operand axis perm[k]."""
 
     perm: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Broadcast:
+@dataclass(slots=True, eq=False, repr=False)
+class Broadcast(Fields):
     """Operand axis k becomes output axis dims[k] (size 1 stretches); other output axes are new."""
 
     dims: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Slice:
+@dataclass(slots=True, eq=False, repr=False)
+class Slice(Fields):
     """out[i] = x[starts + i * strides]; strides are positive."""
 
     starts: tuple[int, ...]
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reverse:
+@dataclass(slots=True, eq=False, repr=False)
+class Reverse(Fields):
     """Flip along `dims`."""
 
     dims: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pad:
+@dataclass(slots=True, eq=False, repr=False)
+class Pad(Fields):
     """args (x, fill): low, high and interior padding, the first two may be negative (they crop)."""
 
     low: tuple[int, ...]
@@ -100,39 +100,39 @@ class Pad:
     interior: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Concat:
+@dataclass(slots=True, eq=False, repr=False)
+class Concat(Fields):
     """Operands one after the other along `dim`."""
 
     dim: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reduce:
+@dataclass(slots=True, eq=False, repr=False)
+class Reduce(Fields):
     """Fold over `axes` with `op` in add mul max min and or xor; the axes disappear."""
 
     op: str
     axes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ArgReduce:
+@dataclass(slots=True, eq=False, repr=False)
+class ArgReduce(Fields):
     """Index of the first max or min along `axis` (NaN wins), in the node's dtype; the axis goes."""
 
     op: str
     axis: int
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+@dataclass(slots=True, eq=False, repr=False)
+class Contract(Fields):
     """dot_general: axes are batch, free of x, free of y; accumulates in its dtype or wider."""
 
     contract: tuple[tuple[int, ...], tuple[int, ...]]
     batch: tuple[tuple[int, ...], tuple[int, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Conv:
+@dataclass(slots=True, eq=False, repr=False)
+class Conv(Fields):
     """Correlation of x [N, C, *spatial] with w [O, C/groups, *window] to [N, O, *out]."""
 
     strides: tuple[int, ...]
@@ -142,8 +142,8 @@ class Conv:
     groups: int
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+@dataclass(slots=True, eq=False, repr=False)
+class Window(Fields):
     """args (x, init scalar): fold windows of x; size, stride, pads and dilations per axis."""
 
     op: str
@@ -154,8 +154,8 @@ class Window:
     window_dilation: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CumScan:
+@dataclass(slots=True, eq=False, repr=False)
+class CumScan(Fields):
     """Inclusive running fold along `axis` with `op` in add mul max min logaddexp."""
 
     op: str
@@ -163,8 +163,8 @@ class CumScan:
     reverse: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Gather:
+@dataclass(slots=True, eq=False, repr=False)
+class Gather(Fields):
     """args (x, indices [..., k]): XLA's gather; indices are starts of windows of `sizes`.
 
     Output axes: the index batch axes, with the window axes placed at `offset_dims`. `start_map[j]`
@@ -182,8 +182,8 @@ class Gather:
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scatter:
+@dataclass(slots=True, eq=False, repr=False)
+class Scatter(Fields):
     """args (x, indices [..., k], updates): XLA's scatter; `op` is set add mul min max.
 
     Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip); later updates
@@ -201,18 +201,18 @@ class Scatter:
     wrap: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DynamicSlice:
+@dataclass(slots=True, eq=False, repr=False)
+class DynamicSlice(Fields):
     """args (x, *starts, integer scalars): a window of the node's shape, starts clamped to fit."""
 
 
-@dataclass(frozen=True, slots=True)
-class DynamicUpdate:
+@dataclass(slots=True, eq=False, repr=False)
+class DynamicUpdate(Fields):
     """args (x, update, *starts as integer scalars): x with the window replaced, starts clamped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sort:
+@dataclass(slots=True, eq=False, repr=False)
+class Sort(Fields):
     """Operands sorted together along `dim` by the first `num_keys` in turn; several outputs."""
 
     dim: int
@@ -220,20 +220,20 @@ class Sort:
     stable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TopK:
+@dataclass(slots=True, eq=False, repr=False)
+class TopK(Fields):
     """args (x): k largest along the last axis, their int32 indices; ties by lower index."""
 
     k: int
 
 
-@dataclass(frozen=True, slots=True)
-class Bits:
+@dataclass(slots=True, eq=False, repr=False)
+class Bits(Fields):
     """args (k0, k1, c0, c1), uint32 of one shape: threefry2x32, 20 rounds; two such outputs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loop:
+@dataclass(slots=True, eq=False, repr=False)
+class Loop(Fields):
     """args (consts, carry, xs): `body`(consts, carry, x slices) -> (carry, y slices); stacks ys.
 
     With `cond` None it runs `length` times (backwards over xs and ys if `reverse`). Otherwise it
@@ -250,15 +250,15 @@ class Loop:
     n_carry: int
 
 
-@dataclass(frozen=True, slots=True)
-class Cond:
+@dataclass(slots=True, eq=False, repr=False)
+class Cond(Fields):
     """args (index int32 scalar, operands...): branches[clamp(index)](operands); several outputs."""
 
     branches: tuple[Graph, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+@dataclass(slots=True, eq=False, repr=False)
+class Opaque(Fields):
     """A host step: fn(*arrays) -> tuple of arrays on host memory; equal keys, equal functions.
     `effect`: it must run, in order with the others, even if no one reads its outputs.
     """
@@ -274,8 +274,8 @@ class Opaque:
         return hash((self.key, self.effect))
 
 
-@dataclass(frozen=True, slots=True)
-class KernelCall:
+@dataclass(slots=True, eq=False, repr=False)
+class KernelCall(Fields):
     """A user's own OpenCL kernel: source, kernel name, sizes, scalar arguments; several outputs."""
 
     source: str
@@ -285,8 +285,8 @@ class KernelCall:
     scalars: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Get:
+@dataclass(slots=True, eq=False, repr=False)
+class Get(Fields):
     """The index-th output of a form with several outputs."""
 
     index: int
