@@ -122,7 +122,7 @@ def groups_text(graph: g.Graph, fusion: Fusion) -> str:
 
 def nests_text(plan: Plan) -> str:
     """The nests of a plan."""
-    return "\n\n".join(text for _, text in plan.meta.get("nests", ()))
+    return "\n\n".join(nest.dump() for _, nest in plan.meta.get("nests", ()))
 
 
 def source_text(plan: Plan) -> str:

@@ -9,6 +9,7 @@ on finished steps) the host             pre-bound launches, carries alternate be
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -183,7 +184,7 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
     found = lanes.analyse(loop)
     nest = build_loop(loop, found, ends, chunk=1)
     body = next(v.attr for v in nest.values if v.op == "loop" and v.attr.chunk)
-    cost = schedule.work(nest) * max(1, int(np.prod(found.extents)))
+    cost = schedule.work(nest) * max(1, prod(found.extents))
     body.chunk = max(256, min(1 << 20, int(CHUNK_WORK / cost)))
     made = _made(p, nest)
     _note(p, node, found)

@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -237,7 +238,9 @@ class Plan:
         return True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.__dict__.items() if k != "portable"}
+        """Without the nests, which only dumps of a plan that has just been made look at."""
+        meta = {k: v for k, v in self.meta.items() if k != "nests"}
+        return {k: v for k, v in self.__dict__.items() if k != "portable"} | {"meta": meta}
 
     def walk(self) -> Iterator[Step]:
         """Every step, those inside loops and branches too, in program order."""
@@ -361,7 +364,7 @@ def _check_steps(plan: Plan, steps: tuple[Step, ...], loops: tuple[LoopStep, ...
             _check_ref(plan, s.dst, s.nbytes, loops, s.label)
         elif isinstance(s, HostStep):
             for r in (*s.ins, *s.outs):
-                size = int(np.prod(r.shape, dtype=np.int64)) * r.dtype.itemsize
+                size = prod(r.shape) * r.dtype.itemsize
                 _check_ref(plan, r, size, loops, f"host step {s.key}")
         elif isinstance(s, LoopStep):
             _check_loop(plan, s)

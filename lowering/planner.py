@@ -8,6 +8,7 @@ What is no nest is planned by `singles`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Slot:
 
     @property
     def nbytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        return prod(self.shape) * self.dtype.itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class Planner:
             "name": name,
             "reasons": list(self.reasons),
             "kernels": [st.label for st in stages],
-            "nests": [(label, nest.dump()) for label, nest in self.nests],
+            "nests": list(self.nests),
             "bound": memory.lower_bound(spans),
         }
         small = effort.small(stages, steps, self.profile)

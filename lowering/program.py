@@ -92,7 +92,8 @@ def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[st
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
     head = scalar.prelude((2, 4, 8, 16), dtypes)
-    library = mathlib.source(mathlib.needed(body), body if calls else "")
+    called = mathlib.calls(body)
+    library = mathlib.source(mathlib.needed(called), called if calls else None)
     return [head, library, micro.source(body), body]
 
 

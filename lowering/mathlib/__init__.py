@@ -3,6 +3,6 @@
 `source(needed(text))` is what a kernel's text needs in front of it. `BOUNDS` states the errors.
 """
 
-from lowering.mathlib.source import BOUNDS, function_name, needed, source
+from lowering.mathlib.source import BOUNDS, calls, function_name, needed, source
 
-__all__ = ["BOUNDS", "function_name", "needed", "source"]
+__all__ = ["BOUNDS", "calls", "function_name", "needed", "source"]

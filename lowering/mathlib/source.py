@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -57,6 +57,8 @@ _ELEMENT = {
 _BITS = {c: np.dtype(_DTYPES[c]).itemsize * 8 for c in _DTYPES if c != "bf16"} | {"bf16": 16}
 _SIGNED = {8: "char", 16: "short", 32: "int", 64: "long"}
 _CALL = re.compile(r"\b([a-z][a-z0-9_]*?)_(bf16|[fiu](?:8|16|32|64))x(1|2|4|8|16)\b(?=\()")
+_ANY_CALL = re.compile(r"\b(\w+)\(")
+_NAME = re.compile(r"([a-z]\w*?)_(bf16|[fiu](?:8|16|32|64))x(1|2|4|8|16)")
 _HEADER = "#define FX_INLINE static inline __attribute__((always_inline))\n"
 _RARE = "static __attribute__((noinline, cold))"  # what a branch calls that is hardly ever taken
 _OFTEN = "static __attribute__((noinline))"
@@ -65,13 +67,24 @@ SITES, LINES = 6, 12
 """A function of one lane that is called from so many places, and is so long, is called indeed."""
 
 
-def needed(text: str) -> set[Needed]:
-    """The functions of this library that `text` calls."""
-    return {
-        (name, np.dtype(_DTYPES[kind]), int(width))
-        for name, kind, width in _CALL.findall(text)
-        if name in TEMPLATES
-    }
+def calls(text: str) -> Counter[str]:
+    """How often `text` calls each function, whosever it is."""
+    return Counter(_ANY_CALL.findall(text))
+
+
+def needed(text: str | Iterable[str]) -> set[Needed]:
+    """The functions of this library that `text` calls, or those among names of functions."""
+    found = map(_parts, calls(text) if isinstance(text, str) else text)
+    return {f for f in found if f is not None}
+
+
+@cache
+def _parts(name: str) -> Needed | None:
+    """What a function's name says; None if it is not of this library."""
+    match = _NAME.fullmatch(name)
+    if match is None or match[1] not in TEMPLATES:
+        return None
+    return match[1], np.dtype(_DTYPES[match[2]]), int(match[3])
 
 
 def function_name(name: str, dtype, width: int) -> str:
@@ -81,10 +94,10 @@ def function_name(name: str, dtype, width: int) -> str:
     return f"{name}_{kind}x{width}"
 
 
-def source(functions: Iterable[Needed], caller: str = "") -> str:
+def source(functions: Iterable[Needed], sites: Mapping[str, int] | None = None) -> str:
     """The definitions of `functions` and of all they call, each after what it calls.
 
-    All are inlined; given the text that calls them (on CPUs, where a call is cheap), but for those
+    All are inlined. Given how often each is called (on CPUs, where a call is cheap), those are not
     that are rare, or of one lane and called from many places: inlining these is most of a build.
     Raises KeyError with the function's name if there is none of that name for that dtype.
     """
@@ -93,13 +106,12 @@ def source(functions: Iterable[Needed], caller: str = "") -> str:
         _append(name, order)
     if not order:
         return ""
-    if caller:
-        sites = Counter(m.group(0) for m in _CALL.finditer(caller))
+    if sites is not None:
         lines: dict[str, int] = {}
         for name, text in order.items():
-            calls = _instance(name)[1]
-            lines[name] = text.count("\n") + sum(lines[c] for c in calls)
-            often = name.endswith("x1") and sites[name] >= SITES and lines[name] >= LINES
+            lines[name] = text.count("\n") + sum(lines[c] for c in _instance(name)[1])
+            many = name.endswith("x1") and sites.get(name, 0) >= SITES
+            often = many and lines[name] >= LINES
             rare = name.startswith(RARE)
             if often or rare:
                 order[name] = text.replace("FX_INLINE", _RARE if rare else _OFTEN, 1)
@@ -110,8 +122,8 @@ def source(functions: Iterable[Needed], caller: str = "") -> str:
 def _append(name: str, order: dict[str, str]) -> None:
     if name in order:
         return
-    text, calls = _instance(name)
-    for other in calls:
+    text, inner = _instance(name)
+    for other in inner:
         _append(other, order)
     order[name] = text
 
