@@ -73,6 +73,7 @@ def test_zero_vectors_have_finite_gradients(form):
     assert finite(form(fx.grad(similarity, (0, 1)))(zero, f32([1, 1])))
 
 
+@pytest.mark.driver
 def test_expanding_moves_nothing_under_jit():
     """A broadcast operand is read where it is: no kernel of its own."""
     f = fx.jit(lambda x, y: fnp.broadcast_to(x, (64, 32)) + y)

@@ -20,6 +20,8 @@ import fx.optim as optim
 from fx import lax, nn
 from fx.passes import count_eqns, cse_jaxpr, dce_closed
 
+pytestmark = pytest.mark.driver
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

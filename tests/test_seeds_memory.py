@@ -23,6 +23,8 @@ from fx.ad_checkpoint import saved_residuals
 from fx.jaxpr import Var
 from fx.passes import dce_closed, inline_jits
 
+pytestmark = pytest.mark.driver
+
 ROOT = Path(__file__).resolve().parent.parent
 RNG = np.random.default_rng(0)
 

@@ -204,6 +204,7 @@ def test_Z11_tracing_a_gigabyte_allocates_nothing(counted):
     assert counted().live_bytes == 0
 
 
+@pytest.mark.driver
 def test_Z12_F6_residuals_go_with_the_pullback():
     """The array that the pullback keeps is freed with it, without the help of the collector."""
     x, f = fnp.arange(1000.0), fx.jit(lambda x: fnp.sin(fnp.exp(x)))
@@ -254,6 +255,7 @@ def test_Z16_arrays_from_lists(form):
     assert x.dtype == np.float32 and x.shape == (2, 2) and x.tolist() == [[2, -3], [4, 1]]
 
 
+@pytest.mark.driver
 def test_Z17_Z25_one_kernel():
     assert launches_of(fx.jit(z_b), XB, YB) == 1
 
