@@ -124,14 +124,15 @@ def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
     return method
 
 
-for _name, _op in {
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     "add": fnp.add,
     "sub": fnp.subtract,
     "mul": fnp.multiply,
     "truediv": fnp.divide,
     "pow": fnp.power,
     "matmul": fnp.matmul,
-}.items():
+}
+for _name, _op in _OPERATORS.items():
     setattr(Variable, f"__{_name}__", _binary(_op))
     setattr(Variable, f"__r{_name}__", _binary(_op, True))
 Variable.__neg__ = lambda self: apply(fnp.negative, self)  # type: ignore[attr-defined]
@@ -269,44 +270,58 @@ class Tape:
 
 
 class Dual:
-    """A value with a tangent; functions of fx.numpy and fx.nn are its methods.
+    """A value with a tangent; functions of fx.numpy, fx.nn and fx.losses are its methods.
 
-    >>> y = Dual(2.0, 1.0).apply(lambda x: x * x)
-    >>> y.value.item(), y.tangent.item()
-    (4.0, 4.0)
+    >>> x = Dual(2.0, 1.0)
+    >>> y = x.sin() * x + 1
+    >>> round(y.value.item(), 6), round(y.tangent.item(), 6)
+    (2.818595, 0.077004)
     """
 
     def __init__(self, value: Any, tangent: Any):
         self.value, self.tangent = fnp.asarray(value), fnp.asarray(tangent)
 
-    def apply(self, function: Callable[..., Any], *others: Dual) -> Dual:
-        """function of this and other duals."""
-        duals = (self, *others)
-        value, tangent = jvp(
-            function, tuple(d.value for d in duals), tuple(d.tangent for d in duals)
-        )
-        return Dual(value, tangent)
+    def apply(self, function: Callable[..., Any], *others: Any, **kwargs: Any) -> Dual:
+        """function(self, *others); others may be duals or constants."""
+        return _push(function, (self, *others), kwargs)
 
-    def sin(self) -> Dual:
-        """The sine."""
-        return self.apply(fnp.sin)
+    def __getattr__(self, name: str) -> Any:
+        for space in (nn, fnp, losses):
+            found = getattr(space, name, None)
+            if callable(found):
+                return lambda *others, **kwargs: self.apply(found, *others, **kwargs)
+        raise AttributeError(f"Dual has no attribute {name!r}")
 
-    def exp(self) -> Dual:
-        """The exponential."""
-        return self.apply(fnp.exp)
-
-    def __add__(self, other: Any) -> Dual:
-        return self._with(fnp.add, other)
-
-    def __mul__(self, other: Any) -> Dual:
-        return self._with(fnp.multiply, other)
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def _with(self, op: Callable[..., Any], other: Any) -> Dual:
-        if isinstance(other, Dual):
-            return self.apply(op, other)
-        return self.apply(lambda x: op(x, other))
+    def __getitem__(self, index: Any) -> Dual:
+        return self.apply(lambda x: x[index])
 
     def __repr__(self) -> str:
         return f"Dual({self.value!r}, {self.tangent!r})"
+
+
+def _push(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Dual:
+    """jvp of a function by those arguments that are duals."""
+    places = [k for k, a in enumerate(args) if isinstance(a, Dual)]
+
+    def of_duals(*values: Any) -> Any:
+        full = list(args)
+        for k, v in zip(places, values):
+            full[k] = v
+        return function(*full, **kwargs)
+
+    duals = [args[k] for k in places]
+    tangents = tuple(d.tangent.astype(d.value.dtype) for d in duals)
+    return Dual(*jvp(of_duals, tuple(d.value for d in duals), tangents))
+
+
+def _dual_binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
+    def method(self: Dual, other: Any) -> Dual:
+        return _push(op, (other, self) if swap else (self, other), {})
+
+    return method
+
+
+for _name, _op in _OPERATORS.items():
+    setattr(Dual, f"__{_name}__", _dual_binary(_op))
+    setattr(Dual, f"__r{_name}__", _dual_binary(_op, True))
+Dual.__neg__ = lambda self: self.apply(fnp.negative)  # type: ignore[attr-defined]

@@ -267,6 +267,12 @@ def test_T21_dual_numbers():
         dual = fx.Dual(2.0, 1.0)
         y = dual.sin() * dual
         assert (float(y.value), float(y.tangent)) == (float(value), float(tangent))
+    x = fx.Dual([1.0, 2.0], [1.0, 0.0])
+    y = (2.0 / x - x**2).tanh().sum() + 1
+    f = lambda x: fnp.tanh(2.0 / x - x**2).sum() + 1
+    value, tangent = fx.jvp(f, (f32([1, 2]),), (f32([1, 0]),))
+    close((y.value, y.tangent), (value, tangent), 1e-6, "operators and methods")
+    assert float((-x)[0].tangent) == -1 and x.relu().maximum(x).tangent.tolist() == [1, 0]
 
 
 @FORMS
