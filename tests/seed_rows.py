@@ -48,9 +48,7 @@ def vmapped(fun: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-FORMS = pytest.mark.parametrize(
-    "form", [eager, fx.jit, vmapped], ids=["eager", "jit", "vmap"]
-)
+FORMS = pytest.mark.parametrize("form", [eager, fx.jit, vmapped], ids=["eager", "jit", "vmap"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -325,7 +326,11 @@ def test_T27_graphs_and_passes():
 
 def test_T28_every_primitive_has_every_rule_or_a_reason():
     kinds = {"numpy": "eval", "jvp": "jvp", "batch": "batch"}
+    library = Path(fx.__file__).parent
     for name, p in PRIMITIVES.items():
+        defined = Path(p.where.get("entry") or p.where.get("abstract") or "")
+        if library not in defined.parents:  # a test's own
+            continue
         for rule in ("abstract", "numpy", "jvp", "transpose", "batch", "lower"):
             found = getattr(p, rule)
             found = p.trace_rules.get(kinds.get(rule)) if found is None else found
