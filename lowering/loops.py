@@ -21,6 +21,7 @@ from lowering.build_loop import build_loop, chunk_flag
 from lowering.emit_loop import emit_loop, schedule_loop
 from lowering.nest import Nest
 from lowering.plan import BufferRef, LoopStep
+from lowering.product import Tile
 
 if TYPE_CHECKING:
     from lowering.planner import Place, Planner, Region
@@ -142,6 +143,8 @@ def _counted(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) 
 
 
 def _made(p: Planner, nest: Nest) -> Any:
+    if any(isinstance(b.node.form, Tile) for b in nest.buffers):
+        raise Cut(None, "a product in its body has a kernel of its own")
     nest = schedule.merge_axes(nest)
     return nest, emit_loop(nest, schedule_loop(nest, p.profile))
 

@@ -326,3 +326,20 @@ def test_errors(k: int) -> None:
     call, text = ERRORS[k]
     with pytest.raises((TypeError, ValueError), match="(?s)" + text):
         call()
+
+
+def test_products_in_tiles_inside_a_loop():
+    """Gradient descent on 500 rows: the body's products are too long for the loop's own kernel."""
+    x = np.random.default_rng(0).standard_normal((500, 20)).astype(np.float32)
+    y = np.sign(x[:, 0])
+
+    def loss(w):
+        return jnp.mean(jnp.logaddexp(0, -y * (x @ w)))
+
+    def fit(w):
+        return lax.scan(lambda w, _: (w - 0.1 * fx.grad(loss)(w), None), w, None, length=30)[0]
+
+    w = np.zeros(20)
+    for _ in range(30):
+        w += 0.1 * ((y / (1 + np.exp(y * (x @ w)))) @ x) / 500
+    np.testing.assert_allclose(fx.jit(fit)(np.zeros(20, np.float32)), w, rtol=1e-4, atol=1e-5)
