@@ -24,7 +24,11 @@ def devices(backend: str | None = None) -> list[Any]:
     return array.list_devices(backend)
 
 
-local_devices = devices
+def local_devices(
+    process_index: int | None = None, backend: str | None = None, host_id: int | None = None
+) -> list[Any]:
+    """The devices of this process, which is the only one: all."""
+    return devices(backend)
 
 
 def device_count(backend: str | None = None) -> int:
@@ -52,7 +56,9 @@ def default_device(device: Any) -> Iterator[None]:
         array._default = old
 
 
-def device_put(x: Any, device: Any = None, *, donate: bool = False, may_alias: Any = None) -> Any:
+def device_put(
+    x: Any, device: Any = None, *, src: Any = None, donate: bool = False, may_alias: Any = None
+) -> Any:
     """The arrays of a tree on `device` (the default one where None); traced values stay as they
     are.
     """
@@ -115,12 +121,20 @@ def _sharding(x: Any) -> Any:
     return importlib.import_module("fx.sharding").SingleDeviceSharding(x.device)
 
 
+def _aval_sharding(aval: Any) -> Any:
+    """The sharding of a type: no mesh axis splits any dimension."""
+    sharding = importlib.import_module("fx.sharding")
+    spec = sharding.PartitionSpec(*[None] * aval.ndim)
+    return sharding.NamedSharding(sharding.AbstractMesh((), ()), spec)
+
+
 def _shards(x: Any) -> list[Any]:
     """Its pieces: one, the whole."""
     return [importlib.import_module("fx.sharding").Shard(x.device, x)]
 
 
 array.Array.sharding = property(_sharding)  # type: ignore[attr-defined]
+core.ShapedArray.sharding = property(_aval_sharding)  # type: ignore[attr-defined]
 array.Array.addressable_shards = property(_shards)  # type: ignore[attr-defined]
 array.Array.global_shards = property(_shards)  # type: ignore[attr-defined]
 

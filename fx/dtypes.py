@@ -121,12 +121,13 @@ def is_integer(dtype: np.dtype) -> bool:
     return dtype.kind in "iu" or dtype.name in _SMALL_INTEGERS
 
 
-def issubdtype(a: Any, b: Any) -> bool:
-    """Whether `a` stands below `b` in the hierarchy of kinds; bfloat16 counts as floating.
+def issubdtype(arg1: Any, arg2: Any) -> bool:
+    """Whether `arg1` stands below `arg2` in the hierarchy of kinds; bfloat16 counts as floating.
 
     >>> issubdtype('bfloat16', np.floating)
     True
     """
+    a, b = arg1, arg2
     if b in (extended, prng_key):
         if isinstance(a, type) and issubclass(a, np.generic):
             return issubclass(a, b)

@@ -8,7 +8,7 @@ operands are read once the others, cotangents, have come.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from fx import checkpoint_policies as checkpoint_policies
@@ -36,6 +36,7 @@ def checkpoint(
     prevent_cse: bool = True,
     policy: Callable[..., Any] | None = None,
     static_argnums: int | Sequence[int] = (),
+    static_argnames: str | Sequence[str] = (),
     concrete: bool = False,
 ) -> Any:
     """`fun`, saving under differentiation only what `policy` allows (by default nothing but the
@@ -55,6 +56,7 @@ def checkpoint(
             prevent_cse=prevent_cse,
             policy=policy,
             static_argnums=static_argnums,
+            static_argnames=static_argnames,
             concrete=concrete,
         )
     check_callable(fun)
@@ -63,10 +65,14 @@ def checkpoint(
             "The 'concrete' option of checkpoint is deprecated; in its place, use static_argnums."
         )
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    named = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    function = fun
 
     @wraps(fun, updated=())
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         static = {n % len(args) for n in nums if -len(args) <= n < len(args)}
+        fixed = {k: kwargs.pop(k) for k in named if k in kwargs}
+        fun = partial(function, **fixed) if fixed else function
         closed, operands, out_tree = _traced(fun, static, args, kwargs)
         options = {"prevent_cse": prevent_cse, "policy": policy, "differentiated": False}
         return out_tree.unflatten(checkpoint_p.bind(*operands, jaxpr=closed, waits=0, **options))

@@ -72,8 +72,18 @@ def tree_map(
     {'a': 11, 'b': (22, 33)}
     """
     leaves, treedef = _C.flatten(tree, is_leaf, False, NAMESPACE)
-    others = [treedef.flatten_up_to(r) for r in rest]
+    try:
+        others = [treedef.flatten_up_to(r) for r in rest]
+    except ValueError as e:
+        raise ValueError(_mismatch(str(e))) from None
     return treedef.unflatten([f(*xs) for xs in zip(leaves, *others)])
+
+
+def _mismatch(message: str) -> str:
+    """What is wrong with a tree that another is no prefix of, in JAX's words first."""
+    if message.startswith("dictionary key mismatch"):
+        return message.replace("dictionary key mismatch", "Dict key mismatch", 1)
+    return message
 
 
 def tree_all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:
@@ -113,11 +123,13 @@ def tree_reduce_associative(
     return level[0]
 
 
-def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, tree: Any) -> Any:
+def tree_transpose(
+    outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any
+) -> Any:
     """A tree of trees turned inside out."""
-    leaves, treedef = tree_flatten(tree)
+    leaves, treedef = tree_flatten(pytree_to_transpose)
     if inner_treedef is None:
-        inner_treedef = tree_structure(outer_treedef.flatten_up_to(tree)[0])
+        inner_treedef = tree_structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
     inner, outer = inner_treedef.num_leaves, outer_treedef.num_leaves
     if treedef.num_leaves != inner * outer:
         raise TypeError(f"Mismatch\n{treedef}\n != \n{outer_treedef} of {inner_treedef}")
@@ -125,11 +137,12 @@ def tree_transpose(outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, tr
     return inner_treedef.unflatten([outer_treedef.unflatten(c) for c in columns])
 
 
-def tree_broadcast(prefix: Any, tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Any:
+def tree_broadcast(
+    prefix_tree: Any, full_tree: Any, is_leaf: Callable[[Any], bool] | None = None
+) -> Any:
     """The prefix tree's leaves, each repeated over the subtree it stands for."""
-    leaves, treedef = tree_flatten(tree, is_leaf)
-    del leaves
-    return treedef.unflatten(prefix_leaves(prefix, tree, is_leaf=is_leaf))
+    _, treedef = tree_flatten(full_tree, is_leaf)
+    return treedef.unflatten(prefix_leaves(prefix_tree, full_tree, is_leaf=is_leaf))
 
 
 def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:

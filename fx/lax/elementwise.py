@@ -326,7 +326,7 @@ def pow(x: ArrayLike, y: ArrayLike) -> Array:
 
     The derivative by x is 0 where an integer y is 0, the one by y is 0 where x is 0.
     """
-    if type(y) is int and type(x) not in (bool, int):
+    if core.get_aval(y).dtype.kind in "iu" and type(x) not in (bool, int):
         return elementwise.pow_p.bind(x, y)
     return elementwise.pow_p.bind(*matched(x, y))
 

@@ -257,19 +257,19 @@ def concatenate(operands: Array | Sequence[ArrayLike], dimension: int) -> Array:
     return parts.concatenate_p.bind(*operands, dimension=dimension)
 
 
-def stack(arrays: Sequence[ArrayLike], axis: int = 0) -> Array:
+def stack(operands: Sequence[ArrayLike], axis: int = 0) -> Array:
     """Arrays of one shape along a new axis."""
-    rank = len(_shape(arrays[0])) + 1
+    rank = len(_shape(operands[0])) + 1
     (axis,) = _axes((axis,), rank)
     return parts.concatenate_p.bind(
-        *(views.expand_dims(a, (axis,)) for a in arrays), dimension=axis
+        *(views.expand_dims(a, (axis,)) for a in operands), dimension=axis
     )
 
 
-def unstack(array: ArrayLike, axis: int = 0) -> tuple[Array, ...]:
+def unstack(x: ArrayLike, axis: int = 0) -> tuple[Array, ...]:
     """The slices of the array along an axis, without that axis."""
-    (axis,) = _axes((axis,), len(_shape(array)))
-    cuts = split(array, (1,) * _shape(array)[axis], axis)
+    (axis,) = _axes((axis,), len(_shape(x)))
+    cuts = split(x, (1,) * _shape(x)[axis], axis)
     return tuple(views.squeeze(c, (axis,)) for c in cuts)
 
 

@@ -265,17 +265,17 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
     return convolve(a, b, mode="full")
 
 
-def polydiv(dividend: Any, divisor: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
+def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
     """Quotient and remainder of two polynomials."""
-    a, b = promote_dtypes_inexact("polydiv", dividend, divisor)
+    a, b = promote_dtypes_inexact("polydiv", u, v)
     a, b = atleast_1d(a), atleast_1d(b)
     m, n = core.get_aval(a).size - 1, core.get_aval(b).size - 1
-    scale = u.divide(1.0, lax.squeeze(lax.slice_in_dim(b, 0, 1), (0,)))
+    scale = 1.0 / lax.squeeze(lax.slice_in_dim(b, 0, 1), (0,))
     quotient = zeros((max(m - n + 1, 1),), core.get_aval(a).dtype)
     for k in range(max(0, m - n + 1)):
-        d = u.multiply(scale, lax.squeeze(lax.slice_in_dim(a, k, k + 1), (0,)))
+        d = scale * lax.squeeze(lax.slice_in_dim(a, k, k + 1), (0,))
         quotient = quotient.at[k].set(d)
-        a = a.at[k : k + n + 1].add(u.negative(u.multiply(d, b)))
+        a = a.at[k : k + n + 1].add(-(d * b))
     if trim_leading_zeros:
         a = trim_zeros(a, "f")
     return quotient, a
