@@ -194,10 +194,14 @@ def _by_rows(j: Job) -> Sorting:
         place = "e" if at == 0 else "ia[e]"
         load = [*_key(j, k, names[f"x{k}"], place), "ka[e] = key;"]
         load += ["ia[e] = e;"] if at == 0 else []
+        bits = sort_keys.bits(j.xs[k].dtype)
         if n <= INSERTION:
             body += _insertion(n, load, kind)
+        elif selects(j):
+            body += _selected(n, bits, j.kept, _key(j, k, names[f"x{k}"], "e"), kind)
+            body += _passes("m", bits // DIGIT, [f"const {kind} key = ka[e];"], kind)
         else:
-            body += _passes(n, sort_keys.bits(j.xs[k].dtype) // DIGIT, load, kind)
+            body += _passes(str(n), bits // DIGIT, load, kind)
     body += _outputs(j, "r", "ia", names, ("0", str(j.kept)))
     lines += ["  " + x for x in body] + ["}"]
     cost = float(j.rows * n * (20 + 12 * passes * len(j.keys)))
@@ -219,7 +223,41 @@ def _insertion(n: int, load: list[str], kind: str) -> list[str]:
     ]
 
 
-def _passes(n: int, passes: int, load: list[str], kind: str) -> list[str]:
+def selects(j: Job) -> bool:
+    """Whether few of a row's elements remain, so that most need not be sorted."""
+    bits = sort_keys.bits(j.xs[j.keys[0]].dtype)
+    return j.kept < j.n and len(j.keys) == 1 and bits >= 2 * DIGIT and 4 * j.kept <= j.n
+
+
+def _selected(n: int, bits: int, kept: int, key: list[str], kind: str) -> list[str]:
+    """Only the m elements whose first two digits let them be among the smallest keys go on, in
+    their order.
+    """
+    high, low = bits - DIGIT, bits - 2 * DIGIT
+    return [
+        f"uint high[{BINS}], low[{BINS}];",
+        f"for (uint d = 0; d < {BINS}; ++d) high[d] = low[d] = 0;",
+        f"for (uint e = 0; e < {n}; ++e) {{",
+        *(f"  {x}" for x in [*key, "ka[e] = key;", f"++high[(uint)(key >> {high})];"]),
+        "}",
+        "uint b = 0, c = 0, before = 0, m = 0;",
+        f"while (before + high[b] < {kept}) before += high[b++];",
+        f"for (uint e = 0; e < {n}; ++e)",
+        f"  if ((uint)(ka[e] >> {high}) == b) ++low[(uint)((ka[e] >> {low}) & {BINS - 1})];",
+        f"while (before + low[c] < {kept}) before += low[c++];",
+        f"const {kind} limit = ({kind})b << {DIGIT} | c;",
+        f"for (uint e = 0; e < {n}; ++e) {{",
+        f"  const {kind} key = ka[e];",
+        "  kb[m] = key;",
+        "  ib[m] = e;",
+        f"  m += key >> {low} <= limit;",
+        "}",
+        f"{{ __global {kind} *const x = ka; ka = kb; kb = x; }}",
+        "{ __global uint *const x = ia; ia = ib; ib = x; }",
+    ]
+
+
+def _passes(n: str, passes: int, load: list[str], kind: str) -> list[str]:
     """Counts of all digits in one walk, then a stable pass a digit; one that is the same everywhere
     needs none.
     """
@@ -232,7 +270,7 @@ def _passes(n: int, passes: int, load: list[str], kind: str) -> list[str]:
         f"for (uint p = 0; p < {passes}; ++p) {{",
         f"  uint *const c = count + p * {BINS};",
         f"  const uint shift = p * {DIGIT};",
-        f"  if (c[(uint)((ka[0] >> shift) & {BINS - 1})] == {n}u) continue;",
+        f"  if (c[(uint)((ka[0] >> shift) & {BINS - 1})] == {n}) continue;",
         "  uint sum = 0;",
         f"  for (uint d = 0; d < {BINS}; ++d) {{ const uint m = c[d]; c[d] = sum; sum += m; }}",
         f"  for (uint e = 0; e < {n}; ++e) {{",
@@ -304,8 +342,8 @@ class _LongRow:
             f"__global {const}{self.kind} *const k{name} = (__global {const}{self.kind} *){name};"
         )
 
-    def counted(self, p: int, key: str) -> str:
-        return f"++count[(uint)(({key} >> {p * DIGIT}) & {BINS - 1})];"
+    def counted(self, shift: str, key: str) -> str:
+        return f"++count[(uint)(({key} >> {shift}) & {BINS - 1})];"
 
     def write_counts(self, buffer: str) -> str:
         return f"for (uint d = 0; d < {BINS}; ++d) {buffer}[item * {BINS} + d] = count[d];"
@@ -327,7 +365,7 @@ class _LongRow:
             f"uint count[{BINS}];",
             f"for (uint d = 0; d < {BINS}; ++d) count[d] = 0;",
             "for (uint e = lo; e < hi; ++e) {",
-            *(f"  {x}" for x in [*key, "kb1[e] = key;", *place, self.counted(0, "key")]),
+            *(f"  {x}" for x in [*key, "kb1[e] = key;", *place, self.counted("0", "key")]),
             "}",
             self.write_counts("b3"),
         ]
@@ -342,10 +380,11 @@ class _LongRow:
             self.keys_of("b0", False),
             f"uint count[{BINS}];",
             f"for (uint d = 0; d < {BINS}; ++d) count[d] = 0;",
-            f"for (uint e = lo; e < hi; ++e) {self.counted(p, 'kb0[e]')}",
+            f"for (uint e = lo; e < hi; ++e) {self.counted('n0', 'kb0[e]')}",
             self.write_counts("b1"),
         ]
-        self.add(lines, [self.words_of(now), self.words_of(4, True)], [], "count")
+        given = [self.words_of(now), self.words_of(4, True)]
+        self.add(lines, given, [p * DIGIT], "count")
 
     def move(self, p: int, now: int) -> None:
         """Each share's elements go behind those of smaller digits and of earlier shares."""
@@ -369,12 +408,12 @@ class _LongRow:
             "}",
             "for (uint e = lo; e < hi; ++e) {",
             f"  const {self.kind} key = kb0[e];",
-            f"  const uint at = to[(uint)((key >> {p * DIGIT}) & {BINS - 1})]++;",
+            f"  const uint at = to[(uint)((key >> n0) & {BINS - 1})]++;",
             "  kb3[at] = key;",
             "  b4[at] = b1[e];",
             "}",
         ]
-        self.add(lines, given, [], "move")
+        self.add(lines, given, [p * DIGIT], "move")
 
     def outputs(self, row: int, now: int) -> None:
         j = self.j

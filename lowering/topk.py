@@ -16,7 +16,8 @@ from lowering.nest import NestBuffer
 from lowering.profile import Profile
 from lowering.sorting import Job, Sorting
 
-MAX_K = 128  # kept elements up to which insertion beats a sort of the row
+MAX_K = 32  # kept elements up to which insertion beats a selection by digits
+MAX_RARE = 128  # the same where the row is so long that insertions are rare
 ITEMS = 16
 PART = 1 << 14  # elements of a row that one item walks
 PLACES = np.dtype(np.int32)
@@ -24,7 +25,8 @@ PLACES = np.dtype(np.int32)
 
 def fits(j: Job) -> bool:
     """Whether a walk is the way to do a TopK job."""
-    return 0 < j.kept <= MAX_K
+    rare = j.kept <= MAX_RARE and j.n >= 64 * j.kept
+    return j.kept > 0 and (j.kept <= MAX_K or rare)
 
 
 def plan(j: Job, profile: Profile) -> Sorting:
