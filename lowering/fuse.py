@@ -238,6 +238,8 @@ class _Fuser:
             return None  # each component is computed where it is used
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
+        if any(group.folds for group, _ in homes.values()) and self.ends_epilogue(n):
+            return "the kernel of the product before it computes it"
         if len(homes) > 1 and cone_cost(n) > CHEAP:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
         for group, dims in homes.values():
@@ -308,6 +310,21 @@ class _Fuser:
         if prod(group.space) != n.size or any(r.node.size != n.size for r in group.roots):
             return "what consumes the product has another size"
         return None
+
+    def ends_epilogue(self, n: g.Node) -> bool:
+        """Whether n follows a product element by element, through nodes that nothing else reads."""
+        if not isinstance(n.form, g.Map):
+            return False
+        todo = [n]
+        while todo:
+            for a in todo.pop().args:
+                if a.size != n.size or len(self.users[id(a)]) > 1 or id(a) in self.stored:
+                    continue
+                if isinstance(a.form, Product):
+                    return True
+                if isinstance(a.form, g.Map | g.Reshape):
+                    todo.append(a)
+        return False
 
     # ------------------------------------------------ roots and groups
 

@@ -25,6 +25,7 @@ MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
 MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
 SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
+STREAMED_ROWS, STREAM_BYTES = 4, 8192  # of A that B is streamed past, of B's rows at a time
 FEW = 2  # tiles of rows up to which B is streamed through: each element is used once or twice
 L1_SETS, L1_WAYS, LINE = 64, 6, 64  # of a first-level cache; two ways are for the rest
 L2_WAYS = 8
@@ -76,7 +77,8 @@ class Packed:
 class Product:
     """args (a, b): the sum over k of A[*outer, m, k] B[*outer, k, n], an array [*outer, M, N].
 
-    It is computed in register tiles of `rows` by `columns`, each sum in the order of k.
+    It is computed in register tiles of `rows` by `columns`, each sum in the order of k; or, with
+    `streamed`, a few rows of B at a time are added to the sums of all of A's rows.
     """
 
     k: int
@@ -84,6 +86,7 @@ class Product:
     columns: int
     a: Access
     b: Access
+    streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +209,9 @@ def rewrite(
             (y, dict(zip((*by, *fy, *cy), (*space.outer, *space.n, *space.k)))),
         )
     ]
+    lead = 0 if gpu else _unmerged(space, sides)
+    if lead:
+        return _more_outer(b, n, x, y, fy[:lead], profile)
     outer = tuple(parts[0])
     m, cols, k = space.size(space.m), space.size(space.n), space.size(space.k)
     left = Operand(sides[0], lambda: b.reshape(b.transpose(x, (*bx, *fx, *cx)), (*outer, m, k)))
@@ -225,6 +231,35 @@ def _other_way_round(
     middle = first + y.ndim - first - len(contract[0])
     order = (*range(first), *range(middle, z.ndim), *range(first, middle))
     return None if made is None else b.transpose(made, order)
+
+
+def _unmerged(space: Space, sides: list[Side | None]) -> int:
+    """How many of B's leading free axes are no part of rows that stand in memory in one piece."""
+    if sides[0] is None or sides[1] is None:
+        return 0
+    for k in range(len(space.n)):
+        (n, step), *more = sides[1].axes(space.n[k:], space.extents)
+        if not more:
+            return k if n >= 32 and step == 1 else 0
+    return 0
+
+
+def _more_outer(
+    b: g.Builder, n: g.Node, x: g.Node, y: g.Node, axes: tuple[int, ...], profile: Profile
+) -> g.Node | None:
+    """The same with some of B's free axes as axes of a batch, along which A does not change."""
+    (cx, cy), (bx, by) = n.form.contract, n.form.batch
+    count, first = len(axes), len(bx)
+    x = b.broadcast(x, (*(y.shape[a] for a in axes), *x.shape), tuple(range(count, count + x.ndim)))
+    cx, bx = tuple(a + count for a in cx), tuple(a + count for a in bx)
+    batch = ((*range(count), *bx), (*axes, *by))
+    z = b.contract(x, y, (cx, cy), batch, n.dtype)
+    made = rewrite(b, z, (x, y), profile)
+    if made is None:
+        return None
+    rows = count + first, x.ndim - len(cx)
+    order = (*range(count, rows[1]), *range(count), *range(rows[1], z.ndim))
+    return b.transpose(made, order)
 
 
 def _parts(n: g.Node, x: g.Node) -> int:
@@ -316,9 +351,23 @@ def make(
     a_node, a = _left(b, space, left, rows, acc, scattered)
     block = rows * block_of_rows(a, rows, acc.itemsize, profile)
     c_node, c = _right(b, space, right, rows, columns, acc, block)
-    z = b.node(Product(k, rows, columns, a, c), (a_node, c_node), (*outer, m, n), acc)
+    streamed = _streamed(m, n, k, a, c, acc.itemsize, profile)
+    if streamed:
+        rows = -(-m // -(-m // STREAMED_ROWS))
+        columns = min(n, STREAM_BYTES // (1 if rows < 3 else 2) // acc.itemsize) // width * width
+    z = b.node(Product(k, rows, columns, a, c, streamed), (a_node, c_node), (*outer, m, n), acc)
     last = len(outer)
     return b.transpose(z, (*range(last), last + 1, last)) if turned else z
+
+
+def _streamed(
+    m: int, n: int, k: int, a: Access, c: Access, itemsize: int, profile: Profile
+) -> bool:
+    """Whether rows of B are added to the sums of few rows of A: B is read once, as it stands."""
+    if c.panel or c.packed or None in (a.lane, a.k):
+        return False
+    large = k * n * itemsize > profile.l2_bytes
+    return m < STREAMED_ROWS or (m <= FEW * 6 and large and abs(c.k or 0) * itemsize > PAGES // 128)
 
 
 def _turned(space: Space, left: Operand, right: Operand, width: int) -> bool:

@@ -12,7 +12,7 @@ from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.driver
 
-F32 = np.dtype(np.float32)
+F32, I32 = np.dtype(np.float32), np.dtype(np.int32)
 
 
 def normal(*shape, dtype=F32, seed=0):
@@ -42,7 +42,9 @@ def check(build, *arrays, tolerance=1e-5, as_on=None, **options):
 
 def products(plan):
     """How many nests of a plan are epilogues of products, by the tile functions they call."""
-    return plan.programs[0].source.count(" tile_f") if plan.programs else 0
+    if not plan.programs:
+        return 0
+    return plan.programs[0].source.count(" tile_f") + plan.programs[0].source.count(" stream_f")
 
 
 SIZES = [
@@ -58,6 +60,9 @@ SIZES = [
     (97, 8, 64),
     (256, 16, 1000),
     (50, 530, 260),
+    (7, 1100, 300),
+    (4, 2500, 133),
+    (1, 3000, 77),
 ]
 
 
@@ -263,3 +268,23 @@ def test_convolution(name, channels_last):
     if channels_last:
         x, w = (x[0], *x[2:], x[1]), (*w[2:], w[1], w[0])
     check(build, normal(*x), normal(*w))
+
+
+@pytest.mark.parametrize("op", ["ge", "gt", "le", "lt"])
+@pytest.mark.parametrize("side", [0, 1])
+def test_tiles_that_a_mask_discards_are_not_computed(op, side):
+    """What is masked may be infinite; what is not must be computed."""
+
+    def build(b, x, y):
+        z = b.contract(x, y, ((2,), (2,)), ((0,), (0,)))
+        rows, columns = b.iota(z.shape, 1, I32), b.iota(z.shape, 2, I32)
+        masked = b.const(-7, F32)
+        z = b.map("mul", z, b.const(0.5, F32))
+        z = b.map("select", b.map(op, rows, columns), *((z, masked), (masked, z))[side])
+        e = b.map("exp", b.map("sub", z, b.broadcast(b.reduce("max", z, (2,)), z.shape, (0, 1))))
+        return b.map("add", e, b.broadcast(b.reduce("add", e, (2,)), z.shape, (0, 1)))
+
+    x, y = normal(2, 70, 40), normal(2, 75, 40)
+    plan = check(build, x, y)
+    if devices.default_device().profile.schedule == "cpu":
+        assert "if (" in plan.programs[0].source and ">= 0) tile_" in plan.programs[0].source

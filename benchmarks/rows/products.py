@@ -134,7 +134,9 @@ def complex64(lib):
     return Program(f, tuple(normal(i, 512, 512) for i in range(4)))
 
 
-@row(f"{PREFIX}vmapped_vector", "vmap of a matrix by 256 vectors, 512x512", flops=2.0 * 512**2 * 256,
+@row(f"{PREFIX}vmapped_vector", "vmap of 512x512 by 256 vectors", flops=2.0 * 512**2 * 256,
      extra=True, tolerance=1e-3)  # fmt: skip
 def vmapped(lib):
-    return Program(lib.vmap(lambda a, b: a @ b, (None, 0)), (normal(0, 512, 512), normal(1, 256, 512)))
+    return Program(
+        lib.vmap(lambda a, b: a @ b, (None, 0)), (normal(0, 512, 512), normal(1, 256, 512))
+    )

@@ -13,6 +13,7 @@ import re
 from lowering.product import Product
 
 _CALL = re.compile(r"\btile_f(32|64)x(\d+)_(\d+)x(\d+)_([pslt])([ps1ko])([psk])(?=\()")
+_STREAM = re.compile(r"\bstream_f(32|64)x(\d+)_(\d+)(?=\()")
 _FILL = re.compile(r"\bpanel_f(32|64)x(\d+)_(\d+)([rc])(?=\()")
 
 
@@ -31,6 +32,11 @@ def fill(bits: int, width: int, lanes: int, along_k: bool) -> str:
     return f"panel_f{bits}x{width}_{lanes}{'c' if along_k else 'r'}"
 
 
+def stream(bits: int, width: int, rows: int) -> str:
+    """The function that adds the products of k1 columns of so many rows of A and k1 rows of B."""
+    return f"stream_f{bits}x{width}_{rows}"
+
+
 def panel_size(lanes: int, width: int, block: int) -> int:
     """From one panel to the next: vectors are stored whole, so beyond a panel, too; a line more
     keeps panels off the same sets of the cache.
@@ -41,7 +47,57 @@ def panel_size(lanes: int, width: int, block: int) -> int:
 def source(text: str) -> str:
     """The functions of tiles and panels that `text` calls."""
     tiles = [_function(*call) for call in sorted(set(_CALL.findall(text)))]
-    return "\n".join([*(_filler(*call) for call in sorted(set(_FILL.findall(text)))), *tiles])
+    fills = [_filler(*call) for call in sorted(set(_FILL.findall(text)))]
+    streams = [_streamer(*call) for call in sorted(set(_STREAM.findall(text)))]
+    return "\n".join([*fills, *streams, *tiles])
+
+
+def _streamer(bits, width, rows) -> str:
+    """`t`, rows `size` apart, = or += the products for `count` columns: several rows of B pass the
+    sums at once, each row in one piece, which is how memory is read fastest.
+    """
+    w, m = int(width), int(rows)
+    kind = "float" if bits == "32" else "double"
+    vec = f"{kind}{w}"
+
+    def step(u: int) -> list[str]:
+        out = []
+        for r in range(m):
+            at = f"({r} < last ? {r} : last) * a_lane + " if r else ""
+            xs = [f"x{r}_{j} = a[{at}(k + {j}) * a_k]" for j in range(u)]
+            out.append(f"    const {kind} {', '.join(xs)};")
+        for one, head in (
+            (vec, f"int c = 0; for (; c + {w} <= count; c += {w})"),
+            (kind, "for (; c < count; ++c)"),
+        ):
+            place = f"{one}_u" if one == vec else one
+            vs = [f"v{j} = *(__global const {place} *)(b + {j} * b_k + c)" for j in range(u)]
+            out.append(f"    {head} {{ const {one} {', '.join(vs)};")
+            for r in range(m):
+                out.append(f"      {{ {one} s = *({place} *)(t + {r} * size + c);")
+                out.append("        " + " ".join(f"s = x{r}_{j} * v{j} + s;" for j in range(u)))
+                out.append(f"        *({place} *)(t + {r} * size + c) = s; }}")
+            out.append("    }")
+        return [*out, f"    b += {u} * b_k;"]
+
+    many = {1: 8, 2: 4, 3: 4}.get(m, 2)
+    return "\n".join(
+        [
+            f"FX_STAGE void stream_f{bits}x{width}_{rows}(__global const {kind} *a,",
+            f"    __global const {kind} *b, const long a_lane, const int last, const long a_k,",
+            f"    const long b_k, const int k1, const int count, {kind} *t, const int size,",
+            "    const int more) {",
+            "  #pragma OPENCL FP_CONTRACT ON",
+            f"  if (!more) for (int c = 0; c < {m} * size; ++c) t[c] = 0;",
+            f"  int k = 0; for (; k + {many} <= k1; k += {many}) {{",
+            *step(many),
+            "  }",
+            "  for (; k < k1; ++k) {",
+            *step(1),
+            "  }",
+            "}",
+        ]
+    )
 
 
 _PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"

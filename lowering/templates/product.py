@@ -18,7 +18,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Value
 from lowering.product import FEW, K_BLOCK, Access, Product, Tile, block_of_rows, near
 from lowering.profile import Profile
-from lowering.templates import micro, product_gpu
+from lowering.templates import masks, micro, product_gpu
 from lowering.templates.access import offset
 
 ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
@@ -26,7 +26,7 @@ ITEMS = 12  # of each core at most, so that cores finish together
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
 COLUMN_TILES = 32  # of an item at most
 STRIP_BYTES = 256  # of a row of a strip: its part of B stays in the second cache
-STREAM_BYTES, STREAM_BLOCK = 2048, 32  # of a strip, and its block of k, if B is streamed through
+SMALL_BLOCK = 32  # of k where B is read in place, its rows far from each other, for few tiles
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ def stage(nest: Nest, profile: Profile) -> Stage:
     if profile.schedule == "gpu":
         return product_gpu.ProductEmitter(node, nest, axes, (a, b)).stage()
     width = min(profile.lanes(node.dtype.itemsize), node.form.columns)
-    return _ProductEmitter(node, nest, axes, (a, b), width, profile).stage()
+    return _ProductEmitter(node, nest, axes, (a, b), width, profile, loads[0]).stage()
 
 
 # ---------------------------------------------------------------- the epilogue's nest
@@ -138,12 +138,14 @@ class Blocks:
         *outer, m, n = node.shape
         itemsize = node.dtype.itemsize
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
-        plain = not (form.b.panel or form.b.packed)
-        streamed = plain and row_tiles <= FEW and abs(form.b.k or 0) * itemsize > STRIP_BYTES
-        part = (STREAM_BYTES if streamed else STRIP_BYTES) // (form.columns * itemsize)
+        far = not (form.b.panel or form.b.packed) and abs(form.b.k or 0) * itemsize > STRIP_BYTES
+        far = far and row_tiles <= FEW and not form.streamed
+        part = STRIP_BYTES * (8 if far else 1) // (form.columns * itemsize)
         part = max(1, min(part, column_tiles))
         strip = min(part * (4 if form.a.panel else 1), column_tiles)
-        block = STREAM_BLOCK if streamed else _block(form, itemsize)
+        block = SMALL_BLOCK if far else _block(form, itemsize)
+        if form.streamed:  # the next rows of A find B's rows in the first-level cache
+            block = K_BLOCK if row_tiles == 1 else 4
         wanted = int(2.0 * batch * m * n * form.k / ITEM_FLOPS)
         wanted = max(1, min(ITEMS * profile.compute_units, wanted))
         rows = min(row_tiles, block_of_rows(form.a, form.rows, itemsize, profile))
@@ -180,7 +182,7 @@ def _block(form: Product, itemsize: int) -> int:
 class _ProductEmitter(_Emitter):
     """Emits tiles, and within them the nest with its rows and columns opened tile by tile."""
 
-    def __init__(self, node, nest, axes: Axes, operands, width: int, profile: Profile):
+    def __init__(self, node, nest, axes: Axes, operands, width: int, profile: Profile, tile: Value):
         self.node, self.form, self.axes, self.operands = node, node.form, axes, operands
         self.lanes = width
         self.vectors = node.form.columns // width
@@ -194,6 +196,9 @@ class _ProductEmitter(_Emitter):
         super().__init__(nest, plan)
         self.ints: list[int] = []
         self.names_of: dict[str, str] = {}
+        # the last tile is moved to the left, so that it ends where the rows do
+        self.shifted = not (self.form.b.packed or self.form.b.panel or self.form.streamed)
+        self.needed = masks.needed(nest, tile)
 
     def int(self, name: str, value: int) -> str:
         """An integer argument: declared once under a name, so that texts of different shapes are
@@ -315,7 +320,7 @@ class _ProductEmitter(_Emitter):
         if form.b.panel:
             self.panel("b", form.columns, "u0", "u1", "N", self.b_size)
         columns = self.push(frozenset())
-        if not (form.b.packed or form.b.panel):
+        if self.shifted:
             self.line(f"const int tn = {_min('t0', f'N - {form.columns}')};")
         inner = self.push(frozenset())
         self.micro(blocked)
@@ -336,10 +341,21 @@ class _ProductEmitter(_Emitter):
             f" {side}p, {size});"
         )
 
+    def test_needed(self, r0: str, r1: str, t0: str, t1: str) -> str:
+        """`if (...) ` where the epilogue may discard the tiles of these rows and columns."""
+        axes = self.axes
+        if self.needed is None or len(axes.rows) > 1 or len(axes.columns) > 1:
+            return ""
+        blocks = [(a, f"i{a}", f"i{a}") for a in axes.outer]
+        blocks += [(a, r0, f"{_min('M', r1)} - 1") for a in axes.rows]
+        blocks += [(a, t0, f"{_min('N', t1)} - 1") for a in axes.columns]
+        highest = masks.highest(self.needed, blocks)
+        return "" if highest is None else f"if ({highest} >= 0) "
+
     def micro(self, blocked: bool) -> None:
         """The register tile of one row tile over one block of k."""
         form = self.form
-        name = micro.name(form, 8 * self.node.dtype.itemsize, self.lanes)
+        bits = 8 * self.node.dtype.itemsize
         if form.a.panel:
             a = f"ap + (r0 - m0) / {form.rows} * {self.a_size}"
         elif form.a.packed:
@@ -353,12 +369,22 @@ class _ProductEmitter(_Emitter):
         elif form.b.packed:
             b = f"b_o + t0 / {form.columns} * b_tile + k0 * b_k"
         else:
-            b = "b_o + tn + k0 * b_k"
+            b = f"b_o + {'tn' if self.shifted else 't0'} + k0 * b_k"
         rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
         offsets = "ko" if form.a.k is None else "0"
         target = f"acc + (t0 - s0) * {self.block_rows} + (r0 - m0) * {form.columns}"
+        test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
+        if form.streamed:
+            name = micro.stream(bits, self.lanes, form.rows)
+            count = f"({_min('N', f't0 + {form.columns}')}) - t0"
+            self.line(
+                f"{name}({a}, {b}, a_lane, M - 1 - r0, a_k, b_k, k1, {count},"
+                f" {target}, {form.columns}, k0);"
+            )
+            return
+        name = micro.name(form, bits, self.lanes)
         self.line(
-            f"{name}({a}, {b}, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
+            f"{test}{name}({a}, {b}, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
             f" k1, {target}, {'k0' if blocked else '0'});"
         )
 
@@ -370,8 +396,7 @@ class _ProductEmitter(_Emitter):
         rows = self.push(frozenset(self.axes.rows))
         self.decode("g", self.axes.rows)
         tiles = self.push(frozenset(self.axes.columns[:-1]))
-        shifted = not (form.b.packed or form.b.panel)
-        at = _min("t0", f"N - {form.columns}") if shifted else "t0"
+        at = _min("t0", f"N - {form.columns}") if self.shifted else "t0"
         self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
         lo, self.tile_start = "t0", "tn"
         if len(self.axes.columns) > 1:
@@ -391,7 +416,7 @@ class _ProductEmitter(_Emitter):
         events, rest = self.store_events(), self.node.shape[-1] % self.form.columns
 
         def strips(count: int) -> None:
-            if count == 1 or schedule.work(self.nest) <= HEAVY:
+            if count == 1 or (count <= 8 and schedule.work(self.nest) <= HEAVY):
                 self.run_strip(events, width, count, f"{{ const int {name} = {lo};")
             else:
                 end = f"{lo} + {count * width}"
