@@ -440,6 +440,13 @@ def set_num_threads(n: int) -> None:
     drivers.set_num_threads(n)
 
 
+def record_launches() -> list[Any]:
+    """Begin to time every launch on the default device; each recorder's `stop()` gives its own."""
+    from lowering.runtime.recorder import record
+
+    return record(default_device())
+
+
 def counters() -> Any:
     """What the run-time counted until now; subtract two to see what happened between them."""
     from lowering.runtime import counters

@@ -29,7 +29,7 @@ def lower_eqns(
         return env[atom]
 
     for eqn in jaxpr.eqns:
-        b.tag = str(eqn.source) if eqn.source is not None else None
+        b.tag = _label(eqn.source)
         out = eqn.primitive.rule("lower")(b, *map(read, eqn.invars), **eqn.params)
         for v, o in zip(
             eqn.outvars, out if eqn.primitive.multiple_results else (out,), strict=True
@@ -41,6 +41,13 @@ def lower_eqns(
             )
             env[v] = o
     return [read(v) for v in jaxpr.outvars]
+
+
+def _label(source: Any) -> str | None:
+    """What explain and profiles call an equation's kernel: its named scopes and the user's line."""
+    if source is None:
+        return None
+    return f"{source.scope} {source}" if source.scope else str(source)
 
 
 def lower_closed(b: Builder, closed: ClosedJaxpr, *args: Node) -> list[Node]:

@@ -1,7 +1,8 @@
-"""Profiling under JAX's names: traces are written as Chrome trace events, with the user's spans.
+"""Profiling under JAX's names: what ran when on the device, by the user's labels.
 
-A trace holds the spans that `TraceAnnotation` and `annotate_function` open, and what the run-time
-counted between start and stop (launches, builds, copies).
+A trace times every launch on the device's own clock, and holds the spans that `TraceAnnotation` and
+`annotate_function` open, and what the run-time counted (launches, builds, copies). It is written as
+Chrome trace events, for chrome://tracing or ui.perfetto.dev, and printed as a table.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fx import array
 from fx.devices import effects_barrier, live_arrays
 
 __all__ = [
+    "Profile",
     "ProfileOptions",
     "StepTraceAnnotation",
     "TraceAnnotation",
@@ -42,52 +44,103 @@ class ProfileOptions:
     device_tracer_level = 1
 
 
-class _Session:
-    """The trace that is being recorded."""
+class Profile:
+    """What a trace has found. `launches`: function, label, place, start and seconds of each launch
+    and host step; `events`: Chrome trace events; printed, it is a table by label.
+    """
 
-    def __init__(self, folder: str):
+    def __init__(self, folder: str | None):
         self.folder = folder
+        self.path: Path | None = None  # of the file, once written
+        self.launches: list[Any] = []
         self.events: list[dict[str, Any]] = []
-        self.counters = array.counters()
-        self.lock = threading.Lock()
-        self.start = time.perf_counter()
+        self._counters = array.counters()
+        self._lock = threading.Lock()
+        self._recorders = array.record_launches()
+        self._start = time.perf_counter()
 
     def add(self, name: str, start: float, end: float, args: dict[str, Any]) -> None:
-        event = {"name": name, "ph": "X", "pid": os.getpid(), "tid": threading.get_ident()}
-        times = {"ts": (start - self.start) * 1e6, "dur": (end - start) * 1e6}
-        with self.lock:
-            self.events.append({**event, **times, "args": args})
+        """A span of the calling thread."""
+        self._event(name, threading.get_ident(), start, end - start, args)
+
+    def _event(self, name: str, row: Any, start: float, seconds: float, args: Any) -> None:
+        times = {"ts": (start - self._start) * 1e6, "dur": seconds * 1e6}
+        event = {"name": name, "ph": "X", "pid": os.getpid(), "tid": row, **times, "args": args}
+        with self._lock:
+            self.events.append(event)
+
+    def stop(self) -> None:
+        """Take what the devices have recorded, and write the file."""
+        effects_barrier()
+        self.launches = sorted((x for r in self._recorders for x in r.stop()), key=_start_of)
+        end, rows = time.perf_counter(), {}
+        for x in self.launches:
+            row = rows.setdefault(x.place, len(rows) + 1)
+            self._event(_short(x.label), row, x.start, x.seconds, {"function": x.function})
+        self.add("trace", self._start, end, _counted(self._counters))
+        for place, row in rows.items():
+            name = {"name": "thread_name", "ph": "M", "pid": os.getpid(), "tid": row}
+            self.events.append({**name, "args": {"name": place}})
+        if self.folder is not None:
+            folder = Path(self.folder) / "plugins" / "profile" / time.strftime("%Y_%m_%d_%H_%M_%S")
+            folder.mkdir(parents=True, exist_ok=True)
+            self.path = folder / "trace.json.gz"
+            with gzip.open(self.path, "wt") as f:
+                json.dump({"traceEvents": self.events}, f)
+
+    def table(self, limit: int = 30) -> str:
+        """Launches by function and label, the longest in sum first: times in milliseconds."""
+        sums: dict[tuple[str, str, str], list[float]] = {}
+        for x in self.launches:
+            sums.setdefault((x.function, _short(x.label), x.place), []).append(x.seconds * 1e3)
+        whole = sum(map(sum, sums.values())) or 1.0
+        lines = ["| function | label | where | times | ms | mean | share |", "|" + "---|" * 7]
+        ordered = sorted(sums.items(), key=lambda entry: -sum(entry[1]))
+        for (function, label, place), ms in ordered[:limit]:
+            cells = (function, label, place, str(len(ms)), f"{sum(ms):.3f}")
+            mean, share = sum(ms) / len(ms), sum(ms) / whole
+            lines.append("| " + " | ".join((*cells, f"{mean:.4f}", f"{share:.1%}")) + " |")
+        return "\n".join(lines)
+
+    __str__ = table
 
 
-_session: _Session | None = None
+def _start_of(launch: Any) -> float:
+    return launch.start
+
+
+def _short(label: str) -> str:
+    """The label with its files' names alone."""
+    return " ".join(w.rpartition("/")[2] if ":" in w else w for w in label.split(" "))
+
+
+_session: Profile | None = None
 
 
 def start_trace(
-    log_dir: str | os.PathLike[str],
+    log_dir: str | os.PathLike[str] | None = None,
     create_perfetto_link: bool = False,
     create_perfetto_trace: bool = False,
     profiler_options: ProfileOptions | None = None,
 ) -> None:
-    """Record from now on, to be written below `log_dir`; RuntimeError if a trace is recorded."""
+    """Record from now on, to be written below `log_dir` if given; RuntimeError if a trace is on.
+
+    Launches are slower to enqueue meanwhile; their own times are the device's.
+    """
     global _session
     if _session is not None:
         raise RuntimeError("Profile has already been started. Only one profile may be run at once.")
-    _session = _Session(os.fspath(log_dir))
+    _session = Profile(None if log_dir is None else os.fspath(log_dir))
 
 
-def stop_trace() -> None:
-    """End the trace and write `<log_dir>/plugins/profile/<time>/trace.json.gz`."""
+def stop_trace() -> Profile:
+    """End the trace, write <log_dir>/plugins/profile/<time>/trace.json.gz, return the Profile."""
     global _session
     if _session is None:
         raise RuntimeError("No profile started")
-    effects_barrier()
     session, _session = _session, None
-    session.add("trace", session.start, time.perf_counter(), _counted(session.counters))
-    stamp = time.strftime("%Y_%m_%d_%H_%M_%S")
-    folder = Path(session.folder) / "plugins" / "profile" / stamp
-    folder.mkdir(parents=True, exist_ok=True)
-    with gzip.open(folder / "trace.json.gz", "wt") as f:
-        json.dump({"traceEvents": session.events}, f)
+    session.stop()
+    return session
 
 
 def _counted(before: Any) -> dict[str, Any]:
@@ -98,15 +151,26 @@ def _counted(before: Any) -> dict[str, Any]:
 
 @contextmanager
 def trace(
-    log_dir: str | os.PathLike[str],
+    log_dir: str | os.PathLike[str] | None = None,
     create_perfetto_link: bool = False,
     create_perfetto_trace: bool = False,
     profiler_options: ProfileOptions | None = None,
-) -> Iterator[None]:
-    """Record a trace of a block."""
+) -> Iterator[Profile]:
+    """Record a trace of a block; it gives the Profile, which is complete after the block.
+
+    >>> import fx
+    >>> f = fx.jit(lambda x: fx.numpy.exp(x).sum())
+    >>> with trace() as profile:
+    ...     total = f(fx.numpy.ones(1000))
+    >>> len(profile.launches) >= 1
+    True
+    >>> print(profile.table().splitlines()[0])
+    | function | label | where | times | ms | mean | share |
+    """
     start_trace(log_dir)
+    assert _session is not None
     try:
-        yield
+        yield _session
     finally:
         stop_trace()
 

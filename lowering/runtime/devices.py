@@ -52,6 +52,7 @@ class Device:
         self.pool = Pool(self)
         self.direct: Device | None = None  # the same, its kernels run in the thread that enqueues
         self.tail: list[Any] = [None]  # the newest launch's event, None once it is complete
+        self.recorder: Any = None  # while a profile is taken
         self._cl_device = cl_device
         self._context: Any = None
         self._queue: Any = None

@@ -32,7 +32,6 @@ class DirectExecutable(Executable):
 
     def __init__(self, plan: Plan, device: Device, lane: Device):
         super().__init__(plan, device, lane)
-        self._queue = lane.queue
         self._waited = 0
         self._queued: Executable | None = None
 
@@ -42,12 +41,13 @@ class DirectExecutable(Executable):
         if self.device.tail[0] is not None and not self.device.idle():
             del env
             return self._behind(inputs, donated)
-        if not self._straight:
+        lane = self.lane
+        if not self._straight or lane.recorder is not None:
             return self._general(inputs, donated, env)[0], None
         if self._copies:
             self._copy(inputs, donated, env)
         frame = self._frame(env)
-        queue, enqueue = self._queue, self._enqueue
+        queue, enqueue = lane.queue, self._enqueue
         for setter, kernel, global_size, local_size, moving in frame.launches:
             for k, place in moving:
                 setter(k, env[place].arg)

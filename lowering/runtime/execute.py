@@ -144,9 +144,9 @@ class Executable:
 
     def __call__(self, inputs: Sequence[Any], donated: Collection[int] = ()) -> Results:
         env = self._take(inputs, donated)
-        if not self._straight:
-            return self._general(inputs, donated, env)
         device = self.device
+        if not self._straight or device.recorder is not None:
+            return self._general(inputs, donated, env)
         event = self._copy(inputs, donated, env) if self._copies else None
         frame = self._frame(env)
         queue, enqueue = device.queue, self._enqueue
@@ -222,7 +222,10 @@ class Executable:
         """Copy inputs to the outputs that begin with their contents and did not take their memory
         over; the event of the last copy, which is the call's last one where no launch follows.
         """
-        state, first = State(self.lane, []), len(env) - len(self._copies)
+        state, first = (
+            State(self.lane, [], self.plan.meta.get("name", "")),
+            len(env) - len(self._copies),
+        )
         for store, (alias, nbytes) in zip(env[first:], self._copies, strict=True):
             source = inputs[alias]
             if store is not source:
@@ -249,8 +252,9 @@ class Executable:
             frame = self._frames.pop()
         except IndexError:
             frame = self._new_frame()
+        frame.arena = frame.tray = None  # its arguments are set anew
         counts.calls += 1
-        state = State(lane, env)
+        state = State(lane, env, plan.meta.get("name", ""))
         state.event = self._copy(inputs, donated, taken) if self._copies else None
         try:
             for s in frame.steps:

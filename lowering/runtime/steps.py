@@ -8,6 +8,7 @@ No step waits, except those that hand data to the host: host steps, conditions, 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,10 +42,11 @@ and the time until Ctrl-C is noticed; the wait is for a launch long past, so not
 class State:
     """One call under way."""
 
-    __slots__ = ("device", "env", "event", "iters", "older", "queue", "unseen")
+    __slots__ = ("device", "env", "event", "function", "iters", "older", "queue", "unseen")
 
-    def __init__(self, device: Any, env: list[Any]):
+    def __init__(self, device: Any, env: list[Any], function: str = ""):
         self.device = device
+        self.function = function
         self.queue = device.queue
         self.env = env
         self.iters: list[int] = []
@@ -89,9 +91,13 @@ class State:
 class BoundLaunch:
     """A kernel object whose constant arguments are set; the others are set when it runs."""
 
-    __slots__ = ("buffers", "global_size", "iters", "kernel", "local_size", "moving", "set_bytes")
+    __slots__ = (
+        *("buffers", "global_size", "iters", "kernel", "label", "local_size", "moving"),
+        "set_bytes",
+    )
 
     def __init__(self, launch: Launch, built: Any, device: Any):
+        self.label = launch.label or launch.kernel
         self.kernel = make_kernel(built, launch.kernel)
         # pyopencl's public set_arg takes 20 us for a scalar, this 0.1
         self.set_bytes = getattr(self.kernel, "_set_arg_buf", self.kernel.set_arg)
@@ -137,9 +143,10 @@ class BoundLaunch:
             return
         self.set_args(state)
         counts.launches += 1
-        state.launched(
-            enqueue_nd_range_kernel(state.queue, self.kernel, self.global_size, self.local_size), 1
-        )
+        event = enqueue_nd_range_kernel(state.queue, self.kernel, self.global_size, self.local_size)
+        if state.device.recorder is not None:
+            state.device.recorder.launched(event, state.function, self.label)
+        state.launched(event, 1)
 
 
 class BoundHost:
@@ -155,8 +162,16 @@ class BoundHost:
         ]
 
     def run(self, state: State) -> None:
-        step = self.step
+        step, recorder = self.step, state.device.recorder
         state.device.finish()
+        if recorder is not None:
+            begin = time.perf_counter()
+            self._compute(state, step)
+            recorder.host(state.function, step.label or str(step.key), begin)
+        else:
+            self._compute(state, step)
+
+    def _compute(self, state: State, step: HostStep) -> None:
         counts.host_steps += 1
         ins = [self._array(state, r, writable=False) for r in step.ins]
         if step.inplace:
@@ -251,6 +266,8 @@ def enqueue_copy(state: State, src: Any, dst: Any, nbytes: int, start=0, to=0) -
         event = cl.enqueue_copy(
             state.queue, dst.arg, src.arg, byte_count=nbytes, src_offset=start, dst_offset=to
         )
+    if state.device.recorder is not None:
+        state.device.recorder.launched(event, state.function, "copy")
     state.launched(event, 1)
 
 
@@ -273,7 +290,7 @@ class BoundLoop:
         try:
             if self.step.count is None:
                 self._run_while(state)
-            elif self.leaf:
+            elif self.leaf and state.device.recorder is None:
                 self._run_leaf(state, self.step.count)
             else:
                 self._run_count(state, self.step.count)
