@@ -74,6 +74,8 @@ def test_S2_Z7_who_is_used_can_be_asked(counted):
     assert fx.grad(f, allow_unused=True)(x, y) is None
     assert fx.grad(f, (0, 1), allow_unused=True)(x, y)[0] is None
     assert count_eqns(fx.passes.dce_closed(fx.make_jaxpr(fx.grad(f))(x, y))[0], "exp") == 0
+    assert not fx.grad(f)(x, y).any() and counted().launches == 0
+    assert fx.explain(fx.grad(f))(x, y).flops == 0  # what is left writes the zeros
 
 
 @FORMS
