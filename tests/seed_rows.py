@@ -62,7 +62,6 @@ class Row:
     grads: dict[int, Any] = field(default_factory=dict)
     ct: Any = None
     tol: float = 2e-6
-    vmap: bool = True
 
 
 def points(

@@ -278,7 +278,6 @@ NETWORK = [
         (SMALL, GRID),
         [[[[1.5]]]],
         {0: np.full((1, 1, 2, 2), 0.25), 1: [[[[1, 2]]]]},
-        vmap=False,
     ),
     Row(
         "grid_sample-corners",
@@ -286,7 +285,6 @@ NETWORK = [
         (SMALL, GRID),
         [[[[1.5]]]],
         {1: [[[[0.5, 1]]]]},
-        vmap=False,
     ),
     Row(
         "grid_sample-border",
@@ -358,7 +356,7 @@ def test_jit(row):
     compare(row, JITTED[id(row)](row))
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if r.vmap], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
 def test_vmap(row):
     check_vmapped(row)
 

@@ -137,7 +137,6 @@ ACTIVATIONS = [
         [1, 0],
         {0: [0, 0]},
         f32([1, 0]),
-        vmap=False,
     ),
     Row(
         "log_softmax",
@@ -254,7 +253,7 @@ REDUCTIONS = [
         {0: [0.04201007, 0.1141952, 0.84379473]},
     ),
     Row("logsumexp-large", nn.logsumexp, (f32([1000, 1000]),), 1000.6931472),
-    Row("logsumexp-masked", nn.logsumexp, (f32([-inf, 0]),), 0.0, {0: [0, 1]}, vmap=False),
+    Row("logsumexp-masked", nn.logsumexp, (f32([-inf, 0]),), 0.0, {0: [0, 1]}),
 ]
 
 ROWS = [*ARITHMETIC, *ACTIVATIONS, *MATH, *REDUCTIONS]
@@ -273,7 +272,7 @@ def test_jit(row):
     compare(row, JITTED[id(row)](row))
 
 
-@pytest.mark.parametrize("row", [r for r in ROWS if r.vmap], ids=lambda r: r.name)
+@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
 def test_vmap(row):
     check_vmapped(row)
 
