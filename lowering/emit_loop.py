@@ -8,14 +8,13 @@ Values go to the outermost scope that covers their mask, as in `emit`.
 
 from __future__ import annotations
 
-from collections import Counter
 from math import prod
 
 import numpy as np
 
 from lowering import scalar
 from lowering.emit import _Emitter
-from lowering.emit_scope import Scope, Stage
+from lowering.emit_scope import Scope, Stage, uses_of
 from lowering.nest import BranchBody, LoopBody, Nest, Store, Value
 from lowering.profile import Profile
 from lowering.schedule import Schedule, work
@@ -90,26 +89,14 @@ def emit_loop(nest: Nest, s: Schedule) -> Stage:
     return LoopEmitter(nest, s).stage()
 
 
-def _uses(nest: Nest) -> Counter[int]:
-    """How often each value is read."""
-    uses: Counter[int] = Counter(s.value for s in nest.stores)
-    for v in nest.values:
-        uses.update(v.args)
-        if v.op == "loop":
-            uses.update((*v.attr.inits, *v.attr.nexts, *(s.value for s in v.attr.stores)))
-            uses.update([v.attr.stop] if v.attr.stop is not None else [])
-        elif v.op == "branch":
-            uses.update([v.attr.which, *(r for rs in v.attr.results for r in rs)])
-    return uses
-
-
 class LoopEmitter(_Emitter):
     """Writes loops, branches and what they hand on; all else is as in `emit`."""
 
     def __init__(self, nest: Nest, s: Schedule):
         super().__init__(nest, s)
         self.kept: dict[int, list[tuple[list[str], int]]] = {}  # loop or branch -> names, width
-        self.uses = _uses(nest)
+        self.joins = nest.contract_fp
+        self.uses = uses_of(nest)
 
     # ------------------------------------------------ the stage
 
@@ -189,30 +176,7 @@ class LoopEmitter(_Emitter):
             return "done"
         if v.op == "alias":
             return self.get(v.args[0], u, self.value_width(v))
-        if v.op == "map" and v.attr in ("add", "sub") and v.dtype.kind == "f":
-            return self.contracted(v, u, scope)
         return super().compute(k, v, u, scope)
-
-    def contracted(self, v: Value, u: int, scope: Scope) -> str:
-        """A sum with a product that nothing else needs in one expression: the compiler may fuse
-        only there (Lorenz: 1.3x, docs/why/loops-in-a-kernel.md).
-        """
-        width = self.value_width(v)
-        args: list[str] = []
-        fused = not self.nest.contract_fp
-        for a in v.args:
-            x = self.values[a]
-            alone = x.op == "map" and x.attr == "mul" and self.uses[a] == 1 and not fused
-            if alone and x.dtype == v.dtype and self.home(x) is scope:
-                pair = [self.get(y, u, width) for y in x.args]
-                args.append(scalar.text("mul", [x.dtype, x.dtype], x.dtype, width, pair))
-                fused = True
-            else:
-                args.append(self.get(a, u, width))
-        out = self.fresh("x")
-        text = scalar.text(v.attr, [self.values[a].dtype for a in v.args], v.dtype, width, args)
-        self.line(f"const {scalar.register_type(v.dtype, width)} {out} = {text};")
-        return out
 
     def get(self, k: int, u: int, width: int) -> str:
         """A value that is the same in all lanes may stand in a vector: then the first lane's."""

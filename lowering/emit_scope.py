@@ -7,6 +7,7 @@ mask.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +87,8 @@ class Emission:
         self.count = 0
         self.ints: list[int] = []  # integer arguments of the stage
         self.partials: dict[int, Fold] = {}
+        self.joins = nest.joins and nest.contract_fp
+        self.uses = uses_of(nest) if self.joins else Counter()
 
     def line(self, text: str, scope: Scope | None = None) -> None:
         scope = scope or self.scope
@@ -135,3 +138,16 @@ class Emission:
                 f"value over axes {sorted(v.mask)} is wanted where {sorted(found.open)} are open"
             )
         return found
+
+
+def uses_of(nest: Nest) -> Counter[int]:
+    """How often each value is read."""
+    uses: Counter[int] = Counter(s.value for s in nest.stores)
+    for v in nest.values:
+        uses.update(v.args)
+        if v.op == "loop":
+            uses.update((*v.attr.inits, *v.attr.nexts, *(s.value for s in v.attr.stores)))
+            uses.update([v.attr.stop] if v.attr.stop is not None else [])
+        elif v.op == "branch":
+            uses.update([v.attr.which, *(r for rs in v.attr.results for r in rs)])
+    return uses

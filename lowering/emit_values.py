@@ -68,7 +68,9 @@ class Values(Emission):
             seen.add((j, w))
             todo.append((j, w, True))
             if self.computes_operands(j, v):
-                own = [(a, w if self.s.v in self.values[a].mask else 0, False) for a in v.args]
+                taken = self.taken_in(v)
+                args = [y for a in v.args for y in (self.values[a].args if a == taken else (a,))]
+                own = [(a, w if self.s.v in self.values[a].mask else 0, False) for a in args]
                 todo += reversed(own)
         return order
 
@@ -84,7 +86,10 @@ class Values(Emission):
             return self.load(v, u, width)
         if v.op == "map":
             dtypes = [self.values[a].dtype for a in v.args]
-            args = [self.get(a, u, width) for a in v.args]
+            taken = self.taken_in(v)
+            args = [
+                self.product(a, u, width) if a == taken else self.get(a, u, width) for a in v.args
+            ]
             text = scalar.text(v.attr, dtypes, v.dtype, width, args)
         elif v.op == "index":
             text = self.index_text(v.attr, v.dtype, width, u)
@@ -101,6 +106,25 @@ class Values(Emission):
         out = self.fresh("x")
         self.line(f"const {scalar.register_type(v.dtype, width)} {out} = {text};")
         return out
+
+    def taken_in(self, v: Value) -> int | None:
+        """A product that nothing but this sum needs: in one expression the compiler may fuse them,
+        and only there (Lorenz: 1.3x, docs/why/loops-in-a-kernel.md).
+        """
+        if not self.joins or v.op != "map" or v.attr not in ("add", "sub") or v.dtype.kind != "f":
+            return None
+        scope = self.home(v)
+        for a in v.args:
+            x = self.values[a]
+            alone = x.op == "map" and x.attr == "mul" and self.uses[a] == 1
+            if alone and x.dtype == v.dtype and self.home(x) is scope:
+                return a
+        return None
+
+    def product(self, k: int, u: int, width: int) -> str:
+        x = self.values[k]
+        pair = [self.get(y, u, width) for y in x.args]
+        return scalar.text("mul", [x.dtype, x.dtype], x.dtype, width, pair)
 
     def bits(self, v: Value, u: int, width: int) -> str:
         out = self.fresh("r")

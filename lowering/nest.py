@@ -148,6 +148,7 @@ class Nest:
     buffers: list[NestBuffer] = field(default_factory=list)
     label: str = ""
     contract_fp: bool = True
+    joins: bool = False  # nothing here is computed elsewhere too: sums may take products in
     product: Node | None = None  # a product whose tile this nest is the epilogue of
 
     def dump(self) -> str:

@@ -236,10 +236,12 @@ class Planner:
         keep: dict[int, tuple[g.Node, str]] = {}
         while True:
             found = {}
+            joins = region.depth > 0 and not _repeats(region)
+            stored = region.fusion.stored
             try:
                 for group in region.fusion.groups:
                     if group.single is None:
-                        found[id(group)] = self.nest(group.roots, group.space, region.fusion.stored)
+                        found[id(group)] = self.nest(group.roots, group.space, stored, joins)
                 more = inplace.to_keep(self, region, found)
                 if not more.keys() - keep.keys():
                     return found
@@ -253,7 +255,7 @@ class Planner:
             region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
 
     def nest(
-        self, roots: list[Root], space: tuple[int, ...], stored: set[int]
+        self, roots: list[Root], space: tuple[int, ...], stored: set[int], joins: bool = False
     ) -> tuple[Nest, Stage]:
         own = {id(r.node) for r in roots}
 
@@ -265,6 +267,7 @@ class Planner:
             return built, product.stage(built, self.profile)
         nest = schedule.merge_axes(built)
         nest.contract_fp = not any(v.op in REPEATS for v in nest.values)
+        nest.joins = nest.contract_fp and joins
         return nest, emit(nest, schedule.schedule(nest, self.profile))
 
     def make_places(self, region: Region, group: Group, made: Any) -> None:
@@ -420,3 +423,15 @@ def _last_reads(fusion: Fusion, graph: g.Graph) -> dict[int, int]:
     for o in graph.outputs:
         last[id(o)] = len(fusion.groups)
     return last
+
+
+def _repeats(region: Region) -> bool:
+    """Whether two groups compute the same sum or product: written differently it could differ."""
+    sums = {id(n) for n in region.graph.nodes() if n.form in map(g.Map, ("add", "sub", "mul"))}
+    seen: set[int] = set()
+    for group in region.fusion.groups:
+        mine = sums & group.nodes
+        if seen & mine:
+            return True
+        seen |= mine
+    return False
