@@ -11,7 +11,6 @@ import fx
 import fx.numpy as fnp
 from fx import array, lax, profiler
 
-
 on_driver = pytest.mark.skipif(
     array.default_device().interpreter, reason="the interpreter has no launches"
 )
