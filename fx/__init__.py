@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib as _importlib
 from typing import Any as _Any
 
+from fx import eager_loops as eager_loops
 from fx import prims as prims
 from fx import printer as printer
 from fx import tree as tree

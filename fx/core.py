@@ -386,6 +386,10 @@ class EvalTrace(Trace):
             return rule(self, args, params)
         if p.evaluate is not None:
             return p.evaluate(*args, **params)
+        return self.apply(p, args, params)
+
+    def apply(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        """The NumPy rule on the operands' memory."""
         avals = [get_aval(a) for a in args]
         out = p.out_avals(avals, params)
         to_numpy, arrays = host.to_numpy, []
