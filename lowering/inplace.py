@@ -65,6 +65,21 @@ def place_for_update(
     return held
 
 
+def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -> bool:
+    """Let a loop's carry, an output, begin in the donated input that it starts from."""
+    if not isinstance(x.form, g.Input):
+        return False
+    held, target = region.places[id(x)], p.slots[place.slot]
+    last = region.last_reads.get(id(x)) == region.position
+    once = sum(a is x for a in loop.args) == 1
+    taken = any(s.alias == held.slot for s in p.slots)
+    if held.slot not in p.donated or not (last and once and _may_alias(p, target)) or taken:
+        return False
+    target.alias = held.slot
+    p.touch(held.slot)
+    return True
+
+
 def share_memory(region: Region, x: g.Node, others: Iterable[g.Node]) -> bool:
     """Whether one of `others` stands where x does."""
     here = region.places.get(id(x))

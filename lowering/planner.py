@@ -142,7 +142,8 @@ class Planner:
         steps, stages = merge.prune(self, steps)
         spans = merge.spans(self, steps)
         offsets, arena = memory.place(spans)
-        buffers = tuple(self.buffer(k, offsets) for k in range(len(self.slots)))
+        used = set().union(*map(merge.touched, steps))
+        buffers = tuple(self.buffer(k, offsets, k in used) for k in range(len(self.slots)))
         separate = self.profile.schedule == "gpu"
         programs, placed = program.assemble(
             stages, steps, self.extra_programs, separate, self.profile.vector_bytes
@@ -159,11 +160,10 @@ class Planner:
 
     # ------------------------------------------------ buffers
 
-    def buffer(self, k: int, offsets: dict[int, int]) -> Buffer:
+    def buffer(self, k: int, offsets: dict[int, int], used: bool) -> Buffer:
         """The plan's entry for a slot; temporaries that nothing touches any more take no room."""
         s = self.slots[k]
-        unused = s.kind == "temp" and not s.own and k not in offsets
-        nbytes, offset = (0, 0) if unused else (s.nbytes, offsets.get(k))
+        nbytes, offset = (s.nbytes, offsets.get(k)) if used or s.kind != "temp" else (0, 0)
         return Buffer(k, s.kind, nbytes, s.shape, s.dtype, s.alias, offset)  # type: ignore[arg-type]
 
     def slot(self, kind: str, shape: tuple[int, ...], dtype: np.dtype, own: bool = False) -> int:

@@ -231,7 +231,8 @@ def _host_loop(p: Planner, region: Region, node: g.Node, outs: list[Place]) -> N
     x_places = [p.place_of(region, a) for a in xs]
     carries, ys = outs[:n_k], outs[n_k:]
     for a, place in zip(init, carries):
-        p.fill(region, a, place)
+        if not inplace.hand_on(p, region, a, place, node):
+            p.fill(region, a, place)
     if f.cond is None and f.length == 0:
         return
     start = p.now

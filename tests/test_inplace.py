@@ -67,6 +67,17 @@ VECTORS = {
     ),
 }
 PAIRS = {
+    "the same array twice": lambda x, y: lax.fori_loop(
+        0, 3, lambda i, c: (c[0].at[i].set(c[1][i + 1]), c[1].at[i].add(y[i])), (x, x)
+    ),
+    "carry and constant": lambda x, y: (
+        lax.fori_loop(0, 3, lambda i, c: c.at[i].set(x[i + 1] + c[i + 2]), x),
+        lax.while_loop(lambda c: c[0] < 9, lambda c: c + y * y + 1, y),
+    ),
+    "read after a loop": lambda x, y: (
+        lax.fori_loop(0, 3, lambda i, c: c.at[i].set(y[i] * 2), x),
+        x[::-1],
+    ),
     "exchanged": lambda x, y: (y + 1, x + 1),
     "sum and difference": lambda x, y: (x + y, x - y),
     "crossed": lambda x, y: (y[::-1] + x, x[::-1] - y),
@@ -135,6 +146,22 @@ def test_donated_memory_is_used_without_a_copy(name):
     y = fx.block_until_ready(f(x))
     assert (counters() - before).copies == 0
     assert y.unsafe_buffer_pointer() == place
+
+
+def test_a_donated_array_is_a_loops_carry():
+    """Elements of a large array are updated in a loop: neither the array nor a part is copied."""
+    n = 1 << 16
+    body = lambda i, c: c.at[i].set(2 * c[i - 1] + 1)
+    f = fx.jit(lambda x: lax.fori_loop(1, 6, body, x), donate_argnums=0)
+    want = np.ones(n, np.float32)
+    want[:6] = [1, 3, 7, 15, 31, 63]
+    for _ in range(2):
+        x = fx.device_put(np.ones(n, np.float32)) + 0
+        before, place = counters(), x.unsafe_buffer_pointer()
+        y = fx.block_until_ready(f(x))
+    assert (counters() - before).copies == 0
+    assert y.unsafe_buffer_pointer() == place
+    np.testing.assert_array_equal(y, want)
 
 
 def test_a_thousand_steps_of_donated_state_allocate_nothing():
