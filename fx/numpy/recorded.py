@@ -50,7 +50,10 @@ def recorded(function: Callable[..., Any], scalars: bool = True) -> Any:
             return function(*args, **kwargs)
         leaves: Any = args
         if not kwargs and len(args) == 1 and type(args[0]) is Array:
-            key = (token(), args[0]._known or args[0].aval)
+            key: Any = (token(), args[0]._known or args[0].aval)
+        elif not kwargs and len(args) == 2 and type(args[0]) is Array is type(args[1]):
+            x, y = args
+            key = (token(), x._known or x.aval, y._known or y.aval)
         else:
             leaves, signature = [], [token()]
             if not read(args, leaves, signature) or (
