@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, convolve, product, scatter
+from lowering import complex_pairs, convolve, phases, product, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -41,11 +41,8 @@ def canonicalize(
         elif isinstance(n.form, g.Contract) and profile is not None:
             made = product.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
             new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
-        elif isinstance(n.form, g.Conv) and profile is not None:
-            made = convolve.rewrite(b, n, (args[0], args[1]), profile)
-            new[id(n)] = made if made is not None else _dilated_conv(b, n, *args)
         elif isinstance(n.form, g.Conv):
-            new[id(n)] = _dilated_conv(b, n, *args)
+            new[id(n)] = _conv(b, n, args, profile)
         elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
             new[id(n)] = _dilated_window(b, n, *args)
         elif isinstance(n.form, g.Scatter):
@@ -79,6 +76,15 @@ def _inner_graphs(
             form.n_carry,
         )
     return b.node(form, args, n.shape, n.dtype, n.outs)
+
+
+def _conv(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], profile: Profile | None) -> g.Node:
+    """By phases where the input has gaps, as a product where that is better."""
+    x, w = args
+    made = phases.split(b, n, x, w, lambda part: _conv(b, part, part.args, profile))
+    if made is None and profile is not None:
+        made = convolve.rewrite(b, n, (x, w), profile)
+    return made if made is not None else _dilated_conv(b, n, x, w)
 
 
 def _dilated_conv(b: g.Builder, n: g.Node, x: g.Node, w: g.Node) -> g.Node:

@@ -9,7 +9,7 @@ dilation and take the same way. Called by `canon`; None where the generic nest d
 from __future__ import annotations
 
 from lowering import graph as g
-from lowering import product, strided
+from lowering import phases, product, strided
 from lowering.affine import Affine
 from lowering.product import Operand, Space
 from lowering.profile import Profile
@@ -22,10 +22,12 @@ def rewrite(
     acc = product.worthwhile(n.dtype, args)
     x, w = args
     per_group, channels = w.shape[0] // n.form.groups, w.shape[1]
-    if acc is None or per_group < profile.lanes(acc.itemsize) or not n.size or not w.size:
+    least = 2 if n.form.groups == 1 else profile.lanes(acc.itemsize) if acc is not None else 0
+    if acc is None or per_group < least or not n.size or not w.size:
         return None
     x, w = b.convert(x, acc), b.convert(w, acc)
-    padded = _pad(b, x, n.form)
+    low, high = zip(*n.form.padding) if n.form.padding else ((), ())
+    padded = phases.padded(b, x, low, high, [d - 1 for d in n.form.lhs_dilation])
     rank = len(n.shape) - 2
     extents = [n.form.groups, n.shape[0], *n.shape[2:], per_group, channels, *w.shape[2:]]
     space = Space(
@@ -79,20 +81,6 @@ def _input_index(form: g.Conv, space: Space, channels: int) -> list[Affine]:
 def _window_index(space: Space, rank: int, per_group: int) -> list[Affine]:
     out = space.axis(0) * per_group + space.axis(2 + rank)
     return [out, *(space.axis(a) for a in range(3 + rank, len(space.extents)))]
-
-
-def _pad(b: g.Builder, x: g.Node, form: g.Conv) -> g.Node:
-    """The input with its padding and dilation written out, its axes in memory as they were."""
-    low = (0, 0, *(lo for lo, _ in form.padding))
-    high = (0, 0, *(hi for _, hi in form.padding))
-    inner = (0, 0, *(d - 1 for d in form.lhs_dilation))
-    zero = b.const(0, x.dtype)
-    if not isinstance(x.form, g.Transpose):
-        return b.pad(x, zero, low, high, inner)
-    perm = x.form.perm
-    back = [perm.index(k) for k in range(len(perm))]
-    padded = b.pad(x.args[0], zero, *([v[k] for k in back] for v in (low, high, inner)))
-    return b.transpose(padded, perm)
 
 
 def _result(b: g.Builder, z: g.Node, n: g.Node, m: tuple[int, ...]) -> g.Node:

@@ -18,6 +18,7 @@ FAMILIES = (
     "small",
     "sweeps",
     "products",
+    "convolutions",
 )
 
 

@@ -1,4 +1,4 @@
-"""Extra rows, run by name or with --extra: row kernels, elementary functions, convolutions."""
+"""Extra rows, run by name or with --extra: row kernels and elementary functions."""
 
 from __future__ import annotations
 
@@ -46,27 +46,3 @@ for function in ("exp", "log", "sin", "tanh", "sqrt", "log1p", "expm1", "arctan"
     @row(function, "4M", nbytes=8.0 * (1 << 22), extra=True, numpy=True)
     def build(lib, function=function):
         return Program(getattr(lib.np, function), (uniform(0, 0.1, 3, 1 << 22),))
-
-
-# ---------------------------------------------------------------- convolutions
-
-
-def convolution(name: str, image: tuple[int, ...], kernel: tuple[int, ...], **options) -> None:
-    """A row for one convolution, NHWC by HWIO."""
-
-    @row(name, f"{image} by {kernel} {options or ''}", extra=True, tolerance=1e-3)
-    def build(lib):
-        def f(x, w):
-            return lib.lax.conv_general_dilated(
-                x, w, options.get("strides", (1, 1)), "SAME",
-                feature_group_count=options.get("groups", 1),
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )  # fmt: skip
-
-        return Program(f, (normal(0, *image), normal(1, *kernel)))
-
-
-convolution("conv_1x1", (32, 28, 28, 64), (1, 1, 64, 128))
-convolution("conv_3x3", (32, 28, 28, 64), (3, 3, 64, 64))
-convolution("conv_strided", (32, 28, 28, 64), (3, 3, 64, 64), strides=(2, 2))
-convolution("conv_depthwise", (32, 28, 28, 64), (3, 3, 1, 64), groups=64)
