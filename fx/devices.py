@@ -98,8 +98,8 @@ def block_until_ready(x: Any) -> Any:
     """Wait until every array of the tree is computed; returns the tree."""
     leaves: list[Any] = []
     for leaf in leaves if read_tree((x,), leaves, []) else tree_leaves(x):
-        if type(leaf) is array.Array:
-            leaf.block_until_ready()
+        if type(leaf) is array.Array and (leaf._event is not None or leaf._store is None):
+            leaf.block_until_ready()  # pending, deleted, or on the host
     return x
 
 
