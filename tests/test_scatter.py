@@ -56,6 +56,11 @@ def run(graph, arrays, profile=None):
     return [device.fetch(s, o.shape, o.dtype) for s, o in zip(stores, outs)], plan
 
 
+def on_cpu() -> bool:
+    """Whether the schedule is the one that this is about; numbers hold for both."""
+    return devices.default_device().profile.schedule == "cpu"
+
+
 def data(name, rng, dtype=F32):
     dims, shape, at, news = CASES[name]
     high = max(shape[k] for k in dims[2])
@@ -100,7 +105,7 @@ def test_negative_indices_from_the_end(name, mode, rng):
     graph = graph_of(build, arrays)
     got, plan = run(graph, arrays)
     np.testing.assert_array_equal(got[0], interp.run_graph(graph, arrays)[0])
-    if len(dims[2]) == 1:
+    if len(dims[2]) == 1 and on_cpu():
         assert plan.launches <= 2  # the indices are turned where they are used
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import ml_dtypes
 import numpy as np
 import pytest
-from test_scatter import graph_of, run
+from test_scatter import graph_of, on_cpu, run
 
 from lowering import graph as g
 from lowering import interp, sorting, topk
@@ -49,7 +49,8 @@ def check(build, arrays, kernels=True):
     want = interp.run_graph(graph, arrays)
     for a, w in zip(got, want):
         assert np.asarray(a).tobytes() == np.asarray(w).tobytes()
-    assert any(isinstance(s, HostStep) for s in plan.steps) != kernels
+    if on_cpu():
+        assert any(isinstance(s, HostStep) for s in plan.steps) != kernels
     return plan
 
 
@@ -81,8 +82,9 @@ def test_only_what_is_read_is_written(rng):
         return [b.sort([x, b.iota(x.shape, 1, np.int32)], 1, 1)[1]]
 
     plan = check(build, [x])
-    assert plan.launches == 1
-    assert len(plan.steps[0].writes) == 2  # the places and scratch
+    if on_cpu():
+        assert plan.launches == 1
+        assert len(plan.steps[0].writes) == 2  # the places and scratch
 
 
 def test_one_operand_is_numpys(rng):
@@ -96,7 +98,8 @@ def test_a_few_long_rows(rng):
         return list(b.sort([x, b.iota(x.shape, 1, np.int32)], 1, 1))
 
     plan = check(build, [x])
-    assert plan.steps[0].groups > 1
+    if on_cpu():
+        assert plan.steps[0].groups > 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
