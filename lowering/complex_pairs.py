@@ -88,6 +88,8 @@ class _Splitter:
         self.pairs: dict[int, Pair] = {}
         self.several: dict[int, tuple[Pair | g.Node, ...]] = {}
         self.effects: dict[int, g.Node] = {}
+        # the ids of a pair -> the [..., 2] that it was taken from, and the pair
+        self.wholes: dict[tuple[int, int], tuple[g.Node, ...]] = {}
 
     def sweep(self, graph: g.Graph) -> None:
         for n in graph.nodes():
@@ -112,7 +114,10 @@ class _Splitter:
         return x, self.b.const(0, x.dtype, x.shape)
 
     def stacked(self, n: g.Node) -> g.Node:
-        """[..., 2] in memory order."""
+        """[..., 2] in memory order; what was taken apart from such an array is that array."""
+        re, im = self.pair(n)
+        if (id(re), id(im)) in self.wholes:
+            return self.wholes[id(re), id(im)][0]
         parts = [self.b.reshape(p, (*p.shape, 1)) for p in self.pair(n)]
         return self.b.concat(parts, n.ndim)
 
@@ -123,6 +128,7 @@ class _Splitter:
             starts = (*(0 for _ in shape), k)
             part = self.b.slice(x, starts, (*shape, k + 1))
             found.append(self.b.reshape(part, shape))
+        self.wholes[id(found[0]), id(found[1])] = (x, *found)
         return found[0], found[1]
 
     # ------------------------------------------------ one node
@@ -229,7 +235,8 @@ class OnComplex:
 def _parts(r: np.ndarray) -> np.ndarray:
     if r.dtype.kind != "c":
         return r
-    return np.stack([np.real(r), np.imag(r)], axis=-1)
+    part = np.float32 if r.dtype == np.complex64 else np.float64
+    return np.ascontiguousarray(r).reshape(*r.shape, 1).view(part)
 
 
 def _host_function(form: Any) -> tuple[Callable[..., Any], Any, bool]:

@@ -187,7 +187,7 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
     found = lanes.analyse(loop)
     nest = build_loop(loop, found, ends, chunk=1)
     body = next(v.attr for v in nest.values if v.op == "loop" and v.attr.chunk)
-    cost = schedule.work(nest) * max(1, prod(found.extents))
+    cost = max(1.0, schedule.work(nest)) * max(1, prod(found.extents))
     body.chunk = max(256, min(1 << 20, int(CHUNK_WORK / cost)))
     made = _made(p, nest)
     _note(p, node, found)

@@ -4,6 +4,7 @@ fx.lax.fft.
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import fx
 import fx.numpy as jnp
 from fx import lax
 from fx.config import enable_x64
+from fx.prims import linalg_solve
 
 L = lax.linalg
 RNG = np.random.default_rng(3)
@@ -257,3 +259,31 @@ def test_custom_root() -> None:
         near(fx.grad(fx.grad(root))(7.0), -0.25 * 7.0**-1.5)
         near(fx.vmap(fx.grad(root))(jnp.array([4.0, 9.0])), [0.25, 1 / 6])
         near(fx.jit(fx.grad(root))(7.0), 0.5 / np.sqrt(7.0))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+@pytest.mark.parametrize("shape", [(9, 5, 5), (3, 3, 4, 2), (8, 2, 4)])
+def test_stacks_of_small_matrices_are_as_one_by_one(rng, dtype, shape):
+    """LU with its swaps, and substitution from either side in every form."""
+    a = rng.standard_normal(shape)
+    if np.issubdtype(dtype, np.complexfloating):
+        a = a + 1j * rng.standard_normal(shape)
+    a = a.astype(dtype)
+    a[0] = 0  # singular: its columns are left as they are
+    stacked = linalg_solve.lu_p.bind(a)
+    single = [linalg_solve.lu_p.bind(m) for m in a.reshape(-1, *shape[-2:])]
+    for k, got in enumerate(stacked):
+        want = np.stack([s[k] for s in single]).reshape(np.shape(got))
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+    if shape[-1] != shape[-2]:
+        return
+    a = a + 4 * np.eye(shape[-1], dtype=dtype)
+    a[1, 2, 2] = 0
+    b = rng.standard_normal((*shape[:-1], 3)).astype(dtype)
+    for flags in itertools.product((False, True), repeat=5):
+        names = ("left_side", "lower", "transpose_a", "conjugate_a", "unit_diagonal")
+        params = dict(zip(names, flags))
+        right = b if flags[0] else b.swapaxes(-1, -2)
+        got = linalg_solve.triangular_solve_p.bind(a, right, **params)
+        want = [linalg_solve.triangular_solve_p.bind(m, r, **params) for m, r in zip(a, right)]
+        np.testing.assert_allclose(got, np.stack(want), rtol=1e-3, atol=1e-3)

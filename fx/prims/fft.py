@@ -8,6 +8,7 @@ the half spectrum.
 from __future__ import annotations
 
 import enum
+import os
 from math import prod
 from typing import Any
 
@@ -23,6 +24,7 @@ from fx.prims.host import host_primitive
 from fx.prims.registry import Case, transpose_linear_operand
 
 sf = LazyModule("scipy.fft")
+WORTH_THREADS = 1 << 16  # elements; each thread does whole transforms, so the bits are the same
 
 
 class FftType(enum.IntEnum):
@@ -74,9 +76,10 @@ def _numpy(x, *, fft_type, fft_lengths):
     if not x.size or not out.size or not n:
         return np.zeros(out.shape, out.dtype) if n else x
     names = {FftType.FFT: sf.fftn, FftType.IFFT: sf.ifftn, FftType.RFFT: sf.rfftn}
+    workers = os.cpu_count() if x.size >= WORTH_THREADS else 1
     if fft_type is FftType.IRFFT:
-        return sf.irfftn(x, s=fft_lengths, axes=axes)
-    return names[fft_type](x, axes=axes)
+        return sf.irfftn(x, s=fft_lengths, axes=axes, workers=workers)
+    return names[fft_type](x, axes=axes, workers=workers)
 
 
 def fft(x: Any, kind: FftType, lengths: Any) -> Any:

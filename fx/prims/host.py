@@ -8,6 +8,7 @@ lower rule (one Opaque node, picklable) and its batch rule (mapped axes go in fr
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,41 @@ def batch_in_front(p_of: Callable[[], Primitive]) -> Any:
 
 def host_primitive(name: str, doc: str, *, multiple_results: bool = False, **rules: Any) -> Any:
     """A primitive that runs as a host step and takes leading batch axes."""
+    rules["numpy"] = with_one_blas_thread(rules["numpy"])
     rules.setdefault("lower", lower_host(lambda: p))
     rules.setdefault("batch", batch_in_front(lambda: p))
     p = primitive(name, doc, multiple_results=multiple_results, **rules)
     return p
+
+
+SMALL = 64 * 64  # elements below which BLAS does not start threads
+LARGE = 1024 * 1024  # elements from which its threads are worth their meeting
+
+
+@cache
+def blas() -> Any:
+    """The thread pools of NumPy's and SciPy's BLAS."""
+    import scipy.linalg  # noqa: F401  which loads the second of them
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController().select(user_api="blas")
+
+
+def with_one_blas_thread(rule: Any) -> Any:
+    """The rule on one thread of BLAS where matrices are of middle size.
+
+    Threads of BLAS spin for each other. Where others have the cores (kernels in flight, another
+    process), a factorisation of 512 rows takes hundreds of milliseconds in the place of four.
+    """
+
+    @wraps(rule)
+    def limited(*arrays: Any, **params: Any) -> Any:
+        if not SMALL < max((a.size for a in arrays), default=0) < LARGE:
+            return rule(*arrays, **params)
+        with blas().limit(limits=1):
+            return rule(*arrays, **params)
+
+    return limited
 
 
 def loop_over_batch(

@@ -16,7 +16,7 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, instantiate, is_undefined, no
 from fx.lazy import LazyModule
-from fx.prims import elementwise, shape
+from fx.prims import elementwise, linalg_stacks, shape
 from fx.prims import matrix as mx
 from fx.prims.host import host_primitive, loop_over_batch
 from fx.prims.registry import Case
@@ -59,6 +59,8 @@ def general(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 # ---------------------------------------------------------------- cholesky
 
+BLOCKED = 64  # rows from which LAPACK's routine itself is several times NumPy's
+
 
 def _cholesky_abstract(x):
     check_matrix("cholesky", x, square=True)
@@ -66,16 +68,18 @@ def _cholesky_abstract(x):
 
 
 def _cholesky_numpy(x):
-    try:
-        return np.linalg.cholesky(x)
-    except np.linalg.LinAlgError:
-        pass
+    if x.shape[-1] < BLOCKED:
+        try:
+            return np.linalg.cholesky(x)
+        except np.linalg.LinAlgError:
+            pass
 
     def one(a):
-        try:
-            return (np.linalg.cholesky(a),)
-        except np.linalg.LinAlgError:
-            return (np.tril(np.full_like(a, np.nan)),)
+        if not a.size:
+            return (a,)
+        # the transpose is what LAPACK sees in memory: its upper factor, transposed, is the lower
+        upper, info = sl.get_lapack_funcs("potrf", (a,))(a.T, lower=False, clean=True)
+        return (upper.T if info == 0 else np.tril(np.full_like(a, np.nan)),)
 
     return loop_over_batch(one, (2,), (x,), [ShapedArray(x.shape, x.dtype)])[0]
 
@@ -164,6 +168,8 @@ def _solve_one(a, b, *, left_side, lower, transpose_a, conjugate_a, unit_diagona
 
 
 def _triangular_numpy(a, b, **params):
+    if linalg_stacks.worthwhile(a) and linalg_stacks.worthwhile(b):
+        return linalg_stacks.triangular_solve(a, b, **params)
     out = [ShapedArray(b.shape, b.dtype)]
     return loop_over_batch(partial(_solve_one, **params), (2, 2), (a, b), out)[0]
 
@@ -235,6 +241,10 @@ def permutation_of(pivots: np.ndarray, size: int) -> np.ndarray:
 
 
 def _lu_numpy(x):
+    if linalg_stacks.worthwhile(x):
+        factors, pivots = linalg_stacks.lu(x)
+        return factors, pivots, permutation_of(pivots, x.shape[-2])
+
     def one(a):
         if not a.size:
             k = np.zeros(min(a.shape), np.int32)
