@@ -172,6 +172,12 @@ _PYTHON = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex
 
 # ---------------------------------------------------------------- promotion lattice
 
+# floats of eight bits and fewer: nothing but a Python number is promoted to them
+_SMALL_FLOATS = (
+    ("float4_e2m1fn", "float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz", "float8_e4m3fn")
+    + ("float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu")
+)  # fmt: skip
+
 # Each node points to the nodes directly above it; i*, f*, c* are the weak (Python scalar) types.
 _UP: dict[str, list[str]] = {
     "bool": ["i*"],
@@ -188,7 +194,8 @@ _UP: dict[str, list[str]] = {
     "int16": ["int32"],
     "int32": ["int64"],
     "int64": ["f*"],
-    "f*": ["c*", "float16", "bfloat16"],
+    "f*": ["c*", "float16", "bfloat16", *_SMALL_FLOATS],
+    **{name: [] for name in _SMALL_FLOATS},
     "bfloat16": ["float32"],
     "float16": ["float32"],
     "float32": ["float64", "complex64"],

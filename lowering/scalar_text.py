@@ -42,7 +42,7 @@ def _name(dtype) -> str:
 def _entry(dtype) -> tuple[str, str, str]:
     name = np.dtype(dtype).name
     if name not in _TYPES:
-        raise TypeError(f"dtype {name} has no form in a kernel")
+        raise TypeError(f"dtype {name} has no form in a kernel: convert it outside jit")
     return _TYPES[name]
 
 

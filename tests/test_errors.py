@@ -32,17 +32,46 @@ def set_item(x):
     x[0] = 1.0
 
 
+def custom(fwd, bwd):
+    @fx.custom_vjp
+    def product(x, y):
+        return x * y
+
+    product.defvjp(fwd, bwd)
+    return fx.grad(product)(1.0, 2.0)
+
+
+def custom_forward(rule):
+    @fx.custom_jvp
+    def same(x):
+        return x
+
+    same.defjvp(rule)
+    return fx.grad(same)(1.0)
+
+
+def changing_structure():
+    """A body whose output depends on how often it was called."""
+    calls = []
+
+    def body(c, x):
+        calls.append(x)
+        return (c, c) if len(calls) % 2 else c, None
+
+    return lax.scan(body, 1.0, fnp.ones(3))
+
+
 MISTAKES = {
     "matmul": (lambda: fnp.matmul(ONES, ONES), TypeError, ["(2, 3)", "3", "2"]),
     "broadcast": (
         lambda: fnp.ones((2, 3)) + fnp.ones(4),
         (TypeError, ValueError),
-        ["(2, 3)", "(4,)"],
+        ["(2, 3)", "(4,)", "in add", "x[:, None]"],
     ),
     "concatenate": (
         lambda: fnp.concatenate([fnp.ones((2, 3)), fnp.ones((2, 4))]),
         (TypeError, ValueError),
-        ["3", "4"],
+        ["(2, 3)", "(2, 4)", "dimension 0", "another axis"],
     ),
     "grad of vector": (
         lambda: fx.grad(fnp.sin)(fnp.ones(3)),
@@ -80,8 +109,16 @@ MISTAKES = {
         ValueError,
         ["axis 1", "(3,)"],
     ),
-    "axis out of range": (lambda: fnp.sum(fnp.ones(3), axis=1), ValueError, ["1"]),
-    "einsum": (lambda: fnp.einsum("ij,jk->ik", ONES, ONES), (TypeError, ValueError), ["j"]),
+    "axis out of range": (
+        lambda: fnp.sum(fnp.ones(3), axis=1),
+        ValueError,
+        ["axis 1", "dimension 1", "-1 to 0"],
+    ),
+    "einsum": (
+        lambda: fnp.einsum("ij,jk->ik", ONES, ONES),
+        (TypeError, ValueError),
+        ["'j'", "(2, 3)"],
+    ),
     "list input": (lambda: fnp.sin([1.0, 2.0]), TypeError, ["list"]),
     "item assignment": (lambda: set_item(fnp.ones(3)), TypeError, ["immutable", ".at[idx].set(y)"]),
     "unhashable static": (
@@ -119,6 +156,60 @@ MISTAKES = {
         lambda: fx.jit(lambda x: np.sin(np.asarray(x)))(1.0),
         errors.TracerArrayConversionError,
         ["argument x"],
+    ),
+    "no key": (lambda: fx.random.normal((3,)), TypeError, ["normal", "tuple", "random.key(seed)"]),
+    "seed for a key": (lambda: fx.random.split(7), TypeError, ["split", "int", "random.key(seed)"]),
+    "several keys": (
+        lambda: fx.random.normal(fx.random.split(fx.random.key(0)), (3,)),
+        ValueError,
+        ["normal", "(2,)", "vmap"],
+    ),
+    "missing dict key": (
+        lambda: fx.tree.map(fnp.add, {"w": 1.0}, {"b": 1.0}),
+        ValueError,
+        ["Dict key mismatch", "'w'", "'b'"],
+    ),
+    "dtype without a kernel": (
+        lambda: fx.jit(lambda x: x * 2)(fnp.ones(3, fnp.float8_e4m3fn)),
+        TypeError,
+        ["float8_e4m3fn", "kernel", "outside jit"],
+    ),
+    "array of objects": (lambda: fnp.array(np.array([None])), TypeError, ["object", "numeric"]),
+    "string argument": (
+        lambda: fx.jit(lambda name: name)("a"),
+        TypeError,
+        ["'a'", "builtins.str", "static_argnums"],
+    ),
+    "branches with other keys": (
+        lambda: lax.cond(True, lambda x: {"a": x}, lambda x: {"b": x}, 1.0),
+        TypeError,
+        ["['a']", "['b']", "true_fun", "test_errors.py"],
+    ),
+    "changing structure": (changing_structure, TypeError, ["carry", "tuple", "pytree"]),
+    "vmap sizes": (
+        lambda: fx.vmap(fnp.add)(fnp.ones(3), fnp.ones(4)),
+        ValueError,
+        ["args[0]", "args[1]", "size 3", "size 4"],
+    ),
+    "backward rule of one cotangent": (
+        lambda: custom(lambda x, y: (x * y, (x, y)), lambda r, ct: (ct * r[1],)),
+        TypeError,
+        ["product", "tuple of length 2", "length 1"],
+    ),
+    "backward rule of another shape": (
+        lambda: custom(lambda x, y: (x * y, None), lambda r, ct: (fnp.ones(2), ct)),
+        ValueError,
+        ["product", "float32[]", "args[0]", "float32[2]"],
+    ),
+    "forward rule of another shape": (
+        lambda: custom_forward(lambda primals, tangents: (primals[0], fnp.ones(3))),
+        TypeError,
+        ["same", "float32[]", "float32[3]"],
+    ),
+    "forward rule without a pair": (
+        lambda: custom_forward(lambda primals, tangents: primals[0]),
+        TypeError,
+        ["same", "pair", "tangent"],
     ),
     "no such output type": (
         lambda: fx.jit(lambda x: {"a": "text"})(1.0),

@@ -146,7 +146,8 @@ def _sizes(terms: list[str], arrays: list[Any]) -> dict[str, int]:
             elif n not in (1, have):
                 raise ValueError(
                     f"Size of label '{c}' for operand {k} ({n}) does not match previous terms "
-                    f"({have})."
+                    f"({have}); operands {', '.join(terms)} have shapes "
+                    f"{', '.join(str(core.get_aval(x).shape) for x in arrays)}."
                 )
     return sizes
 

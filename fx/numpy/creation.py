@@ -100,6 +100,11 @@ def asarray(
 
 def _from_object(obj: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> Any:
     obj = value(obj)
+    if getattr(obj, "dtype", None) == np.dtype(object) and isinstance(obj, np.ndarray):
+        raise TypeError(
+            f"Value {obj!r:.60} with dtype object is not a valid array type. Only arrays of "
+            "numeric types are supported."
+        )
     if core.is_array_value(obj):
         return _from_value(obj, wanted, asked, copy)
     if hasattr(obj, "aval") and hasattr(obj, "__array__"):

@@ -94,9 +94,8 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
     if any(s[:k] + s[k + 1 :] != shapes[0][:k] + shapes[0][k + 1 :] for s in shapes):
         raise TypeError(
             "Cannot concatenate arrays with shapes that differ in dimensions other than the one "
-            "being "
-            f"concatenated: concatenating along dimension {k} for shapes "
-            f"{', '.join(map(str, shapes))}."
+            f"being concatenated: concatenating along dimension {k} for shapes "
+            f"{', '.join(map(str, shapes))}. Choose another axis, or stack arrays of one shape."
         )
     members = _promoted("concatenate", members, dtype)
     return members[0] if len(members) == 1 else lax.concatenate(members, k)

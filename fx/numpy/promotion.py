@@ -191,7 +191,8 @@ def broadcast_shapes_checked(name: str, shapes: list[tuple[int, ...]]) -> tuple[
         return broadcast_shapes(*shapes)
     except ValueError:
         raise ValueError(
-            f"Incompatible shapes for broadcasting: shapes={[tuple(s) for s in shapes]} in {name}."
+            f"Incompatible shapes for broadcasting: shapes={[tuple(s) for s in shapes]} in {name}. "
+            "Counted from the last axis, sizes must be equal or 1; x[:, None] adds an axis."
             f"{core.where(core.user_source()) if core.state.trace is not core.EVAL else ''}"
         ) from None
 

@@ -106,7 +106,10 @@ def canonical_axis(axis: Any, ndim: int) -> int:
     """A non-negative axis; ValueError out of range."""
     k = operator.index(axis)
     if not -ndim <= k < ndim:
-        raise ValueError(f"axis {k} is out of bounds for array of dimension {ndim}")
+        raise ValueError(
+            f"axis {k} is out of bounds for array of dimension {ndim}: axes are {-ndim} to "
+            f"{ndim - 1}"
+        )
     return k + ndim if k < 0 else k
 
 

@@ -64,7 +64,8 @@ def _abstract(
     if [x.shape[d] for d in cx] != [y.shape[d] for d in cy]:
         raise TypeError(
             "dot_general requires contracting dimensions to have the same shape, got "
-            f"{tuple(x.shape[d] for d in cx)} and {tuple(y.shape[d] for d in cy)}."
+            f"{tuple(x.shape[d] for d in cx)} and {tuple(y.shape[d] for d in cy)}; operand shapes "
+            f"{x.shape} and {y.shape}."
         )
     if x.dtype != y.dtype and preferred_element_type is None:
         raise TypeError(

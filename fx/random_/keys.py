@@ -91,16 +91,19 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
     return prims.random_wrap_p.bind(jnp.asarray(key_bits_array))
 
 
+_NO_KEY = "{}: unexpected PRNG key type {}. Make a key with fx.random.key(seed)."
+
+
 def typed(name: str, given: Any, batched: bool = False) -> tuple[Any, bool]:
     """The key as a typed one, and whether it was raw; errors for anything that is no single key."""
     try:
         aval = get_aval(given)
     except TypeError:
-        raise TypeError(f"unexpected PRNG key type {type(given)}") from None
+        raise TypeError(_NO_KEY.format(name, type(given))) from None
     raw = not is_key(aval.dtype)
     if raw:
         if type(given) in (bool, int, float, complex):
-            raise TypeError(f"unexpected PRNG key type {type(given)}")
+            raise TypeError(_NO_KEY.format(name, type(given)))
         if config.legacy_prng_key == "error":
             raise ValueError(
                 "Legacy uint32 key array passed as key to a random function: make keys with "
