@@ -53,7 +53,8 @@ def bitcode(device: Any, source: str, options: str, key: str) -> bytes | None:
     program = _cl._Program(device.context, text)
     try:
         program.compile(options.encode() + _OPTIONS, [device.cl_device], [])
-        packed = bytes(program.get_info(cl.program_info.BINARIES)[0])
+        binaries: Any = program.get_info(cl.program_info.BINARIES)
+        packed = bytes(binaries[0])
     except cl.Error:
         return None
     start = packed.find(_MAGIC)
