@@ -98,6 +98,22 @@ BINARY: dict[str, tuple[Any, frozenset[np.dtype], bool]] = {
     "eq": (np.equal, _NUMBERS, True),
     "ne": (np.not_equal, _NUMBERS, True),
 }
+FUNCTIONS: dict[str, tuple[Any, frozenset[np.dtype], bool]] = {
+    "add": BINARY["add"],
+    "subtract": BINARY["sub"],
+    "multiply": BINARY["mul"],
+    "divide": BINARY["truediv"],
+    "true_divide": BINARY["truediv"],
+    "maximum": (np.maximum, _NUMBERS, False),
+    "minimum": (np.minimum, _NUMBERS, False),
+    "less": BINARY["lt"],
+    "less_equal": BINARY["le"],
+    "greater": BINARY["gt"],
+    "greater_equal": BINARY["ge"],
+    "equal": BINARY["eq"],
+    "not_equal": BINARY["ne"],
+}
+"""Functions of fx.numpy that are the same."""
 
 
 def negative(x: Any) -> Any:

@@ -20,6 +20,7 @@ from fx import core
 from fx.array import Array, to_numpy
 from fx.config import config
 from fx.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from fx.numpy import fast
 from fx.numpy.fast import silently
 from fx.passes import dce_jaxpr
 from fx.tree_util import tree_flatten
@@ -27,7 +28,7 @@ from fx.tree_util import tree_flatten
 FIRST = 3
 """The call of a signature that records: numbers that differ from call to call are no signature."""
 
-_FOLDED = 1 << 16  # bytes of a constant that is computed when recorded
+_FOLDED = 1 << 14  # bytes of a constant that is computed when recorded
 _LIMIT = 1024  # signatures a function may have before it begins anew
 _EXACT = frozenset((int, bool, str, type(None), type(Ellipsis), type))
 _made: dict[Any, Any] = {}  # function -> its recorded form
@@ -183,7 +184,7 @@ class Program:
                 if isinstance(a, Literal):
                     known[_key(a)] = np.asarray(a.val, a.aval.dtype)
         for v, c in zip(jaxpr.constvars, closed.consts, strict=True):
-            known[v] = core.as_aval(to_numpy(c), v.aval)
+            known[v] = _frozen(core.as_aval(to_numpy(c), v.aval))
         eqns = _folded(_inlined(jaxpr.eqns, same := {}), known, same)
         places = {key: k for k, key in enumerate((*known, *jaxpr.invars))}
         self.consts = list(known.values())
@@ -229,6 +230,13 @@ class Program:
                 env.append(_as(out, dtypes[0]))
 
 
+def _frozen(x: np.ndarray) -> np.ndarray:
+    """The array as results of many calls may share it."""
+    x = x.view()
+    x.flags.writeable = False
+    return x
+
+
 def _as(x: Any, dtype: np.dtype) -> np.ndarray:
     x = np.asarray(x)
     return x if x.dtype == dtype else x.astype(dtype)
@@ -252,7 +260,8 @@ def _folded(
         if small and all(k in known for k in ins):
             out = silently(lambda r=rule, i=ins, e=eqn: r(*[known[k] for k in i], **e.params))
             outs = out if eqn.primitive.multiple_results else (out,)
-            known.update({v: _as(o, v.aval.dtype) for v, o in zip(eqn.outvars, outs, strict=True)})
+            for v, o in zip(eqn.outvars, outs, strict=True):
+                known[v] = _frozen(_as(o, v.aval.dtype))
         else:
             found.append((rule, ins, eqn))
     return found
@@ -317,12 +326,13 @@ _NAMES = """
     squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tensordot tile trace
     transpose tril triu true_divide trunc unstack var vdot vecdot vecmat vstack where zeros_like
 """.split()  # noqa: SIM905 (a list literal takes two hundred lines)
+_MADE = ["arange", "empty", "eye", "full", "identity", "linspace", "ones", "zeros"]
 _VALUES = ("float_power", "pow", "power", "roll")  # 0-d arrays decide what these compute
 
 
 def install(namespace: dict[str, Any]) -> None:
     """Put the recorded forms in the place of the functions of fx.numpy."""
-    replace(namespace, _NAMES)
+    replace(namespace, [*_NAMES, *_MADE])
     replace(namespace, _VALUES, scalars=False)
 
 
@@ -331,6 +341,25 @@ def replace(namespace: dict[str, Any], names: Sequence[str], scalars: bool = Tru
     for name in names:
         found = namespace[name]
         if hasattr(found, "_call"):
-            found._call = recorded(found._call, scalars)
+            found._call = _quick(name, recorded(found._call, scalars))
         else:
-            namespace[name] = recorded(found, scalars)
+            namespace[name] = _quick(name, recorded(found, scalars))
+
+
+def _quick(name: str, call: Any) -> Any:
+    """Where fx.numpy.fast has the operation: that first."""
+    entry = fast.FUNCTIONS.get(name)
+    if entry is None:
+        return call
+    operation, dtypes, compares = entry
+    first = fast.binary(operation, dtypes, compares, reverse=False)
+
+    @wraps(call)
+    def quick(x: Any, y: Any, /) -> Any:
+        if type(x) is Array:
+            out = first(x, y)
+            if out is not fast.MISS:
+                return out
+        return call(x, y)
+
+    return quick
