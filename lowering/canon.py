@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, convolve, phases, product, scatter
+from lowering import complex_pairs, convolve, gather, phases, product, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -47,6 +47,9 @@ def canonicalize(
             new[id(n)] = _dilated_window(b, n, *args)
         elif isinstance(n.form, g.Scatter):
             new[id(n)] = scatter.rewrite(b, n, args)
+        elif isinstance(n.form, g.Gather):
+            moved = gather.rewrite(b, n, args)
+            new[id(n)] = moved if moved is not None else b.node(n.form, args, n.shape, n.dtype)
         elif isinstance(n.form, g.Loop | g.Cond):
             new[id(n)] = _inner_graphs(b, n, args, split_reductions, profile)
         else:

@@ -30,6 +30,7 @@ from lowering.fuse_rules import (
     operand_dims,
     operands,
     own_cost,
+    renames,
     root_dims,
     root_space,
     spreads,
@@ -240,7 +241,7 @@ class _Fuser:
             return "its pieces are written side by side"
         if any(group.folds for group, _ in homes.values()) and self.ends_epilogue(n):
             return "the kernel of the product before it computes it"
-        if len(homes) > 1 and cone_cost(n) > CHEAP:
+        if len(homes) > 1 and cone_cost(n) > CHEAP and not renames(n):
             return f"{len(homes)} kernels need it and it costs too much to repeat"
         for group, dims in homes.values():
             if len(group.nodes) > MAX_NODES:

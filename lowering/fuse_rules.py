@@ -82,6 +82,11 @@ def trailing(n: g.Node) -> bool:
     return True
 
 
+def renames(n: g.Node) -> bool:
+    """Whether n has its operand's elements in their order: what is kept is then the operand."""
+    return isinstance(n.form, g.Reshape | g.Broadcast) and n.size == n.args[0].size
+
+
 def is_view(n: g.Node) -> bool:
     """Whether n is only another view of memory."""
     return isinstance(n.form, (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Const))

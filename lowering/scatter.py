@@ -80,10 +80,13 @@ def apply(node: g.Node, width: int, target: str, new: str, dtype: np.dtype | Non
 
 
 def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
-    """The node, with negative indices counted from the end by itself instead of by a pass over
+    """A choice where no two updates can meet and there is nothing to keep; else the node, with negative indices counted from the end by itself instead of by a pass over
     memory before it.
     """
     x, indices, updates = args
+    chosen = _as_choice(b, n.form, x, indices, updates)
+    if chosen is not None:
+        return chosen
     plain = None if n.form.wrap else _unwrapped(b, indices, [x.shape[k] for k in n.form.start_map])
     if plain is None:
         return b.node(n.form, args, n.shape, n.dtype)
@@ -92,6 +95,53 @@ def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
         kept = _undropped(b, plain, x.shape[form.start_map[0]])
         form = form if kept is None else n.form
     return b.node(form, (x, plain if kept is None else kept, updates), n.shape, n.dtype)
+
+
+def _as_choice(
+    b: g.Builder, f: g.Scatter, x: g.Node, indices: g.Node, updates: g.Node
+) -> g.Node | None:
+    """where(place == index, update, background), which fuses with what comes next.
+
+    That is the scatter if each batch member has one window, as in the gradient of x[i, labels[i]],
+    and all of x is one number.
+    """
+    count = indices.shape[:-1]
+    alone = all(d in f.index_batch or size == 1 for d, size in enumerate(count))
+    window = [k for k in range(x.ndim) if k not in f.inserted and k not in f.x_batch]
+    sizes = {k: updates.shape[d] for k, d in zip(window, f.window_dims)}
+    whole = all(size == (1 if k in f.start_map else x.shape[k]) for k, size in sizes.items())
+    background = scalar_of(x)
+    if background is None or not (alone and whole and x.size) or indices.dtype.kind != "i":
+        return None
+    outside = [d for d in range(updates.ndim) if d not in f.window_dims]
+    origin = {k: outside[d] for k, d in zip(f.x_batch, f.index_batch)}
+    origin |= {k: d for k, d in zip(window, f.window_dims) if k not in f.start_map}
+    value = _spread(b, updates, origin, x.shape)
+    if f.op != "set" and not (f.op == "add" and background == 0):
+        value = b.map(f.op, b.const(background, x.dtype, x.shape), value)
+    here = None
+    for j, k in enumerate(f.start_map):
+        starts = (*(0 for _ in count), j)
+        i = b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
+        i = _spread(b, i, dict(zip(f.x_batch, f.index_batch)), x.shape)
+        zero, top, n = (b.const(v, i.dtype, x.shape) for v in (0, x.shape[k] - 1, x.shape[k]))
+        if f.wrap:
+            i = b.select(b.map("lt", i, zero), b.map("add", i, n), i)
+        if f.mode == "clip":
+            i = b.map("max", zero, b.map("min", top, i))
+        match = b.map("eq", b.iota(x.shape, k, i.dtype), i)
+        here = match if here is None else b.map("and", here, match)
+    return value if here is None else b.select(here, value, x)
+
+
+def _spread(b: g.Builder, x: g.Node, origin: dict[int, int], shape: tuple[int, ...]) -> g.Node:
+    """x with its axis origin[k] as axis k of `shape`, constant along the others; the rest of x's
+    axes have one element.
+    """
+    axes = sorted(origin)
+    kept = [origin[k] for k in axes]
+    turned = b.transpose(x, (*kept, *(d for d in range(x.ndim) if d not in kept)))
+    return b.broadcast(b.reshape(turned, tuple(x.shape[d] for d in kept)), shape, tuple(axes))
 
 
 def _unwrapped(b: g.Builder, indices: g.Node, extents: list[int]) -> g.Node | None:

@@ -1,5 +1,65 @@
-// launches: 4, programs: 1
+// launches: 3, programs: 1
 
+FX_STAGE void panel_f32x8_16c(__global const float *x,
+    const long x_lane, const long x_k, const int count, const int there, const int k1,
+    float *p, const int size) {
+  for (int c = 0; c < count; c += 16, p += size)
+    for (int j = 0; j < 16; j += 8) {
+      __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
+      __global const float *x1 = x + (c + j + 1 < there ? c + j + 1 : there - 1) * x_lane;
+      __global const float *x2 = x + (c + j + 2 < there ? c + j + 2 : there - 1) * x_lane;
+      __global const float *x3 = x + (c + j + 3 < there ? c + j + 3 : there - 1) * x_lane;
+      __global const float *x4 = x + (c + j + 4 < there ? c + j + 4 : there - 1) * x_lane;
+      __global const float *x5 = x + (c + j + 5 < there ? c + j + 5 : there - 1) * x_lane;
+      __global const float *x6 = x + (c + j + 6 < there ? c + j + 6 : there - 1) * x_lane;
+      __global const float *x7 = x + (c + j + 7 < there ? c + j + 7 : there - 1) * x_lane;
+      int k = 0;
+      for (; k + 8 <= k1; k += 8) {
+        const float8 v0 = *(__global const float8_u *)(x0 + k);
+        const float8 v1 = *(__global const float8_u *)(x1 + k);
+        const float8 v2 = *(__global const float8_u *)(x2 + k);
+        const float8 v3 = *(__global const float8_u *)(x3 + k);
+        const float8 v4 = *(__global const float8_u *)(x4 + k);
+        const float8 v5 = *(__global const float8_u *)(x5 + k);
+        const float8 v6 = *(__global const float8_u *)(x6 + k);
+        const float8 v7 = *(__global const float8_u *)(x7 + k);
+        const float8 u4_0 = (float8)(v0.s0, v0.s1, v0.s2, v0.s3, v4.s0, v4.s1, v4.s2, v4.s3);
+        const float8 u4_4 = (float8)(v0.s4, v0.s5, v0.s6, v0.s7, v4.s4, v4.s5, v4.s6, v4.s7);
+        const float8 u4_1 = (float8)(v1.s0, v1.s1, v1.s2, v1.s3, v5.s0, v5.s1, v5.s2, v5.s3);
+        const float8 u4_5 = (float8)(v1.s4, v1.s5, v1.s6, v1.s7, v5.s4, v5.s5, v5.s6, v5.s7);
+        const float8 u4_2 = (float8)(v2.s0, v2.s1, v2.s2, v2.s3, v6.s0, v6.s1, v6.s2, v6.s3);
+        const float8 u4_6 = (float8)(v2.s4, v2.s5, v2.s6, v2.s7, v6.s4, v6.s5, v6.s6, v6.s7);
+        const float8 u4_3 = (float8)(v3.s0, v3.s1, v3.s2, v3.s3, v7.s0, v7.s1, v7.s2, v7.s3);
+        const float8 u4_7 = (float8)(v3.s4, v3.s5, v3.s6, v3.s7, v7.s4, v7.s5, v7.s6, v7.s7);
+        const float8 u2_0 = (float8)(u4_0.s0, u4_0.s1, u4_2.s0, u4_2.s1, u4_0.s4, u4_0.s5, u4_2.s4, u4_2.s5);
+        const float8 u2_2 = (float8)(u4_0.s2, u4_0.s3, u4_2.s2, u4_2.s3, u4_0.s6, u4_0.s7, u4_2.s6, u4_2.s7);
+        const float8 u2_1 = (float8)(u4_1.s0, u4_1.s1, u4_3.s0, u4_3.s1, u4_1.s4, u4_1.s5, u4_3.s4, u4_3.s5);
+        const float8 u2_3 = (float8)(u4_1.s2, u4_1.s3, u4_3.s2, u4_3.s3, u4_1.s6, u4_1.s7, u4_3.s6, u4_3.s7);
+        const float8 u2_4 = (float8)(u4_4.s0, u4_4.s1, u4_6.s0, u4_6.s1, u4_4.s4, u4_4.s5, u4_6.s4, u4_6.s5);
+        const float8 u2_6 = (float8)(u4_4.s2, u4_4.s3, u4_6.s2, u4_6.s3, u4_4.s6, u4_4.s7, u4_6.s6, u4_6.s7);
+        const float8 u2_5 = (float8)(u4_5.s0, u4_5.s1, u4_7.s0, u4_7.s1, u4_5.s4, u4_5.s5, u4_7.s4, u4_7.s5);
+        const float8 u2_7 = (float8)(u4_5.s2, u4_5.s3, u4_7.s2, u4_7.s3, u4_5.s6, u4_5.s7, u4_7.s6, u4_7.s7);
+        const float8 u1_0 = (float8)(u2_0.s0, u2_1.s0, u2_0.s2, u2_1.s2, u2_0.s4, u2_1.s4, u2_0.s6, u2_1.s6);
+        const float8 u1_1 = (float8)(u2_0.s1, u2_1.s1, u2_0.s3, u2_1.s3, u2_0.s5, u2_1.s5, u2_0.s7, u2_1.s7);
+        const float8 u1_2 = (float8)(u2_2.s0, u2_3.s0, u2_2.s2, u2_3.s2, u2_2.s4, u2_3.s4, u2_2.s6, u2_3.s6);
+        const float8 u1_3 = (float8)(u2_2.s1, u2_3.s1, u2_2.s3, u2_3.s3, u2_2.s5, u2_3.s5, u2_2.s7, u2_3.s7);
+        const float8 u1_4 = (float8)(u2_4.s0, u2_5.s0, u2_4.s2, u2_5.s2, u2_4.s4, u2_5.s4, u2_4.s6, u2_5.s6);
+        const float8 u1_5 = (float8)(u2_4.s1, u2_5.s1, u2_4.s3, u2_5.s3, u2_4.s5, u2_5.s5, u2_4.s7, u2_5.s7);
+        const float8 u1_6 = (float8)(u2_6.s0, u2_7.s0, u2_6.s2, u2_7.s2, u2_6.s4, u2_7.s4, u2_6.s6, u2_7.s6);
+        const float8 u1_7 = (float8)(u2_6.s1, u2_7.s1, u2_6.s3, u2_7.s3, u2_6.s5, u2_7.s5, u2_6.s7, u2_7.s7);
+        *(float8_u *)(p + (k + 0) * 16 + j) = u1_0;
+        *(float8_u *)(p + (k + 1) * 16 + j) = u1_1;
+        *(float8_u *)(p + (k + 2) * 16 + j) = u1_2;
+        *(float8_u *)(p + (k + 3) * 16 + j) = u1_3;
+        *(float8_u *)(p + (k + 4) * 16 + j) = u1_4;
+        *(float8_u *)(p + (k + 5) * 16 + j) = u1_5;
+        *(float8_u *)(p + (k + 6) * 16 + j) = u1_6;
+        *(float8_u *)(p + (k + 7) * 16 + j) = u1_7;
+      }
+  #pragma clang loop vectorize(disable) unroll(disable)
+      for (; k < k1; ++k) { p[k * 16 + j + 0] = x0[k]; p[k * 16 + j + 1] = x1[k]; p[k * 16 + j + 2] = x2[k]; p[k * 16 + j + 3] = x3[k]; p[k * 16 + j + 4] = x4[k]; p[k * 16 + j + 5] = x5[k]; p[k * 16 + j + 6] = x6[k]; p[k * 16 + j + 7] = x7[k]; }
+    }
+}
 FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
@@ -37,7 +97,7 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; }
 }
-FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *b,
+FX_STAGE void tile_f32x8_4x2_l1s(__global const float *a, const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -50,13 +110,13 @@ FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *
   const long l3 = (3 < last ? 3 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       b += 16; a += 1; }
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -64,7 +124,7 @@ FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *
       b += 16; a += 1; }
   }
   if (k1 & 1) {
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -74,22 +134,7 @@ FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; }
 }
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long ig = item;
-  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
-  for (int g = g0; g < g1; ++g) {
-    const int i2 = g % 64;
-    const int g_1 = g / 64;
-    const int i1 = g_1;
-    for (int i3 = 0; i3 + 8 <= 16; i3 += 8) {
-      const float8 x1 = (float8)((b0 + (1024 * i1 + i2 + 64 * i3))[0], (b0 + (1024 * i1 + i2 + 64 * i3))[64], (b0 + (1024 * i1 + i2 + 64 * i3))[128], (b0 + (1024 * i1 + i2 + 64 * i3))[192], (b0 + (1024 * i1 + i2 + 64 * i3))[256], (b0 + (1024 * i1 + i2 + 64 * i3))[320], (b0 + (1024 * i1 + i2 + 64 * i3))[384], (b0 + (1024 * i1 + i2 + 64 * i3))[448]);
-      *((__global float8_u *)(b1 + (1024 * i1 + 16 * i2 + i3))) = x1;
-    }
-  }
-}
-
-FX_STAGE void stage_1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
   #pragma OPENCL FP_CONTRACT ON
   const long M = n0;
   const long N = n1;
@@ -101,7 +146,8 @@ FX_STAGE void stage_1(const long item, __global float *b0, __global const float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[768] __attribute__((aligned(64)));
+  float acc[4096] __attribute__((aligned(64)));
+  float bp[4160] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
   const long a_tile = n9;
@@ -114,28 +160,39 @@ FX_STAGE void stage_1(const long item, __global float *b0, __global const float 
     const int i0 = o;
     __global const float *a_o = b1 + (o) * 4096L + 0;
     __global const float *b_o = b2 + (o) * 4096L + 0;
-    for (int t0 = q0; t0 < q1; t0 += 16) {
-      const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+    for (int s0 = q0; s0 < q1; s0 += 64) {
+      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
       { const int k0 = 0;
         const int k1 = K;
-        for (int r0 = m0; r0 < m1; r0 += 4) {
-          tile_f32x8_4x2_l1p(a_o + r0 * a_lane + k0 * a_k, b_o + t0 / 16 * b_tile + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (r0 - m0) * 16, 0);
+        for (int u0 = s0; u0 < s1; u0 += 64) {
+          const int u1 = (u0 + 64 < s1 ? u0 + 64 : s1);
+          panel_f32x8_16c(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 1040);
+          for (int t0 = u0; t0 < u1; t0 += 16) {
+            for (int r0 = m0; r0 < m1; r0 += 4) {
+              tile_f32x8_4x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 16 * 1040, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 64 + (r0 - m0) * 16, 0);
+            }
+          }
         }
       }
       for (int g = m0; g < m1; ++g) {
         const int i1 = g;
-        { const int i2 = t0;
-          const float8 x1 = *(__private const float8_u *)(acc + (g - m0) * 16 + i2 - tn);
-          *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2))) = x1;
-          const float8 x2 = *(__private const float8_u *)(acc + (g - m0) * 16 + i2 - tn + 8);
-          *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2 + 8))) = x2;
+        for (int t0 = s0; t0 < s1; t0 += 16) {
+          const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+          { const int i2 = t0;
+            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 64 + (g - m0) * 16 + i2 - tn);
+            const float8 x2 = (x1 / (float8)(8.0f));
+            *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2))) = x2;
+            const float8 x3 = *(__private const float8_u *)(acc + (t0 - s0) * 64 + (g - m0) * 16 + i2 - tn + 8);
+            const float8 x4 = (x3 / (float8)(8.0f));
+            *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2 + 8))) = x4;
+          }
         }
       }
     }
   }
 }
 
-FX_STAGE void stage_2(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
@@ -149,77 +206,69 @@ FX_STAGE void stage_2(const long item, __global const float *b0, __global float 
     float a2 = (-INFINITY);
     for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
       const float8 x3 = *(__global const float8_u *)(b0 + (64 * i1 + i2));
-      const float8 x4 = (x3 / (float8)(8.0f));
-      a2_0 = max_f32x8(a2_0, x4);
-      const float8 x5 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
-      const float8 x6 = (x5 / (float8)(8.0f));
-      a2_1 = max_f32x8(a2_1, x6);
-      const float8 x7 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
-      const float8 x8 = (x7 / (float8)(8.0f));
-      a2_2 = max_f32x8(a2_2, x8);
-      const float8 x9 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
-      const float8 x10 = (x9 / (float8)(8.0f));
-      a2_3 = max_f32x8(a2_3, x10);
+      a2_0 = max_f32x8(a2_0, x3);
+      const float8 x4 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
+      a2_1 = max_f32x8(a2_1, x4);
+      const float8 x5 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
+      a2_2 = max_f32x8(a2_2, x5);
+      const float8 x6 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
+      a2_3 = max_f32x8(a2_3, x6);
     }
     a2_0 = max_f32x8(a2_0, a2_2);
     a2_1 = max_f32x8(a2_1, a2_3);
     a2_0 = max_f32x8(a2_0, a2_1);
-    const float h11 = fold_max_f32x8(a2_0);
-    a2 = max_f32x1(h11, a2);
-    float8 a12_0 = (float8)(0.0f);
-    float8 a12_1 = (float8)(0.0f);
-    float8 a12_2 = (float8)(0.0f);
-    float8 a12_3 = (float8)(0.0f);
-    float a12 = 0.0f;
+    const float h7 = fold_max_f32x8(a2_0);
+    a2 = max_f32x1(h7, a2);
+    float8 a8_0 = (float8)(0.0f);
+    float8 a8_1 = (float8)(0.0f);
+    float8 a8_2 = (float8)(0.0f);
+    float8 a8_3 = (float8)(0.0f);
+    float a8 = 0.0f;
     for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
-      const float8 x13 = *(__global const float8_u *)(b0 + (64 * i1 + i2));
-      const float8 x14 = (x13 / (float8)(8.0f));
-      const float8 x15 = (x14 - (float8)(a2));
-      const float8 x16 = exp_f32x8(x15);
-      *(float8 *)(k1 + i2) = x16;
-      a12_0 = (a12_0 + x16);
-      const float8 x17 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
-      const float8 x18 = (x17 / (float8)(8.0f));
+      const float8 x9 = *(__global const float8_u *)(b0 + (64 * i1 + i2));
+      const float8 x10 = (x9 - (float8)(a2));
+      const float8 x11 = exp_f32x8(x10);
+      *(float8 *)(k1 + i2) = x11;
+      a8_0 = (a8_0 + x11);
+      const float8 x12 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
+      const float8 x13 = (x12 - (float8)(a2));
+      const float8 x14 = exp_f32x8(x13);
+      *(float8 *)(k1 + i2 + 8) = x14;
+      a8_1 = (a8_1 + x14);
+      const float8 x15 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
+      const float8 x16 = (x15 - (float8)(a2));
+      const float8 x17 = exp_f32x8(x16);
+      *(float8 *)(k1 + i2 + 16) = x17;
+      a8_2 = (a8_2 + x17);
+      const float8 x18 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
       const float8 x19 = (x18 - (float8)(a2));
       const float8 x20 = exp_f32x8(x19);
-      *(float8 *)(k1 + i2 + 8) = x20;
-      a12_1 = (a12_1 + x20);
-      const float8 x21 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
-      const float8 x22 = (x21 / (float8)(8.0f));
-      const float8 x23 = (x22 - (float8)(a2));
-      const float8 x24 = exp_f32x8(x23);
-      *(float8 *)(k1 + i2 + 16) = x24;
-      a12_2 = (a12_2 + x24);
-      const float8 x25 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
-      const float8 x26 = (x25 / (float8)(8.0f));
-      const float8 x27 = (x26 - (float8)(a2));
-      const float8 x28 = exp_f32x8(x27);
-      *(float8 *)(k1 + i2 + 24) = x28;
-      a12_3 = (a12_3 + x28);
+      *(float8 *)(k1 + i2 + 24) = x20;
+      a8_3 = (a8_3 + x20);
     }
-    a12_0 = (a12_0 + a12_2);
-    a12_1 = (a12_1 + a12_3);
-    a12_0 = (a12_0 + a12_1);
-    const float h29 = fold_add_f32x8(a12_0);
-    a12 = (h29 + a12);
+    a8_0 = (a8_0 + a8_2);
+    a8_1 = (a8_1 + a8_3);
+    a8_0 = (a8_0 + a8_1);
+    const float h21 = fold_add_f32x8(a8_0);
+    a8 = (h21 + a8);
     for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
-      const float8 x30 = *(float8 *)(k1 + i2);
-      const float8 x31 = (x30 / (float8)(a12));
-      *((__global float8_u *)(b1 + (64 * i1 + i2))) = x31;
-      const float8 x32 = *(float8 *)(k1 + i2 + 8);
-      const float8 x33 = (x32 / (float8)(a12));
-      *((__global float8_u *)(b1 + (64 * i1 + i2 + 8))) = x33;
-      const float8 x34 = *(float8 *)(k1 + i2 + 16);
-      const float8 x35 = (x34 / (float8)(a12));
-      *((__global float8_u *)(b1 + (64 * i1 + i2 + 16))) = x35;
-      const float8 x36 = *(float8 *)(k1 + i2 + 24);
-      const float8 x37 = (x36 / (float8)(a12));
-      *((__global float8_u *)(b1 + (64 * i1 + i2 + 24))) = x37;
+      const float8 x22 = *(float8 *)(k1 + i2);
+      const float8 x23 = (x22 / (float8)(a8));
+      *((__global float8_u *)(b1 + (64 * i1 + i2))) = x23;
+      const float8 x24 = *(float8 *)(k1 + i2 + 8);
+      const float8 x25 = (x24 / (float8)(a8));
+      *((__global float8_u *)(b1 + (64 * i1 + i2 + 8))) = x25;
+      const float8 x26 = *(float8 *)(k1 + i2 + 16);
+      const float8 x27 = (x26 / (float8)(a8));
+      *((__global float8_u *)(b1 + (64 * i1 + i2 + 16))) = x27;
+      const float8 x28 = *(float8 *)(k1 + i2 + 24);
+      const float8 x29 = (x28 / (float8)(a8));
+      *((__global float8_u *)(b1 + (64 * i1 + i2 + 24))) = x29;
     }
   }
 }
 
-FX_STAGE void stage_3(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+FX_STAGE void stage_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
   #pragma OPENCL FP_CONTRACT ON
   const long M = n0;
   const long N = n1;
@@ -231,7 +280,7 @@ FX_STAGE void stage_3(const long item, __global float *b0, __global const float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[768] __attribute__((aligned(64)));
+  float acc[4096] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
   const long a_tile = n9;
@@ -244,21 +293,30 @@ FX_STAGE void stage_3(const long item, __global float *b0, __global const float 
     const int i0 = o;
     __global const float *a_o = b1 + (o) * 4096L + 0;
     __global const float *b_o = b2 + (o) * 4096L + 0;
-    for (int t0 = q0; t0 < q1; t0 += 16) {
-      const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+    for (int s0 = q0; s0 < q1; s0 += 64) {
+      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
       { const int k0 = 0;
         const int k1 = K;
-        for (int r0 = m0; r0 < m1; r0 += 4) {
-          tile_f32x8_4x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (r0 - m0) * 16, 0);
+        for (int u0 = s0; u0 < s1; u0 += 64) {
+          const int u1 = (u0 + 64 < s1 ? u0 + 64 : s1);
+          for (int t0 = u0; t0 < u1; t0 += 16) {
+            const int tn = (t0 < N - 16 ? t0 : N - 16);
+            for (int r0 = m0; r0 < m1; r0 += 4) {
+              tile_f32x8_4x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 64 + (r0 - m0) * 16, 0);
+            }
+          }
         }
       }
       for (int g = m0; g < m1; ++g) {
         const int i1 = g;
-        { const int i2 = t0;
-          const float8 x1 = *(__private const float8_u *)(acc + (g - m0) * 16 + i2 - tn);
-          *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2))) = x1;
-          const float8 x2 = *(__private const float8_u *)(acc + (g - m0) * 16 + i2 - tn + 8);
-          *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2 + 8))) = x2;
+        for (int t0 = s0; t0 < s1; t0 += 16) {
+          const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+          { const int i2 = t0;
+            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 64 + (g - m0) * 16 + i2 - tn);
+            *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2))) = x1;
+            const float8 x2 = *(__private const float8_u *)(acc + (t0 - s0) * 64 + (g - m0) * 16 + i2 - tn + 8);
+            *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2 + 8))) = x2;
+          }
         }
       }
     }
@@ -268,9 +326,8 @@ FX_STAGE void stage_3(const long item, __global float *b0, __global const float 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
-  case 1: stage_1(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
-  case 2: stage_2(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
-  case 3: stage_3(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 2: stage_2(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
   }
 }

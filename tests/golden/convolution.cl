@@ -1,6 +1,66 @@
-// launches: 2, programs: 1
+// launches: 1, programs: 1
 
-FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *b,
+FX_STAGE void panel_f32x8_16c(__global const float *x,
+    const long x_lane, const long x_k, const int count, const int there, const int k1,
+    float *p, const int size) {
+  for (int c = 0; c < count; c += 16, p += size)
+    for (int j = 0; j < 16; j += 8) {
+      __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
+      __global const float *x1 = x + (c + j + 1 < there ? c + j + 1 : there - 1) * x_lane;
+      __global const float *x2 = x + (c + j + 2 < there ? c + j + 2 : there - 1) * x_lane;
+      __global const float *x3 = x + (c + j + 3 < there ? c + j + 3 : there - 1) * x_lane;
+      __global const float *x4 = x + (c + j + 4 < there ? c + j + 4 : there - 1) * x_lane;
+      __global const float *x5 = x + (c + j + 5 < there ? c + j + 5 : there - 1) * x_lane;
+      __global const float *x6 = x + (c + j + 6 < there ? c + j + 6 : there - 1) * x_lane;
+      __global const float *x7 = x + (c + j + 7 < there ? c + j + 7 : there - 1) * x_lane;
+      int k = 0;
+      for (; k + 8 <= k1; k += 8) {
+        const float8 v0 = *(__global const float8_u *)(x0 + k);
+        const float8 v1 = *(__global const float8_u *)(x1 + k);
+        const float8 v2 = *(__global const float8_u *)(x2 + k);
+        const float8 v3 = *(__global const float8_u *)(x3 + k);
+        const float8 v4 = *(__global const float8_u *)(x4 + k);
+        const float8 v5 = *(__global const float8_u *)(x5 + k);
+        const float8 v6 = *(__global const float8_u *)(x6 + k);
+        const float8 v7 = *(__global const float8_u *)(x7 + k);
+        const float8 u4_0 = (float8)(v0.s0, v0.s1, v0.s2, v0.s3, v4.s0, v4.s1, v4.s2, v4.s3);
+        const float8 u4_4 = (float8)(v0.s4, v0.s5, v0.s6, v0.s7, v4.s4, v4.s5, v4.s6, v4.s7);
+        const float8 u4_1 = (float8)(v1.s0, v1.s1, v1.s2, v1.s3, v5.s0, v5.s1, v5.s2, v5.s3);
+        const float8 u4_5 = (float8)(v1.s4, v1.s5, v1.s6, v1.s7, v5.s4, v5.s5, v5.s6, v5.s7);
+        const float8 u4_2 = (float8)(v2.s0, v2.s1, v2.s2, v2.s3, v6.s0, v6.s1, v6.s2, v6.s3);
+        const float8 u4_6 = (float8)(v2.s4, v2.s5, v2.s6, v2.s7, v6.s4, v6.s5, v6.s6, v6.s7);
+        const float8 u4_3 = (float8)(v3.s0, v3.s1, v3.s2, v3.s3, v7.s0, v7.s1, v7.s2, v7.s3);
+        const float8 u4_7 = (float8)(v3.s4, v3.s5, v3.s6, v3.s7, v7.s4, v7.s5, v7.s6, v7.s7);
+        const float8 u2_0 = (float8)(u4_0.s0, u4_0.s1, u4_2.s0, u4_2.s1, u4_0.s4, u4_0.s5, u4_2.s4, u4_2.s5);
+        const float8 u2_2 = (float8)(u4_0.s2, u4_0.s3, u4_2.s2, u4_2.s3, u4_0.s6, u4_0.s7, u4_2.s6, u4_2.s7);
+        const float8 u2_1 = (float8)(u4_1.s0, u4_1.s1, u4_3.s0, u4_3.s1, u4_1.s4, u4_1.s5, u4_3.s4, u4_3.s5);
+        const float8 u2_3 = (float8)(u4_1.s2, u4_1.s3, u4_3.s2, u4_3.s3, u4_1.s6, u4_1.s7, u4_3.s6, u4_3.s7);
+        const float8 u2_4 = (float8)(u4_4.s0, u4_4.s1, u4_6.s0, u4_6.s1, u4_4.s4, u4_4.s5, u4_6.s4, u4_6.s5);
+        const float8 u2_6 = (float8)(u4_4.s2, u4_4.s3, u4_6.s2, u4_6.s3, u4_4.s6, u4_4.s7, u4_6.s6, u4_6.s7);
+        const float8 u2_5 = (float8)(u4_5.s0, u4_5.s1, u4_7.s0, u4_7.s1, u4_5.s4, u4_5.s5, u4_7.s4, u4_7.s5);
+        const float8 u2_7 = (float8)(u4_5.s2, u4_5.s3, u4_7.s2, u4_7.s3, u4_5.s6, u4_5.s7, u4_7.s6, u4_7.s7);
+        const float8 u1_0 = (float8)(u2_0.s0, u2_1.s0, u2_0.s2, u2_1.s2, u2_0.s4, u2_1.s4, u2_0.s6, u2_1.s6);
+        const float8 u1_1 = (float8)(u2_0.s1, u2_1.s1, u2_0.s3, u2_1.s3, u2_0.s5, u2_1.s5, u2_0.s7, u2_1.s7);
+        const float8 u1_2 = (float8)(u2_2.s0, u2_3.s0, u2_2.s2, u2_3.s2, u2_2.s4, u2_3.s4, u2_2.s6, u2_3.s6);
+        const float8 u1_3 = (float8)(u2_2.s1, u2_3.s1, u2_2.s3, u2_3.s3, u2_2.s5, u2_3.s5, u2_2.s7, u2_3.s7);
+        const float8 u1_4 = (float8)(u2_4.s0, u2_5.s0, u2_4.s2, u2_5.s2, u2_4.s4, u2_5.s4, u2_4.s6, u2_5.s6);
+        const float8 u1_5 = (float8)(u2_4.s1, u2_5.s1, u2_4.s3, u2_5.s3, u2_4.s5, u2_5.s5, u2_4.s7, u2_5.s7);
+        const float8 u1_6 = (float8)(u2_6.s0, u2_7.s0, u2_6.s2, u2_7.s2, u2_6.s4, u2_7.s4, u2_6.s6, u2_7.s6);
+        const float8 u1_7 = (float8)(u2_6.s1, u2_7.s1, u2_6.s3, u2_7.s3, u2_6.s5, u2_7.s5, u2_6.s7, u2_7.s7);
+        *(float8_u *)(p + (k + 0) * 16 + j) = u1_0;
+        *(float8_u *)(p + (k + 1) * 16 + j) = u1_1;
+        *(float8_u *)(p + (k + 2) * 16 + j) = u1_2;
+        *(float8_u *)(p + (k + 3) * 16 + j) = u1_3;
+        *(float8_u *)(p + (k + 4) * 16 + j) = u1_4;
+        *(float8_u *)(p + (k + 5) * 16 + j) = u1_5;
+        *(float8_u *)(p + (k + 6) * 16 + j) = u1_6;
+        *(float8_u *)(p + (k + 7) * 16 + j) = u1_7;
+      }
+  #pragma clang loop vectorize(disable) unroll(disable)
+      for (; k < k1; ++k) { p[k * 16 + j + 0] = x0[k]; p[k * 16 + j + 1] = x1[k]; p[k * 16 + j + 2] = x2[k]; p[k * 16 + j + 3] = x3[k]; p[k * 16 + j + 4] = x4[k]; p[k * 16 + j + 5] = x5[k]; p[k * 16 + j + 6] = x6[k]; p[k * 16 + j + 7] = x7[k]; }
+    }
+}
+FX_STAGE void tile_f32x8_6x2_tos(__global const float *a, const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -18,7 +78,7 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
   const long l5 = ro[5];
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[l0 + ko[k]]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1 + ko[k]]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2 + ko[k]]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -26,7 +86,7 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l4 + ko[k]]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
       { const float8 x = (float8)(a[l5 + ko[k]]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; }
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[l0 + ko[k + 1]]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1 + ko[k + 1]]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2 + ko[k + 1]]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -36,7 +96,7 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
       b += 16; }
   }
   if (k1 & 1) {
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[l0 + ko[k]]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1 + ko[k]]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2 + ko[k]]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -74,24 +134,7 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global fl
     }
   }
 }
-FX_STAGE void stage_0_p1_(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long ig = item;
-  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
-  for (int g = g0; g < g1; ++g) {
-    const int i0 = g;
-    for (int i1 = 0; i1 + 8 <= 16; i1 += 8) {
-      const float8 x1 = (float8)((b0 + (i0 + 72 * i1))[0], (b0 + (i0 + 72 * i1))[72], (b0 + (i0 + 72 * i1))[144], (b0 + (i0 + 72 * i1))[216], (b0 + (i0 + 72 * i1))[288], (b0 + (i0 + 72 * i1))[360], (b0 + (i0 + 72 * i1))[432], (b0 + (i0 + 72 * i1))[504]);
-      *((__global float8_u *)(b1 + (16 * i0 + i1))) = x1;
-    }
-  }
-}
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
-  for (long k = 0; k < n2; ++k) stage_0_p0_(k, b0, b1, n0, n1);
-  for (long k = 0; k < n5; ++k) stage_0_p1_(k, b2, b3, n3, n4);
-}
-
-FX_STAGE void stage_1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
   #pragma OPENCL FP_CONTRACT ON
   const long M = n0;
   const long N = n1;
@@ -103,7 +146,8 @@ FX_STAGE void stage_1(const long item, __global float *b0, __global const float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[1152] __attribute__((aligned(64)));
+  float acc[8256] __attribute__((aligned(64)));
+  float bp[1168] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
   const long a_tile = n9;
@@ -115,55 +159,67 @@ FX_STAGE void stage_1(const long item, __global float *b0, __global const float 
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     __global const float *a_o = b1 + 0;
     __global const float *b_o = b2 + 0;
-    int ro[72];
+    int ro[516];
     for (int r = 0, re = (m1 - m0 + 5) / 6 * 6; r < re; ++r) {
       const int h = (m0 + r < M - 1 ? m0 + r : M - 1);
       ro[r] = (h / 256) * 2592 + (h / 16 % 16) * 18 + (h % 16);
     }
-    for (int t0 = q0; t0 < q1; t0 += 16) {
-      const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+    for (int s0 = q0; s0 < q1; s0 += 16) {
+      const int s1 = (s0 + 16 < q1 ? s0 + 16 : q1);
       { const int k0 = 0;
         const int k1 = K;
         int ko[72];
         for (int k = 0; k < k1; ++k) ko[k] = ((k0 + k) / 9) * 324 + ((k0 + k) / 3 % 3) * 18 + ((k0 + k) % 3);
-        for (int r0 = m0; r0 < m1; r0 += 6) {
-          tile_f32x8_6x2_top(a_o + k0 * a_k, b_o + t0 / 16 * b_tile + k0 * b_k, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko, b_k, k1, acc + (r0 - m0) * 16, 0);
+        for (int u0 = s0; u0 < s1; u0 += 16) {
+          const int u1 = (u0 + 16 < s1 ? u0 + 16 : s1);
+          panel_f32x8_16c(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 1168);
+          for (int t0 = u0; t0 < u1; t0 += 16) {
+            for (int r0 = m0; r0 < m1; r0 += 6) {
+              tile_f32x8_6x2_tos(a_o + k0 * a_k, bp + (t0 - u0) / 16 * 1168, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko, b_k, k1, acc + (t0 - s0) * 516 + (r0 - m0) * 16, 0);
+            }
+          }
         }
       }
       for (int g = m0; g < m1; ++g) {
         const int i3 = g % 256;
         const int i0 = g / 256;
-        { const int i1 = t0;
-          const float8 x1 = *(__private const float8_u *)(acc + (g - m0) * 16 + i1 - tn);
-          const float8 t2 = x1;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[0] = t2.s0;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[256] = t2.s1;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[512] = t2.s2;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[768] = t2.s3;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[1024] = t2.s4;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[1280] = t2.s5;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[1536] = t2.s6;
-          (b0 + (4096 * i0 + 256 * i1 + i3))[1792] = t2.s7;
-          const float8 x3 = *(__private const float8_u *)(acc + (g - m0) * 16 + i1 - tn + 8);
-          const float8 t4 = x3;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[0] = t4.s0;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[256] = t4.s1;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[512] = t4.s2;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[768] = t4.s3;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1024] = t4.s4;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1280] = t4.s5;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1536] = t4.s6;
-          (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1792] = t4.s7;
+        for (int t0 = s0; t0 < s1; t0 += 16) {
+          const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+          { const int i1 = t0;
+            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 516 + (g - m0) * 16 + i1 - tn);
+            const float8 t2 = x1;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[0] = t2.s0;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[256] = t2.s1;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[512] = t2.s2;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[768] = t2.s3;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[1024] = t2.s4;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[1280] = t2.s5;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[1536] = t2.s6;
+            (b0 + (4096 * i0 + 256 * i1 + i3))[1792] = t2.s7;
+            const float8 x3 = *(__private const float8_u *)(acc + (t0 - s0) * 516 + (g - m0) * 16 + i1 - tn + 8);
+            const float8 t4 = x3;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[0] = t4.s0;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[256] = t4.s1;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[512] = t4.s2;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[768] = t4.s3;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1024] = t4.s4;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1280] = t4.s5;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1536] = t4.s6;
+            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1792] = t4.s7;
+          }
         }
       }
     }
   }
 }
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18) {
+  for (long k = 0; k < n2; ++k) stage_0_p0_(k, b0, b1, n0, n1);
+  for (long k = 0; k < n18; ++k) stage_0_p1_(k, b2, b1, b3, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17);
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global float *)p3, n0, n1, n2, n3, n4, n5); break;
-  case 1: stage_1(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18); break;
   }
 }

@@ -1,6 +1,20 @@
 // launches: 1, programs: 1
 
-FX_STAGE void tile_f32x8_6x2_l1k(__global const float *a, __global const float *b,
+FX_STAGE void panel_f32x8_16r(__global const float *x,
+    const long x_lane, const long x_k, const int count, const int there, const int k1,
+    float *p, const int size) {
+  for (int k = 0; k < k1; ++k, x += x_k) {
+    float *q = p + k * 16; int c = 0;
+    for (; c < count && c + 16 <= there; c += 16, q += size) {
+      *(float8_u *)(q + 0) = *(__global const float8_u *)(x + c + 0); *(float8_u *)(q + 8) = *(__global const float8_u *)(x + c + 8);
+    }
+    for (; c < count; c += 16, q += size) {
+      #pragma clang loop vectorize(disable) unroll(disable)
+      for (int j = 0; j < 16; ++j) q[j] = x[c + j < there ? c + j : there - 1];
+    }
+  }
+}
+FX_STAGE void tile_f32x8_6x2_l1s(__global const float *a, const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -17,32 +31,32 @@ FX_STAGE void tile_f32x8_6x2_l1k(__global const float *a, __global const float *
   const long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
       { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
-      b += b_k; a += 1; }
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      b += 16; a += 1; }
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
       { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
-      b += b_k; a += 1; }
+      b += 16; a += 1; }
   }
   if (k1 & 1) {
-    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
       { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
-      b += b_k; a += 1; }
+      b += 16; a += 1; }
   }
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; *(float8 *)(t + 64) += c4_0; *(float8 *)(t + 72) += c4_1; *(float8 *)(t + 80) += c5_0; *(float8 *)(t + 88) += c5_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1; }
@@ -59,7 +73,8 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[1152] __attribute__((aligned(64)));
+  float acc[8448] __attribute__((aligned(64)));
+  float bp[12352] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
   const long a_tile = n9;
@@ -71,43 +86,52 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     __global const float *a_o = b2 + 0;
     __global const float *b_o = b3 + 0;
-    for (int t0 = q0; t0 < q1; t0 += 16) {
-      const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+    for (int s0 = q0; s0 < q1; s0 += 64) {
+      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
       { const int k0 = 0;
         const int k1 = K;
-        for (int r0 = m0; r0 < m1; r0 += 6) {
-          tile_f32x8_6x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (r0 - m0) * 16, 0);
+        for (int u0 = s0; u0 < s1; u0 += 64) {
+          const int u1 = (u0 + 64 < s1 ? u0 + 64 : s1);
+          panel_f32x8_16r(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 3088);
+          for (int t0 = u0; t0 < u1; t0 += 16) {
+            for (int r0 = m0; r0 < m1; r0 += 6) {
+              tile_f32x8_6x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 16 * 3088, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 132 + (r0 - m0) * 16, 0);
+            }
+          }
         }
       }
       for (int g = m0; g < m1; ++g) {
         const int i0 = g;
-        { const int i1 = t0;
-          const float8 x1 = *(__private const float8_u *)(acc + (g - m0) * 16 + i1 - tn);
-          const float8 x2 = *(__global const float8_u *)(b0 + (i1));
-          const float8 x3 = (x1 + x2);
-          const float8 x4 = (x3 * x3);
-          const float8 x5 = (x3 * x4);
-          const float8 x6 = ((float8)(0.044715f) * x5);
-          const float8 x7 = (x3 + x6);
-          const float8 x8 = ((float8)(0.7978846f) * x7);
-          const float8 x9 = tanh_f32x8(x8);
-          const float8 x10 = ((float8)(1.0f) + x9);
-          const float8 x11 = ((float8)(0.5f) * x10);
-          const float8 x12 = (x3 * x11);
-          *((__global float8_u *)(b1 + (256 * i0 + i1))) = x12;
-          const float8 x13 = *(__private const float8_u *)(acc + (g - m0) * 16 + i1 - tn + 8);
-          const float8 x14 = *(__global const float8_u *)(b0 + (i1 + 8));
-          const float8 x15 = (x13 + x14);
-          const float8 x16 = (x15 * x15);
-          const float8 x17 = (x15 * x16);
-          const float8 x18 = ((float8)(0.044715f) * x17);
-          const float8 x19 = (x15 + x18);
-          const float8 x20 = ((float8)(0.7978846f) * x19);
-          const float8 x21 = tanh_f32x8(x20);
-          const float8 x22 = ((float8)(1.0f) + x21);
-          const float8 x23 = ((float8)(0.5f) * x22);
-          const float8 x24 = (x15 * x23);
-          *((__global float8_u *)(b1 + (256 * i0 + i1 + 8))) = x24;
+        for (int t0 = s0; t0 < s1; t0 += 16) {
+          const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+          { const int i1 = t0;
+            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 132 + (g - m0) * 16 + i1 - tn);
+            const float8 x2 = *(__global const float8_u *)(b0 + (i1));
+            const float8 x3 = (x1 + x2);
+            const float8 x4 = (x3 * x3);
+            const float8 x5 = (x3 * x4);
+            const float8 x6 = ((float8)(0.044715f) * x5);
+            const float8 x7 = (x3 + x6);
+            const float8 x8 = ((float8)(0.7978846f) * x7);
+            const float8 x9 = tanh_f32x8(x8);
+            const float8 x10 = ((float8)(1.0f) + x9);
+            const float8 x11 = ((float8)(0.5f) * x10);
+            const float8 x12 = (x3 * x11);
+            *((__global float8_u *)(b1 + (256 * i0 + i1))) = x12;
+            const float8 x13 = *(__private const float8_u *)(acc + (t0 - s0) * 132 + (g - m0) * 16 + i1 - tn + 8);
+            const float8 x14 = *(__global const float8_u *)(b0 + (i1 + 8));
+            const float8 x15 = (x13 + x14);
+            const float8 x16 = (x15 * x15);
+            const float8 x17 = (x15 * x16);
+            const float8 x18 = ((float8)(0.044715f) * x17);
+            const float8 x19 = (x15 + x18);
+            const float8 x20 = ((float8)(0.7978846f) * x19);
+            const float8 x21 = tanh_f32x8(x20);
+            const float8 x22 = ((float8)(1.0f) + x21);
+            const float8 x23 = ((float8)(0.5f) * x22);
+            const float8 x24 = (x15 * x23);
+            *((__global float8_u *)(b1 + (256 * i0 + i1 + 8))) = x24;
+          }
         }
       }
     }

@@ -31,11 +31,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
         x7 = t;
       }
       const float8 x8 = (x6 + x7);
-      const float8 x9 = ((float8)(4.0f) * x1);
-      const float8 x10 = (x8 - x9);
-      const float8 x11 = ((float8)(0.1f) * x10);
-      const float8 x12 = (x1 + x11);
-      *((__global float8_u *)(b1 + (64 * i0 + i1))) = x12;
+      const float8 x9 = (x8 - ((float8)(4.0f) * x1));
+      const float8 x10 = (x1 + ((float8)(0.1f) * x9));
+      *((__global float8_u *)(b1 + (64 * i0 + i1))) = x10;
     }
   }
 }

@@ -1,0 +1,104 @@
+"""Gathers move before the elementwise operations whose result they would read.
+
+x[i, labels[i]] of x = y - m[:, None] becomes y[i, labels[i]] - m[i]: a few numbers are computed, and
+the large x need not exist. In: a Gather whose source is made by maps. Out: the maps on gathered
+operands, with the fill put in last; None where that would not pay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lowering import graph as g
+from lowering import scalar
+
+FEWER = 4  # times fewer elements gathered than the source has, or the source may as well exist
+MOST_COST = 60.0  # operations an element that are done on gathered operands
+MOST_GATHERS = 3
+
+
+def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
+    """The gather `n` of args[0], moved before the maps that compute it; None if it stays."""
+    x, indices = args[:2]
+    if not isinstance(x.form, g.Map) or n.size * FEWER > x.size or not n.size:
+        return None
+    leaves, cost = _leaves(n, x)
+    gathers = sum(_axes_kept(n, leaf) is None for leaf in leaves)
+    if cost > MOST_COST or gathers > MOST_GATHERS or gathers == len(leaves) > 1:
+        return None
+    if any(not isinstance(leaf.form, g.Input) and _axes_kept(n, leaf) is None for leaf in leaves):
+        return None
+    moved = _moved(b, n, x, indices, {})
+    if n.form.mode != "fill":
+        return moved
+    return b.select(_inside(b, n, x, indices), moved, b.broadcast(args[2], n.shape, ()))
+
+
+def _leaves(n: g.Node, x: g.Node) -> tuple[list[g.Node], float]:
+    """What the maps stand on, and what they cost an element."""
+    leaves: dict[int, g.Node] = {}
+    seen: set[int] = set()
+    todo, cost = [x], 0.0
+    while todo:
+        y = todo.pop()
+        if id(y) in seen:
+            continue
+        seen.add(id(y))
+        if isinstance(y.form, g.Map):
+            cost += scalar.cost(y.form.op)
+            todo.extend(y.args)
+        else:
+            leaves[id(y)] = y
+    return list(leaves.values()), cost
+
+
+def _axes_kept(n: g.Node, x: g.Node) -> tuple[int, ...] | None:
+    """For a constant or a broadcast x, constant along what is gathered: the output axis of each axis
+    of what is broadcast but those of one element. None for others.
+    """
+    if isinstance(x.form, g.Const):
+        return ()
+    if not isinstance(x.form, g.Broadcast):
+        return None
+    f: g.Gather = n.form
+    batch = [a for a in range(n.ndim) if a not in f.offset_dims]
+    window = [k for k in range(x.ndim) if k not in f.collapsed and k not in f.x_batch]
+    place = {k: batch[d] for k, d in zip(f.x_batch, f.index_batch)}
+    whole = {k: a for k, a in zip(window, f.offset_dims) if f.sizes[k] == x.shape[k]}
+    place |= {k: a for k, a in whole.items() if k not in f.start_map}
+    axes = tuple(place.get(k, -1) for k, size in zip(x.form.dims, x.args[0].shape) if size != 1)
+    return axes if -1 not in axes and list(axes) == sorted(axes) else None
+
+
+def _moved(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node, done: dict[int, g.Node]) -> g.Node:
+    found = done.get(id(x))
+    if found is not None:
+        return found
+    axes = _axes_kept(n, x)
+    if isinstance(x.form, g.Const):
+        found = b.const(x.form.value, x.dtype, n.shape)
+    elif axes is not None:
+        thin = b.reshape(x.args[0], tuple(size for size in x.args[0].shape if size != 1))
+        found = b.broadcast(thin, n.shape, axes)
+    elif isinstance(x.form, g.Map):
+        parts = [_moved(b, n, a, indices, done) for a in x.args]
+        found = b.node(x.form, parts, n.shape, x.dtype)
+    else:
+        found = b.gather(x, indices, n.shape, replace(n.form, mode="clip"))
+    done[id(x)] = found
+    return found
+
+
+def _inside(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node) -> g.Node:
+    """Where all components of the index are in bounds, in the shape of the result."""
+    f: g.Gather = n.form
+    count = indices.shape[:-1]
+    batch = tuple(a for a in range(n.ndim) if a not in f.offset_dims)
+    inside = b.const(True, bool, n.shape)
+    for j, k in enumerate(f.start_map):
+        starts = (*(0 for _ in count), j)
+        i = b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
+        i = b.broadcast(i, n.shape, batch)
+        low, high = (b.const(v, i.dtype, n.shape) for v in (0, x.shape[k] - f.sizes[k]))
+        inside = b.map("and", inside, b.map("and", b.map("ge", i, low), b.map("le", i, high)))
+    return inside
