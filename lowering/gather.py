@@ -1,8 +1,8 @@
 """Gathers move before the elementwise operations whose result they would read.
 
-x[i, labels[i]] of x = y - m[:, None] becomes y[i, labels[i]] - m[i]: a few numbers are computed, and
-the large x need not exist. In: a Gather whose source is made by maps. Out: the maps on gathered
-operands, with the fill put in last; None where that would not pay.
+x[i, labels[i]] of x = y - m[:, None] becomes y[i, labels[i]] - m[i]: a few numbers are computed,
+and the large x need not exist. In: a Gather whose source is made by maps. Out: the maps on
+gathered operands, with the fill put in last; None where that would not pay.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def _leaves(n: g.Node, x: g.Node) -> tuple[list[g.Node], float]:
 
 
 def _axes_kept(n: g.Node, x: g.Node) -> tuple[int, ...] | None:
-    """For a constant or a broadcast x, constant along what is gathered: the output axis of each axis
-    of what is broadcast but those of one element. None for others.
+    """For a constant or a broadcast x, constant along what is gathered: the output axis of each
+    axis of what is broadcast but those of one element. None for others.
     """
     if isinstance(x.form, g.Const):
         return ()

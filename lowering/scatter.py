@@ -80,8 +80,8 @@ def apply(node: g.Node, width: int, target: str, new: str, dtype: np.dtype | Non
 
 
 def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
-    """A choice where no two updates can meet and there is nothing to keep; else the node, with negative indices counted from the end by itself instead of by a pass over
-    memory before it.
+    """A choice where no two updates can meet and there is nothing to keep; else the node, with
+    negative indices counted from the end by itself instead of by a pass over memory before it.
     """
     x, indices, updates = args
     chosen = _as_choice(b, n.form, x, indices, updates)
