@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 from test_runtime import ADD, device_of, run_python
@@ -64,6 +68,35 @@ print("units", devices.device("pocl").profile.compute_units)
 
 
 # ---------------------------------------------------------------- the disk cache
+
+NOWHERE = """
+import warnings
+import numpy as np
+import fx
+x = np.arange(5, dtype=np.float32)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    print(fx.jit(lambda x: x * 2)(x).tolist())
+print(len([w for w in caught if "Cache" in w.category.__name__]))
+"""
+
+
+@pytest.mark.parametrize("which", ["FX_CACHE_DIR", "POCL_CACHE_DIR", "HOME"])
+def test_places_that_cannot_be_written_cost_a_warning_and_nothing_else(tmp_path, which):
+    file = tmp_path / "file"
+    file.write_text("")
+    env = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
+    env |= {"FX_CACHE_DIR": str(tmp_path / "fx"), "POCL_CACHE_DIR": str(tmp_path / "pocl")}
+    if which == "HOME":
+        for name in ("FX_CACHE_DIR", "POCL_CACHE_DIR", "XDG_CACHE_HOME"):
+            env.pop(name, None)
+    env[which] = str(file)
+    done = subprocess.run(
+        [sys.executable, "-c", NOWHERE], env=env, capture_output=True, text=True, check=True
+    )
+    result, warned = done.stdout.split("\n")[:2]
+    assert result == "[0.0, 2.0, 4.0, 6.0, 8.0]"
+    assert int(warned) == (2 if which == "HOME" else 1)
 
 
 @pytest.fixture

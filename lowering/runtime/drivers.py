@@ -7,13 +7,17 @@ environment variables that drivers read once, at that query.
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any
 
 from lowering.errors import DeviceError
+from lowering.runtime.cache import CacheWarning
 
 MEND = 'pip install "pyopencl[pocl]"'
 """The one command that gives every machine a driver."""
@@ -42,6 +46,7 @@ def opencl_devices() -> list[tuple[Any, Any]]:
     global _queried
     if not _queried:
         register_intel()
+        place_pocls_cache()
         _queried = True
     try:
         import pyopencl as cl
@@ -82,6 +87,38 @@ _SERIAL = ("basic", "cpu-minimal")  # its names, until PoCL 3 and since PoCL 4
 def serial_device(platform: Any) -> Any:
     """The platform's device that runs kernels in the thread that enqueues them, or None."""
     return _serial.get(platform)
+
+
+def place_pocls_cache() -> None:
+    """PoCL offers no device where it cannot write its cache, and pyopencl cannot be imported where
+    it cannot write its own: then the one gets a folder for now, the other goes without.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    if _trouble(os.path.join(home, "pytools")) is not None:
+        os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
+    folder = os.environ.get("POCL_CACHE_DIR") or os.path.join(home, "pocl", "kcache")
+    trouble = _trouble(folder)
+    if trouble is None:
+        return
+    own = tempfile.mkdtemp(prefix="fx-pocl-")
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    os.environ["POCL_CACHE_DIR"] = own
+    warnings.warn(
+        f"PoCL's cache {folder} cannot be used: {trouble}. Kernels are kept in {own} until this "
+        "process ends; POCL_CACHE_DIR names another folder.",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+def _trouble(folder: str) -> OSError | None:
+    """Why nothing can be written to a folder, or None."""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as e:
+        return e
 
 
 def register_intel() -> None:
