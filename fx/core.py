@@ -16,7 +16,6 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +52,7 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
 
 # ---------------------------------------------------------------- source lines
 
-_hidden: tuple[str, ...] = (str(Path(__file__).parent) + os.sep,)
+_hidden: tuple[str, ...] = (os.path.dirname(__file__) + os.sep,)
 
 
 def hide_frames(prefix: str) -> None:

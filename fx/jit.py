@@ -8,7 +8,6 @@ outer transformations become operands of the `jit` equation, and such an entry i
 from __future__ import annotations
 
 import inspect
-import logging
 import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -25,9 +24,9 @@ from fx.flatten import argument_names, check_callable, flatten_function, name_of
 from fx.jit_rules import jit_p
 from fx.passes import hoist_consts
 from fx.reading import read_tree, reading_order
+from fx.sharding import check_shardings
 from fx.tree_util import tree_flatten
 
-log = logging.getLogger("fx")
 jit_p.trace_rules["eval"] = evaluate_jit
 _DEVICE_OF = array.__dict__  # read on the hot path: array's `_default`
 
@@ -266,6 +265,9 @@ class Jitted:
         if not (config.log_compiles or config.explain_cache_misses):
             self._last = None
             return
+        import logging  # 3 ms, and seldom asked for
+
+        log = logging.getLogger("fx")
         names = self._leaf_names(args, kwargs)
         now = (key, dict(zip(names, avals)))
         if self._last is None:
@@ -384,6 +386,8 @@ def jit(
         "donate_argnames": donate_argnames,
     }
     rest = {"keep_unused": keep_unused, "inline": inline, "device": device or backend}
+    if in_shardings is not None or out_shardings is not None:
+        check_shardings((in_shardings, out_shardings))
     if fun is None:
         return lambda f: jit(f, **options, **rest)
     check_callable(fun)
