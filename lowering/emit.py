@@ -60,11 +60,13 @@ class _Emitter(Folds):
                 rest = name
 
     def parallel_axes(self) -> frozenset[int]:
-        """The next parallel axes to open: the rows, then v if it is parallel; empty when all are
-        open.
+        """The next parallel axes to open: the rows, then v if it is parallel (v first where the
+        schedule is turned); empty when all are open.
         """
         s = self.s
         rows = frozenset(s.rows)
+        if s.turned and s.v not in self.scope.open:
+            return frozenset({s.v})
         if rows - self.scope.open:
             return rows
         if s.v is not None and s.v not in s.folds and s.v not in self.scope.open:

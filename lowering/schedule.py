@@ -41,6 +41,7 @@ class Schedule:
     local: int  # work-items in a group (gpu)
     shape: str = ""  # flat, strips, columns or group (gpu): see schedule_gpu
     streams: frozenset[int] = frozenset()  # buffers written past the caches
+    turned: bool = False  # v's strips outside, the item's rows inside: for transposed reads
 
 
 # ---------------------------------------------------------------- analysis
@@ -236,11 +237,19 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     folds = tuple(sorted((a for a in folded if a != v), key=lambda a: a)) + (
         (v,) if v in folded else ()
     )
+    inner = _turned(nest, v, rows) if v is not None and v in parallel else None
+    turned = inner is not None
+    if turned:
+        rows = (*(a for a in rows if a != inner), inner)
+        width = min(width * 2, LINE // 4) if width * 2 <= nest.extents[v] else width
     unroll = _unroll(nest, v, folded, width)
     grid = prod(nest.extents[a] for a in rows)
     row_block, strip_block = _blocks(nest, v, parallel, folds, grid, width * unroll)
     strips = 1 if v is None or v in folded else -(-nest.extents[v] // strip_block)
     items = (max(1, -(-grid // row_block)), max(1, strips))
+    if turned:
+        row_block = min(grid, TURNED_ROWS)
+        items = (max(1, -(-grid // row_block)), items[1])
     blocks = _partial_blocks(nest)
     if blocks is not None:
         in_v = (
@@ -269,6 +278,34 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         "cpu",
         1,
         streams=_streams(nest, profile),
+        turned=turned,
+    )
+
+
+LINE = 64  # bytes of a cache line
+TURNED_ROWS = 16  # of four bytes: what a line of the transposed operand holds
+
+
+def _turned(nest: Nest, v: int, rows: tuple[int, ...]) -> int | None:
+    """The row axis that should run innermost, inside strips of v, or None for strips inside rows.
+
+    A load strides far along v and goes side by side along that axis, so that the lines it fetches
+    serve all rows of a block.
+    """
+    if any(s.partial for s in nest.stores):
+        return None
+    if any(x.op not in ("load", "map", "const", "index", "guard") for x in nest.values):
+        return None
+    loads = [x.attr[1] for x in nest.values if x.op == "load"]
+    return next(
+        (
+            a
+            for e in loads
+            if abs(e.coef(v)) >= LINE
+            for a in rows
+            if e.coef(a) == 1 and nest.extents[a] >= TURNED_ROWS
+        ),
+        None,
     )
 
 
