@@ -120,6 +120,8 @@ class Device:
         if event is not None and event.command_execution_status > 0:
             return False
         tail[0] = None
+        if self.pending:
+            self.reap()
         return True
 
     def finish(self) -> None:
