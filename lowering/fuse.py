@@ -19,6 +19,7 @@ from lowering.fuse_rules import (
     CHEAP,
     FOLDS,
     MAX_NODES,
+    REPEATED,
     SINGLE,
     VIEWS,
     DimMap,
@@ -241,7 +242,8 @@ class _Fuser:
             return "its pieces are written side by side"
         if any(group.folds for group, _ in homes.values()) and self.ends_epilogue(n):
             return "the kernel of the product before it computes it"
-        if len(homes) > 1 and cone_cost(n) > CHEAP and not renames(n):
+        repeated = renames(n) or self.better_repeated(n, homes)
+        if len(homes) > 1 and cone_cost(n) > CHEAP and not repeated:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
         for group, dims in homes.values():
             if len(group.nodes) > MAX_NODES:
@@ -311,6 +313,28 @@ class _Fuser:
         if prod(group.space) != n.size or any(r.node.size != n.size for r in group.roots):
             return "what consumes the product has another size"
         return None
+
+    def better_repeated(self, n: g.Node, homes: Homes) -> bool:
+        """Whether two kernels should both compute n from one product's result: an activation and
+        its derivative share several values, and one array is read for all of them.
+        """
+        if len(homes) > 2 or not isinstance(n.form, g.Map):
+            return False
+        cost, found, todo, seen = 0.0, None, [n], {id(n)}
+        while todo:
+            x = todo.pop()
+            cost += own_cost(x)
+            for a in x.args:
+                if id(a) in seen or a.size * 8 <= n.size:
+                    continue
+                seen.add(id(a))
+                if isinstance(a.form, g.Map | g.Reshape | g.Broadcast):
+                    todo.append(a)
+                elif found is None and isinstance(a.form, Product) and a.size == n.size:
+                    found = a
+                else:
+                    return False
+        return found is not None and cost <= REPEATED
 
     def ends_epilogue(self, n: g.Node) -> bool:
         """Whether n follows a product element by element, through nodes that nothing else reads."""

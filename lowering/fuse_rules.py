@@ -23,6 +23,7 @@ SINGLE = (
 FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Window, g.Contract, g.Conv, BlockReduce)
 VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
 MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
+REPEATED = 48.0  # flops up to which an activation is computed again from a product's result
 CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
 
 DimMap = tuple[int | None, ...]  # node axis -> space axis, None where it is mixed or folded
