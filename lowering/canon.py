@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, convolve, gather, phases, product, scatter
+from lowering import complex_pairs, convolve, gather, pads, phases, product, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -31,12 +31,16 @@ def canonicalize(
     for n in graph.inputs:
         new[id(n)] = b.input(n.shape, n.dtype)
     turned = product.turned_by_users(graph) if profile is not None else set()
+    pieces = pads.side_by_side(graph)
     for n in graph.nodes():
         if id(n) in new:
             continue
         b.tag = n.tag
         args = tuple(new[id(a)] for a in n.args)
-        if isinstance(n.form, g.Reduce) and split_reductions:
+        if id(n) in pieces:
+            axis, xs = pieces[id(n)]
+            new[id(n)] = b.concat([new[id(x)] for x in xs], axis)
+        elif isinstance(n.form, g.Reduce) and split_reductions:
             new[id(n)] = _reduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
             made = product.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)

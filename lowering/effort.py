@@ -58,10 +58,31 @@ def host_us(stages: Sequence[Stage], cores: int, s: Step) -> float:
     if isinstance(s, HostStep):
         return 0.0
     if isinstance(s, CondStep):
-        branches = (sum(host_us(stages, cores, x) for x in b) for b in s.branches)
+        branches = (_in_turn_us(stages, cores, b) for b in s.branches)
         return 3 * LAUNCH_US + max(branches, default=0)
-    once = sum(host_us(stages, cores, x) for x in (*s.body, *s.cond))
+    once = _in_turn_us(stages, cores, (*s.body, *s.cond))
     return steps_of(s) * (once + (3 * LAUNCH_US if s.count is None else 0))
+
+
+def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step]) -> float:
+    """Microseconds of steps; launches that do not wait for each other will be one (`merge`)."""
+    total, groups = 0.0, 0
+    read: set[int] = set()
+    written: set[int] = set()
+    for s in steps:
+        if not isinstance(s, Launch) or s.stage is None:
+            total += host_us(stages, cores, s)
+            groups = 0
+            continue
+        reads, writes = set(s.reads), set(s.writes)
+        if groups == 0 or (reads | writes) & written or writes & read:
+            total += LAUNCH_US
+            groups, read, written = 0, set(), set()
+        groups += s.groups
+        read |= reads
+        written |= writes
+        total += stages[s.stage].cost / UNITS_PER_US / max(1, min(cores, groups))
+    return total
 
 
 def small(stages: Sequence[Stage], steps: Sequence[Step], profile: Profile) -> bool:

@@ -211,14 +211,20 @@ class Values(Emission):
         return out
 
     def load_lanes(self, v, u, width, out, base, c, in_v, plain, dynamic) -> None:
-        """The strip that crosses a guard's edge: lane by lane."""
+        """The strip that crosses a guard's edge: lane by lane; one outside stays 0."""
         memory = scalar.memory_type(v.dtype)
         tests = [self.scalar_guard(r, u) for r in plain]
+        some = list(tests)
+        for r in in_v:
+            step = r.index.coef(self.s.v) * (width - 1)
+            first = f"({self.affine(r.index, u)})"
+            least, most = (first, f"{first} + {step}") if step > 0 else (f"{first} + {step}", first)
+            some.append(f"{least} < {r.high} && {most} >= {r.low}")
         for r in in_v:
             e = f"({self.affine(r.index, u)}) + {r.index.coef(self.s.v)} * l"
             tests.append(f"({r.low} <= {e} && {e} < {r.high})")
         at = f"({base})[{c} * l" if c else f"({base})[0"
-        self.line("else {")
+        self.line(f"else if ({' && '.join(some)}) {{")
         if dynamic is not None:
             d = self.get(dynamic, u, width)
             kind = scalar.register_type(self.values[dynamic].dtype, width)

@@ -21,7 +21,7 @@ from lowering.profile import Profile
 from lowering.templates import masks, micro, product_gpu
 from lowering.templates.access import offset
 
-ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
+ITEM_FLOPS = 1 << 21  # about 25 microseconds of one core
 ITEMS = 12  # of each core at most, so that cores finish together
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
 COLUMN_TILES = 32  # of an item at most

@@ -1,0 +1,86 @@
+"""A sum of padded pieces that fill an axis is their concatenation; guards hold strip by strip."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_scatter import graph_of, run
+
+from lowering import graph as g
+from lowering import interp
+from lowering.pads import side_by_side
+
+pytestmark = pytest.mark.lowering
+
+F32 = np.float32
+
+
+def padded(b, x, axis, start, n, value=0.0):
+    low, high = [0] * x.ndim, [0] * x.ndim
+    low[axis], high[axis] = start, n - start - x.shape[axis]
+    return b.pad(x, b.const(value, F32), low, high, [0] * x.ndim)
+
+
+def arrays(*shapes):
+    r = np.random.default_rng(2)
+    return [r.standard_normal(s).astype(F32) for s in shapes]
+
+
+def check(build, given, found):
+    graph = graph_of(build, given)
+    assert len(side_by_side(graph)) == found
+    got, _ = run(graph, given)
+    for a, want in zip(got, interp.run_graph(graph, given)):
+        np.testing.assert_allclose(a, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("axis", (0, 1))
+def test_pieces_in_any_order(axis):
+    shapes = [(5, 40), (7, 40), (20, 40)] if axis == 0 else [(9, 5), (9, 7), (9, 28)]
+
+    def build(b, *xs):
+        n, at, pads = sum(x.shape[axis] for x in xs), 0, []
+        for x in xs:
+            pads.append(padded(b, b.map("exp", x), axis, at, n))
+            at += x.shape[axis]
+        return b.map("add", pads[2], b.map("add", pads[0], pads[1]))
+
+    check(build, arrays(*shapes), 1)
+
+
+@pytest.mark.parametrize("second, value", ((5, 0.0), (3, 0.0), (4, 1.0)))
+def test_gaps_overlaps_and_other_fills_stay_sums(second, value):
+    def build(b, x, y):
+        return b.map("add", padded(b, x, 1, 0, 9, value), padded(b, y, 1, second, 9))
+
+    check(build, arrays((6, 4), (6, 4)), 0)
+
+
+def test_a_sum_that_something_else_reads_is_no_part():
+    def build(b, x, y, z):
+        first = b.map("add", padded(b, x, 0, 0, 30), padded(b, y, 0, 10, 30))
+        return [b.map("add", first, padded(b, z, 0, 20, 30)), first]
+
+    check(build, arrays((10, 3), (10, 3), (10, 3)), 0)
+
+
+@pytest.mark.parametrize("start", (0, 3, 16, 60))
+def test_strips_inside_across_and_outside_of_a_guard(start):
+    def build(b, x, y):
+        return b.map("mul", padded(b, x, 1, start, 100), y)
+
+    check(build, arrays((3, 40), (3, 100)), 0)
+
+
+def test_a_split_and_its_gradient():
+    def build(b, x):
+        parts = [b.slice(x, (0, 25 * k), (8, 25 * (k + 1))) for k in range(4)]
+        pads = [padded(b, b.map("tanh", p), 1, 25 * k, 100) for k, p in enumerate(parts)]
+        total = pads[0]
+        for p in pads[1:]:
+            total = b.map("add", total, p)
+        return b.contract(total, b.transpose(x, (1, 0)), ((1,), (0,)), ((), ()))
+
+    given = arrays((8, 100))
+    check(build, given, 1)
+    assert isinstance(graph_of(build, given).outputs[0].form, g.Contract)
