@@ -3,7 +3,7 @@
     canonicalize -> fuse -> build nests -> schedule -> emit -> steps and memory -> Plan -> bind
 
 `compile` keeps nothing between calls but the executable it returns; plans of equal graphs come from
-the disk cache.
+the disk cache. Then the stages are not even imported: that takes longer than all the rest.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from lowering import canon, debug, layout, loops, motion, unstack
+from lowering import saved
 from lowering.errors import DeviceError
 from lowering.graph import Cond, Graph, Loop
 from lowering.plan import Plan
-from lowering.planner import Planner
 from lowering.profile import Profile
 
 
@@ -24,6 +23,9 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
+    from lowering import canon, debug, layout, loops, motion, unstack
+    from lowering.planner import Planner
+
     if not profile.fp64:
         _refuse_doubles(graph, profile)
     if options.pop("unroll", True):
@@ -69,7 +71,6 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
         from lowering.runtime.interpret import InterpreterExecutable
 
         return InterpreterExecutable(graph)
-    from lowering import saved
     from lowering.runtime.direct import bind
 
     key = saved.key_of(graph, device.profile, donated, name)
