@@ -8,6 +8,7 @@ jitted call.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -71,6 +72,12 @@ class Config:
         """Set a flag for the whole process. Raises AttributeError for a name that is no flag."""
         key = _flag(name)
         _check_choice(key, value)
+        if key == "threefry_partitionable" and not value:
+            warnings.warn(
+                "random numbers are those of jax_threefry_partitionable=True; the older streams "
+                "are not offered",
+                stacklevel=2,
+            )
         self._values[key] = value
         self.__dict__["_version"] += 1
         if key == "enable_x64":

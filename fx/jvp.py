@@ -98,7 +98,7 @@ class JVPTrace(Trace):
     def unwrap(self, out: Any) -> tuple[Any, Any]:
         if type(out) is JVPTracer and out._trace is self:
             return out.primal, out.tangent
-        return out, Zero.like(out)
+        return out, Zero.like(out) if core.is_array_value(out) else None
 
 
 def jvp_flat(

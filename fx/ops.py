@@ -24,6 +24,8 @@ def _segment(
     num_segments = int(num_segments)
     if num_segments < 0:
         raise ValueError("num_segments must be non-negative.")
+    if data.ndim == 0:  # one number for every member
+        data = fnp.broadcast_to(data, ids.shape)
     if ids.shape != data.shape[: ids.ndim]:
         raise ValueError(
             f"{name}: segment_ids of shape {ids.shape} do not lead data of shape {data.shape}"

@@ -242,6 +242,11 @@ def _gather(
     kept = [ax for kind, ax in others if kind == "slice"]
     before = sum(1 for kind, _ in others[:place] if kind == "slice")
     offset = tuple(range(before)) + tuple(range(before + len(batch), len(kept) + len(batch)))
+    if 0 in batch and any(shape[k] == 0 for k in advanced):  # nothing is read from nothing
+        sizes = [shape[k] for k in kept]
+        empty = lax.full((*sizes[:before], *batch, *sizes[before:]), 0, core.get_aval(x).dtype)
+        new = new_axes(others, place, len(batch))
+        return lax.expand_dims(empty, new) if new else empty
     out = lax.gather(
         x,
         indices,
