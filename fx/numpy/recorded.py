@@ -201,14 +201,15 @@ class Program:
         self.one = None
         if len(self.steps) == 1 and self.finish is None and not self.consts:
             rule, ins, params, count, dtypes = self.steps[0]
-            if ins == list(range(len(jaxpr.invars))) and self.out[0][0] == len(ins) and not count:
-                self.one = partial(rule, **params) if params else rule, dtypes[0], self.out[0][1]
+            ((out, weak),) = self.out
+            if out == len(jaxpr.invars) and not count:
+                self.one = partial(rule, **params) if params else rule, ins, dtypes[0], weak
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         env = [x._host if x._host is not None else to_numpy(x) for x in leaves]
         if self.one is not None:
-            rule, dtype, weak = self.one
-            out = silently(rule, *env)
+            rule, ins, dtype, weak = self.one
+            out = silently(rule, *[env[k] for k in ins])
             if type(out) is not np.ndarray or out.dtype is not dtype:
                 out = _as(out, dtype)
             return Array(out, weak)

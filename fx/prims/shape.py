@@ -218,6 +218,8 @@ def _broadcast_abstract(x: ShapedArray, *, shape: Any, broadcast_dimensions: Any
 
 
 def _broadcast_numpy(x: np.ndarray, *, shape: Any, broadcast_dimensions: Any) -> np.ndarray:
+    if prod(shape) == x.size:  # only axes of size 1 are new
+        return x.reshape(shape)
     strides = [0] * len(shape)
     for n, d, step in zip(x.shape, broadcast_dimensions, x.strides):
         strides[d] = step if n == shape[d] else 0
