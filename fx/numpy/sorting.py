@@ -195,22 +195,23 @@ def _count_smaller(a: Any, v: Any, side: str, index: np.dtype) -> Any:
 
 
 def _bisect(a: Any, v: Any, side: str, n: int, index: np.dtype) -> Any:
-    """Halve the interval ceil(log2(n + 1)) times, all values at once."""
-    from fx.numpy.selection import take
-
+    """Steps of falling powers of two, taken where the element before the step's end still belongs
+    before v; all values at once.
+    """
     shape = core.get_aval(v).shape
+    top = index.type(1 << (int(n).bit_length() - 1))
+    numbers = lax.GatherDimensionNumbers((), (0,), (0,))
+
+    def body(i: Any, low: Any) -> Any:
+        position = lax.add(low, broadcast_value(lax.shift_right_logical(top, i), shape))
+        last = lax.sub(lax.min(position, index.type(n)), index.type(1))
+        at = lax.expand_dims(last, (len(shape),))
+        x = lax.gather(a, at, numbers, (1,), mode="promise_in_bounds")
+        inside = lax.le(position, index.type(n))
+        return lax.select(lax.bitwise_and(inside, _before(x, v, side)), position, low)
+
     low = broadcast_value(index.type(0), shape)
-    high = broadcast_value(index.type(n), shape)
-
-    def body(_: Any, state: Any) -> Any:
-        low, high = state
-        middle = lax.div(lax.add(low, high), index.type(2))
-        after = _before(take(a, middle, mode="clip"), v, side)
-        open_ = lax.lt(low, high)
-        step = lax.select(lax.bitwise_and(after, open_), lax.add(middle, index.type(1)), low)
-        return step, lax.select(lax.bitwise_and(u.logical_not(after), open_), middle, high)
-
-    return lax.fori_loop(0, int(n).bit_length(), body, (low, high))[0]
+    return lax.fori_loop(index.type(0), index.type(int(n).bit_length()), body, low)
 
 
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
