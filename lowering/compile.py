@@ -42,6 +42,7 @@ def make_plan(
     )
     if moving:
         graph = motion.lift_panels(graph)
+    _refuse_huge(graph, profile)
     plan = Planner(profile, options).plan(graph, tuple(donated), name)
     if "FX_DUMP" in os.environ:
         debug.dump_all(graph, plan, name)
@@ -63,6 +64,29 @@ def _refuse_doubles(graph: Graph, profile: Profile) -> None:
         inner = (form.body, form.cond) if isinstance(form, Loop) else inner
         for graph in filter(None, inner):
             _refuse_doubles(graph, profile)
+
+
+def _refuse_huge(graph: Graph, profile: Profile) -> None:
+    """Raise where an array has more elements than the kernels of what is done with it can count."""
+    from lowering import graph as g
+    from lowering.build import BlockReduce
+    from lowering.schedule import HUGE
+
+    able = (g.Input, g.Const, g.Map, g.Broadcast, g.Reshape, g.Transpose, g.Slice, g.Reverse)
+    able = (*able, g.Concat, g.Reduce, g.Opaque, g.Get, BlockReduce)
+    for n in graph.nodes():
+        arrays = [x for x in (n, *n.args) if x.outs is None]
+        largest = max(arrays, key=lambda x: x.size, default=None)
+        if largest is None or largest.size < HUGE:
+            continue
+        if profile.schedule == "cpu" and isinstance(n.form, able):
+            continue
+        where = f" ({n.tag})" if n.tag else ""
+        raise DeviceError(
+            f"{type(n.form).__name__}{where}: {largest.dtype.name}{list(largest.shape)} has "
+            f"{largest.size} elements, and its kernels count with 32 bits. Do it in parts, for "
+            "example with lax.map over a leading axis."
+        )
 
 
 def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: str = "") -> Any:

@@ -52,11 +52,11 @@ class _Emitter(Folds):
         for k in range(len(rows) - 1, -1, -1):
             n = self.nest.extents[rows[k]]
             if k == 0:
-                self.line(f"const int i{rows[k]} = {rest};")
+                self.line(f"const {self.ix} i{rows[k]} = {rest};")
             else:
-                self.line(f"const int i{rows[k]} = {rest} % {n};")
+                self.line(f"const {self.ix} i{rows[k]} = {rest} % {n};")
                 name = f"g_{k}"
-                self.line(f"const int {name} = {rest} / {n};")
+                self.line(f"const {self.ix} {name} = {rest} / {n};")
                 rest = name
 
     def parallel_axes(self) -> frozenset[int]:
@@ -80,19 +80,21 @@ class _Emitter(Folds):
             k = len(ints)
             ints += [_product(self.nest, s.rows), s.row_block]
             self.line(
-                f"const int g0 = ig * n{k + 1}, g1 = min((long)n{k}, (ig + 1) * (long)n{k + 1});"
+                f"const {self.ix} g0 = ig * n{k + 1}, "
+                f"g1 = min((long)n{k}, (ig + 1) * (long)n{k + 1});"
             )
             outer = self.push(frozenset(s.rows))
             self.row_indices("g")
             self.body(events)
-            self.pop(outer, "for (int g = g0; g < g1; ++g) {")
+            self.pop(outer, f"for ({self.ix} g = g0; g < g1; ++g) {{")
             return
         n = self.nest.extents[s.v]
         k = len(ints)
         if s.items[1] > 1:
             ints += [n, s.strip_block]
             self.line(
-                f"const int s0 = is * n{k + 1}, s1 = min((long)n{k}, (is + 1) * (long)n{k + 1});"
+                f"const {self.ix} s0 = is * n{k + 1}, "
+                f"s1 = min((long)n{k}, (is + 1) * (long)n{k + 1});"
             )
             self.open_v(events, "s0", "s1", None)
         elif not s.rows:
@@ -112,13 +114,13 @@ class _Emitter(Folds):
         s = self.s
         v, w, u = s.v, s.width, s.unroll
         step = w * u
-        name = f"i{v}"
+        name, ix = f"i{v}", self.ix
         start = lo
         if w > 1 and (n is None or n >= step):
             if reverse:
-                head = f"for (int {name} = {hi} - {step}; {name} >= {lo}; {name} -= {step}) {{"
+                head = f"for ({ix} {name} = {hi} - {step}; {name} >= {lo}; {name} -= {step}) {{"
             else:
-                head = f"for (int {name} = {lo}; {name} + {step} <= {hi}; {name} += {step}) {{"
+                head = f"for ({ix} {name} = {lo}; {name} + {step} <= {hi}; {name} += {step}) {{"
                 whole = f"({hi} - {lo}) / {step} * {step}" if n is None else str(n // step * step)
                 start = whole if lo == "0" else f"{lo} + {whole}"
             self.run_strip(events, w, u, head)
@@ -126,9 +128,9 @@ class _Emitter(Folds):
                 return
         if reverse:
             top = f"({hi} - {lo}) % {step} + {lo}" if w > 1 else hi
-            head = f"for (int {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
+            head = f"for ({ix} {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
         else:
-            head = f"for (int {name} = {start}; {name} < {hi}; ++{name}) {{"
+            head = f"for ({ix} {name} = {start}; {name} < {hi}; ++{name}) {{"
         self.run_strip(events, 1, 1, head)
 
     def run_strip(self, events: list[Event], width: int, unroll: int, head: str) -> None:
@@ -310,9 +312,9 @@ class _Emitter(Folds):
         outer = self.push(frozenset({a}))
         self.body(members)
         if reverse:
-            self.pop(outer, f"for (int i{a} = {n - 1}; i{a} >= 0; --i{a}) {{")
+            self.pop(outer, f"for ({self.ix} i{a} = {n - 1}; i{a} >= 0; --i{a}) {{")
         else:
-            self.pop(outer, f"for (int i{a} = 0; i{a} < {n}; ++i{a}) {{")
+            self.pop(outer, f"for ({self.ix} i{a} = 0; i{a} < {n}; ++i{a}) {{")
 
     def perform(self, e: Event) -> None:
         if e[0] == "store":

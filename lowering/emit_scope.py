@@ -76,6 +76,7 @@ class Emission:
 
     def __init__(self, nest: Nest, s: Schedule):
         self.nest, self.s = nest, s
+        self.ix = "long" if s.wide else "int"  # the type of an axis's number
         self.values = nest.values
         self.scope = Scope(frozenset(), None, 1)
         self.width = 0  # of the open strip of v; 0 while v is closed

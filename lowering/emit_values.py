@@ -169,7 +169,7 @@ class Values(Emission):
 
     def scalar_guard(self, r: Range, u: int, offset: int = 0) -> str:
         e = self.affine(r.index + offset, u)
-        if r.low == 0:
+        if r.low == 0 and not self.s.wide:
             return f"((uint)({e}) < {r.high}u)"
         return f"({r.low} <= {e} && {e} < {r.high})"
 

@@ -18,6 +18,7 @@ from lowering.affine import Affine, Range
 from lowering.nest import LoopBody, Nest, Store, Value
 from lowering.profile import Profile
 
+HUGE = (1 << 31) - (1 << 16)  # elements from which axes are counted with 64 bits
 MAX_COUNTED = (
     1 << 29
 )  # steps of an axis that are counted; a while loop's has more, and counts as 100
@@ -41,6 +42,7 @@ class Schedule:
     local: int  # work-items in a group (gpu)
     shape: str = ""  # flat, strips, columns or group (gpu): see schedule_gpu
     streams: frozenset[int] = frozenset()  # buffers written past the caches
+    wide: bool = False  # axes are counted with 64 bits
     turned: bool = False  # v's strips outside, the item's rows inside: for transposed reads
 
 
@@ -231,6 +233,9 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     parallel = [a for a in live if a not in folded]
     v = _vector_axis(nest, live, folded)
     width = 1 if v is None else _width(nest, v, profile)
+    wide = _wide(nest, parallel)
+    if wide and any(len(e) for e in _guards(nest)):
+        width = 1  # guards of strips are 32-bit lanes
     if width == 1:
         v = None if v in folded else v
     rows = tuple(a for a in parallel if a != v)
@@ -278,6 +283,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         "cpu",
         1,
         streams=_streams(nest, profile),
+        wide=wide,
         turned=turned,
     )
 
@@ -307,6 +313,22 @@ def _turned(nest: Nest, v: int, rows: tuple[int, ...]) -> int | None:
         ),
         None,
     )
+
+
+def _wide(nest: Nest, parallel: list[int]) -> bool:
+    """Whether an axis, the rows together or a buffer have more elements than an int counts."""
+    sizes = [*nest.extents, prod(nest.extents[a] for a in parallel)]
+    return max([*sizes, *(b.size for b in nest.buffers)]) >= HUGE
+
+
+def _guards(nest: Nest):
+    for v in nest.values:
+        if v.op == "load":
+            yield v.attr[2]
+        elif v.op == "guard":
+            yield v.attr
+    for s in all_stores(nest):
+        yield s.guards
 
 
 def _streams(nest: Nest, profile: Profile) -> frozenset[int]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 from test_runtime import ADD, f32, launch, plan
 
+from lowering import graph as g
+from lowering.compile import make_plan
+from lowering.errors import DeviceError
 from lowering.plan import ALIGN, BufferRef, CondStep, CopyStep, IterArg, LoopStep
+from lowering.profile import AVX2, GPU
 
 
 def test_counting_and_pickling():
@@ -42,3 +47,20 @@ def test_counting_and_pickling():
 def test_invalid_plans_are_refused(buffers, steps, message):
     with pytest.raises(ValueError, match=message):
         plan(buffers, steps, (), ())
+
+
+def test_arrays_of_more_than_two_billion_elements_are_counted_with_64_bits():
+    """Elementwise work and sums do; what cannot says so before anything runs."""
+    b = g.Builder()
+    x = b.input(((1 << 31) + 5,), np.int8)
+    made = make_plan(b.graph([b.map("add", x, x)]), AVX2)
+    text = made.programs[0].source
+    assert "for (long i0 = s0;" in text and "int i0" not in text
+    b = g.Builder()
+    x = b.input(((1 << 31) + 5,), np.int8)
+    with pytest.raises(DeviceError, match="count with 32 bits"):
+        make_plan(b.graph([b.cumscan("add", x, 0)]), AVX2)
+    b = g.Builder()
+    x = b.input(((1 << 31) + 5,), np.int8)
+    with pytest.raises(DeviceError, match="2147483653 elements"):
+        make_plan(b.graph([b.map("add", x, x)]), GPU)

@@ -119,7 +119,7 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global fl
     for (int i3 = 0; i3 + 8 <= 18; i3 += 8) {
       float8 x1 = (float8)(0.0f);
       if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u) && ((uint)(i3 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17));
-      else {
+      else if (((uint)(i2 + -1) < 16u) && (i3 + -1) < 16 && (i3 + -1) + 7 >= 0) {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if (((uint)(i2 + -1) < 16u) && (0 <= (i3 + -1) + 1 * l && (i3 + -1) + 1 * l < 16)) ((float *)&t)[l] = (b0 + (256 * i1 + 16 * i2 + i3 + -17))[1 * l];

@@ -9,7 +9,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     for (int i1 = 0; i1 + 8 <= 43; i1 += 8) {
       float8 x1 = (float8)(0.0f);
       if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u) && ((uint)(i1 + 7) < 40u)) x1 = *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40));
-      else {
+      else if (((uint)(i0 + -1) < 30u) && (i1) < 40 && (i1) + 7 >= 0) {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if (((uint)(i0 + -1) < 30u) && (0 <= (i1) + 1 * l && (i1) + 1 * l < 40)) ((float *)&t)[l] = (b0 + (40 * i0 + i1 + -40))[1 * l];

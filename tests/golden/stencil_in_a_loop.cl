@@ -15,7 +15,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       const float8 x4 = (x2 + x3);
       float8 x5 = (float8)(0.0f);
       if (((uint)(i1 + 1) < 64u) && ((uint)(i1 + 8) < 64u)) x5 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
-      else {
+      else if ((i1 + 1) < 64 && (i1 + 1) + 7 >= 0) {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if ((0 <= (i1 + 1) + 1 * l && (i1 + 1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + 1))[1 * l];
@@ -24,7 +24,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       const float8 x6 = (x4 + x5);
       float8 x7 = (float8)(0.0f);
       if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x7 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
-      else {
+      else if ((i1 + -1) < 64 && (i1 + -1) + 7 >= 0) {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if ((0 <= (i1 + -1) + 1 * l && (i1 + -1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + -1))[1 * l];
