@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, convolve, gather, pads, phases, product, scatter
+from lowering import complex_pairs, contract, convolve, gather, pads, phases, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -30,7 +30,7 @@ def canonicalize(
     new: dict[int, g.Node] = {}
     for n in graph.inputs:
         new[id(n)] = b.input(n.shape, n.dtype)
-    turned = product.turned_by_users(graph) if profile is not None else set()
+    turned = contract.turned_by_users(graph) if profile is not None else set()
     pieces = pads.side_by_side(graph)
     for n in graph.nodes():
         if id(n) in new:
@@ -43,7 +43,7 @@ def canonicalize(
         elif isinstance(n.form, g.Reduce) and split_reductions:
             new[id(n)] = _reduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
-            made = product.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
+            made = contract.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
             new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
         elif isinstance(n.form, g.Conv):
             new[id(n)] = _conv(b, n, args, profile)
