@@ -2,11 +2,13 @@
 
 Entries are versioned and carry a checksum; a write goes to a temporary file that is renamed. What
 cannot be read (corrupt, another version, another user's, no permission) is a miss, and the first
-failure of a process gives one warning. FX_CACHE_DIR names the place ("off": none).
+failure of a process gives one warning. FX_CACHE_DIR names the place ("off": none). It does not grow
+beyond LIMIT: what was not used for longest goes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -18,8 +20,12 @@ from typing import Any
 VERSION = "1"
 """Part of every path: raise it when the layout of an entry, a Plan or generated code changes."""
 
+LIMIT = 512 << 20
+"""Bytes of one kind of entries; what was not used for longest goes when there are more."""
+
 _MAGIC = b"fxcache" + VERSION.encode() + b"\n"
 _warned = False
+_pruned: set[Path] = set()  # folders that this process has looked through
 
 
 class CacheWarning(UserWarning):
@@ -64,6 +70,8 @@ def load(kind: str, key: str) -> bytes | None:
     if head != _MAGIC + hashlib.sha256(body).digest():
         _warn(path, ValueError("its contents are damaged or not ours"))
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # it was of use: see `prune`
     return body
 
 
@@ -83,6 +91,24 @@ def store(kind: str, key: str, body: bytes) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         _warn(path, e)
+        return
+    if path.parent.parent not in _pruned:
+        prune(path.parent.parent)
+
+
+def prune(folder: Path) -> None:
+    """Remove the entries of one kind that were not used for longest, until they fit in LIMIT; a
+    process that adds entries does so once.
+    """
+    _pruned.add(folder)
+    with contextlib.suppress(OSError):  # another process may be at it
+        entries = [(e.stat().st_mtime, e.stat().st_size, e) for e in folder.glob("*/*")]
+        size = sum(n for _, n, _ in entries)
+        for _, n, entry in sorted(entries):
+            if size <= LIMIT:
+                break
+            entry.unlink(missing_ok=True)
+            size -= n
 
 
 def load_object(kind: str, key: str) -> Any:
@@ -103,9 +129,10 @@ def store_object(kind: str, key: str, value: Any) -> None:
 
 
 def clear() -> None:
-    """Forget that a warning was given (tests); entries stay."""
+    """Forget that a warning was given and what was looked through (tests); entries stay."""
     global _warned
     _warned = False
+    _pruned.clear()
 
 
 def _path(kind: str, key: str) -> Path | None:
