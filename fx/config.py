@@ -67,6 +67,8 @@ class Config:
         self.__dict__["_local"] = _Local()
         self.__dict__["_tokens"] = {}
         self.__dict__["_version"] = 0
+        self.__dict__["_overriding"] = []  # one entry for each override in force, in any thread
+        self.__dict__["_token"] = None  # of the process-wide values, once asked for
 
     def update(self, name: str, value: Any) -> None:
         """Set a flag for the whole process. Raises AttributeError for a name that is no flag."""
@@ -80,6 +82,7 @@ class Config:
             )
         self._values[key] = value
         self.__dict__["_version"] += 1
+        self.__dict__["_token"] = None
         if key == "enable_x64":
             avals.set_x64(bool(value))
         _tell(key, value, False)
@@ -107,12 +110,21 @@ class Config:
 
     def token(self) -> object:
         """An object that is the same exactly while all flags are the same in this thread."""
+        if not self._overriding:
+            return self._token or self._process_token()
         local = self._local
         if local.version != self._version:
             values = tuple({**self._values, **local.overrides}.items())
             local.token = self._tokens.setdefault(repr(values), object())
             local.version = self._version
         return local.token
+
+    def _process_token(self) -> object:
+        version = self._version
+        token = self._tokens.setdefault(repr(tuple(self._values.items())), object())
+        if version == self._version:  # else another thread has updated a flag meanwhile
+            self.__dict__["_token"] = token
+        return token
 
     @contextmanager
     def override(self, name: str, value: Any) -> Iterator[None]:
@@ -124,10 +136,12 @@ class Config:
         old_x64 = avals.swap_thread_x64(bool(value)) if key == "enable_x64" else None
         local.overrides[key] = value
         local.version = -1
+        self._overriding.append(key)  # appending and removing are atomic
         _tell(key, value, True)
         try:
             yield
         finally:
+            self._overriding.remove(key)
             if had:
                 local.overrides[key] = old
             else:
