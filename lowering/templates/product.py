@@ -21,7 +21,8 @@ from lowering.profile import Profile
 from lowering.templates import masks, micro, product_gpu
 from lowering.templates.access import offset
 
-ITEM_FLOPS = 1 << 21  # about 25 microseconds of one core
+ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
+PAIR_FLOPS = 1 << 22  # from which a product is two items, for loops of such products
 ITEMS = 12  # of each core at most, so that cores finish together
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
 COLUMN_TILES = 32  # of an item at most
@@ -146,7 +147,8 @@ class Blocks:
         block = SMALL_BLOCK if far else _block(form, itemsize)
         if form.streamed:  # the next rows of A find B's rows in the first-level cache
             block = K_BLOCK if row_tiles == 1 else 4
-        wanted = int(2.0 * batch * m * n * form.k / ITEM_FLOPS)
+        flops = 2.0 * batch * m * n * form.k
+        wanted = max(int(flops / ITEM_FLOPS), 2 if flops >= PAIR_FLOPS else 1)
         wanted = max(1, min(ITEMS * profile.compute_units, wanted))
         rows = min(row_tiles, block_of_rows(form.a, form.rows, itemsize, profile))
         columns = min(column_tiles, max(COLUMN_TILES, strip))
