@@ -118,6 +118,7 @@ _LATE = {
             "test_util",
             "testing",
             "typing",
+            "version",
         )
     ),
     **dict.fromkeys(("Dual", "Tape", "Variable", "no_grad"), "tape"),

@@ -43,7 +43,9 @@ class ShapedArray:
     dtype: np.dtype
     weak_type: bool
 
-    def __new__(cls, shape: tuple[int, ...], dtype: Any, weak_type: bool = False) -> ShapedArray:
+    def __new__(
+        cls, shape: tuple[int, ...], dtype: Any, weak_type: bool = False, *, sharding: Any = None
+    ) -> ShapedArray:
         key = (shape, dtype, weak_type)
         try:
             found = _INTERNED.get(key)
@@ -68,6 +70,9 @@ class ShapedArray:
 
     def __repr__(self) -> str:
         return f"ShapedArray({self.str_short()}{', weak_type=True' if self.weak_type else ''})"
+
+    def __str__(self) -> str:
+        return self.str_short()
 
     def str_short(self) -> str:
         """float32[2,3], as errors and printed jaxprs show it."""

@@ -77,6 +77,15 @@ class PartitionSpec(tuple):
     def __reduce__(self) -> Any:
         return PartitionSpec, tuple(self)
 
+    def update(self, **changes: Any) -> PartitionSpec:
+        """A copy with other `partitions`."""
+        return PartitionSpec(*changes.get("partitions", self))
+
+    @property
+    def partitions(self) -> tuple[Any, ...]:
+        """The entries."""
+        return tuple(self)
+
 
 P = PartitionSpec
 
@@ -341,6 +350,11 @@ class NamedSharding(Sharding):
                         f"`{name}`"
                     )
                 seen.add(name)
+
+    def update(self, **changes: Any) -> NamedSharding:
+        """A copy with another mesh, spec or memory_kind."""
+        fields = {"mesh": self.mesh, "spec": self.spec, "memory_kind": self.memory_kind, **changes}
+        return NamedSharding(fields["mesh"], fields["spec"], memory_kind=fields["memory_kind"])
 
     @property
     def device_set(self) -> set[Any]:

@@ -43,6 +43,10 @@ def cond(
                 "if 'operand' keyword is passed then no positional operands can be passed"
             )
         operands = (operand,)
+    if len(operands) == 2 and callable(false_fun) and callable(operands[1]):
+        # the older form: pred, true_operand, true_fun, false_operand, false_fun
+        if_true, if_false, each = false_fun, operands[1], (true_fun, operands[0])
+        return cond(pred, lambda x, _: if_true(x), lambda _, y: if_false(y), *each)
     if not (callable(true_fun) and callable(false_fun)):
         raise TypeError("lax.cond: true_fun and false_fun arguments should be callable.")
     aval = _scalar(pred, "Pred must be a scalar, got")

@@ -180,6 +180,9 @@ def _scalar(x: Any, dtype: np.dtype) -> Any:
 # ---------------------------------------------------------------- shapes
 
 
+_VALUE_ERROR = ("where", "select", "copysign")
+
+
 def broadcast_shapes_checked(name: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
     """The common shape, under the current rank promotion mode."""
     first = shapes[0]
@@ -190,6 +193,13 @@ def broadcast_shapes_checked(name: str, shapes: list[tuple[int, ...]]) -> tuple[
     try:
         return broadcast_shapes(*shapes)
     except ValueError:
+        equal = len({len(s) for s in shapes}) == 1 and name not in _VALUE_ERROR
+        if equal:  # JAX's class where no rank differs
+            raise TypeError(
+                f"{name} got incompatible shapes for broadcasting: "
+                f"{', '.join(str(tuple(s)) for s in shapes)}. Sizes must be equal or 1."
+                f"{core.where(core.user_source()) if core.state.trace is not core.EVAL else ''}"
+            ) from None
         raise ValueError(
             f"Incompatible shapes for broadcasting: shapes={[tuple(s) for s in shapes]} in {name}. "
             "Counted from the last axis, sizes must be equal or 1; x[:, None] adds an axis."
