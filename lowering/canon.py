@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
-from lowering import complex_pairs, contract, convolve, gather, pads, phases, scatter
+from lowering import complex_pairs, contract, convolve, gather, outer, pads, phases, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
@@ -41,7 +41,8 @@ def canonicalize(
             axis, xs = pieces[id(n)]
             new[id(n)] = b.concat([new[id(x)] for x in xs], axis)
         elif isinstance(n.form, g.Reduce) and split_reductions:
-            new[id(n)] = _reduce(b, n, args[0])
+            made = None if profile is None else outer.rewrite(b, n, args[0], profile)
+            new[id(n)] = made if made is not None else _reduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
             made = contract.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
             new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)

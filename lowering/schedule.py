@@ -257,13 +257,9 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         items = (max(1, -(-grid // row_block)), items[1])
     blocks = _partial_blocks(nest)
     if blocks is not None:
-        in_v = (
-            v is not None
-            and v in parallel
-            and any(v in _block_axes(nest, s) for s in nest.stores if s.partial)
-        )
-        items = (1, blocks) if in_v and not rows else (blocks, 1)
-        if v is not None and in_v and not rows:
+        in_v = v is not None and v in parallel and not rows and _folds_blocks_of(nest, v)
+        items = (1, blocks) if in_v else (blocks, 1)
+        if in_v:
             row_block = max(1, grid)
             step = width * unroll
             strip_block = max(step, -(-nest.extents[v] // blocks))
@@ -271,21 +267,9 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         else:
             row_block = max(1, -(-grid // blocks))
             strip_block = nest.extents[v] if v is not None else 1
-    return Schedule(
-        rows,
-        folds,
-        v,
-        width,
-        unroll,
-        row_block,
-        strip_block,
-        items,
-        "cpu",
-        1,
-        streams=_streams(nest, profile),
-        wide=wide,
-        turned=turned,
-    )
+    placed = (rows, folds, v, width, unroll, row_block, strip_block, items)
+    streams = _streams(nest, profile)
+    return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, turned=turned)
 
 
 LINE = 64  # bytes of a cache line
@@ -343,6 +327,11 @@ def _streams(nest: Nest, profile: Profile) -> frozenset[int]:
         for k, b in enumerate(nest.buffers)
         if b.written and k not in read and b.size * b.dtype.itemsize >= profile.l3_bytes // 2
     )
+
+
+def _folds_blocks_of(nest: Nest, axis: int) -> bool:
+    """Whether a partial store folds blocks of this axis."""
+    return any(axis in _block_axes(nest, s) for s in nest.stores if s.partial)
 
 
 def _partial_blocks(nest: Nest) -> int | None:
