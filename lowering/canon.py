@@ -106,6 +106,9 @@ def _dilated_conv(b: g.Builder, n: g.Node, x: g.Node, w: g.Node) -> g.Node:
 
 
 def _dilated_window(b: g.Builder, n: g.Node, x: g.Node, init: g.Node) -> g.Node:
+    made = phases.spread(b, n, x, init)
+    if made is not None:
+        return made
     gaps = tuple(d - 1 for d in n.form.base_dilation)
     x = b.pad(x, init, (0,) * x.ndim, (0,) * x.ndim, gaps)
     form = replace(n.form, base_dilation=(1,) * x.ndim)

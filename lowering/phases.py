@@ -106,3 +106,22 @@ def padded(b: g.Builder, x: g.Node, low, high, inner=None) -> g.Node:
     back = [perm.index(k) for k in range(len(perm))]
     made = b.pad(x.args[0], zero, *([v[k] for k in back] for v in (low, high, inner)))
     return b.transpose(made, perm)
+
+
+def spread(b: g.Builder, n: g.Node, x: g.Node, init: g.Node) -> g.Node | None:
+    """A sum over windows as wide as the gaps between elements (the gradient of pooling): each
+    window meets one element, so elements are repeated; None for others.
+    """
+    form = n.form
+    zero = isinstance(init.form, g.Const) and init.form.value == 0
+    if form.op != "add" or not zero or any(s > 1 for s in (*form.strides, *form.window_dilation)):
+        return None
+    gaps = form.base_dilation
+    if any(w != d for w, d in zip(form.size, gaps)):
+        return None
+    shape = tuple(v for size, d in zip(x.shape, gaps) for v in (size, d))
+    repeated = b.broadcast(x, shape, tuple(range(0, 2 * x.ndim, 2)))
+    z = b.reshape(repeated, tuple(size * d for size, d in zip(x.shape, gaps)))
+    low = [lo - d + 1 for (lo, _), d in zip(form.padding, gaps)]
+    high = [size - lo - whole for size, lo, whole in zip(n.shape, low, z.shape)]
+    return b.pad(z, b.const(0, x.dtype), low, high, (0,) * x.ndim)

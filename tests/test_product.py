@@ -208,6 +208,11 @@ def test_empty(x, y):
 def test_tiles_of_other_processors(as_on):
     check(bias_gelu, normal(100, 70), normal(70, 130), normal(130), as_on=as_on)
     check(bias_gelu, normal(5, 700), normal(700, 130), normal(130), as_on=as_on)
+    for left, right in ((0, 0), (0, 1), (1, 0), (1, 1)):  # panels filled in either order
+        x = normal(*((300, 130) if left else (130, 300)), dtype=np.float64)
+        y = normal(*((530, 300) if right else (300, 530)), dtype=np.float64)
+        axes = ((1 - left,), (right,))
+        check(lambda b, x, y, axes=axes: b.contract(x, y, axes), x, y, as_on=as_on)
 
 
 def test_bits_do_not_depend_on_the_block_of_rows():
@@ -299,3 +304,22 @@ def test_tiles_that_a_mask_discards_are_not_computed(op, side):
     plan = check(build, x, y)
     if devices.default_device().profile.schedule == "cpu":
         assert "if (" in plan.programs[0].source and ">= 0) tile_" in plan.programs[0].source
+
+
+@pytest.mark.parametrize(
+    "shape,size,padding",
+    [
+        ((2, 5, 6, 8), (1, 2, 2, 1), ((0, 0), (1, 1), (1, 1), (0, 0))),
+        ((2, 5, 6, 8), (1, 2, 3, 1), ((0, 0), (3, 1), (0, 4), (0, 0))),
+        ((7, 5), (3, 2), ((2, 2), (-1, 1))),
+    ],
+)
+def test_sums_of_windows_as_wide_as_the_gaps_repeat_elements(shape, size, padding):
+    """The gradient of pooling by sums."""
+    ones = (1,) * len(shape)
+    out = tuple((n - 1) * d + 2 + sum(p) - d for n, d, p in zip(shape, size, padding))
+
+    def build(b, x):
+        return b.window("add", x, b.const(0, F32), out, size, ones, padding, size, ones)
+
+    check(build, normal(*shape))
