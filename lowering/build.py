@@ -72,6 +72,7 @@ class NestBuilder:
         self.splits = splits
         self.keys: list[Any] = []  # what each axis stands for, the same in every attempt
         self.memo: dict[Any, Any] = {}
+        self.nesting = 0  # of operations whose operands are being computed
         self.value_of: dict[Any, int] = {}
         self.buffer_of: dict[int, int] = {}
         self.space = tuple(self.new_axis(("space", k), n) for k, n in enumerate(space))
@@ -269,8 +270,37 @@ def _iota(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
 
 
 def _map(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
-    args = [b.value(a, index, guards) for a in node.args]
+    b.nesting += 1
+    try:
+        if b.nesting % DEEP == 0:
+            for below in _operands_first(b, node, index, guards):
+                b.value(below, index, guards)
+        args = [b.value(a, index, guards) for a in node.args]
+    finally:
+        b.nesting -= 1
     return b.map(node.form.op, *args, dtype=node.dtype)
+
+
+DEEP = 30
+"""Operations upon operations before what is below is computed first: a chain may be longer than
+the stack is deep."""
+
+
+def _operands_first(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> list[g.Node]:
+    """What the operation is made of at this index, in the order in which recursion computes it."""
+    order: list[g.Node] = []
+    seen: set[int] = set()
+    todo = [(a, False) for a in reversed(node.args)]
+    while todo:
+        n, operands_done = todo.pop()
+        if operands_done:
+            order.append(n)
+        elif id(n) not in seen:
+            seen.add(id(n))
+            todo.append((n, True))
+            if isinstance(n.form, g.Map) and b.inside(n):
+                todo += [(a, False) for a in reversed(n.args)]
+    return order
 
 
 def _reshape(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:

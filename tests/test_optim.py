@@ -76,6 +76,49 @@ def test_first_steps_by_hand():
         assert float(updates) == pytest.approx(expected, rel=1e-4)
 
 
+STEPPED = {
+    "sgd": optim.sgd(0.1),
+    "momentum": optim.sgd(0.1, momentum=0.9),
+    "adam": optim.adam(0.1),
+    "adamw": optim.adamw(0.1),
+    "lamb": optim.lamb(0.1),
+    "adabelief": optim.adabelief(0.1),
+    "clipped adam": optim.chain(optim.clip_by_global_norm(1.0), optim.adam(0.1)),
+}
+
+
+@pytest.mark.parametrize("name", STEPPED)
+def test_twenty_leaves_update_in_four_launches(name):
+    opt, rng = STEPPED[name], np.random.default_rng(0)
+    shapes = [(64, 32), (32,), (32, 32), (32,), (3, 3, 4, 8)] * 4
+    params = {f"p{k}": rng.normal(size=s).astype(np.float32) for k, s in enumerate(shapes)}
+    grads = {k: rng.normal(size=v.shape).astype(np.float32) for k, v in params.items()}
+
+    @fx.jit
+    def step(p, state, g):
+        updates, state = opt.update(g, state, p)
+        return optim.apply_updates(p, updates), state
+
+    carry = step(params, opt.init(params), grads)
+    fx.block_until_ready(carry)
+    before = fx.counters()
+    fx.block_until_ready(step(*carry, grads))
+    assert (fx.counters() - before).launches <= 4
+
+
+def test_two_steps_of_belief():
+    """AdaBelief by its paper: the variance is around the new mean."""
+    opt, g = optim.adabelief(0.1), np.float32([1.0, -2.0])
+    p, state, m, s = fnp.zeros(2), None, np.zeros(2), np.zeros(2)
+    state = opt.init(p)
+    for t in (1, 2):
+        updates, state = opt.update(fnp.asarray(g * t), state, p)
+        m = 0.9 * m + 0.1 * g * t
+        s = 0.999 * s + 0.001 * (g * t - m) ** 2 + 1e-16
+        step = -0.1 * m / (1 - 0.9**t) / (np.sqrt(s / (1 - 0.999**t)) + 1e-16)
+        np.testing.assert_allclose(updates, step, rtol=1e-4)
+
+
 def test_lbfgs_with_its_line_search():
     rosenbrock = lambda x: ((1 - x[:-1]) ** 2 + 100 * (x[1:] - x[:-1] ** 2) ** 2).sum()
     opt = optim.lbfgs()

@@ -279,7 +279,7 @@ def scale_by_belief(
 
     def update(updates: Any, state: ScaleByAdamState, params: Any = None) -> Any:
         mu = _moment(updates, state.mu, b1, 1)
-        surprise = tree_map(lambda g, m: g - m, updates, state.mu)
+        surprise = tree_map(lambda g, m: g - m, updates, mu)
         nu = _second_moment(surprise, state.nu, b2)
         nu = tree_map(lambda v: v + eps_root, nu)
         count = safe_increment(state.count)
