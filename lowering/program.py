@@ -69,7 +69,7 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int =
     """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel.
 
     Stages are not inlined into the kernel: each is then compiled once, and builds take half the
-    time (docs/why/product.md). LLVM has to be asked for vectors of 512 bits.
+    time (docs/why/few-programs.md). LLVM has to be asked for vectors of 512 bits.
     """
     attributes = "noinline" + (", min_vector_width(512)" if vector_bytes >= 64 else "")
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
