@@ -146,6 +146,35 @@ def test_a_primitive_of_the_user():
     assert float(fx.jit(fx.grad(f))(3.0)) == 6.0
 
 
+# ---------------------------------------------------------------- rotations
+
+
+def test_rotations_are_scipys():
+    from scipy.spatial import transform as sp
+
+    from fx.scipy.spatial.transform import Rotation, Slerp
+
+    quats = np.random.default_rng(0).normal(size=(5, 4))
+    ours, theirs = Rotation.from_quat(quats), sp.Rotation.from_quat(quats)
+    close = partial(np.testing.assert_allclose, atol=3e-5)
+    close(ours.as_matrix(), theirs.as_matrix())
+    close(ours.as_rotvec(), theirs.as_rotvec())
+    close(ours.as_mrp(), theirs.as_mrp())
+    close(ours.magnitude(), theirs.magnitude())
+    close(Rotation.from_matrix(theirs.as_matrix()).as_matrix(), theirs.as_matrix())
+    close((ours * ours[0]).as_matrix(), (theirs * theirs[0]).as_matrix())
+    close(ours.inv().apply([1.0, 2.0, 3.0]), theirs.inv().apply([1.0, 2.0, 3.0]))
+    close(ours.mean().as_matrix(), theirs.mean().as_matrix())
+    for seq in ("xyz", "zyx", "ZYX", "zxz", "ZXZ", "yxz", "YZX", "yzy"):
+        close(ours.as_euler(seq), theirs.as_euler(seq))
+        turned = Rotation.from_euler(seq, [10, 20, 30], degrees=True)
+        close(turned.as_quat(), sp.Rotation.from_euler(seq, [10, 20, 30], degrees=True).as_quat())
+    between = Slerp.init(np.arange(5.0), ours)([0.3, 2.7, 4.0])
+    close(between.as_matrix(), sp.Slerp(np.arange(5.0), theirs)([0.3, 2.7, 4.0]).as_matrix())
+    slope = fx.grad(lambda v: Rotation.from_rotvec(v).apply(fnp.arange(3.0)).sum())(fnp.zeros(3))
+    close(slope, [-1.0, 2.0, -1.0])
+
+
 # ---------------------------------------------------------------- small habits
 
 

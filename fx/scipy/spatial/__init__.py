@@ -1,0 +1,3 @@
+"""fx.scipy.spatial: rotations in space (`transform`)."""
+
+from fx.scipy.spatial import transform as transform
