@@ -258,7 +258,8 @@ def check_error(error: Error) -> None:
     leaves, tree = tree_flatten(error)
 
     def text(*payload: Any) -> str:
-        return str(tree.unflatten(payload).get())
+        found: Any = tree.unflatten(payload)
+        return str(found.get())
 
     site = Site(FailedCheckError, text, [get_aval(x) for x in leaves])
     check_p.bind(~fnp.any(error._failed), *leaves, site=site, debug=False)
@@ -332,7 +333,7 @@ def _index_check(eqn: JaxprEqn, args: Sequence[Any]) -> tuple[Any, tuple[Any, ..
     shape, name, params = get_aval(args[0]).shape, eqn.primitive.name, eqn.params
     if name == "dynamic_slice":
         starts, sizes = fnp.stack(args[1:]), params["slice_sizes"]
-        axes: Sequence[int] = range(len(shape))
+        axes: Any = range(len(shape))
     elif name == "dynamic_update_slice":
         starts, sizes, axes = fnp.stack(args[2:]), get_aval(args[1]).shape, range(len(shape))
     else:

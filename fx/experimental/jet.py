@@ -104,7 +104,7 @@ def _apply(eqn: JaxprEqn, args: list[Series], order: int) -> list[Series]:
     p, params = eqn.primitive, eqn.params
     inner = params.get("jaxpr", params.get("call_jaxpr"))
     is_call = isinstance(inner, ClosedJaxpr) and len(inner.jaxpr.invars) == len(args)
-    if is_call and p.name != "scan":
+    if is_call and p.name != "scan" and inner is not None:
         return _evaluate(inner, args, order)
     moving = [any(c is not None for c in a[1:]) for a in args]
     if not any(moving) or not any(is_inexact(v.aval.dtype) for v in eqn.outvars):

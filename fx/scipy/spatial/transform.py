@@ -193,7 +193,7 @@ class Rotation(NamedTuple):
 
     def inv(self) -> Rotation:
         """The inverse."""
-        return Rotation(self.quat * np.float32([-1, -1, -1, 1]))
+        return Rotation(self.quat * np.array([-1, -1, -1, 1], np.float32))
 
     def magnitude(self) -> Any:
         """The angle."""
@@ -223,8 +223,8 @@ class Slerp(NamedTuple):
             raise ValueError("`rotations` must be a sequence of at least 2 rotations.")
         if times.shape != (len(rotations),):
             raise ValueError(f"{len(rotations)} rotations need as many times, got {times.shape}")
-        turns = (rotations[:-1].inv() * rotations[1:]).as_rotvec()
-        return cls(times, fnp.diff(times), rotations[:-1], turns)
+        first, second = Rotation(rotations.quat[:-1]), Rotation(rotations.quat[1:])
+        return cls(times, fnp.diff(times), first, (first.inv() * second).as_rotvec())
 
     def __call__(self, times: Any) -> Rotation:
         """The rotations at some times."""
