@@ -31,10 +31,10 @@ from lowering.fuse_rules import (
     operand_dims,
     operands,
     own_cost,
-    renames,
     root_dims,
     root_space,
     spreads,
+    spreads_or_renames,
     stored_reads,
     trailing,
 )
@@ -242,7 +242,7 @@ class _Fuser:
             return "its pieces are written side by side"
         if any(group.folds for group, _ in homes.values()) and self.ends_epilogue(n):
             return "the kernel of the product before it computes it"
-        repeated = renames(n) or self.better_repeated(n, homes)
+        repeated = spreads_or_renames(n) or self.better_repeated(n, homes)
         if len(homes) > 1 and cone_cost(n) > CHEAP and not repeated:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
         for group, dims in homes.values():

@@ -83,9 +83,9 @@ def trailing(n: g.Node) -> bool:
     return True
 
 
-def renames(n: g.Node) -> bool:
-    """Whether n has its operand's elements in their order: what is kept is then the operand."""
-    return isinstance(n.form, g.Reshape | g.Broadcast) and n.size == n.args[0].size
+def spreads_or_renames(n: g.Node) -> bool:
+    """Whether n repeats or renames its operand's elements: the operand is kept in its place."""
+    return isinstance(n.form, g.Reshape | g.Broadcast)
 
 
 def is_view(n: g.Node) -> bool:

@@ -83,7 +83,7 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[4096] __attribute__((aligned(64)));
+  float acc[16384] __attribute__((aligned(64)));
   float bp[16416] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
@@ -105,7 +105,7 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
           panel_f32x16_32r(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 8208);
           for (int t0 = u0; t0 < u1; t0 += 32) {
             for (int r0 = m0; r0 < m1; r0 += 8) {
-              tile_f32x16_8x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 32 * 8208, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 64 + (r0 - m0) * 32, 0);
+              tile_f32x16_8x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 32 * 8208, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 256 + (r0 - m0) * 32, 0);
             }
           }
         }
@@ -115,9 +115,9 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
         for (int t0 = s0; t0 < s1; t0 += 32) {
           const int tn = t0, t1 = (t0 + 32 < q1 ? t0 + 32 : q1);
           { const int i1 = t0;
-            const float16 x1 = *(__private const float16_u *)(acc + (t0 - s0) * 64 + (g - m0) * 32 + i1 - tn);
+            const float16 x1 = *(__private const float16_u *)(acc + (t0 - s0) * 256 + (g - m0) * 32 + i1 - tn);
             *((__global float16_u *)(b0 + (256 * i0 + i1))) = x1;
-            const float16 x2 = *(__private const float16_u *)(acc + (t0 - s0) * 64 + (g - m0) * 32 + i1 - tn + 16);
+            const float16 x2 = *(__private const float16_u *)(acc + (t0 - s0) * 256 + (g - m0) * 32 + i1 - tn + 16);
             *((__global float16_u *)(b0 + (256 * i0 + i1 + 16))) = x2;
           }
         }

@@ -73,7 +73,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[4224] __attribute__((aligned(64)));
+  float acc[8448] __attribute__((aligned(64)));
   float bp[12352] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
@@ -95,7 +95,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
           panel_f32x8_16r(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 3088);
           for (int t0 = u0; t0 < u1; t0 += 16) {
             for (int r0 = m0; r0 < m1; r0 += 6) {
-              tile_f32x8_6x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 16 * 3088, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 66 + (r0 - m0) * 16, 0);
+              tile_f32x8_6x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 16 * 3088, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 132 + (r0 - m0) * 16, 0);
             }
           }
         }
@@ -105,7 +105,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
         for (int t0 = s0; t0 < s1; t0 += 16) {
           const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
           { const int i1 = t0;
-            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 66 + (g - m0) * 16 + i1 - tn);
+            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 132 + (g - m0) * 16 + i1 - tn);
             const float8 x2 = *(__global const float8_u *)(b0 + (i1));
             const float8 x3 = (x1 + x2);
             const float8 x4 = (x3 * x3);
@@ -118,7 +118,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
             const float8 x11 = ((float8)(0.5f) * x10);
             const float8 x12 = (x3 * x11);
             *((__global float8_u *)(b1 + (256 * i0 + i1))) = x12;
-            const float8 x13 = *(__private const float8_u *)(acc + (t0 - s0) * 66 + (g - m0) * 16 + i1 - tn + 8);
+            const float8 x13 = *(__private const float8_u *)(acc + (t0 - s0) * 132 + (g - m0) * 16 + i1 - tn + 8);
             const float8 x14 = *(__global const float8_u *)(b0 + (i1 + 8));
             const float8 x15 = (x13 + x14);
             const float8 x16 = (x15 * x15);
