@@ -244,7 +244,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     )
     inner = _turned(nest, v, rows) if v is not None and v in parallel else None
     turned = inner is not None
-    if turned:
+    if v is not None and inner is not None:
         rows = (*(a for a in rows if a != inner), inner)
         width = min(width * 2, LINE // 4) if width * 2 <= nest.extents[v] else width
     unroll = _unroll(nest, v, folded, width)
@@ -257,9 +257,9 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         items = (max(1, -(-grid // row_block)), items[1])
     blocks = _partial_blocks(nest)
     if blocks is not None:
-        in_v = v is not None and v in parallel and not rows and _folds_blocks_of(nest, v)
-        items = (1, blocks) if in_v else (blocks, 1)
-        if in_v:
+        items = (blocks, 1)
+        if v is not None and v in parallel and not rows and _folds_blocks_of(nest, v):
+            items = (1, blocks)
             row_block = max(1, grid)
             step = width * unroll
             strip_block = max(step, -(-nest.extents[v] // blocks))

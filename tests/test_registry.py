@@ -22,6 +22,7 @@ CALLS = (
     "custom_vjp_call",
     "custom_vmap_call",
     "custom_lin",
+    "check",
 )
 RULES = ("abstract", "jvp", "transpose", "batch", "lower")
 

@@ -170,7 +170,9 @@ def test_F14_errors_say_what_was_given(name):
     program, kind, _ = MISTAKES[name]
     with pytest.raises(kind) as caught:
         program()
-    assert re.search(r"\d|argument|list|axis|tree|carry|branch|immutable|str|type", str(caught.value))
+    assert re.search(
+        r"\d|argument|list|axis|tree|carry|branch|immutable|str|type", str(caught.value)
+    )
 
 
 @FORMS

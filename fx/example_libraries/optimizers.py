@@ -38,7 +38,7 @@ class OptimizerState(NamedTuple):
 register_pytree_node(
     OptimizerState,
     lambda s: ((s.packed_state,), (s.tree_def, s.subtree_defs)),
-    lambda data, children: OptimizerState(children[0], *data),
+    lambda data, children: OptimizerState(*children, *data),
 )
 
 

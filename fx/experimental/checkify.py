@@ -22,7 +22,7 @@ from fx.core import Zero as Zero
 from fx.errors import JaxRuntimeError
 from fx.jaxpr import Effect
 from fx.jit import jit
-from fx.prims.registry import Case, primitive
+from fx.prims.registry import primitive
 from fx.trace import make_jaxpr
 from fx.tree_util import register_pytree_node, tree_flatten
 
@@ -212,9 +212,6 @@ check_p = primitive(
     batch=_batch,
     lower=_lower,
     effects=lambda *avals, **params: frozenset([_CheckEffect()]),
-    cases=lambda: [
-        Case(((),), {"site": Site(FailedCheckError, str, ()), "debug": False}, (np.bool_,))
-    ],
 )
 
 

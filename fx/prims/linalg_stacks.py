@@ -39,7 +39,7 @@ def lu(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pivots = np.empty((min(m, n), count), np.int32)
     for k in range(min(m, n)):
         column = a[k:, k]
-        size = np.abs(column.real) + np.abs(column.imag) if x.dtype.kind == "c" else np.abs(column)
+        size = np.abs(np.real(column)) + np.abs(np.imag(column))
         size = np.where(np.isnan(size), -1, size)
         pivots[k] = best = np.argmax(size, 0) + k
         (moved,) = np.nonzero(best != k)
