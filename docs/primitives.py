@@ -19,6 +19,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+import fx.experimental.checkify  # noqa: F401  its primitive has a page as well
 from fx.avals import ShapedArray
 from fx.config import enable_x64
 from fx.core import PRIMITIVES, Primitive, no
