@@ -24,6 +24,7 @@ def test_short_loops_compile_nothing():
     np.testing.assert_array_equal(out, 1225.0)
 
 
+@pytest.mark.driver
 @pytest.mark.parametrize("length", [100, WORTH_COMPILING])
 def test_scan(length):
     xs = fnp.linspace(0.0, 1.0, length)
@@ -41,6 +42,7 @@ def test_scan(length):
     np.testing.assert_allclose(ys, kept, rtol=1e-4)
 
 
+@pytest.mark.driver
 def test_while_goes_on_compiled():
     def run():
         return lax.while_loop(

@@ -217,9 +217,13 @@ MISTAKES = {
         ["['a']", "str"],
     ),
 }
+NAMES = [
+    pytest.param(name, marks=pytest.mark.driver) if name == "dtype without a kernel" else name
+    for name in MISTAKES
+]
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", NAMES)
 def test_message(name):
     program, kind, words = MISTAKES[name]
     before = fx.counters().launches

@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 from seed_rows import FORMS, close, f32
-from test_errors import MISTAKES
+from test_errors import MISTAKES, NAMES
 
 import fx
 import fx.numpy as fnp
@@ -164,7 +164,7 @@ def test_F13_mistakes_are_errors_before_anything_runs(counted):
     assert counted().launches == 0
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", NAMES)
 def test_F14_errors_say_what_was_given(name):
     """A shape, dtype, argument, axis or type in the message; tests/test_errors.py has the words."""
     program, kind, _ = MISTAKES[name]
