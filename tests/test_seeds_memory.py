@@ -155,6 +155,7 @@ def test_M6_M20_T15_a_thousand_steps_leave_nothing(wrap):
         live, objects = fx.counters().live_bytes, len(gc.get_objects())
         for _ in range(1000):
             w = f(w, x)
+        fx.block_until_ready(w)  # what is in flight holds what it reads
         assert fx.counters().live_bytes == live
         assert len(gc.get_objects()) - objects < 100
     finally:
