@@ -13,6 +13,7 @@ import scipy.special
 
 from lowering import mathlib, scalar_text
 from lowering.interp_index import threefry2x32
+from lowering.runtime import devices
 
 KINDS = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
 WIDTHS = (1, 16)
@@ -20,11 +21,10 @@ WIDTHS = (1, 16)
 
 @pytest.fixture(scope="module")
 def queue():
-    platform = next((p for p in cl.get_platforms() if p.get_devices()), None)
-    if platform is None:
+    device = devices.default_device()
+    if device.profile.driver == "interpreter":
         pytest.skip("no OpenCL device")
-    context = cl.Context(platform.get_devices()[:1])  # a queue does not keep its context alive
-    yield cl.CommandQueue(context)
+    yield cl.CommandQueue(device.context)
 
 
 class Program:
