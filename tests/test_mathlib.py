@@ -15,6 +15,8 @@ from lowering import mathlib, scalar_text
 from lowering.interp_index import threefry2x32
 from lowering.runtime import devices
 
+pytestmark = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")  # Intel talks
+
 KINDS = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
 WIDTHS = (1, 16)
 

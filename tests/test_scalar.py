@@ -15,6 +15,8 @@ import pytest
 from lowering import mathlib, scalar
 from lowering.runtime import devices
 
+pytestmark = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")  # Intel talks
+
 BOOL = np.dtype(bool)
 INTS = [np.dtype(f"{sign}int{bits}") for bits in (8, 16, 32, 64) for sign in ("", "u")]
 FLOATS = [np.dtype(d) for d in ("float32", "float64", "float16", ml_dtypes.bfloat16)]
