@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import prod
-from typing import Any
 
 from lowering import complex_pairs, contract, convolve, gather, outer, pads, phases, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.profile import Profile
+from lowering.walk import with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
@@ -69,21 +69,7 @@ def _inner_graphs(
     def again(x: g.Graph) -> g.Graph:
         return canonicalize(x, split_reductions=split, profile=profile)
 
-    form: Any = n.form
-    if isinstance(form, g.Cond):
-        form = g.Cond(tuple(map(again, form.branches)))
-    else:
-        cond = None if form.cond is None else again(form.cond)
-        form = g.Loop(
-            again(form.body),
-            cond,
-            form.length,
-            form.reverse,
-            form.n_cond_consts,
-            form.n_consts,
-            form.n_carry,
-        )
-    return b.node(form, args, n.shape, n.dtype, n.outs)
+    return b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
 
 
 def _conv(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], profile: Profile | None) -> g.Node:

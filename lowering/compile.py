@@ -14,9 +14,10 @@ from typing import Any
 
 from lowering import saved
 from lowering.errors import DeviceError
-from lowering.graph import Cond, Graph, Loop
+from lowering.graph import Graph
 from lowering.plan import Plan
 from lowering.profile import Profile
+from lowering.walk import inner_graphs
 
 
 def make_plan(
@@ -59,11 +60,8 @@ def _refuse_doubles(graph: Graph, profile: Profile) -> None:
                 f"a {n.dtype.name} value{where}. Leave enable_x64 off, or choose another device "
                 "(fx.devices(), FX_DEVICE)."
             )
-        form = n.form
-        inner = form.branches if isinstance(form, Cond) else ()
-        inner = (form.body, form.cond) if isinstance(form, Loop) else inner
-        for graph in filter(None, inner):
-            _refuse_doubles(graph, profile)
+        for inner in inner_graphs(n.form):
+            _refuse_doubles(inner, profile)
 
 
 def _refuse_huge(graph: Graph, profile: Profile) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from lowering import graph as g
 from lowering.complex_maps import MAPS, multiply
+from lowering.walk import inner_graphs
 
 Pair = tuple[g.Node, g.Node]
 
@@ -37,7 +38,7 @@ def has_complex(graph: g.Graph) -> bool:
             return True
         if n.outs is not None and any(is_complex(d) for _, d in n.outs):
             return True
-        if any(has_complex(x) for x in _inner(n.form)):
+        if any(has_complex(x) for x in inner_graphs(n.form)):
             return True
     return False
 
@@ -69,14 +70,6 @@ def split_inner(graph: g.Graph) -> g.Graph:
     s.sweep(graph)
     outputs = [p for o in graph.outputs for p in s.parts(o)]
     return s.finish(graph, outputs)
-
-
-def _inner(form: Any) -> tuple[g.Graph, ...]:
-    if isinstance(form, g.Cond):
-        return form.branches
-    if isinstance(form, g.Loop):
-        return (form.body,) if form.cond is None else (form.body, form.cond)
-    return ()
 
 
 class _Splitter:

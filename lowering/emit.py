@@ -10,7 +10,7 @@ from __future__ import annotations
 from lowering.affine import Cut
 from lowering.emit_folds import Folds
 from lowering.emit_scope import Emission, Event, Fold, Scope, Stage
-from lowering.nest import Nest, Store
+from lowering.nest import Nest
 from lowering.schedule import Schedule
 
 __all__ = ["Emission", "Event", "Fold", "Scope", "Stage", "emit"]
@@ -145,12 +145,6 @@ class _Emitter(Folds):
 
     def store_events(self) -> list[Event]:
         return [("store", st) for st in self.nest.stores]
-
-    def event_roots(self, e: Event) -> list[int]:
-        if e[0] == "store":
-            st: Store = e[1]
-            return [st.value] + ([st.dynamic] if st.dynamic is not None else [])
-        return list(self.values[e[1].value].args)
 
     def event_axes(self, e: Event) -> frozenset[int]:
         """The axes that must be open for the event to happen."""

@@ -48,14 +48,14 @@ class Keeping(Values):
             shared = {k for k in first & later if k not in self.rows and self.over_v_alone(k)}
             for k in sorted(shared):
                 users = {j for j in later - shared if k in self.values[j].args}
-                asked = any(k in self.event_args(e) for es in phases[at + 1 :] for e in es)
+                asked = any(k in self.event_roots(e) for es in phases[at + 1 :] for e in es)
                 if (users or asked) and self.cost_within(k, shared) >= LEAST_COST:
                     self.declare_row(k)
 
     def computed_by(self, events: list[Event]) -> frozenset[int]:
         """The values that a loop for `events` computes; earlier folds are not among them."""
         seen: set[int] = set()
-        todo = [r for e in events for r in self.event_args(e)]
+        todo = [r for e in events for r in self.event_roots(e)]
         while todo:
             k = todo.pop()
             if k in seen or self.is_fold(k) or self.named(k):
@@ -64,8 +64,10 @@ class Keeping(Values):
             todo.extend(self.values[k].args)
         return frozenset(seen)
 
-    def event_args(self, e: Event) -> list[int]:
-        """What the event takes: a store's value and place, a fold's arguments."""
+    def event_roots(self, e: Event) -> list[int]:
+        """What the event takes: a store's value and place, the arguments of a fold (by its value
+        before it is started).
+        """
         if e[0] == "store":
             return [e[1].value] + ([e[1].dynamic] if e[1].dynamic is not None else [])
         fold = e[1].value if isinstance(e[1], Fold) else e[1]

@@ -39,6 +39,7 @@ from lowering.fuse_rules import (
     trailing,
 )
 from lowering.product import Packed, Product
+from lowering.walk import users_of
 
 
 @dataclass(eq=False)
@@ -93,10 +94,7 @@ class _Fuser:
         self.graph = graph
         self.enabled = enabled
         self.order = graph.nodes()
-        self.users: dict[int, list[g.Node]] = {}
-        for n in self.order:
-            for a in n.args:
-                self.users.setdefault(id(a), []).append(n)
+        self.users = users_of(self.order)
         self.stored: set[int] = set()
         self.reasons: list[tuple[str, str]] = []
         self.groups: list[Group] = []

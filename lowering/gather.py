@@ -89,16 +89,20 @@ def _moved(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node, done: dict[int, 
     return found
 
 
+def component(b: g.Builder, indices: g.Node, j: int) -> g.Node:
+    """Component j of index vectors [*count, k], of shape [*count]."""
+    count = indices.shape[:-1]
+    starts = (*(0 for _ in count), j)
+    return b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
+
+
 def _inside(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node) -> g.Node:
     """Where all components of the index are in bounds, in the shape of the result."""
     f: g.Gather = n.form
-    count = indices.shape[:-1]
     batch = tuple(a for a in range(n.ndim) if a not in f.offset_dims)
     inside = b.const(True, bool, n.shape)
     for j, k in enumerate(f.start_map):
-        starts = (*(0 for _ in count), j)
-        i = b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
-        i = b.broadcast(i, n.shape, batch)
+        i = b.broadcast(component(b, indices, j), n.shape, batch)
         low, high = (b.const(v, i.dtype, n.shape) for v in (0, x.shape[k] - f.sizes[k]))
         inside = b.map("and", inside, b.map("and", b.map("ge", i, low), b.map("le", i, high)))
     return inside

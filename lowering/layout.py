@@ -12,6 +12,7 @@ from typing import Any
 
 from lowering import graph as g
 from lowering import lanes
+from lowering.walk import users_of
 
 MAX_ELEMENTS = 64  # a lane; more are no state in registers
 
@@ -44,10 +45,7 @@ def lanes_last(graph: g.Graph) -> g.Graph:
 def _choose(graph: g.Graph) -> dict[Any, Perm]:
     """For each stacked output that is better permuted, the order of a slice's axes."""
     nodes = graph.nodes()
-    users: dict[int, list[g.Node]] = {}
-    for n in nodes:
-        for a in n.args:
-            users.setdefault(id(a), []).append(n)
+    users = users_of(nodes)
     outputs = set(map(id, graph.outputs))
     known: dict[int, lanes.Lanes] = {}
     chosen: dict[Any, Perm] = {}

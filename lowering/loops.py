@@ -22,6 +22,7 @@ from lowering.emit_loop import emit_loop, schedule_loop
 from lowering.nest import Nest
 from lowering.plan import BufferRef, LoopStep
 from lowering.product import Tile
+from lowering.walk import with_inner
 
 if TYPE_CHECKING:
     from lowering.planner import Place, Planner, Region
@@ -45,7 +46,7 @@ def unroll(graph: g.Graph) -> g.Graph:
             continue
         b.tag = n.tag
         args = [new[id(a)] for a in n.args]
-        form = _inner(n.form)
+        form = with_inner(n.form, unroll)
         if isinstance(n.form, g.Get) and isinstance(args[0], list):
             new[id(n)] = args[0][n.form.index]
         elif isinstance(form, g.Loop) and is_tiny(form):
@@ -54,16 +55,6 @@ def unroll(graph: g.Graph) -> g.Graph:
             new[id(n)] = b.node(form, args, n.shape, n.dtype, n.outs)
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
-
-
-def _inner(form: Any) -> Any:
-    if isinstance(form, g.Cond):
-        return g.Cond(tuple(map(unroll, form.branches)))
-    if isinstance(form, g.Loop):
-        cond = None if form.cond is None else unroll(form.cond)
-        counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
-        return g.Loop(unroll(form.body), cond, *counts)
-    return form
 
 
 def is_tiny(f: g.Loop) -> bool:

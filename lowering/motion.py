@@ -15,6 +15,7 @@ from typing import Any
 from lowering import graph as g
 from lowering import lanes
 from lowering.product import Packed
+from lowering.walk import with_inner
 
 MIN_FLOPS = 1 << 14  # of a product worth moving
 MAX_BYTES = 1 << 28  # of a stack that moving makes
@@ -43,22 +44,12 @@ def _sweep(
         if isinstance(n.form, g.Get) and isinstance(args[0], list):
             new[id(n)] = args[0][n.form.index]
             continue
-        made = b.node(_inner(n.form, sweep), args, n.shape, n.dtype, n.outs)
+        made = b.node(with_inner(n.form, sweep), args, n.shape, n.dtype, n.outs)
         if isinstance(made.form, g.Loop) and not made.form.body.effects:
             made = rewrite(b, made) or made
         new[id(n)] = made
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
-
-
-def _inner(form: Any, sweep: Callable[[g.Graph], g.Graph]) -> Any:
-    if isinstance(form, g.Cond):
-        return g.Cond(tuple(map(sweep, form.branches)))
-    if isinstance(form, g.Loop):
-        cond = None if form.cond is None else sweep(form.cond)
-        counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
-        return g.Loop(sweep(form.body), cond, *counts)
-    return form
 
 
 def lift_panels(graph: g.Graph) -> g.Graph:

@@ -8,17 +8,15 @@ element asks of all pieces whether it lies inside (docs/why/loops-in-a-kernel.md
 from __future__ import annotations
 
 from lowering import graph as g
+from lowering.walk import users_of
 
 Piece = tuple[int, int, g.Node]  # from, to, what stands there
 
 
 def side_by_side(graph: g.Graph) -> dict[int, tuple[int, list[g.Node]]]:
     """Sums by id: the axis and the operands of the concatenation that each is."""
-    users: dict[int, list[g.Node]] = {}
     nodes = graph.nodes()
-    for n in nodes:
-        for a in n.args:
-            users.setdefault(id(a), []).append(n)
+    users = users_of(nodes)
     outputs = set(map(id, graph.outputs))
     found = {}
     for n in nodes:

@@ -14,6 +14,7 @@ import numpy as np
 from lowering import graph as g
 from lowering import scalar
 from lowering.affine import strides_of
+from lowering.gather import component
 
 SIGNED = ("int32", "int64")
 
@@ -121,8 +122,7 @@ def _as_choice(
         value = b.map(f.op, b.const(background, x.dtype, x.shape), value)
     here = None
     for j, k in enumerate(f.start_map):
-        starts = (*(0 for _ in count), j)
-        i = b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
+        i = component(b, indices, j)
         i = _spread(b, i, dict(zip(f.x_batch, f.index_batch)), x.shape)
         zero, top, n = (b.const(v, i.dtype, x.shape) for v in (0, x.shape[k] - 1, x.shape[k]))
         if f.wrap:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from lowering import graph as g
+from lowering.walk import users_of, with_inner
 
 WIDTHS = (2, 3, 4)
 MIN_SIZE = 1 << 14  # elements of a value that is worth it
@@ -60,11 +61,8 @@ def _component(user: g.Node, n: g.Node) -> int | None:
 
 
 def _choose(graph: g.Graph, inner: bool) -> set[int]:
-    users: dict[int, list[g.Node]] = {}
     nodes = graph.nodes()
-    for n in nodes:
-        for a in n.args:
-            users.setdefault(id(a), []).append(n)
+    users = users_of(nodes)
     outputs = set(map(id, graph.outputs))
     chosen: set[int] = set()
     wins = False
@@ -110,7 +108,9 @@ class _Unstacker:
                 new[id(n)] = self.consumer(n, n.args[0])
             else:
                 args = [new[id(a)] for a in n.args]
-                new[id(n)] = b.node(_inner(n.form), args, n.shape, n.dtype, n.outs)
+                new[id(n)] = b.node(
+                    with_inner(n.form, lambda x: unstack(x, True)), args, n.shape, n.dtype, n.outs
+                )
         effects = tuple(new[id(e)] for e in self.graph.effects)
         outputs = tuple(new[id(o)] for o in self.graph.outputs)
         return g.Graph(b.graph(()).inputs, outputs, effects)
@@ -185,13 +185,3 @@ class _Unstacker:
         for p in parts[1:]:
             total = b.node(g.Map(op), (total, p), total.shape, n.dtype)
         return b.reduce(op, total, axes[:-1])
-
-
-def _inner(form: Any) -> Any:
-    if isinstance(form, g.Cond):
-        return g.Cond(tuple(unstack(x, True) for x in form.branches))
-    if isinstance(form, g.Loop):
-        cond = None if form.cond is None else unstack(form.cond, True)
-        counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
-        return g.Loop(unstack(form.body, True), cond, *counts)
-    return form

@@ -128,6 +128,7 @@ def _cases():
 fft_p = host_primitive(
     "fft",
     "The discrete Fourier transform over the last axes, its inverse, or the real forms of both.",
+    uses_blas=False,
     abstract=_abstract,
     numpy=_numpy,
     jvp="linear",

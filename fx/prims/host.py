@@ -68,9 +68,12 @@ def batch_in_front(p_of: Callable[[], Primitive]) -> Any:
     return batch
 
 
-def host_primitive(name: str, doc: str, *, multiple_results: bool = False, **rules: Any) -> Any:
+def host_primitive(
+    name: str, doc: str, *, multiple_results: bool = False, uses_blas: bool = True, **rules: Any
+) -> Any:
     """A primitive that runs as a host step and takes leading batch axes."""
-    rules["numpy"] = with_one_blas_thread(rules["numpy"])
+    if uses_blas:
+        rules["numpy"] = with_one_blas_thread(rules["numpy"])
     rules.setdefault("lower", lower_host(lambda: p))
     rules.setdefault("batch", batch_in_front(lambda: p))
     p = primitive(name, doc, multiple_results=multiple_results, **rules)

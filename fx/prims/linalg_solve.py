@@ -350,6 +350,7 @@ def _swaps(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
 lu_pivots_to_permutation_p = host_primitive(
     "lu_pivots_to_permutation",
     "The permutation that LU's row swaps make.",
+    uses_blas=False,
     abstract=_pivots_abstract,
     numpy=lambda pivots, *, permutation_size: permutation_of(pivots, permutation_size),
     jvp="zero",

@@ -16,7 +16,7 @@ LEAST_STACK = 8  # matrices
 def worthwhile(x: np.ndarray) -> bool:
     """Whether a stack [..., m, n] is many matrices, and small ones."""
     *lead, m, n = x.shape
-    return int(np.prod(lead)) >= LEAST_STACK and 0 < max(m, n) <= MOST_ROWS and min(m, n) > 0
+    return int(np.prod(lead)) >= LEAST_STACK and min(m, n) > 0 and max(m, n) <= MOST_ROWS
 
 
 def _matrices_last(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,37 @@
+"""Walks over graphs that several stages make: who reads a node, and the graphs inside a form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from lowering.graph import Cond, Graph, Loop, Node
+
+
+def users_of(nodes: Iterable[Node]) -> dict[int, list[Node]]:
+    """By a node's id, the nodes that read it, once for each time they do."""
+    users: dict[int, list[Node]] = {}
+    for n in nodes:
+        for a in n.args:
+            users.setdefault(id(a), []).append(n)
+    return users
+
+
+def inner_graphs(form: Any) -> tuple[Graph, ...]:
+    """The branches of a Cond; the body and, if it has one, the condition of a Loop."""
+    if isinstance(form, Cond):
+        return form.branches
+    if isinstance(form, Loop):
+        return (form.body,) if form.cond is None else (form.body, form.cond)
+    return ()
+
+
+def with_inner(form: Any, change: Callable[[Graph], Graph]) -> Any:
+    """The form with `change` made to each graph inside it; other forms as they are."""
+    if isinstance(form, Cond):
+        return Cond(tuple(map(change, form.branches)))
+    if isinstance(form, Loop):
+        cond = None if form.cond is None else change(form.cond)
+        counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
+        return Loop(change(form.body), cond, *counts)
+    return form
