@@ -30,7 +30,6 @@ def take_over(p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool) 
         given = p.slots[source.slot].kind == "input" and source.slot not in p.donated
         if given and not source.stride and _may_alias(p, target):
             target.alias = source.slot  # the executor copies
-            p.touch(source.slot)
             return
     if source is not None or isinstance(x.form, g.Const):
         p.fill(region, x, region.places[id(node)])
@@ -51,16 +50,13 @@ def place_for_update(
         owned = id(x) in region.owned
         if owned or (place is None and not isinstance(x.form, g.Input)):
             region.places[id(node)] = held
-            p.touch(held.slot)
             return None
     if place is None:
         place = Place(p.slot("temp", node.shape, node.dtype))
     region.places[id(node)] = place
-    p.touch(place.slot)
     target = p.slots[place.slot]
     if held is not None and last and held.slot in p.donated and _may_alias(p, target):
         target.alias = held.slot  # the executor hands the memory on
-        p.touch(held.slot)
         return None
     return held
 
@@ -76,7 +72,6 @@ def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -
     if held.slot not in p.donated or not (last and once and _may_alias(p, target)) or taken:
         return False
     target.alias = held.slot
-    p.touch(held.slot)
     return True
 
 

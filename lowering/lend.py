@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from lowering.merge import touched
+from lowering.live import touched
 from lowering.plan import ArrayRef, BufferRef, CondStep, CopyStep, HostStep, Launch, LoopStep, Step
 
 if TYPE_CHECKING:

@@ -192,7 +192,6 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
     """Fill the carry, launch, and go on launching while the flag is set."""
     from lowering.planner import Place
 
-    start = p.now
     news, olds, wanted = {}, {}, {}
     for k, end in ends.items():
         place = region.places.get(id(end))
@@ -215,7 +214,6 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
             region.places[id(starts[k])], region.places[id(ends[k])] = before[k], after[k]
         p.launch(region, made)
 
-    p.now += 1
     launch(olds, news)
     outer, region.steps = region.steps, []
     p.depth += 1
@@ -224,12 +222,10 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
     region.depth -= 1
     p.depth -= 1
     again, region.steps = tuple(region.steps), outer
-    p.now += 1
     swaps = tuple((news[k].slot, olds[k].slot) for k in ends)
     region.steps.append(
         LoopStep(again, None, swaps, False, (), BufferRef(flag.slot), label=node.tag or "")
     )
-    p.span(start, flag.slot, *(x.slot for x in (*news.values(), *olds.values())))
     for k, end in ends.items():
         region.places[id(end)] = news[k]
         if k in wanted:

@@ -1,7 +1,7 @@
 """Merge: launches that do not wait for each other become one; runs of small ones become one task.
 
-In: steps whose buffers have no addresses yet. Out: fewer steps with the same meaning, new stages
-for them, and when each buffer is live. Launches between two steps of another kind move to the
+In: steps whose buffers have no addresses yet. Out: fewer steps with the same meaning, and new
+stages for them. Launches between two steps of another kind move to the
 earliest level that their reads and writes allow; a level is one launch whose items are dealt to
 the parts. Cost: a few microseconds a launch.
 """
@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from lowering.effort import CALL_US, LAUNCH_US, UNITS_PER_US
 from lowering.emit_scope import Stage
-from lowering.memory import Span
-from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, IntArg, Launch, LoopStep, Step
+from lowering.plan import BufferRef, CondStep, IntArg, Launch, LoopStep, Step
 
 if TYPE_CHECKING:
     from lowering.planner import Planner
@@ -319,42 +318,3 @@ def prune(p: Planner, steps: list[Step]) -> tuple[list[Step], list[Stage]]:
 
     fixed = [fix(s) for s in steps]
     return fixed, [p.stages[k] for k in kept]
-
-
-# ---------------------------------------------------------------- when buffers are live
-
-
-def spans(p: Planner, steps: Sequence[Step]) -> dict[int, Span]:
-    """First and last use of every temporary, in units fine enough for what is inside loops."""
-    unit = p.now + 2
-    uses: dict[int, set[int]] = {}
-    for k, s in enumerate(steps):
-        for slot in touched(s):
-            uses.setdefault(slot, set()).add(k)
-    found: dict[int, Span] = {}
-    for slot, at in uses.items():
-        info = p.slots[slot]
-        if info.kind != "temp" or info.own:
-            continue
-        first, last = min(at), max(at)
-        if first == last and isinstance(steps[first], LoopStep | CondStep):
-            base = first * unit
-            found[slot] = Span(info.nbytes, base + info.first, base + info.last)
-        else:
-            found[slot] = Span(info.nbytes, first * unit, last * unit + unit - 1)
-    return found
-
-
-def touched(s: Step) -> set[int]:
-    """Every buffer that a step reads, writes or swaps."""
-    if isinstance(s, Launch):
-        return {*s.reads, *s.writes, *(a.id for a in s.args if isinstance(a, BufferRef))}
-    if isinstance(s, CopyStep):
-        return {s.src.id, s.dst.id}
-    if isinstance(s, HostStep):
-        return {r.id for r in (*s.ins, *s.outs)}
-    if isinstance(s, LoopStep):
-        found = set().union(*(touched(x) for x in (*s.body, *s.cond)))
-        found |= {k for pair in s.swaps for k in pair}
-        return found | ({s.flag.id} if s.flag is not None else set())
-    return {s.index.id}.union(*(touched(x) for b in s.branches for x in b))

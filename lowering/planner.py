@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering import effort, inplace, memory, merge, program, schedule, singles
+from lowering import effort, inplace, live, memory, merge, program, schedule, singles
 from lowering import graph as g
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
@@ -46,13 +46,11 @@ FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Contract, g.Conv, g.Window)
 
 @dataclass(eq=False)
 class Slot:
-    """A buffer to be: what it holds, when it is live, and whose memory it takes over."""
+    """A buffer to be: what it holds, and whose memory it takes over."""
 
     kind: str
     shape: tuple[int, ...]
     dtype: np.dtype
-    first: int = 0
-    last: int = 0
     alias: int | None = None  # input whose contents an output starts with
     own: bool = False  # a temp outside the arena (it is swapped with an output)
 
@@ -99,7 +97,6 @@ class Planner:
         self.slots: list[Slot] = []
         self.stages: list[Stage] = []
         self.stage_index: dict[Any, int] = {}
-        self.now = 0  # the current step, for liveness
         self.reasons: list[tuple[str, str]] = []
         self.nests: list[tuple[str, Nest]] = []
         self.extra_programs: list[Any] = []
@@ -120,7 +117,6 @@ class Planner:
             if not isinstance(o.form, g.Input)
         }
         region = self.region(graph, places, wanted)
-        self.now += 1
         outputs = []
         for o in graph.outputs:
             place = wanted.get(id(o), places.get(id(o)))
@@ -129,7 +125,6 @@ class Planner:
                 self.fill(region, o, place)
                 region.places[id(o)] = place
             outputs.append(place.slot)
-        self.touch(*outputs)
         return self.assemble(inputs, outputs, region.steps, name)
 
     def assemble(self, inputs: list[int], outputs: list[int], steps: list[Step], name: str) -> Plan:
@@ -140,9 +135,9 @@ class Planner:
         if self.options.get("lend", True):
             steps = lend(self, steps)
         steps, stages = merge.prune(self, steps)
-        spans = merge.spans(self, steps)
+        spans = live.spans(self, steps)
         offsets, arena = memory.place(spans)
-        used = set().union(*map(merge.touched, steps))
+        used = set().union(*map(live.touched, steps))
         buffers = tuple(self.buffer(k, offsets, k in used) for k in range(len(self.slots)))
         separate = self.profile.schedule == "gpu"
         programs, placed = program.assemble(
@@ -167,18 +162,8 @@ class Planner:
         return Buffer(k, s.kind, nbytes, s.shape, s.dtype, s.alias, offset)  # type: ignore[arg-type]
 
     def slot(self, kind: str, shape: tuple[int, ...], dtype: np.dtype, own: bool = False) -> int:
-        self.slots.append(Slot(kind, tuple(shape), np.dtype(dtype), self.now, self.now, None, own))
+        self.slots.append(Slot(kind, tuple(shape), np.dtype(dtype), None, own))
         return len(self.slots) - 1
-
-    def touch(self, *slots: int) -> None:
-        for k in slots:
-            self.slots[k].last = max(self.slots[k].last, self.now)
-
-    def span(self, start: int, *slots: int) -> None:
-        """Keep buffers alive from step `start` to now."""
-        for k in slots:
-            self.slots[k].first = min(self.slots[k].first, start)
-            self.slots[k].last = max(self.slots[k].last, self.now)
 
     def place_of(self, region: Region, node: g.Node) -> Place:
         """Where a stored node stands; constants get a buffer when first asked for."""
@@ -188,7 +173,6 @@ class Planner:
                 raise AssertionError(f"{node!r} is read before it is computed")
             found = region.places[id(node)] = Place(self.slot("temp", node.shape, node.dtype))
             self.fill(region, node, found)
-        self.touch(found.slot)
         return found
 
     # ------------------------------------------------ regions
@@ -212,7 +196,6 @@ class Planner:
             if isinstance(n.form, g.Get):
                 region.gets.setdefault(id(n.args[0]), {})[n.form.index] = n
         for k, group in enumerate(region.fusion.groups):
-            self.now += 1
             region.position = k
             self.make_places(region, group, nests.get(id(group)))
             if group.single is not None:
@@ -282,7 +265,6 @@ class Planner:
             if place is None:
                 place = Place(self.slot("temp", n.shape, n.dtype))
             region.places[id(n)] = place
-            self.touch(place.slot)
             if self.slots[place.slot].kind == "output" and made is not None:
                 inplace.alias_output(self, region, n, made[0])
 
@@ -307,7 +289,6 @@ class Planner:
         """A graph on places of the outer region; its outputs end up at `outs`, or where updates
         left them.
         """
-        start = self.now
         places = {id(n): p for n, p in zip(graph.inputs, inputs)}
         wanted: dict[int, Place] = {}
         for o, p in zip(graph.outputs, outs):
@@ -316,8 +297,6 @@ class Planner:
         self.nested += 1
         region = self.region(graph, places, wanted, frozenset(id(graph.inputs[k]) for k in owned))
         self.nested -= 1
-        self.now += 1
-        self.span(start, *(p.slot for p in (*inputs, *outs)))
         return region
 
     # ------------------------------------------------ steps
@@ -366,7 +345,6 @@ class Planner:
 
     def copy(self, region: Region, src: Place, dst: Place, nbytes: int) -> None:
         """Copy an array from one place to another."""
-        self.touch(src.slot, dst.slot)
         if nbytes:
             size = self.slots[dst.slot].dtype.itemsize
             source = BufferRef(src.slot, 0, src.stride * size)

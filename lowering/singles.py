@@ -49,7 +49,6 @@ def result_places(p: Planner, region: Region, node: g.Node) -> list[Place]:
         get = gets.get(i)
         known = region.places[id(get)] if get is not None else None
         places.append(known or Place(p.slot("temp", shape, dtype)))
-    p.touch(*(x.slot for x in places))
     return places
 
 
@@ -179,12 +178,10 @@ def _cond(p: Planner, region: Region, node: g.Node) -> None:
     chosen = p.place_of(region, index)
     places = [p.place_of(region, a) for a in operands]
     branches = []
-    start = p.now
     for branch in node.form.branches:
         inner = p.inner_region(branch, places, outs)
         finish(p, inner, branch.outputs, outs)
         branches.append(tuple(inner.steps))
-    p.span(start, chosen.slot, *(x.slot for x in (*places, *outs)))
     region.steps.append(CondStep(BufferRef(chosen.slot), tuple(branches), node.tag or ""))
 
 
@@ -235,17 +232,11 @@ def _host_loop(p: Planner, region: Region, node: g.Node, outs: list[Place]) -> N
             p.fill(region, a, place)
     if f.cond is None and f.length == 0:
         return
-    start = p.now
     p.depth += 1
     cond_steps, flag = _condition(p, f, [*cond_consts, *carries])
     body, swaps = _body(p, f, consts, carries, list(zip(x_places, xs)), ys)
     p.depth -= 1
-    p.now += 1
-    p.span(start, *(x.slot for x in (*cond_consts, *consts, *x_places, *outs)))
-    p.span(start, *(k for pair in swaps for k in pair))
     count = f.length if f.cond is None else None
-    if flag is not None:
-        p.span(start, flag.id)
     region.steps.append(
         LoopStep(body, count, swaps, f.reverse, cond_steps, flag, label=node.tag or "")
     )

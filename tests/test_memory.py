@@ -114,3 +114,43 @@ def test_places_do_not_overlap_and_reach_the_bound():
                 apart = offsets[i] + a.nbytes <= offsets[j] or offsets[j] + b.nbytes <= offsets[i]
                 assert apart
     assert memory.lower_bound(spans) <= arena <= 1.2 * memory.lower_bound(spans)
+
+
+@pytest.mark.parametrize("n", [9, 11])
+def test_merged_launches_of_a_loop_do_not_share_memory(n):
+    """Merging moves the zeros of the counts to the launch that writes the distances."""
+    rng = np.random.default_rng(0)
+    x, c = (rng.standard_normal(s).astype(np.float32) for s in ((1000, 8), (10, 8)))
+
+    def step(c, _):
+        k = fnp.argmin(((x[:, None] - c[None]) ** 2).sum(-1), 1)
+        total = fx.ops.segment_sum(fnp.asarray(x), k, 10)
+        count = fx.ops.segment_sum(fnp.ones(1000), k, 10)
+        return total / fnp.maximum(count, 1)[:, None], None
+
+    def means(c):
+        return lax.scan(step, c, None, length=n)[0]
+
+    with fx.disable_jit():
+        expected = means(fnp.asarray(c))
+    np.testing.assert_allclose(fx.jit(means)(c), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_level_of_stencils_in_a_loop_keeps_what_it_reads():
+    shifts = [(0, 0), (1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (-1, -1), (1, -1)]
+    f = 1 + 0.01 * np.random.default_rng(0).standard_normal((9, 128, 128)).astype(np.float32)
+
+    def step(f, _):
+        f = fnp.stack([fnp.roll(f[k], s, (0, 1)) for k, s in enumerate(shifts)])
+        r = f.sum(0)
+        u = sum(s[0] * f[k] for k, s in enumerate(shifts)) / r
+        v = sum(s[1] * f[k] for k, s in enumerate(shifts)) / r
+        e = fnp.stack([r / 9 * (1 + s[0] * u + s[1] * v - u * u - v * v) for s in shifts])
+        return f - (f - e) / 0.6, None
+
+    def flow(f):
+        return lax.scan(step, f, None, length=9)[0]
+
+    with fx.disable_jit():
+        expected = flow(fnp.asarray(f))
+    np.testing.assert_allclose(fx.jit(flow)(f), expected, rtol=1e-4, atol=1e-4)
