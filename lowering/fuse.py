@@ -448,16 +448,23 @@ class _Fuser:
         k = len(n.shape)
         rows = isinstance(n.form, g.Map | g.Reduce | g.ArgReduce | g.Broadcast | g.Reshape)
         if blocks is None and rows and n.shape == group.space[:k] and space == n.shape:
-            return tuple(range(k)) if k else None
+            along = tuple(range(k))
+            if reader and any(d not in (None, p) for d, p in zip(self.read_at(n, group), along)):
+                return None  # a row as long as a column: read along columns
+            return along if k else None
         grows = group.space and group.space == space[: len(group.space)] and trailing(n)
         if grows and all(r.dims and r.dims == tuple(range(len(r.dims))) for r in group.roots):
             group.space = space
             return root_dims(n, space)
         return None
 
+    def read_at(self, n: g.Node, group: Group) -> DimMap:
+        """Where n's axes lie in the space when the group reads n."""
+        return self.user_homes(n)[id(group)][1]
+
     def read_elsewhere(self, n: g.Node, group: Group) -> bool:
         """Whether the group reads n at an index that is not n's own place in the space."""
-        _, dims = self.user_homes(n)[id(group)]
+        dims = self.read_at(n, group)
         covered = [d for d in dims if d is not None]
         return (None in dims and n.size > 1) or covered != sorted(set(covered))
 
