@@ -189,10 +189,10 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
 
 
 def _chunks(p, region, node, inits, starts, ends, made) -> None:
-    """Fill the carry, launch, and go on launching while the flag is set."""
+    """Launch from where the carry's beginnings stand, and go on launching while the flag is set."""
     from lowering.planner import Place
 
-    news, olds, wanted = {}, {}, {}
+    news, olds, begin, wanted = {}, {}, {}, {}
     for k, end in ends.items():
         place = region.places.get(id(end))
         if place is not None and place.stride:
@@ -202,7 +202,7 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
             place = Place(p.slot("temp", end.shape, end.dtype))
         own = p.slots[place.slot].kind == "output"
         news[k], olds[k] = place, Place(p.slot("temp", end.shape, end.dtype, own))
-        p.fill(region, inits[k], olds[k])
+        begin[k] = p.place_of(region, inits[k])
     flag = Place(p.slot("temp", (), np.dtype(bool)))
     off = g.Node(g.Const(False), (), (), np.dtype(bool))
     region.places[id(chunk_flag())] = flag
@@ -214,7 +214,7 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
             region.places[id(starts[k])], region.places[id(ends[k])] = before[k], after[k]
         p.launch(region, made)
 
-    launch(olds, news)
+    launch(begin, news)
     outer, region.steps = region.steps, []
     p.depth += 1
     region.depth += 1

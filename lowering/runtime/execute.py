@@ -31,12 +31,13 @@ place in one 0.15. Whoever keeps one of them keeps the block."""
 class Frame:
     """The kernel objects of one call at a time, and the blocks they were last bound to."""
 
-    __slots__ = ("arena", "launches", "results", "steps", "temps", "tray")
+    __slots__ = ("arena", "known", "launches", "results", "steps", "temps", "tray")
 
     def __init__(self, steps: list[Any]):
         self.steps = steps
         self.arena: Any = None
         self.tray: Any = None
+        self.known: tuple[Any, list[Any]] | None = None  # an arena's block, its buffers
         self.launches: list[tuple[Any, Any, Any, Any, tuple[tuple[int, int], ...]]] = []
         self.temps: list[tuple[Any, int, int, int]] = []  # setter, argument, offset, bytes
         self.results: list[tuple[Any, int, int]] = []  # setter, argument, which part of the tray
@@ -238,21 +239,14 @@ class Executable:
         self, inputs: Sequence[Any], donated: Collection[int], taken: list[Any]
     ) -> Results:
         lane, plan = self.lane, self.plan
-        env: list[Any] = [None] * len(plan.buffers)
-        for key, store in self._consts.items():
-            env[key] = store
-        for key, place in self._places.items():
-            env[key] = taken[place]
-        if self._arena is not None:
-            arena = taken[self._arena]
-            for b in plan.buffers:
-                if b.kind == "temp" and b.offset is not None:
-                    env[b.id] = arena.block.part(b.offset, b.nbytes)
         try:
             frame = self._frames.pop()
         except IndexError:
             frame = self._new_frame()
         frame.arena = frame.tray = None  # its arguments are set anew
+        env = self._environment(frame, None if self._arena is None else taken[self._arena].block)
+        for key, place in self._places.items():
+            env[key] = taken[place]
         counts.calls += 1
         state = State(lane, env, plan.meta.get("name", ""))
         state.event = self._copy(inputs, donated, taken) if self._copies else None
@@ -260,7 +254,7 @@ class Executable:
             for s in frame.steps:
                 s.run(state)
         finally:  # also where a host step raised: what was enqueued still reads the inputs
-            if state.event is not None:
+            if state.event is not None and lane is self.device:
                 lane.tail = [state.event]
                 lane.queue.flush()
                 held = [s for s in (*inputs, *env) if s is not None and s.foreign]
@@ -268,3 +262,15 @@ class Executable:
                     lane.hold(state.event, held)
         self._frames.append(frame)
         return [env[key] for key in plan.outputs], state.event
+
+    def _environment(self, frame: Frame, arena: Any) -> list[Any]:
+        """The memory of each buffer of the plan that is the same in every call with this arena."""
+        if frame.known is None or frame.known[0] is not arena:
+            env: list[Any] = [None] * len(self.plan.buffers)
+            for key, store in self._consts.items():
+                env[key] = store
+            for b in self.plan.buffers:
+                if b.kind == "temp" and b.offset is not None and arena is not None:
+                    env[b.id] = arena.part(b.offset, b.nbytes)
+            frame.known = arena, env
+        return frame.known[1].copy()

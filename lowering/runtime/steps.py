@@ -128,8 +128,9 @@ class BoundLaunch:
     def set_args(self, state: State) -> None:
         """Set all arguments that are not constant."""
         env, kernel = state.env, self.kernel
+        setter = kernel._set_arg_svm if state.device.shared else kernel.set_arg
         for k, key in self.buffers:
-            kernel.set_arg(k, env[key].arg)
+            setter(k, env[key].arg)
         for k, ref in self.moving:
             place = state.place(ref)
             kernel.set_arg(k, part_of(env[ref.id], place, _size_of(env[ref.id]) - place).arg)
