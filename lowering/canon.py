@@ -14,6 +14,7 @@ from math import prod
 from lowering import complex_pairs, contract, convolve, gather, outer, pads, phases, scatter
 from lowering import graph as g
 from lowering.build import BlockReduce
+from lowering.lanes import lane_predicate
 from lowering.profile import Profile
 from lowering.walk import with_inner
 
@@ -66,8 +67,12 @@ def canonicalize(
 def _inner_graphs(
     b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool, profile: Profile | None
 ) -> g.Node:
+    # whether any lane goes on is asked lane by lane where the loop is one kernel
+    whole = isinstance(n.form, g.Loop) and lane_predicate(n) is not None
+
     def again(x: g.Graph) -> g.Graph:
-        return canonicalize(x, split_reductions=split, profile=profile)
+        cut = split and not (whole and x is n.form.cond)
+        return canonicalize(x, split_reductions=cut, profile=profile)
 
     return b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
 

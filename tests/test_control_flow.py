@@ -343,3 +343,22 @@ def test_products_in_tiles_inside_a_loop():
     for _ in range(30):
         w += 0.1 * ((y / (1 + np.exp(y * (x @ w)))) @ x) / 500
     np.testing.assert_allclose(fx.jit(fit)(np.zeros(20, np.float32)), w, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [64, 1 << 16])
+def test_any_over_many_lanes_is_asked_lane_by_lane(n):
+    x = np.linspace(-20, 20, n).astype(np.float32)
+
+    def root(y):
+        def halve(c):
+            low, high = c
+            middle = 0.5 * (low + high)
+            below = middle**3 + middle < y
+            return fx.numpy.where(below, middle, low), fx.numpy.where(below, high, middle)
+
+        going = lambda c: c[1] - c[0] > 1e-5
+        return fx.lax.while_loop(going, halve, (y * 0 - 10, y * 0 + 10))[0]
+
+    function = fx.jit(fx.vmap(root))
+    np.testing.assert_allclose(function(x) ** 3 + function(x), x, rtol=1e-3, atol=1e-3)
+    assert "independent lanes" in str(fx.explain(fx.vmap(root))(x))
