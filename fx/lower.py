@@ -67,6 +67,6 @@ def constant(b: Builder, value: Any) -> Node:
 
 def subgraph(b: Builder, closed: ClosedJaxpr) -> Graph:
     """The closed jaxpr as a Graph of its own: the body of a Loop, a branch of a Cond."""
-    child = b.child()
+    child = Builder()
     args = [child.input(a.shape, storage_dtype(a.dtype)) for a in closed.in_avals]
     return child.graph(lower_closed(child, closed, *args))

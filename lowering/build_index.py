@@ -100,9 +100,11 @@ def gather(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     return v
 
 
-def start_offset(b: NestBuilder, starts, x_shape, window_shape) -> tuple[int, int | None]:
-    """The linear offset of a window whose scalar starts are clamped so that it fits: what is known
-    of it, and a value for the rest.
+def start_offset(
+    b: NestBuilder, starts, x_shape, window_shape, fits: bool
+) -> tuple[int, int | None]:
+    """The linear offset of a window whose scalar starts are clamped so that it fits, if it is not
+    known to: what is known of it, and a value for the rest.
     """
     size = prod(x_shape)
     dtype = offset_dtype(size)
@@ -113,7 +115,11 @@ def start_offset(b: NestBuilder, starts, x_shape, window_shape) -> tuple[int, in
         if isinstance(s.form, g.Const):
             known += min(max(int(s.form.value), 0), n - w) * stride
             continue
-        part = clamped(b, b.value(s, (), ()), n - w, dtype)
+        part = b.value(s, (), ())
+        if not fits:
+            part = clamped(b, part, n - w, dtype)
+        elif s.dtype != dtype:
+            part = b.map("convert", part, dtype=dtype)
         if stride != 1:
             part = b.map("mul", part, b.const(stride, dtype), dtype=dtype)
         offset = part if offset is None else b.map("add", offset, part, dtype=dtype)
@@ -126,13 +132,13 @@ def dynamic_slice(b: NestBuilder, node: g.Node, index: Index, guards: Guards) ->
         raise Cut(x, "a dynamic slice reads it at an index that comes from data")
     if isinstance(x.form, g.Const):
         return b.value(x, index, guards)
-    known, offset = start_offset(b, starts, x.shape, node.shape)
+    known, offset = start_offset(b, starts, x.shape, node.shape, node.form.fits)
     return b.load(x, affine.linearize(index, x.shape) + known, guards, offset)
 
 
 def dynamic_update_root(b: NestBuilder, node: g.Node, index: Index) -> None:
     """The update over its window of the node's buffer, which holds the operand already."""
     x, update, *starts = node.args
-    known, offset = start_offset(b, starts, x.shape, update.shape)
+    known, offset = start_offset(b, starts, x.shape, update.shape, node.form.fits)
     value = b.value(update, index)
     b.store(node, affine.linearize(index, x.shape) + known, value, dynamic=offset)

@@ -24,7 +24,7 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
-    from lowering import canon, debug, layout, loops, motion, unstack
+    from lowering import bounds, canon, debug, layout, loops, motion, unstack
     from lowering.planner import Planner
 
     if not profile.fp64:
@@ -41,6 +41,8 @@ def make_plan(
         split_reductions=options.pop("split_reductions", True),
         profile=profile if options.pop("products", True) else None,
     )
+    if options.pop("bounds", True):
+        graph = bounds.narrow(graph)
     if moving:
         graph = motion.lift_panels(graph)
     _refuse_huge(graph, profile)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import scalar
+from lowering.condense_recurrence import Recurrence, recurrence, with_last
 from lowering.condense_registers import INLINE, places, registers, without_space
 from lowering.effort import UNITS_PER_US, host_us, one_task_us, steps_of
 from lowering.emit_scope import Stage
@@ -96,6 +97,7 @@ class _Writer:
         self.inner: list[NestBuffer] = []
         self.names: dict[Any, int] = {}  # stage, its private buffers -> helper
         self.held: dict[int, str] = {}  # slot -> the variable that holds it now
+        self.last: dict[int, tuple[Recurrence, str]] = {}  # launch -> its variables' number
         self.lines: list[str] = []
         self.times: list[str] = []  # iteration variables, innermost last
         self.count = 0
@@ -138,6 +140,7 @@ class _Writer:
         self.line("{")
         for slot in sorted(mine):
             self.take(slot)
+        self.remember(s)
         self.turns(s, chunk, pairs)
         for slot in sorted(mine):
             self.give(slot)
@@ -190,6 +193,18 @@ class _Writer:
         target = f"((__global {kind} *){self.pointer(slot)})"
         self.line(" ".join(f"{target}[{j}] = {name}[{j}];" for j in range(n)))
 
+    def remember(self, s: LoopStep) -> None:
+        """Variables for what launches of the loop's body store last."""
+        for x in s.body:
+            if not isinstance(x, Launch):
+                continue
+            assert x.stage is not None
+            found = recurrence(s, x, self.p.stages[x.stage])
+            if found is not None:
+                name = self.fresh("e")
+                self.last[id(x)] = found, name
+                self.line(f"__global const {found.kind} *a{name} = 0; {found.kind} {name} = 0;")
+
     def branch(self, s: CondStep) -> None:
         which = self.fresh("w")
         self.line(f"const int {which} = *(__global const int *)({self.at(s.index)});")
@@ -219,9 +234,10 @@ class _Writer:
         assert s.stage is not None
         stage = self.p.stages[s.stage]
         own = tuple(places(s, stage, set(self.held)))
-        key = (s.stage, own)
+        r, last = self.last.get(id(s), (None, ""))
+        key = (s.stage, own, r)
         if key not in self.names:
-            self.names[key] = self.helper(stage, own)
+            self.names[key] = self.helper(stage, own, r)
         n_b, n_i = len(stage.buffers), len(stage.ints)
         moves = {j: (step, level) for j, step, level in stage.windows}
         args = []
@@ -237,6 +253,7 @@ class _Writer:
                 text += f" + {self.times[-1 - level]} * {step}"
             args.append(text)
         args += [f"{a.value}L" for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
+        args += [f"a{last}, {last}, &a{last}, &{last}"] if r is not None else []
         name = f"@{self.names[key]}"
         if s.groups == 1:
             self.line(f"{name}({', '.join(['0L', *args])});")
@@ -245,7 +262,7 @@ class _Writer:
         call = f"{name}({', '.join([q, *args])});"
         self.line(f"for (long {q} = 0; {q} < {s.groups}; ++{q}) {call}")
 
-    def helper(self, stage: Stage, own: tuple[int, ...]) -> int:
+    def helper(self, stage: Stage, own: tuple[int, ...], r: Recurrence | None) -> int:
         """The stage as a function of its own; `@` stands for the prefix of its name."""
         base = len(self.helpers)
         self.inner += (*stage.buffers, *stage.inner)
@@ -254,6 +271,8 @@ class _Writer:
         signature = stage.signature(f"@{base}")
         if stage.cost < INLINE:
             signature = without_space(signature.replace("FX_STAGE", "FX_SHORT", 1), own)
+        if r is not None:
+            signature, text = with_last(signature, text, r)
         self.helpers.append("\n".join([*inner, f"{signature} {{\n{text}\n}}"]))
         return base
 

@@ -16,7 +16,7 @@ from lowering.plan import BufferRef, Launch, LoopStep, Step
 if TYPE_CHECKING:
     from lowering.planner import Planner
 
-INLINE = 64.0  # flops of a stage for which a call costs more than it does
+INLINE = 256.0  # flops of a stage for which a call costs more than it does
 MAX_BYTES = 32
 
 
@@ -36,7 +36,7 @@ def _fits(p: Planner, slot: int, steps: tuple[Step, ...]) -> bool:
         return False
     for step in steps:
         if not isinstance(step, Launch):
-            if slot in _touched(step):
+            if slot in touched(step):
                 return False
             continue
         stage = p.stages[step.stage]  # type: ignore[index]
@@ -59,7 +59,7 @@ def _by_elements(stage: Stage, j: int) -> bool:
     return plain and not stage.helpers and all(k != j for k, _, _ in stage.windows)
 
 
-def _touched(step: Step) -> set[int]:
+def touched(step: Step) -> set[int]:
     """Slots that a step other than a launch of this loop may touch."""
     found: set[int] = set()
     todo = [step]

@@ -92,6 +92,9 @@ def _moved(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node, done: dict[int, 
 def component(b: g.Builder, indices: g.Node, j: int) -> g.Node:
     """Component j of index vectors [*count, k], of shape [*count]."""
     count = indices.shape[:-1]
+    pieces = indices.args if isinstance(indices.form, g.Concat) else ()
+    if len(pieces) == indices.shape[-1] and indices.form.dim == len(count):
+        return b.reshape(pieces[j], count)
     starts = (*(0 for _ in count), j)
     return b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
 

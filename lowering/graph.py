@@ -205,10 +205,14 @@ class Scatter(Fields):
 class DynamicSlice(Fields):
     """args (x, *starts, integer scalars): a window of the node's shape, starts clamped to fit."""
 
+    fits: bool = False
+
 
 @dataclass(slots=True, eq=False, repr=False)
 class DynamicUpdate(Fields):
     """args (x, update, *starts as integer scalars): x with the window replaced, starts clamped."""
+
+    fits: bool = False
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -372,10 +376,6 @@ class Builder:
         self._inputs: list[Node] = []
         self._effects: list[Node] = []
         self.tag: str | None = None
-
-    def child(self) -> Builder:
-        """A builder for the body of a Loop or a branch of a Cond."""
-        return Builder()
 
     def node(self, form, args: Sequence[Node], shape, dtype, outs=None) -> Node:
         key = (form, tuple(map(id, args)), shape, dtype)

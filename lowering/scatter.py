@@ -7,6 +7,7 @@ and the same bits on any number of cores. Index components are clamped or droppe
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,15 @@ def apply(node: g.Node, width: int, target: str, new: str, dtype: np.dtype | Non
 
 
 def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
-    """A choice where no two updates can meet and there is nothing to keep; else the node, with
-    negative indices counted from the end by itself instead of by a pass over memory before it.
+    """A choice where no two updates can meet and there is nothing to keep, an update of one
+    window where there is one; else the node, with negative indices counted from the end by itself
+    instead of by a pass over memory before it.
     """
     x, indices, updates = args
-    chosen = _as_choice(b, n.form, x, indices, updates)
-    if chosen is not None:
-        return chosen
+    found = _as_choice(b, n.form, x, indices, updates)
+    found = found or _as_update(b, n.form, x, indices, updates)
+    if found is not None:
+        return found
     plain = None if n.form.wrap else _unwrapped(b, indices, [x.shape[k] for k in n.form.start_map])
     if plain is None:
         return b.node(n.form, args, n.shape, n.dtype)
@@ -132,6 +135,40 @@ def _as_choice(
         match = b.map("eq", b.iota(x.shape, k, i.dtype), i)
         here = match if here is None else b.map("and", here, match)
     return value if here is None else b.select(here, value, x)
+
+
+def _as_update(
+    b: g.Builder, f: g.Scatter, x: g.Node, indices: g.Node, updates: g.Node
+) -> g.Node | None:
+    """One window, as in x.at[i].set(y) and x.at[i, j].add(y): a dynamic update, which fuses with
+    what computes y; where it would be dropped, it writes what is there.
+    """
+    window = [k for k in range(x.ndim) if k not in f.inserted]
+    sizes = {k: updates.shape[d] for k, d in zip(window, f.window_dims)}
+    spare = {k: x.shape[k] - sizes.get(k, 1) for k in range(x.ndim)}
+    wide = indices.dtype.kind in "iu" and indices.dtype.itemsize >= 4
+    fits = wide and max(x.shape, default=0) <= np.iinfo(indices.dtype).max
+    if f.x_batch or prod(indices.shape[:-1]) != 1 or not (fits and updates.size):
+        return None
+    if min(spare.values(), default=0) < 0:
+        return None
+    starts = [b.const(0, indices.dtype) for _ in x.shape]
+    inside = b.const(True, bool)
+    for j, k in enumerate(f.start_map):
+        i = b.reshape(component(b, indices, j), ())
+        zero, top, n = (b.const(v, i.dtype) for v in (0, spare[k], x.shape[k]))
+        if f.wrap:
+            i = b.select(b.map("lt", i, zero), b.map("add", i, n), i)
+        starts[k] = i
+        within = b.map("and", b.map("ge", i, zero), b.map("le", i, top))
+        inside = b.map("and", inside, within)
+    new = b.reshape(updates, tuple(sizes.get(k, 1) for k in range(x.ndim)))
+    old = b.dynamic_slice(x, starts, new.shape)
+    if f.op != "set":
+        new = b.map(f.op, old, new)
+    if f.mode != "clip":
+        new = b.select(b.broadcast(inside, new.shape, ()), new, old)
+    return b.dynamic_update(x, new, starts)
 
 
 def _spread(b: g.Builder, x: g.Node, origin: dict[int, int], shape: tuple[int, ...]) -> g.Node:

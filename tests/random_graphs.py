@@ -194,7 +194,7 @@ def _window(m: Maker, x: g.Node) -> g.Node | None:
 
 
 def _loop(m: Maker, x: g.Node) -> g.Node:
-    c = m.b.child()
+    c = g.Builder()
     carry, item = c.input(x.shape, F32), c.input(x.shape[1:], F32)
     spread = c.broadcast(item, x.shape, tuple(range(1, x.ndim)))
     after = c.map("add", c.map("mul", carry, c.const(0.5, F32, x.shape)), spread)

@@ -15,7 +15,7 @@ from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
 F32, I32 = np.dtype(np.float32), np.dtype(np.int32)
-OPTIONS = ("unroll", "motion", "loops", "condense")
+OPTIONS = ("unroll", "motion", "loops", "condense", "bounds")
 
 
 def run(graph: g.Graph, inputs: list[np.ndarray], **options: bool):

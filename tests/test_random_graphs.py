@@ -14,7 +14,7 @@ from lowering import compile as compiler
 from lowering import interp, lend, merge
 from lowering.runtime import devices, execute
 
-OPTIONS = ("fuse", "split_reductions", "products", "condense", "merge")
+OPTIONS = ("fuse", "split_reductions", "products", "condense", "merge", "bounds")
 
 pytestmark = pytest.mark.lowering
 

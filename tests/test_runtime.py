@@ -499,3 +499,17 @@ print("usable", run(ADD, d, X, X)[0][3])
     out = run_python(text)
     assert "interrupted True" in out, out
     assert "usable 6.0" in out, out
+
+
+def test_the_end_of_the_process_waits_for_what_is_enqueued():
+    text = """
+import atexit
+import fx
+from fx import lax
+from lowering.runtime import devices
+d = devices.default_device()
+atexit.register(lambda: print("finished", d.idle()))  # before the queue's own, so it runs after
+g = fx.jit(lambda y: lax.fori_loop(1, 2_000_000, lambda i, y: y.at[i % 99].set(y[i % 7] * .5), y))
+g(fx.numpy.ones(99))
+"""
+    assert run_python(text).strip().endswith("finished True")

@@ -76,7 +76,7 @@ def test_only_what_pays_is_taken_apart():
 def test_pairs_in_a_loop_are_two_kernels_and_a_fold_of_blocks():
     b = g.Builder()
     x = b.input((512, 3), F32)
-    c = b.child()
+    c = g.Builder()
     state = c.input((512, 3), F32)
     left = c.broadcast(c.reshape(state, (512, 1, 3)), (512, 512, 3), (0, 1, 2))
     d = c.map("sub", left, c.broadcast(state, (512, 512, 3), (1, 2)))

@@ -110,7 +110,7 @@ def _basic(x: Any, index: Index) -> Any:
     if dynamic:
         dtype = np.result_type(*[core.get_aval(s).dtype for s in starts if not isinstance(s, int)])
         starts = [dtype.type(s) if isinstance(s, int) else convert(s, dtype) for s in starts]
-        x = lax.dynamic_slice(x, starts, sizes)
+        x = lax.dynamic_slice(x, starts, sizes, allow_negative_indices=False)
     if drop:
         x = lax.squeeze(x, tuple(drop))
     return lax.expand_dims(x, tuple(new)) if new else x

@@ -189,7 +189,7 @@ def _recurrence_lower(b: Any, slope: Any, drive: Any, *, axis: int, reverse: boo
     length, rest = slope.shape[axis], tuple(slope.shape[k] for k in order[1:])
     wide = np.dtype(np.float32) if slope.dtype.itemsize == 2 else slope.dtype
     slope, drive = (b.convert(b.transpose(v, order), wide) for v in (slope, drive))
-    body = b.child()
+    body = type(b)()
     y, a_i, b_i = (body.input(rest, wide) for _ in range(3))
     new = body.map("add", body.map("mul", a_i, y), b_i)
     start = b.const(0, wide, rest)

@@ -7,6 +7,7 @@ suffix "+explicit" makes a CPU driver behave as if the host could not see its me
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -97,7 +98,13 @@ class Device:
             with _lock:
                 if self._queue is None:
                     self._queue = cl.CommandQueue(self.context)
+                    # a driver that is unloaded while it still builds or runs crashes the process
+                    atexit.register(self._finish_at_exit, os.getpid())
         return self._queue
+
+    def _finish_at_exit(self, process: int) -> None:
+        if os.getpid() == process:  # a fork has no threads that could finish anything
+            self.finish()
 
     # waiting
     def wait(self, event: Any) -> None:
