@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering import affine, build_folds, build_index
+from lowering import affine, build_folds, build_index, turns
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range, SplitNeeded
 from lowering.nest import Nest, NestBuffer, Store, Value
@@ -65,6 +65,8 @@ def build_nest(
 
 class NestBuilder:
     """One attempt at a nest, with the axis splits that are known to be needed."""
+
+    goes_round = True  # loads may go back to the start of an axis
 
     def __init__(self, space: tuple[int, ...], inside: Callable[[g.Node], bool], splits: dict):
         self.nest = Nest([])
@@ -145,14 +147,21 @@ class NestBuilder:
             self.nest.buffers.append(NestBuffer(node, node.dtype, node.size))
         return found
 
-    def load(self, node: g.Node, linear: Affine, guards: Guards, dynamic: int | None = None) -> int:
+    def load(
+        self,
+        node: g.Node,
+        linear: Affine,
+        guards: Guards,
+        dynamic: int | None = None,
+        wraps: tuple[turns.Wrap, ...] = (),
+    ) -> int:
         b = self.buffer(node)
         mask = linear.axes.union(*(r.index.axes for r in guards))
         args: tuple[int, ...] = ()
         if dynamic is not None:
             args = (dynamic,)
             mask = mask | self.mask(dynamic)
-        return self.emit("load", args, node.dtype, mask, (b, linear, guards))
+        return self.emit("load", args, node.dtype, mask, (b, linear, guards, wraps))
 
     def value(self, node: g.Node, index: Index, guards: Guards = ()) -> int:
         """The value id of node[index]. Outside `guards` the value may be anything but is safe to
@@ -164,7 +173,8 @@ class NestBuilder:
             if isinstance(node.form, g.Const):
                 found = self.const(node.form.value, node.dtype)
             elif not self.inside(node):
-                found = self.load(node, affine.linearize(index, node.shape), guards)
+                linear, wraps = turns.linearize(index, node.shape)
+                found = self.load(node, linear, guards, wraps=wraps)
             else:
                 found = RULES[type(node.form)](self, node, index, guards)
             self.memo[key] = found
@@ -305,6 +315,9 @@ def _operands_first(b: NestBuilder, node: g.Node, index: Index, guards: Guards) 
 
 def _reshape(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     (x,) = node.args
+    renamed = turns.reshaped(node, index)
+    if renamed is not None:
+        return b.value(x, renamed, guards)
     linear = affine.linearize(index, node.shape)
     if not b.inside(x) and not isinstance(x.form, g.Const):
         return b.load(x, linear, guards)
@@ -355,6 +368,10 @@ def _pad(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
 
 def _concat(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     dim = node.form.dim
+    turn = turns.of(node) if b.goes_round and not guards else None
+    if turn is not None:
+        turns.check(turn[0], b.inside)
+        return b.value(turn[0], turns.turned(node, index, dim, turn[2]), guards)
     e = index[dim]
     at, parts = 0, []
     for x in node.args:

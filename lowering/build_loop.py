@@ -49,6 +49,8 @@ def build_loop(loop: g.Node, lanes: Lanes, gets: dict[int, g.Node], chunk: int =
 class LoopBuilder(NestBuilder):
     """One loop's nest; `env` says which loop, branch or condition is being instantiated."""
 
+    goes_round = False
+
     def __init__(self, lanes: Lanes):
         super().__init__(lanes.extents, lambda n: True, {})
         self.lanes = lanes

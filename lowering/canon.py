@@ -20,6 +20,7 @@ from lowering.walk import with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
+FEW_ROWS, MANY = 32, 4096  # each of so many results folds so few elements by itself
 
 
 def canonicalize(
@@ -145,7 +146,7 @@ def _blocks(b: g.Builder, op: str, x: g.Node, lead: int, inner: int = 1) -> g.No
     rows = prod(x.shape[:lead])
     rest = x.shape[lead:]
     blocks = block_count(rows, prod(rest) * inner)
-    if blocks < 2:
+    if blocks < 2 or (rows <= FEW_ROWS and prod(rest) >= MANY):
         return b.reduce(op, x, tuple(range(lead)))
     parts = b.node(BlockReduce(op, lead, blocks), (x,), (blocks, *rest), x.dtype)
     return b.reduce(op, parts, (0,))

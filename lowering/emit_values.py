@@ -177,7 +177,9 @@ class Values(Emission):
 
     def load(self, v: Value, u: int, width: int) -> str:
         """A load, safe where its guards fail: those lanes read nothing and are 0."""
-        buffer, index, guards = v.attr
+        buffer, index, guards, wraps = v.attr
+        if wraps:
+            return self.load_round(v, u, width)
         dynamic = v.args[0] if v.args else None
         lanes_differ = dynamic is not None and width > 1 and self.s.v in self.values[dynamic].mask
         out = self.fresh("x")
@@ -208,6 +210,44 @@ class Values(Emission):
             self.load_lanes(
                 v, u, width, out, base, c, in_v, plain, dynamic if lanes_differ else None
             )
+        return out
+
+    def load_round(self, v: Value, u: int, width: int) -> str:
+        """A load that goes back where it reaches the end of an axis: a strip that crosses the end
+        takes its lanes one by one.
+        """
+        buffer, index, _, wraps = v.attr
+        out = self.fresh("x")
+        kind = scalar.register_type(v.dtype, width)
+        base = f"b{buffer} + ({self.affine(index, u)})"
+        crossing = []
+        for w in wraps:
+            first = self.affine(w.index, u)
+            base += f" - ({first} < {w.limit} ? 0 : {w.back})"
+            if width > 1 and (step := w.index.coef(self.s.v)):
+                last = self.affine(w.index + step * (width - 1), u)
+                crossing.append((w, step, f"({first} < {w.limit}) == ({last} < {w.limit})"))
+        c = index.coef(self.s.v) if self.s.v is not None else 0
+        if width == 1 or c == 1:
+            text = scalar.load(v.dtype, width, base)
+        else:
+            text = scalar.load_strided(v.dtype, width, base, c)
+        if not crossing:
+            self.line(f"const {kind} {out} = {text};")
+            return out
+        memory = scalar.memory_type(v.dtype)
+        at = f"{c} * l"
+        for w, step, _ in crossing:
+            first = self.affine(w.index, u)
+            here = f"({first} + {step} * l < {w.limit} ? 0 : {w.back})"
+            at += f" - {here} + ({first} < {w.limit} ? 0 : {w.back})"
+        self.line(f"{kind} {out};")
+        self.line(f"if ({' && '.join(test for _, _, test in crossing)}) {out} = {text};")
+        self.line("else {")
+        self.line(f"  {memory}{width} t;")
+        self.line(f"  for (int l = 0; l < {width}; ++l) (({memory} *)&t)[l] = ({base})[{at}];")
+        self.line(f"  {out} = {scalar_text.from_memory(v.dtype, width, 't')};")
+        self.line("}")
         return out
 
     def load_lanes(self, v, u, width, out, base, c, in_v, plain, dynamic) -> None:

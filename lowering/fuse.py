@@ -14,12 +14,14 @@ from itertools import pairwise, permutations
 from math import prod
 
 from lowering import graph as g
+from lowering import turns
 from lowering.build import BlockReduce, Root
 from lowering.fuse_rules import (
     CHEAP,
     FOLDS,
     MAX_NODES,
     REPEATED,
+    SHORT,
     SINGLE,
     VIEWS,
     DimMap,
@@ -232,10 +234,14 @@ class _Fuser:
                 return "a product reads each element many times"
             if isinstance(user.form, Product):
                 return "a product reads it tile by tile"
+            if isinstance(user.form, g.Slice) and cone_cost(n) > CHEAP and self.goes_round(user):
+                return "it is read at an index that goes round"
             if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
         if isinstance(n.form, g.Concat) and self.is_index(n):
             return None  # each component is computed where it is used
+        if turns.of(n) is not None:
+            return None  # read where it stands
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
         if any(group.folds for group, _ in homes.values()) and self.ends_epilogue(n):
@@ -250,6 +256,10 @@ class _Fuser:
             if why is not None:
                 return why
         return None
+
+    def goes_round(self, n: g.Node) -> bool:
+        """Whether a slice is a piece of an array whose ends are exchanged."""
+        return any(turns.of(user) is not None for user in self.users.get(id(n), ()))
 
     def is_index(self, n: g.Node) -> bool:
         """Whether a concatenation is the index vectors of gathers, component by component."""
@@ -285,7 +295,8 @@ class _Fuser:
             axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
             x = n.args[0]
             trailing = all(k in axes for k in range(x.ndim) if k >= min(axes))
-            if not trailing and x.size > 1024:
+            short = prod(x.shape[k] for k in axes) <= SHORT and whole and None not in dims
+            if not trailing and x.size > 1024 and not short:
                 return "it folds an axis that is not the last"
             if not (whole or prefix) or (None in dims and n.size > 1):
                 return "its rows do not lie along the kernel's rows"

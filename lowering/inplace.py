@@ -90,7 +90,7 @@ def reads_elsewhere(nest: Nest, x: g.Node, node: g.Node) -> bool:
     if not loads or prod(nest.extents) == 1:  # one item that reads first and writes last
         return False
     offset = () if store.dynamic is None else (store.dynamic,)
-    same = all(v.attr[1] == store.index and v.args == offset for v in loads)
+    same = all(v.attr[1:] == (store.index, v.attr[2], ()) and v.args == offset for v in loads)
     return not same or _several_read_one(nest, store.index.axes)
 
 
@@ -145,7 +145,7 @@ def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
             continue
         same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
         loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
-        if same and all(v.attr[1] == store.index and not v.args for v in loads):
+        if same and all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads):
             target.alias = slot
             return
 

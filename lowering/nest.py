@@ -50,7 +50,8 @@ class Value:
 
     const      (), a Python number
     index      (), Affine: the index as a number
-    load       () or (dynamic offset,), (buffer, Affine in elements, guards); 0 outside the guards
+    load       () or (dynamic offset,), (buffer, Affine in elements, guards, wraps); 0 outside the
+               guards, and back where a wrap (`turns`) says so
     guard      (), Ranges: whether all of them hold
     map        operands, the scalar operation
     bits       (k0, k1, c0, c1), (); its words are read by get
@@ -179,8 +180,9 @@ def text_of(e: Affine, names: list[str]) -> str:
 
 def _attr(v: Value, names: list[str]) -> str:
     if v.op == "load":
-        buffer, index, guards = v.attr
+        buffer, index, guards, wraps = v.attr
         tail = "".join(f" if {g.low}<={text_of(g.index, names)}<{g.high}" for g in guards)
+        tail += "".join(f" back {w.back} at {text_of(w.index, names)}={w.limit}" for w in wraps)
         return f"b{buffer}[{text_of(index, names)}]{tail}"
     if v.op == "index":
         return text_of(v.attr, names)

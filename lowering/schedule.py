@@ -136,7 +136,7 @@ def _indices(nest: Nest):
     for v in nest.values:
         if v.op == "load":
             yield v.attr[1]
-            yield from (r.index for r in v.attr[2])
+            yield from (r.index for r in (*v.attr[2], *v.attr[3]))
         elif v.op == "index":
             yield v.attr
         elif v.op == "guard":
@@ -201,7 +201,8 @@ def _merge(nest: Nest, a: int, b: int) -> None:
 def _rewrite(v: Value, fix, drop, ranges) -> None:
     v.mask = drop(v.mask)
     if v.op == "load":
-        v.attr = (v.attr[0], fix(v.attr[1]), ranges(v.attr[2]))
+        wraps = tuple(w._replace(index=fix(w.index)) for w in v.attr[3])
+        v.attr = (v.attr[0], fix(v.attr[1]), ranges(v.attr[2]), wraps)
     elif v.op == "index":
         v.attr = fix(v.attr)
     elif v.op == "guard":
