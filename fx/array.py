@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from fx import core
+from fx.array_text import array_repr, array_str
 from fx.avals import ShapedArray, canonicalize_dtype, python_scalar_dtype
 
 COPY_BELOW = 1 << 20
@@ -278,23 +279,10 @@ class Array(metaclass=_ArrayType):
     def __repr__(self) -> str:
         if self.is_deleted():
             return f"Array(deleted, shape={self.aval.str_short()})"
-        name = "float0" if self.dtype.kind == "V" and not self.itemsize else self.dtype.name
-        tail = f"dtype={name}, weak_type=True)" if self._weak else f"dtype={name})"
-        width = np.get_printoptions()["linewidth"]
-        if self.size == 0:
-            body = f"[], shape={self.shape}"
-        else:
-            body = np.array2string(
-                self._numpy(), prefix="Array(", suffix=",", separator=", ", max_line_width=width
-            )
-        last = len(body) - (body.rfind("\n") + 1)
-        if "\n" not in body:
-            last += len("Array(")
-        space = " " if last + len(tail) + 2 <= width else "\n" + " " * len("Array(")
-        return f"Array({body},{space}{tail}"
+        return array_repr(self._numpy(), self._weak)
 
     def __str__(self) -> str:
-        return "Array(deleted)" if self.is_deleted() else str(self._numpy())
+        return "Array(deleted)" if self.is_deleted() else array_str(self._numpy())
 
     def __format__(self, spec: str) -> str:
         host = self._numpy()

@@ -18,12 +18,28 @@ import numpy as np
 
 bfloat16 = np.dtype(ml_dtypes.bfloat16)
 float0 = np.dtype([("float0", np.void, 0)])
-key_dtype = np.dtype([("key<fry>", np.uint32, (2,))])  # a typed random key: two words, moved as one
+
+
+class extended(np.void):
+    """Scalar class of dtypes that are no plain numbers."""
+
+
+class prng_key(extended):
+    """Scalar class of typed random keys."""
+
+
+# a typed random key: two words, moved as one
+key_dtype = np.dtype((prng_key, [("key<fry>", np.uint32, (2,))]))
 
 
 def is_key(dtype: np.dtype) -> bool:
     """Whether arrays of this dtype hold typed random keys."""
     return dtype == key_dtype
+
+
+def dtype_name(dtype: np.dtype) -> str:
+    """A dtype's name for people; `key<fry>` for random keys."""
+    return dtype.names[0] if is_key(dtype) else dtype.name  # type: ignore[index]
 
 
 def storage_dtype(dtype: np.dtype) -> np.dtype:
@@ -215,7 +231,7 @@ _UP: dict[str, list[str]] = {
 def _above(node: str) -> frozenset[str]:
     found, todo = {node}, [node]
     while todo:
-        for up in _UP[todo.pop()]:
+        for up in _UP.get(todo.pop(), ()):
             if up not in found:
                 found.add(up)
                 todo.append(up)
@@ -231,7 +247,7 @@ def lattice_node(dtype: np.dtype, weak: bool) -> str:
             return "c*"
         if is_floating(dtype):
             return "f*"
-    return dtype.name
+    return dtype_name(dtype)
 
 
 @lru_cache(maxsize=4096)

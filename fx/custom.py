@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
 from typing import Any
 
 from fx import core
@@ -24,7 +23,7 @@ from fx.custom_rules import (
     custom_vjp_call_p,
     symbolic,
 )
-from fx.flatten import check_callable, flatten_function, name_of
+from fx.flatten import check_callable, flatten_function, name_after, name_of
 from fx.tree_util import Partial, tree_flatten, tree_map, tree_structure
 
 
@@ -39,7 +38,7 @@ class _Custom:
     ):
         check_callable(fun)
         wrapper: Any = self
-        update_wrapper(wrapper, fun, updated=())
+        name_after(wrapper, fun)
         self.fun = fun
         self.nondiff_argnums = tuple(nondiff_argnums) + _positions_of(fun, nondiff_argnames)
         self.jvp: Callable[..., Any] | None = None
@@ -377,6 +376,6 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
         cts = rule(ct)
         return cts if isinstance(cts, tuple | list) else (cts,)
 
-    wrapped = custom_vjp(update_wrapper(primal, fun, updated=()))
+    wrapped = custom_vjp(name_after(primal, fun))
     wrapped.defvjp(fwd, bwd)
     return wrapped

@@ -7,12 +7,11 @@ first. Which arguments are mapped is known only under vmap, so the rule stays Py
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
 from typing import Any
 
 from fx import core
 from fx.core import ClosedJaxpr, Primitive, Zero, get_aval, set_trace
-from fx.flatten import check_callable, flatten_function, name_of
+from fx.flatten import check_callable, flatten_function, name_after, name_of
 from fx.jvp import jvp_flat
 from fx.lower import lower_closed
 from fx.passes import hoist_consts
@@ -34,7 +33,7 @@ class custom_vmap:
 
     def __init__(self, fun: Callable[..., Any]):
         check_callable(fun)
-        update_wrapper(self, fun, updated=())
+        name_after(self, fun)
         self.fun = fun
         self.rule: Callable[..., Any] | None = None
 

@@ -15,12 +15,14 @@ import numpy as np
 
 from fx.avals import canonicalize_dtype as _canonical
 from fx.avals import (
+    extended,
     float0,
     is_floating,
     is_inexact,
     is_key,
     lattice_least,
     lattice_node,
+    prng_key,
     python_scalar_dtype,
     x64_enabled,
 )
@@ -48,14 +50,6 @@ bfloat16 = ml_dtypes.bfloat16
 
 class TypePromotionError(ValueError):
     """No implicit path leads to a common dtype."""
-
-
-class extended(np.generic):
-    """Scalar class of dtypes that are no plain numbers."""
-
-
-class prng_key(extended):
-    """Scalar class of typed random keys."""
 
 
 _PYTHON_KINDS = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import update_wrapper
 from typing import Any
 
 from fx import core
@@ -73,12 +74,29 @@ def name_of(fun: Callable[..., Any]) -> str:
     """A function's name for messages."""
     while True:
         name = getattr(fun, "__name__", None)
-        if name is not None:
+        if isinstance(name, str):
             return name
         inner = getattr(fun, "func", None) or getattr(fun, "__wrapped__", None)
         if inner is None:
             return type(fun).__name__
         fun = inner
+
+
+def name_after(wrapper: Any, fun: Callable[..., Any]) -> Any:
+    """Give `wrapper` the name, text and signature of `fun`; a callable object may lack a name, or
+    answer with anything where it is asked for one.
+    """
+    try:
+        return update_wrapper(wrapper, fun, updated=())
+    except TypeError:
+        wrapper.__name__ = wrapper.__qualname__ = name_of(fun)
+        wrapper.__wrapped__ = fun
+        return wrapper
+
+
+def wraps(fun: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Decorate a wrapper of `fun` with its name: see `name_after`."""
+    return lambda wrapper: name_after(wrapper, fun)
 
 
 def source_of(fun: Callable[..., Any]) -> str:

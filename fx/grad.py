@@ -7,7 +7,6 @@ pure: they can be called any number of times, returned from jit, and hold only t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from fx.flatten import (
     name_of,
     normalize_argnums,
     of_positions,
+    wraps,
 )
 from fx.linearize import Linearized, backward_pass, linearize_flat
 from fx.tree_util import Partial, tree_flatten, tree_leaves, tree_structure
@@ -198,7 +198,7 @@ def value_and_grad(
     """
     check_callable(fun)
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def value_and_grad_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         nums = normalize_argnums(argnums, len(args), f"grad of {name_of(fun)}")
         dynamic = tuple(args[n] for n in nums)
@@ -264,7 +264,7 @@ def grad(
         fun, argnums, has_aux, holomorphic, allow_int, reduce_axes, allow_unused=allow_unused
     )
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def grad_f(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
         return (gradient, value[1]) if has_aux else gradient

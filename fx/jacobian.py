@@ -7,7 +7,6 @@ output's, each leaf holding the input's tree, each entry of shape output.shape +
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from fx import core
 from fx.avals import float0, is_floating, is_inexact
 from fx.core import get_aval
-from fx.flatten import check_callable, name_of, normalize_argnums, of_positions
+from fx.flatten import check_callable, name_of, normalize_argnums, of_positions, wraps
 from fx.grad import grad, vjp
 from fx.jvp import jvp
 from fx.tree_util import tree_flatten, tree_map
@@ -41,7 +40,7 @@ def jacfwd(
     """
     check_callable(fun)
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def jacfun(*args: Any, **kwargs: Any) -> Any:
         partial, dynamic = _partial(fun, argnums, args, kwargs, "jacfwd")
         leaves, in_tree = tree_flatten(dynamic)
@@ -76,7 +75,7 @@ def jacrev(
     """
     check_callable(fun)
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def jacfun(*args: Any, **kwargs: Any) -> Any:
         partial, dynamic = _partial(fun, argnums, args, kwargs, "jacrev")
         leaves, in_tree = tree_flatten(dynamic)

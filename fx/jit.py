@@ -11,7 +11,6 @@ import inspect
 import types
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from functools import update_wrapper
 from operator import itemgetter
 from typing import Any
 
@@ -20,7 +19,7 @@ from fx.config import config
 from fx.core import EVAL, ClosedJaxpr, DebugInfo, Tracer, get_aval, state
 from fx.debug_checks import check_outputs
 from fx.executable import Runner, evaluate_jit, runner_for
-from fx.flatten import argument_names, check_callable, flatten_function, name_of
+from fx.flatten import argument_names, check_callable, flatten_function, name_after, name_of
 from fx.jit_rules import jit_p
 from fx.passes import hoist_consts
 from fx.reading import read_tree, reading_order
@@ -95,7 +94,7 @@ class Jitted:
         inline: bool,
         device: Any,
     ):
-        update_wrapper(self, fun, updated=())
+        name_after(self, fun)
         self.fun = fun
         self.static_argnums, self.static_argnames = static_argnums, static_argnames
         self.donate_argnums, self.donate_argnames = donate_argnums, donate_argnames
@@ -236,7 +235,7 @@ class Jitted:
             full = [args[k] if k in nums else next(rest) for k in range(len(args))]
             return fun(*full, **dynamic_kw, **static_kw)
 
-        return update_wrapper(of_dynamic, fun, updated=())
+        return name_after(of_dynamic, fun)
 
     def _blanked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list, dict]:
         """The arguments with the static ones replaced by None, which has no leaves."""

@@ -10,14 +10,14 @@ import importlib
 import platform
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fx import core
 from fx.devices import devices, local_device_count
-from fx.flatten import check_callable, name_of
+from fx.flatten import check_callable, name_of, wraps
 from fx.jit import jit
 from fx.sharding import Mesh, NamedSharding, PartitionSpec, get_mesh, the_device
 from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
@@ -69,7 +69,7 @@ def pmap(
     compiled = jit(mapped, static_argnums=static, donate_argnums=donate)
     available = local_device_count() if devices is None else len(devices)
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def pmap_f(*args: Any, **kwargs: Any) -> Any:
         _check_size(args, kwargs, in_axes, static, axis_size, available)
         return compiled(*args, **kwargs)
@@ -129,7 +129,7 @@ def shard_map(
         )
     check_callable(f)
 
-    @wraps(f, updated=())
+    @wraps(f)
     def sharded(*args: Any) -> Any:
         over = get_mesh() if mesh is None else mesh
         if over.empty:

@@ -8,13 +8,13 @@ operands are read once the others, cotangents, have come.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial, wraps
+from functools import partial
 from typing import Any
 
 from fx import checkpoint_policies as checkpoint_policies
 from fx import core
 from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, Zero, get_aval, set_trace
-from fx.flatten import argument_names, check_callable, flatten_function, name_of
+from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
 from fx.jit_rules import hoisted, run_known
 from fx.jvp import jvp_jaxpr
 from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
@@ -68,7 +68,7 @@ def checkpoint(
     named = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     function = fun
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
         static = {n % len(args) for n in nums if -len(args) <= n < len(args)}
         fixed = {k: kwargs.pop(k) for k in named if k in kwargs}

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import Any
 
 from fx.core import state
+from fx.flatten import wraps
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[
     """`fun` inside a named scope (by default its own name)."""
     label = name or getattr(fun, "__name__", "call")
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def call(*args: Any, **kwargs: Any) -> Any:
         with named_scope(label):
             return fun(*args, **kwargs)

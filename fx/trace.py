@@ -7,7 +7,6 @@ Tracing runs the function once on abstract values; nothing is computed and no de
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from fx import core
 from fx.avals import ShapedArray, canonicalize_dtype
 from fx.core import ClosedJaxpr, DebugInfo, Literal, Var
 from fx.core import ensure_compile_time_eval as ensure_compile_time_eval
-from fx.flatten import argument_names, check_callable, flatten_function, name_of
+from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
 from fx.linearize import linearize_flat
 from fx.passes import cse_jaxpr, dce_closed
 from fx.printer import short_dtype
@@ -95,7 +94,7 @@ def make_jaxpr(
     check_callable(fun)
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def jaxpr_maker(*args: Any, **kwargs: Any) -> Any:
         static = {n % len(args) for n in nums}
         dynamic = tuple(a for k, a in enumerate(args) if k not in static)
@@ -149,7 +148,7 @@ def used_inputs(fun: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     (False, True)
     """
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def used(*args: Any, **kwargs: Any) -> tuple[Any, ...]:
         closed = make_jaxpr(fun)(*args, **kwargs)
         flags = dce_closed(closed)[1]

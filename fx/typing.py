@@ -1,7 +1,7 @@
 """Types of the public surface: what counts as an array, a shape, a dtype.
 
-At run time `Array` is the class of traced values; concrete ones are fx.array.Array. fx.numpy
-installs their operators and methods, so type checkers see a class that has any method.
+At run time `Array` is fx.array.Array, of which tracers are instances too. fx.numpy installs
+operators and methods, so type checkers see a class that has any method.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from fx.core import Tracer
 
 if TYPE_CHECKING:
 
@@ -70,8 +68,9 @@ if TYPE_CHECKING:
 
     ArrayLike = Any
 else:
-    Array = Tracer
-    ArrayLike = Array | Tracer | np.ndarray | np.generic | bool | int | float | complex
+    from fx.array import Array
+
+    ArrayLike = Array | np.ndarray | np.generic | bool | int | float | complex
 
 DTypeLike = str | type | np.dtype | Any
 Shape = Sequence[int]

@@ -8,7 +8,6 @@ example. A named axis is known to the trace that maps it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from fx.core import (
     set_trace,
     state,
 )
-from fx.flatten import argument_names, check_callable, flatten_function, name_of
+from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
 from fx.tree_util import prefix_leaves, tree_flatten
 
 
@@ -188,7 +187,7 @@ def vmap(
     _check_entries(in_axes, "in_axes")
     _check_entries(out_axes, "out_axes")
 
-    @wraps(fun, updated=())
+    @wraps(fun)
     def vmap_f(*args: Any, **kwargs: Any) -> Any:
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(

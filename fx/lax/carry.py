@@ -45,13 +45,15 @@ def same_type(a: ShapedArray, b: ShapedArray) -> bool:
 def promote_weak(
     values: Sequence[Any], given: Sequence[ShapedArray], out: Sequence[ShapedArray]
 ) -> tuple[list[Any], bool]:
-    """Weakly typed carry inputs converted to the dtype of the outputs; whether any changed."""
+    """Weakly typed carry inputs converted to the dtype of the outputs, no longer weak; whether any
+    changed.
+    """
     found, changed = [], False
     for v, a, b in zip(values, given, out, strict=True):
         if a.weak_type and a.dtype != b.dtype:
-            dtype, weak = lattice_join([(a.dtype, a.weak_type), (b.dtype, b.weak_type)])
-            if (dtype, weak) != (a.dtype, a.weak_type):
-                v, changed = convert(v, dtype, weak), True
+            dtype, _ = lattice_join([(a.dtype, True), (b.dtype, b.weak_type)])
+            if dtype != a.dtype:
+                v, changed = convert(v, dtype), True
         found.append(v)
     return found, changed
 
@@ -196,8 +198,10 @@ def _at(path: Any) -> str:
 
 
 def equal_weak_types(traced: Sequence[Traced]) -> list[ClosedJaxpr]:
-    """The branches' jaxprs, an output being weak only where all of them give a weak one."""
-    weak = [all(a.weak_type for a in avals) for avals in zip(*(t.out_avals for t in traced))]
+    """The branches' jaxprs, an output being weak where the first of them (for `cond`, that of
+    False) gives a weak one, as in JAX.
+    """
+    weak = [a.weak_type for a in traced[0].out_avals]
     found = []
     for t in traced:
         if [a.weak_type for a in t.out_avals] == weak:

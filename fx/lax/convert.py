@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import numpy as np
-
 from fx import core
 from fx.avals import canonicalize_dtype, is_inexact
 from fx.prims import convert
@@ -20,14 +18,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_PYTHON = {bool: np.bool_, int: np.int64, float: np.float64, complex: np.complex128}
-
-
-def _dtype(dtype: DTypeLike) -> tuple[np.dtype, bool]:
-    """The canonical dtype and whether it is weak: Python's scalar types are."""
-    if dtype in _PYTHON:
-        return canonicalize_dtype(_PYTHON[dtype]), dtype is not bool
-    return canonicalize_dtype(dtype), False
 
 
 def convert_element_type(operand: ArrayLike, new_dtype: DTypeLike) -> Array:
@@ -39,12 +29,12 @@ def convert_element_type(operand: ArrayLike, new_dtype: DTypeLike) -> Array:
     >>> int(lax.convert_element_type(2.7, np.int32))
     2
     """
-    dtype, weak = _dtype(new_dtype)
+    dtype = canonicalize_dtype(new_dtype)
     if core.get_aval(operand).dtype.kind == "c" and dtype.kind != "c" and dtype.kind != "b":
         from fx.prims.complex_ import real
 
         operand = real(operand)
-    return convert.convert(operand, dtype, weak)
+    return convert.convert(operand, dtype)
 
 
 def bitcast_convert_type(operand: ArrayLike, new_dtype: DTypeLike) -> Array:

@@ -341,12 +341,11 @@ def full_like(
 ) -> Array:
     """An array like x (its shape and dtype, unless given) filled with one value."""
     like = x if hasattr(x, "shape") and hasattr(x, "dtype") else core.get_aval(x)
-    return full(
-        like.shape if shape is None else shape,
-        fill_value,
-        like.dtype if dtype is None else dtype,
-        sharding=sharding,
-    )
+    if dtype is None and getattr(like, "weak_type", False):
+        fill_value = convert(fill_value, like.dtype, True)
+    else:
+        dtype = like.dtype if dtype is None else dtype
+    return full(like.shape if shape is None else shape, fill_value, dtype, sharding=sharding)
 
 
 def empty(shape: Shape, dtype: DTypeLike, *, out_sharding: Any = None) -> Array:

@@ -24,6 +24,7 @@ from fx.numpy.indexing import (
     new_axes,
 )
 from fx.numpy.recorded import recorded
+from fx.numpy.creation import asarray
 from fx.numpy.util import convert, join, modes, shape_dtype
 
 
@@ -145,7 +146,7 @@ def update(
         return _masked0(x, grown, index, values, op)
     if op != "apply":
         values = _values(x, values, op)
-        dtype, weak = aval.dtype, aval.weak_type and core.get_aval(values).weak_type
+        dtype, weak = aval.dtype, aval.weak_type
         x, values = convert(x, dtype, weak), convert(_real(values, dtype), dtype, weak)
     kinds = index.kinds
     if not kinds & {"array", "scalar"} and _static_in_bounds(aval.shape, index):
@@ -164,8 +165,6 @@ def update(
 
 def _values(x: Any, values: Any, op: str) -> Any:
     """The values as an array; a lossy conversion to x's dtype warns."""
-    from fx.numpy.creation import asarray
-
     if not core.is_array_value(values):
         values = asarray(values)
     (have, want) = core.get_aval(values), core.get_aval(x)
@@ -265,7 +264,7 @@ def _static(x: Any, index: Index, values: Any, op: str) -> Any:
         window = lax.rev(window, tuple(reverse)) if reverse else window
         window = _SAME[op](old, window)
     if whole:
-        return window
+        return window if core.get_aval(window).shape else asarray(window)
     return lax.dynamic_update_slice(x, window, [np.int32(s) for s in starts])
 
 

@@ -337,7 +337,6 @@ def gcd(x1: Any, x2: Any) -> Any:
         return any_(lax.ne(state[1], const_as(state[1], 0)))
 
     a, b = (v if dtype_of(v).kind == "u" else lax.abs(v) for v in (x1, x2))
-    a, b = (convert(v, dtype_of(v)) for v in (a, b))
     return lax.while_loop(more, body, (a, b))[0]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fx import core
-from fx.avals import ShapedArray
+from fx.avals import ShapedArray, is_key
 from fx.core import Zero, is_undefined
 from fx.prims.elementwise import INTS, matched, meaning
 from fx.prims.registry import (
@@ -32,6 +32,17 @@ def _bool(dtype: np.dtype) -> type:
     return np.bool_
 
 
+def _on_words(ufunc: Any) -> Any:
+    """Equality for NumPy, which compares no records: a random key is one number of 64 bits."""
+
+    def rule(x: np.ndarray, y: np.ndarray) -> Any:
+        if is_key(x.dtype):
+            x, y = x.view(np.uint64), y.view(np.uint64)
+        return ufunc(x, y)
+
+    return rule
+
+
 def _comparison(name: str, accepts: Any, doc: str, numpy: Any) -> Any:
     return binary(
         name,
@@ -46,8 +57,10 @@ def _comparison(name: str, accepts: Any, doc: str, numpy: Any) -> Any:
     )
 
 
-eq_p = _comparison("eq", any_dtype, "Whether x equals y, element by element.", np.equal)
-ne_p = _comparison("ne", any_dtype, "Whether x differs from y, element by element.", np.not_equal)
+eq_p = _comparison("eq", any_dtype, "Whether x equals y, element by element.", _on_words(np.equal))
+ne_p = _comparison(
+    "ne", any_dtype, "Whether x differs from y, element by element.", _on_words(np.not_equal)
+)
 lt_p = _comparison("lt", ordered, "Whether x < y, element by element.", np.less)
 le_p = _comparison("le", ordered, "Whether x <= y, element by element.", np.less_equal)
 gt_p = _comparison("gt", ordered, "Whether x > y, element by element.", np.greater)
@@ -305,7 +318,7 @@ def _clamp_abstract(low: ShapedArray, x: ShapedArray, high: ShapedArray) -> Shap
                 f"{name}.shape={bound.shape}, operand.shape={x.shape}."
             )
     elementwise_shape("clamp", (low, x, high))
-    return ShapedArray(x.shape, x.dtype, low.weak_type and x.weak_type and high.weak_type)
+    return ShapedArray(x.shape, x.dtype, x.weak_type)
 
 
 def _clamp_jvp(primals: Any, tangents: Any) -> Any:

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 
 from fx import core
-from fx.avals import ShapedArray, canonicalize_dtype, float0, is_floating, is_inexact
+from fx.avals import (
+    ShapedArray,
+    canonicalize_dtype,
+    dtype_name,
+    float0,
+    is_floating,
+    is_inexact,
+    is_key,
+)
 from fx.core import Zero
 from fx.prims.registry import (
     Case,
@@ -36,6 +44,8 @@ def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
 
 
 def _convert_abstract(x: ShapedArray, *, new_dtype: Any, weak_type: bool) -> ShapedArray:
+    if is_key(x.dtype) != is_key(new_dtype):
+        raise TypeError(f"{dtype_name(x.dtype)} cannot be converted to {dtype_name(new_dtype)}.")
     return ShapedArray(x.shape, new_dtype, weak_type)
 
 

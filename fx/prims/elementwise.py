@@ -17,7 +17,7 @@ from fx.core import Zero, instantiate, is_undefined
 from fx.prims.convert import convert
 from fx.prims.registry import (
     Case,
-    any_dtype,
+    arithmetic,
     batch_elementwise,
     binary,
     elementwise_shape,
@@ -61,7 +61,7 @@ _pass_on = (lambda x, y, out, t: t, lambda x, y, out, t: t)
 
 add_p = binary(
     "add",
-    any_dtype,
+    arithmetic,
     "Sum, element by element.",
     numpy=np.add,
     jvp=_pass_on,
@@ -71,7 +71,7 @@ add_p = binary(
 )
 add_any_p = binary(
     "add_any",
-    any_dtype,
+    arithmetic,
     "Sum of two cotangents of one value.",
     numpy=np.add,
     jvp=_pass_on,
@@ -118,7 +118,7 @@ def _div_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
 
 mul_p = binary(
     "mul",
-    any_dtype,
+    arithmetic,
     "Product, element by element.",
     numpy=np.multiply,
     jvp=(lambda x, y, out, t: t * y, lambda x, y, out, t: x * t),
@@ -302,7 +302,7 @@ def _extremum_lower(op: str, compare_op: str) -> Any:
 
 max_p = binary(
     "max",
-    any_dtype,
+    arithmetic,
     "The larger of two, element by element; NaN wins; ties share the derivative evenly.",
     numpy=_complex_order(np.greater),
     jvp=_extremum_jvp,
@@ -313,7 +313,7 @@ max_p = binary(
 max_p.set(lower=_extremum_lower("max", "gt"))
 min_p = binary(
     "min",
-    any_dtype,
+    arithmetic,
     "The smaller of two, element by element; NaN wins; ties share the derivative evenly.",
     numpy=_complex_order(np.less),
     jvp=_extremum_jvp,

@@ -148,7 +148,7 @@ def _pad_abstract(x: ShapedArray, value: ShapedArray, *, padding_config: Any) ->
             f"Dimension size after padding is not at least 0, got result shape {shape}, for "
             f"padding_config {padding_config} and operand shape {x.shape}"
         )
-    return ShapedArray(shape, x.dtype, x.weak_type and value.weak_type)
+    return ShapedArray(shape, x.dtype, x.weak_type)
 
 
 def _pad_numpy(x: np.ndarray, value: np.ndarray, *, padding_config: Any) -> np.ndarray:

@@ -16,16 +16,30 @@ from typing import Any
 import numpy as np
 
 from fx import core
-from fx.avals import ShapedArray, is_floating, is_inexact
+from fx.avals import ShapedArray, dtype_name, is_floating, is_inexact, is_key
 from fx.core import Primitive, UndefinedPrimal, Zero, instantiate, is_undefined, no
 
-__all__ = ["Case", "any_dtype", "binary", "floating", "inexact", "no", "primitive", "unary"]
+__all__ = [
+    "Case",
+    "any_dtype",
+    "arithmetic",
+    "binary",
+    "floating",
+    "inexact",
+    "no",
+    "primitive",
+    "unary",
+]
 
 # ---------------------------------------------------------------- classes of dtypes
 
 
 def any_dtype(dtype: np.dtype) -> bool:
     return True
+
+
+def arithmetic(dtype: np.dtype) -> bool:
+    return not is_key(dtype)
 
 
 def inexact(dtype: np.dtype) -> bool:
@@ -37,15 +51,15 @@ def floating(dtype: np.dtype) -> bool:
 
 
 def number(dtype: np.dtype) -> bool:
-    return dtype.kind != "b"
+    return dtype.kind != "b" and not is_key(dtype)
 
 
 def real(dtype: np.dtype) -> bool:
-    return dtype.kind not in "bc"
+    return dtype.kind not in "bc" and not is_key(dtype)
 
 
 def ordered(dtype: np.dtype) -> bool:
-    return dtype.kind != "c"
+    return dtype.kind != "c" and not is_key(dtype)
 
 
 def integer(dtype: np.dtype) -> bool:
@@ -219,7 +233,7 @@ def _elementwise_abstract(p: Primitive, accepts: Any, result: Any) -> Any:
                 "function that does automatic type promotion on inputs.)"
             )
         if not accepts(first.dtype):
-            raise TypeError(f"{p.name} does not accept dtype {first.dtype.name}.")
+            raise TypeError(f"{p.name} does not accept dtype {dtype_name(first.dtype)}.")
         dtype = first.dtype if result is None else np.dtype(result(first.dtype))
         weak = all(a.weak_type for a in avals) and dtype != np.bool_
         return ShapedArray(shape, dtype, weak)

@@ -1,0 +1,98 @@
+"""What programs written for JAX lean on: the smallest program for each thing that one of them needed."""
+
+import typing
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import lax
+
+
+class Nameless:
+    """A callable object that answers any attribute with a number."""
+
+    def __getattr__(self, name):
+        if name.startswith("__") and name != "__name__":
+            raise AttributeError(name)
+        return 3
+
+    def __call__(self, x):
+        return x * 2
+
+
+def test_callable_objects_need_no_name():
+    assert fx.vmap(Nameless())(jnp.arange(3)).tolist() == [0, 2, 4]
+    assert float(fx.jit(Nameless())(3.0)) == 6.0
+    assert float(fx.grad(Nameless())(3.0)) == 2.0
+
+
+def test_array_like_has_concrete_arrays():
+    assert isinstance(jnp.ones(2), typing.get_args(fx.typing.ArrayLike))
+    assert isinstance(jnp.ones(2), fx.typing.Array)
+
+
+# ---------------------------------------------------------------- random keys are values
+
+
+def test_keys_compare_and_print():
+    keys = fx.random.split(fx.random.key(0))
+    assert (keys == keys[0]).tolist() == [True, False]
+    assert fx.jit(lambda k: k != k[1])(keys).tolist() == [True, False]
+    assert repr(keys[0]) == "Array((), dtype=key<fry>) overlaying:\n[1797259609 2579123966]"
+    assert keys.dtype.type is fx.dtypes.prng_key
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda k: k + k,
+        lambda k: k < k,
+        lambda k: -k,
+        lambda k: jnp.sin(k),
+        lambda k: k.astype(np.int32),
+        lambda k: k * 2,
+        lambda k: jnp.maximum(k, k),
+    ],
+)
+def test_keys_are_no_numbers(function):
+    for f in (function, fx.jit(function)):
+        with pytest.raises((TypeError, ValueError), match="key<fry>"):
+            f(fx.random.key(0))
+
+
+# ---------------------------------------------------------------- weak types
+
+
+def test_a_promoted_carry_is_strong():
+    out = lax.while_loop(lambda c: c < 3, lambda c: c + 1.5, jnp.array(0))
+    assert (out.dtype, out.weak_type) == (np.float32, False)
+    out = lax.while_loop(lambda c: c < 3, lambda c: c + 1.5, jnp.array(0.0))
+    assert out.weak_type
+
+
+def test_cond_is_weak_where_the_first_branch_is():
+    weak, strong = jnp.array(1.0), jnp.float32(1)
+    assert lax.cond(True, lambda: strong, lambda: weak).weak_type
+    assert not lax.cond(True, lambda: weak, lambda: strong).weak_type
+    assert lax.switch(1, [lambda: weak, lambda: strong]).weak_type
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.at[()].set(3),
+        lambda x: lax.clamp(0, x, 5),
+        lambda x: jnp.pad(x[None], 1),
+        lambda x: jnp.gcd(x, 2),
+        lambda x: lax.full_like(x, 1),
+    ],
+)
+def test_weak_type_is_kept(function):
+    out = function(jnp.array(3))
+    assert isinstance(out, fx.Array) and out.weak_type and out.dtype == np.int32
+
+
+def test_convert_element_type_is_strong():
+    assert not lax.convert_element_type(3, float).weak_type
