@@ -289,7 +289,7 @@ class Array(metaclass=_ArrayType):
         return format(host[()] if not self.shape else host, spec)
 
     def __reduce__(self) -> Any:
-        return _restore, (np.array(self._numpy()), self._weak)
+        return from_numpy, (np.array(self._numpy()), self._weak)
 
     def copy(self) -> Array:
         """An array with memory of its own."""
@@ -320,16 +320,21 @@ class Array(metaclass=_ArrayType):
             return host.__dlpack__()
 
 
-def _restore(host: np.ndarray, weak: bool) -> Array:
-    return Array(host, weak)
-
-
 # ---------------------------------------------------------------- making and reading arrays
 
 
 def from_numpy(a: np.ndarray, weak: bool = False) -> Array:
     """Wrap a NumPy array that nobody will write to any more, without a copy."""
     return Array(a, weak)
+
+
+def alias(x: Array) -> Array:
+    """Another Array over the same memory: donating or deleting one leaves the other be."""
+    if x.is_deleted():
+        raise x._deleted()
+    out = Array(x._host, x._weak)
+    out._store, out._device, out._event, out._known = x._store, x._device, x._event, x._known
+    return out
 
 
 def to_numpy(x: Any) -> np.ndarray:
@@ -567,6 +572,7 @@ core.set_host(core.Host(to_numpy, from_numpy, None))
 __all__ = [
     "Array",
     "Call",
+    "alias",
     "bind",
     "counters",
     "default_device",

@@ -178,8 +178,12 @@ _NARROW: dict[Any, Any] = {
 
 
 def canonicalize_dtype(dtype: Any) -> np.dtype:
-    """The dtype that is kept for `dtype`: 64-bit ones narrow to 32 bits unless x64 is enabled."""
+    """The dtype that is kept for `dtype`: 64-bit ones narrow to 32 bits unless x64 is enabled, and
+    bytes stand in the machine's order.
+    """
     dtype = np.dtype(dtype)
+    if not dtype.isnative:
+        dtype = dtype.newbyteorder("=")
     return dtype if x64_enabled() else _NARROW.get(dtype, dtype)
 
 

@@ -70,12 +70,16 @@ class Runner:
 
 
 def _output(kind: str, k: Any, outs: Sequence[Any], values: Sequence[Any]) -> Any:
+    """One output: computed, the same as an earlier one, a literal, or an input handed through.
+
+    Each is an Array of its own, or donating one result would delete another, or the caller's input.
+    """
     if kind == "computed":
         return outs[k]
-    if kind == "literal":
-        return k
-    value = values[k]
-    if type(value) is array.Array or getattr(value, "dtype", None) == float0:
+    value = k if kind == "literal" else outs[k] if kind == "again" else values[k]
+    if type(value) is array.Array:
+        return array.alias(value)
+    if getattr(value, "dtype", None) == float0:
         return value
     aval = core.get_aval(value)
     return array.from_numpy(np.array(value, aval.dtype), aval.weak_type)
@@ -96,10 +100,11 @@ def _split_outputs(jaxpr: Jaxpr, donated: Sequence[bool]) -> tuple[list[Any], An
         elif a in inputs and not donated[inputs[a]]:
             plan.append(("input", inputs[a]))
         else:
-            if a not in places:
+            kind = "again" if a in places else "computed"
+            if kind == "computed":
                 places[a] = len(computed)
                 computed.append(a)
-            plan.append(("computed", places[a]))
+            plan.append((kind, places[a]))
     trivial = all(kind == "computed" and k == i for i, (kind, k) in enumerate(plan))
     return computed, None if trivial else plan
 

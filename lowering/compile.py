@@ -75,6 +75,8 @@ def _refuse_huge(graph: Graph, profile: Profile) -> None:
     able = (g.Input, g.Const, g.Map, g.Broadcast, g.Reshape, g.Transpose, g.Slice, g.Reverse)
     able = (*able, g.Concat, g.Reduce, g.Opaque, g.Get, BlockReduce)
     for n in graph.nodes():
+        for inner in inner_graphs(n.form):
+            _refuse_huge(inner, profile)
         arrays = [x for x in (n, *n.args) if x.outs is None]
         largest = max(arrays, key=lambda x: x.size, default=None)
         if largest is None or largest.size < HUGE:

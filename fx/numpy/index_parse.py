@@ -201,15 +201,21 @@ def nonnegative(item: Any, size: int, wrap: bool = True) -> Any:
     from fx.numpy import ufuncs as u
 
     if not isinstance(item, core.Tracer):
-        a = concrete(item).astype(np.int64)
+        a = concrete(item)
+        if a.dtype == np.uint64:
+            a = np.minimum(a, np.uint64(np.iinfo(np.int64).max))
+        a = a.astype(np.int64)
         if wrap:
             a = np.where(a < 0, a + size, a)
         dtype = canonicalize_dtype(np.int64)
         info = np.iinfo(dtype)
         return core.host.from_numpy(np.clip(a, info.min, info.max).astype(dtype), False)
     d = core.get_aval(item).dtype
-    if d.itemsize < 4 or (d == np.uint32 and size >= 2**31) or d.kind == "u":
-        item = convert(item, np.dtype(np.int32) if d.itemsize <= 4 else np.dtype(np.int64))
+    if d.itemsize < 4 or d.kind == "u":
+        signed = np.dtype(np.int32) if d.itemsize <= 4 else np.dtype(np.int64)
+        if d.kind == "u" and d.itemsize >= 4:  # beyond the end, not before the beginning
+            item = u.minimum(item, d.type(np.iinfo(signed).max))
+        item = convert(item, signed)
     if d.kind == "u" or not wrap:
         return item
     d = core.get_aval(item).dtype

@@ -200,8 +200,8 @@ def index_array(
         if kind in ("int", "scalar", "array"):
             n = x_shape[axis]
             if kind == "int":
-                dtype = np.dtype(np.int32)
-                parts.append(np.asarray(item + n if item < 0 and wrap else item, dtype))
+                at = item + n if item < 0 and wrap else item
+                parts.append(np.asarray(min(max(at, -1), n), np.int32 if n < 2**31 else np.int64))
             else:
                 parts.append(nonnegative(item, n, wrap))
         axis += kind != "new"

@@ -157,7 +157,7 @@ def _numpy(x: np.ndarray, w: np.ndarray, **p: Any) -> np.ndarray:
     groups = p["feature_group_count"]
     if p["batch_group_count"] > 1:
         groups = p["batch_group_count"]
-        x = x.reshape(groups, -1, *x.shape[1:]).swapaxes(0, 1)
+        x = x.reshape(groups, x.shape[0] // groups, *x.shape[1:]).swapaxes(0, 1)
         x = x.reshape(x.shape[0], groups * x.shape[2], *x.shape[3:])
     out = _correlate(x, w, _windows(w.shape[2:], p), groups)
     return out.transpose(_inverse(out_spec)).astype(dtype)
@@ -172,7 +172,7 @@ def _correlate(x: np.ndarray, w: np.ndarray, windows: Windows, groups: int) -> n
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
     space, rank = windows.result_shape(x.shape[2:]), x.ndim - 2
     whole = windows.with_axis(0).with_axis(0)
-    if 0 in (n, c, o, *space):
+    if 0 in (n, c, o, *space, *w.shape):
         return np.zeros((n, o, *space), x.dtype)
     views = _views(padded, whole).reshape(
         n, groups, c // groups, *space, *windows.window_dimensions
@@ -405,6 +405,8 @@ def _cases() -> list[Case]:
         _case(((1, 1, 6), (2, 1, 2)), padding=((-1, -2),)),
         _case(((2, 3), (4, 3))),
         _case(((1, 3, 4, 4, 2), (2, 3, 2, 2, 2))),
+        _case(((0, 2, 5), (3, 2, 2))),
+        _case(((1, 0, 5), (3, 0, 2)), padding=((1, 0),)),
     ]
 
 
@@ -417,5 +419,6 @@ conv_general_dilated_p = primitive(
     transpose=_transpose,
     batch=_batch,
     lower=_lower,
+    limits={"0-d": "its operands have a batch and a feature axis"},
     cases=_cases,
 )

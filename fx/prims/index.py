@@ -109,6 +109,8 @@ def starts_of(
     """Per operand axis the start positions over the index batch (None: 0), and which windows fit
     (None: all do).
     """
+    if indices.dtype == np.uint64:  # beyond every end, not before the beginning
+        indices = np.minimum(indices, np.uint64(np.iinfo(np.int64).max))
     if indices.dtype not in (np.int32, np.int64):
         indices = indices.astype(np.int64)
     batch = indices.shape[:-1]
@@ -391,6 +393,8 @@ def _cases():
         case(((5, 3), (3, 1)), rows, (1, 3), fill, [[0], [7], [-1]], "rows, filled"),
         case(((5, 4), (3, 2)), window, (2, 3), clip, [[0, 0], [4, 1], [1, 9]], "windows"),
         case(((2, 4), (2, 3, 1)), paired, (1, 1), clip, [[[0], [1], [3]]] * 2, "batched pairs"),
+        case(((3, 0), (2, 1)), rows, (1, 0), clip, [[0], [1]], "empty rows"),
+        case(((), (2, 0)), GatherDimensionNumbers((), (), ()), (), clip, [[], []], "a scalar"),
     ]
 
 

@@ -210,14 +210,14 @@ class Executable:
         return env
 
     def _grow(self, nbytes: int, home: list[Any], env: list[Any]) -> Any:
-        """A new block; where there is none, what was counted and not taken is counted out."""
-        try:
-            return self.device.pool.grow(nbytes, home)
-        except BaseException:
-            made = env[len(self.plan.inputs) :]
-            owners = {id(s): s for s in (getattr(s, "owner", s) for s in made)}.values()
-            counts.live_bytes -= self._bytes - sum(s.block.nbytes for s in owners)
-            raise
+        """A new block. Until it is there, what the call has not taken yet does not count as live."""
+        made = env[len(self.plan.inputs) :]
+        owners = {id(s): s for s in (getattr(s, "owner", s) for s in made)}.values()
+        missing = self._bytes - sum(s.block.nbytes for s in owners)
+        counts.live_bytes -= missing
+        block = self.device.pool.grow(nbytes, home)
+        counts.live_bytes += missing
+        return block
 
     def _copy(self, inputs: Sequence[Any], donated: Collection[int], env: list[Any]) -> Any:
         """Copy inputs to the outputs that begin with their contents and did not take their memory

@@ -1,0 +1,116 @@
+"""Wild programs: indices far outside, empty axes, odd memory, interrupted calls.
+
+What comes out is NumPy's result or a clear error, and the library works afterwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import array, lax
+from fx.config import enable_x64
+
+X = np.arange(10, 27, dtype=np.float32)
+FAR = np.array([2**32 - 1, 2**31, 2**31 - 1, 17, 16, 0], np.uint32)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_unsigned_indices_beyond_the_largest_integer_are_beyond_the_end(jit):
+    def f(x, k):
+        taken = [jnp.take(x, k, mode=m) for m in ("clip", "fill", "wrap")]
+        along = [jnp.take_along_axis(x, k, 0, mode=m) for m in ("clip", "fill")]
+        return x[k], x.at[k].get(mode="fill"), taken, along, x.at[k].add(1.0)
+
+    plain, filled, (clip, fill, wrap), along, added = (fx.jit(f) if jit else f)(
+        jnp.asarray(X), jnp.asarray(FAR)
+    )
+    want = X[np.minimum(FAR, 16)]
+    gaps = np.where(FAR > 16, np.nan, want)
+    for got in (plain, clip, along[0]):
+        np.testing.assert_array_equal(got, want)
+    for got in (filled, fill, along[1]):
+        np.testing.assert_array_equal(got, gaps)
+    np.testing.assert_array_equal(wrap, X[FAR % 17])
+    np.testing.assert_array_equal(added, X + np.isin(np.arange(17), [0, 16]))
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("start", [2**64 - 1, 2**63, 2**63 - 1, -(2**63)])
+def test_indices_of_64_bits_are_clamped_or_dropped(jit, start):
+    numbers = lax.GatherDimensionNumbers((), (0,), (0,))
+
+    def f(x, k):
+        window = lax.dynamic_slice(x, (k,), (2,))
+        return window, lax.gather(x, k.reshape(1, 1), numbers, (1,), mode="clip"), x[k]
+
+    with enable_x64(True):
+        k = np.asarray(start, np.uint64 if start > 0 else np.int64)
+        window, gathered, one = (fx.jit(f) if jit else f)(jnp.asarray(X), jnp.asarray(k))
+        last = start > 0
+        np.testing.assert_array_equal(window, X[-2:] if last else X[:2])
+        np.testing.assert_array_equal(gathered, X[-1:] if last else X[:1])
+        np.testing.assert_array_equal(one, X[-1] if last else X[0])
+        assert np.isnan(jnp.asarray(X).at[start].get(mode="fill"))
+        np.testing.assert_array_equal(jnp.asarray(X).at[start].add(1.0), X)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_convolutions_of_nothing(jit):
+    def f(x, w):
+        return lax.conv_general_dilated(x, w, (1,), [(1, 1)], batch_group_count=2)
+
+    for n, space in ((0, 5), (2, 0), (0, 0)):
+        out = (fx.jit(f) if jit else f)(jnp.ones((n, 3, space)), jnp.ones((4, 3, 2)))
+        assert out.shape == (n // 2, 4, space + 1) and not np.asarray(out).any()
+
+
+def test_arrays_of_the_other_byte_order_are_read_as_what_they_say():
+    for kind in (">f4", ">i2", ">u4", "<f4"):
+        for n in (6, 300_000):
+            x = np.arange(n).astype(kind)
+            for got in (fx.jit(lambda x: x + 1)(x), jnp.asarray(x) + 1, fx.device_put(x) + 1):
+                assert got.dtype.isnative
+                np.testing.assert_array_equal(got, x + 1)
+    np.testing.assert_array_equal(fx.grad(lambda x: (x * x).sum())(np.ones(3, ">f4")), [2, 2, 2])
+
+
+@pytest.mark.parametrize("n", [4, 100_000])
+def test_results_that_are_inputs_literals_or_each_other_are_donated_alone(n):
+    kept = jnp.arange(n) * 1.0
+    again = fx.jit(lambda x: (x, x, x + 1, x + 1, kept, 3.0))
+    bump = fx.jit(
+        lambda x: x.at[()].add(1.0) if x.ndim == 0 else x.at[0].add(9.0), donate_argnums=0
+    )
+    for _ in range(3):
+        x = jnp.arange(n) * 1.0
+        outs = again(x)
+        for k in (0, 2, 4, 5):
+            bump(outs[k])
+            assert outs[k].is_deleted()
+        for same, want in ((outs[1], x), (outs[3], x + 1), (kept, np.arange(n)), (x, np.arange(n))):
+            np.testing.assert_array_equal(same, want)
+
+
+def test_loops_and_branches_refuse_arrays_that_kernels_cannot_count():
+    def branch(x):
+        big = (3, 1 << 31)
+        return lax.cond(x > 0, lambda: jnp.sort(jnp.zeros(big))[:, 0], lambda: jnp.ones(3))
+
+    def loop(x):
+        return lax.fori_loop(0, 3, lambda i, c: jnp.cumsum(jnp.broadcast_to(c, 1 << 32))[-1], x)
+
+    for f, name in ((branch, "Sort"), (loop, "CumScan")):
+        with pytest.raises(fx.errors.DeviceError, match=f"{name}.*count with 32 bits"):
+            fx.jit(f)(1.0)
+
+
+def test_what_memory_has_no_room_for_is_not_counted_as_live():
+    before = array.counters().live_bytes
+    with pytest.raises(fx.errors.OutOfDeviceMemory) as caught:
+        fx.jit(lambda x: jnp.broadcast_to(x, (1 << 30, 1024)) * 2)(jnp.ones(1024))
+    assert "4096.0 GiB were asked for" in str(caught.value)
+    assert "4096.0 GiB are live" not in str(caught.value)
+    assert array.counters().live_bytes == before
