@@ -177,14 +177,29 @@ _NARROW: dict[Any, Any] = {
 }
 
 
+_NUMBERS: set[np.dtype] = {float0}  # dtypes of arrays that were seen, in the machine's byte order
+
+
 def canonicalize_dtype(dtype: Any) -> np.dtype:
     """The dtype that is kept for `dtype`: 64-bit ones narrow to 32 bits unless x64 is enabled, and
-    bytes stand in the machine's order.
+    bytes stand in the machine's order. Raises TypeError for what is no dtype of numbers.
     """
     dtype = np.dtype(dtype)
-    if not dtype.isnative:
-        dtype = dtype.newbyteorder("=")
+    if dtype not in _NUMBERS:
+        dtype = _number(dtype)
     return dtype if x64_enabled() else _NARROW.get(dtype, dtype)
+
+
+def _number(dtype: np.dtype) -> np.dtype:
+    native = dtype.newbyteorder("=")
+    small = hasattr(ml_dtypes, native.name) and native.type is getattr(ml_dtypes, native.name)
+    if not small and native.char not in "?bBhHiIlLqQefdFD":
+        raise TypeError(
+            f"dtype {dtype} is not a valid array type: only numbers of at most 64 bits are (128 if "
+            "complex). Convert it first, for example with x.astype(np.float32)."
+        )
+    _NUMBERS.add(native)
+    return native
 
 
 def python_scalar_dtype(kind: type) -> np.dtype:

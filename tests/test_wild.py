@@ -114,3 +114,16 @@ def test_what_memory_has_no_room_for_is_not_counted_as_live():
     assert "4096.0 GiB were asked for" in str(caught.value)
     assert "4096.0 GiB are live" not in str(caught.value)
     assert array.counters().live_bytes == before
+
+
+def test_arrays_that_are_no_numbers_are_refused_where_they_come_in():
+    for x in (
+        np.array(["a"]),
+        np.array([object()]),
+        np.array([1], "M8[s]"),
+        np.zeros(2, [("a", "f4")]),
+        np.zeros(2, np.longdouble),
+    ):
+        for f in (fx.jit(lambda x: x), jnp.asarray, fx.device_put, jnp.sin, fx.vmap(lambda x: x)):
+            with pytest.raises(TypeError, match=r"dtype|number"):
+                f(x)
