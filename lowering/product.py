@@ -28,8 +28,6 @@ K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 STREAMED_ROWS, STREAM_BYTES = 4, 8192  # of A that B is streamed past, of B's rows at a time
 FEW = 2  # tiles of rows up to which B is streamed through: each element is used once or twice
 L1_SETS, L1_WAYS, LINE = 64, 6, 64  # of a first-level cache; two ways are for the rest
-L2_WAYS = 8
-REFILLS = 3  # times that filling a panel again costs no more than storing it once for all
 PAGES = 1 << 17  # bytes whose pages a core surely keeps the addresses of
 
 
@@ -186,8 +184,7 @@ def make(
         return None
     rows, columns = tile_shape(m, n, width, profile)
     a_node, a = _left(b, space, left, rows, acc, scattered)
-    block = rows * block_of_rows(a, rows, acc.itemsize, profile)
-    c_node, c = _right(b, space, right, rows, columns, acc, block)
+    c_node, c = _right(b, space, right, rows, columns, acc)
     streamed = _streamed(m, n, k, a, c, acc.itemsize, profile)
     if streamed:
         rows = -(-m // -(-m // STREAMED_ROWS))
@@ -221,10 +218,10 @@ def _turned(space: Space, left: Operand, right: Operand, width: int) -> bool:
 
 
 def _right(
-    b: g.Builder, space: Space, x: Operand, rows: int, columns: int, acc: np.dtype, block: int
+    b: g.Builder, space: Space, x: Operand, rows: int, columns: int, acc: np.dtype
 ) -> tuple[g.Node, Access]:
     """B where it stands if its rows are streamed through or stay in the cache; else in panels: the
-    kernel's own if few blocks of `block` rows would fill them again.
+    kernel's own where it has strides.
     """
     m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
     c = _in_place(space, x.side, space.n)
@@ -233,8 +230,6 @@ def _right(
     direct = c.lane == 1 and n >= columns
     if direct and (m <= FEW * rows or near(c.k, k, columns, acc.itemsize)):
         return _base(x), c
-    if m > REFILLS * block:
-        return _pack(b, x.flat(), columns, acc)
     return _base(x), replace(c, panel=True)
 
 
@@ -270,17 +265,6 @@ def near(step: int, k: int, lanes: int, itemsize: int) -> int:
         if length * step <= PAGES and length * lines <= min(sets * lines, L1_SETS) * L1_WAYS:
             return block
     return 0
-
-
-def block_of_rows(a: Access, rows: int, itemsize: int, profile: Profile) -> int:
-    """How many row tiles of A, K_BLOCK wide, stay in the second-level cache."""
-    room = profile.l2_bytes * (2 if a.panel else 5) // 8
-    if not (a.panel or a.packed) and a.lane is not None and a.k == 1:
-        step, sets = abs(a.lane) * itemsize, profile.l2_bytes // (L2_WAYS * LINE)
-        if step % LINE == 0 and step:
-            rows_apart = sets // gcd(step // LINE, sets)  # that do not fall on the same sets
-            room = min(room, L2_WAYS * 5 // 8 * rows_apart * K_BLOCK * itemsize)
-    return max(1, room // (K_BLOCK * itemsize * rows))
 
 
 def _in_place(space: Space, side: Side | None, lanes: tuple[int, ...]) -> Access | None:

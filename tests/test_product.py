@@ -215,6 +215,15 @@ def test_tiles_of_other_processors(as_on):
         check(lambda b, x, y, axes=axes: b.contract(x, y, axes), x, y, as_on=as_on)
 
 
+@pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_sums_that_are_left_and_taken_up_again(left, right):
+    """More k than a strip of B has room for, with several strips and a narrow last one."""
+    x = normal(*((1300, 70) if left else (70, 1300)))
+    y = normal(*((290, 1300) if right else (1300, 290)))
+    axes = ((1 - left,), (right,))
+    check(lambda b, x, y: b.map("tanh", b.contract(x, y, axes)), x, y, tolerance=2e-4)
+
+
 def test_bits_do_not_depend_on_the_block_of_rows():
     """The same row gives the same bits in a product of any number of rows that tiles alike."""
     x, y = normal(200, 700), normal(700, 96)

@@ -100,6 +100,7 @@ def _streamer(bits, width, rows) -> str:
     )
 
 
+AHEAD = 8  # rows that are asked for before they are copied: each begins on another page
 _PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 
 
@@ -127,7 +128,7 @@ def _rows_side_by_side(kind: str, w: int, n: int) -> list[str]:
         "  for (int k = 0; k < k1; ++k, x += x_k) {",
         f"    {kind} *q = p + k * {n}; int c = 0;",
         f"    for (; c < count && c + {vectors * w} <= there; c += {n}, q += size) {{",
-        f"      {' '.join(copies)}",
+        f"      __builtin_prefetch(x + c + {AHEAD} * x_k); {' '.join(copies)}",
         "    }",
         f"    for (; c < count; c += {n}, q += size) {{",
         "    " + _PLAIN,

@@ -2,8 +2,8 @@
 
 In: a nest that reads the tile (`product.Tile`) of a Product at the product's own index. An item
 does a block of row tiles times a block of column tiles for some outer indices, a strip of column
-tiles at a time: the strip's sums stay in a private array, which the epilogue then reads. A sum runs
-over k in order, in blocks of a size that the shape gives, so it does not depend on who does what.
+tiles at a time: a row tile's sums stay in a private array, which the epilogue then reads. A sum
+runs over k in order, in blocks whose size the shape gives, so it does not depend on who does what.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lowering.affine import Cut
 from lowering.emit import Stage, _Emitter
 from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Value
-from lowering.product import FEW, K_BLOCK, Access, Product, Tile, block_of_rows, near
+from lowering.product import FEW, K_BLOCK, Access, Product, Tile, near
 from lowering.profile import Profile
 from lowering.templates import masks, micro, product_gpu
 from lowering.templates.access import offset
@@ -24,9 +24,12 @@ from lowering.templates.access import offset
 ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
 PAIR_FLOPS = 1 << 22  # from which a product is two items, for loops of such products
 ITEMS = 12  # of each core at most, so that cores finish together
+LEAST_ITEMS = 4  # of each core, for which an item takes so few rows that filling panels tells
+SHARED_ROWS, FEWEST_ROWS = 176, 10  # row tiles that share an item's panels of B
+OWN_BYTES = 1 << 19  # of sums and of panels of A that an item keeps
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
 COLUMN_TILES = 32  # of an item at most
-STRIP_BYTES = 256  # of a row of a strip: its part of B stays in the second cache
+STRIP_BYTES = 256  # of a row of a strip, of which there are one, two or four in B's panels
 SMALL_BLOCK = 32  # of k where B is read in place, its rows far from each other, for few tiles
 
 
@@ -122,16 +125,17 @@ def _operands(node: Node, nest: Nest, loads: list[Value]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Blocks:
-    """Row tiles, column tiles and outer indices of an item; column tiles of a strip, and of those
-    of which B's panels are filled at once; k of a block.
+    """Row tiles, column tiles and outer indices of an item; column tiles of a strip; k of a block,
+    whose part of A stays in the first-level cache while a strip's panels of B pass it; and k of
+    the depth to which a strip of B is in the second-level cache.
     """
 
     rows: int
     columns: int
     outer: int
     strip: int
-    part: int
     k: int
+    depth: int
 
     @staticmethod
     def of(node: Node, profile: Profile) -> Blocks:
@@ -139,34 +143,45 @@ class Blocks:
         *outer, m, n = node.shape
         itemsize = node.dtype.itemsize
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
-        far = not (form.b.panel or form.b.packed) and abs(form.b.k or 0) * itemsize > STRIP_BYTES
-        far = far and row_tiles <= FEW and not form.streamed
-        part = STRIP_BYTES * (8 if far else 1) // (form.columns * itemsize)
-        part = max(1, min(part, column_tiles))
-        strip = min(part * (4 if form.a.panel else 1), column_tiles)
-        block = SMALL_BLOCK if far else _block(form, itemsize)
-        if form.streamed:  # the next rows of A find B's rows in the first-level cache
-            block = K_BLOCK if row_tiles == 1 else 4
+        strip, block, depth = _strip(form, row_tiles, itemsize)
+        strip = min(strip, column_tiles)
         flops = 2.0 * batch * m * n * form.k
         wanted = max(int(flops / ITEM_FLOPS), 2 if flops >= PAIR_FLOPS else 1)
         wanted = max(1, min(ITEMS * profile.compute_units, wanted))
-        rows = min(row_tiles, block_of_rows(form.a, form.rows, itemsize, profile))
+        rows = min(row_tiles, _most_rows(form, strip, depth, itemsize))
         columns = min(column_tiles, max(COLUMN_TILES, strip))
         if batch >= wanted:
-            return Blocks(rows, columns, -(-batch // wanted), strip, part, block)
+            return Blocks(rows, columns, -(-batch // wanted), strip, block, depth)
 
-        def few() -> bool:
+        def few(wanted: int = wanted) -> bool:
             return batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted
 
         while columns > strip and few():
             columns = -(-columns // 2)
-        while rows > 10 and few():
+        while rows > SHARED_ROWS and few():
             rows = -(-rows // 2)
-        while columns > 1 and few():
+        wanted = min(wanted, LEAST_ITEMS * profile.compute_units)
+        while rows > FEWEST_ROWS and few(wanted):
+            rows = -(-rows // 2)
+        while columns > 1 and few(wanted):
             columns = -(-columns // 2)
         rows = -(-row_tiles // -(-row_tiles // rows))  # blocks of about the same size
         columns = -(-column_tiles // -(-column_tiles // columns))
-        return Blocks(rows, columns, 1, min(strip, columns), min(part, columns), block)
+        return Blocks(rows, columns, 1, min(strip, columns), block, depth)
+
+
+def _strip(form: Product, row_tiles: int, itemsize: int) -> tuple[int, int, int]:
+    """Column tiles of a strip, k of a block, k of a depth."""
+    one = max(1, STRIP_BYTES // (form.columns * itemsize))
+    if form.streamed:  # the next rows of A find B's rows in the first-level cache
+        block = K_BLOCK if row_tiles == 1 else 4
+        return 1, block, block
+    in_place = not (form.b.panel or form.b.packed)
+    if in_place and row_tiles <= FEW and abs(form.b.k or 0) * itemsize > STRIP_BYTES:
+        return 8 * one, SMALL_BLOCK, SMALL_BLOCK
+    block = _block(form, itemsize)
+    wider = 4 if form.a.panel else 2 if form.k > 4 * K_BLOCK else 1
+    return wider * one, block, 4 * K_BLOCK // wider
 
 
 def _block(form: Product, itemsize: int) -> int:
@@ -176,6 +191,16 @@ def _block(form: Product, itemsize: int) -> int:
         if not (access.panel or access.packed) and access.lane == 1 and access.k not in (None, 1):
             block = min(block, near(access.k, form.k, lanes, itemsize) or block)
     return block
+
+
+def _most_rows(form: Product, strip: int, depth: int, itemsize: int) -> int:
+    """Row tiles of an item at most: what it keeps of its own is on a stack."""
+    each = 1.0 + (form.a.lane is None) * form.rows
+    if form.k > depth:
+        each += form.rows * form.columns * strip
+    if form.a.panel:
+        each += form.rows * min(depth, form.k)
+    return max(1, int(OWN_BYTES // (itemsize * each)))
 
 
 # ---------------------------------------------------------------- text
@@ -248,15 +273,17 @@ class _ProductEmitter(_Emitter):
         """The strip's sums, and the panels that the item fills."""
         form, blocks = self.form, self.blocks
         kind = scalar.register_type(self.node.dtype, 1)
-        block = min(blocks.k, form.k)
-        self.block_rows = blocks.rows * form.rows
-        sizes = {"acc": self.block_rows * blocks.strip * form.columns}
+        block, depth = min(blocks.k, form.k), min(blocks.depth, form.k)
+        self.deep, self.blocked = form.k > depth, depth > block
+        self.row_size = form.rows * blocks.strip * form.columns
+        sizes = {"acc": self.row_size * (blocks.rows if self.deep else 1)}
         self.a_size = micro.panel_size(form.rows, self.lanes, block)
         self.b_size = micro.panel_size(form.columns, self.lanes, block)
+        self.blocks_of_k = -(-depth // block)
         if form.a.panel:
-            sizes["ap"] = blocks.rows * self.a_size
+            sizes["ap"] = self.blocks_of_k * blocks.rows * self.a_size
         if form.b.panel:
-            sizes["bp"] = blocks.part * self.b_size
+            sizes["bp"] = self.blocks_of_k * blocks.strip * self.b_size
         for name, size in sizes.items():
             self.line(f"{kind} {name}[{size}] __attribute__((aligned(64)));")
 
@@ -303,45 +330,75 @@ class _ProductEmitter(_Emitter):
     # ------------------------------------------------ tiles
 
     def strip(self) -> None:
-        """A strip of column tiles: sums of the block's rows over k, then the epilogue."""
-        form, block = self.form, self.blocks.k
-        end = f"s0 + {self.blocks.strip * form.columns}"
+        """A strip of column tiles: panels for some depth of k, then row tiles by their blocks of k,
+        and where the sums are complete the epilogue of the row tile.
+        """
+        form, blocks = self.form, self.blocks
+        end = f"s0 + {blocks.strip * form.columns}"
         self.line(f"const int s1 = {_min(end, 'q1')};")
-        blocked = form.k > block
-        outer = self.push(frozenset())
-        self.line(f"const int k1 = {_min('K - k0', str(block)) if blocked else 'K'};")
+        deep = self.push(frozenset())
+        self.line(f"const int ke = {_min('K', f'd0 + {blocks.depth}') if self.deep else 'K'};")
         if form.a.k is None:
-            self.line(f"int ko[{min(form.k, block)}];")
-            at = offset("(k0 + k)", form.a.ks)
-            self.line(f"for (int k = 0; k < k1; ++k) ko[k] = {at};")
-        if form.a.panel:
-            self.panel("a", form.rows, "m0", "m1", "M", self.a_size)
-        width = self.blocks.part * form.columns
-        part = self.push(frozenset())
-        self.line(f"const int u1 = {_min(f'u0 + {width}', 's1')};")
-        if form.b.panel:
-            self.panel("b", form.columns, "u0", "u1", "N", self.b_size)
+            self.line(f"int ko[{min(form.k, blocks.depth)}];")
+            at = offset("(d0 + k)", form.a.ks)
+            self.line(f"for (int k = 0; k < ke - d0; ++k) ko[k] = {at};")
+        self.panels()
+        rows = self.push(frozenset())
+        sums = f" + (r0 - m0) * {self.row_size // form.rows}" if self.deep else ""
+        kind = scalar.register_type(self.node.dtype, 1)
+        self.line(f"{kind} *sums = acc{sums};")
+        block = self.push(frozenset())
+        self.block_size()
         columns = self.push(frozenset())
         if self.shifted:
             self.line(f"const int tn = {_min('t0', f'N - {form.columns}')};")
-        inner = self.push(frozenset())
-        self.micro(blocked)
-        self.pop(inner, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
-        self.pop(columns, f"for (int t0 = u0; t0 < u1; t0 += {form.columns}) {{")
-        self.pop(part, f"for (int u0 = s0; u0 < s1; u0 += {width}) {{")
-        head = f"for (int k0 = 0; k0 < K; k0 += {block}) {{" if blocked else "{ const int k0 = 0;"
-        self.pop(outer, head)
+        self.micro()
+        self.pop(columns, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
+        self.pop(block, self.over_blocks())
+        if self.deep:
+            self.line("if (ke < K) continue;")
         self.epilogue()
+        self.pop(rows, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
+        step = f"for (int d0 = 0; d0 < K; d0 += {blocks.depth}) {{"
+        self.pop(deep, step if self.deep else "{ const int d0 = 0;")
 
-    def panel(self, side: str, lanes: int, first: str, end: str, whole: str, size: int) -> None:
-        """Fill the item's own panels for a block of k."""
-        access = self.form.a if side == "a" else self.form.b
-        fill = micro.fill(8 * self.node.dtype.itemsize, self.lanes, lanes, access.k == 1)
-        at = f"{side}_o + {first} * {side}_lane + k0 * {side}_k"
-        self.line(
-            f"{fill}({at}, {side}_lane, {side}_k, {end} - {first}, {whole} - {first}, k1,"
-            f" {side}p, {size});"
-        )
+    def over_blocks(self) -> str:
+        """The head of a loop over the blocks of k of a depth."""
+        if not self.blocked:
+            return "{ const int k0 = d0;"
+        return f"for (int k0 = d0; k0 < ke; k0 += {self.blocks.k}) {{"
+
+    def block_size(self) -> None:
+        block = self.blocks.k
+        self.line(f"const int k1 = {_min('ke - k0', str(block)) if self.blocked else 'ke - k0'};")
+
+    def panels(self) -> None:
+        """Fill the item's own panels for some depth of k."""
+        form = self.form
+        sides = [
+            ("a", form.a, form.rows, ("m0", "m1", "M"), self.blocks.rows * self.a_size),
+            ("b", form.b, form.columns, ("s0", "s1", "N"), self.blocks.strip * self.b_size),
+        ]
+        sides = [side for side in sides if side[1].panel]
+        if not sides:
+            return
+        block = self.push(frozenset())
+        self.block_size()
+        for name, access, lanes, (first, end, whole), _ in sides:
+            fill = micro.fill(8 * self.node.dtype.itemsize, self.lanes, lanes, access.k == 1)
+            at = f"{name}_o + {first} * {name}_lane + k0 * {name}_k"
+            size = self.a_size if name == "a" else self.b_size
+            self.line(
+                f"{fill}({at}, {name}_lane, {name}_k, {end} - {first}, {whole} - {first}, k1,"
+                f" {self.panel(name)}, {size});"
+            )
+        self.pop(block, self.over_blocks())
+
+    def panel(self, side: str) -> str:
+        """Where the panels of a block of k begin."""
+        count = self.blocks.rows if side == "a" else self.blocks.strip
+        size = count * (self.a_size if side == "a" else self.b_size)
+        return f"{side}p + (k0 - d0) / {self.blocks.k} * {size}" if self.blocked else f"{side}p"
 
     def test_needed(self, r0: str, r1: str, t0: str, t1: str) -> str:
         """`if (...) ` where the epilogue may discard the tiles of these rows and columns."""
@@ -354,12 +411,12 @@ class _ProductEmitter(_Emitter):
         highest = masks.highest(self.needed, blocks)
         return "" if highest is None else f"if ({highest} >= 0) "
 
-    def micro(self, blocked: bool) -> None:
+    def micro(self) -> None:
         """The register tile of one row tile over one block of k."""
         form = self.form
         bits = 8 * self.node.dtype.itemsize
         if form.a.panel:
-            a = f"ap + (r0 - m0) / {form.rows} * {self.a_size}"
+            a = f"{self.panel('a')} + (r0 - m0) / {form.rows} * {self.a_size}"
         elif form.a.packed:
             a = f"a_o + r0 / {form.rows} * a_tile + k0 * a_k"
         elif form.a.lane is None:
@@ -367,33 +424,34 @@ class _ProductEmitter(_Emitter):
         else:
             a = "a_o + r0 * a_lane + k0 * a_k"
         if form.b.panel:
-            b = f"bp + (t0 - u0) / {form.columns} * {self.b_size}"
+            b = f"{self.panel('b')} + (t0 - s0) / {form.columns} * {self.b_size}"
         elif form.b.packed:
             b = f"b_o + t0 / {form.columns} * b_tile + k0 * b_k"
         else:
             b = f"b_o + {'tn' if self.shifted else 't0'} + k0 * b_k"
         rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
-        offsets = "ko" if form.a.k is None else "0"
-        target = f"acc + (t0 - s0) * {self.block_rows} + (r0 - m0) * {form.columns}"
-        test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
+        offsets = "ko + (k0 - d0)" if form.a.k is None else "0"
+        target = f"sums + (t0 - s0) * {form.rows}"
+        more = "k0" if self.deep or self.blocked else "0"
         if form.streamed:
             name = micro.stream(bits, self.lanes, form.rows)
             count = f"({_min('N', f't0 + {form.columns}')}) - t0"
             self.line(
                 f"{name}({a}, {b}, a_lane, M - 1 - r0, a_k, b_k, k1, {count},"
-                f" {target}, {form.columns}, k0);"
+                f" {target}, {form.columns}, {more});"
             )
             return
+        test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
         name = micro.name(form, bits, self.lanes)
         self.line(
             f"{test}{name}({a}, {b}, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
-            f" k1, {target}, {'k0' if blocked else '0'});"
+            f" k1, {target}, {more});"
         )
 
     # ------------------------------------------------ the epilogue
 
     def epilogue(self) -> None:
-        """The nest over the finished rows and columns of this strip, row by row."""
+        """The nest over the row tile's finished columns, row by row."""
         v, form = self.s.v, self.form
         rows = self.push(frozenset(self.axes.rows))
         self.decode("g", self.axes.rows)
@@ -408,7 +466,8 @@ class _ProductEmitter(_Emitter):
             lo, self.tile_start = "ts", "ts"
         self.columns(lo)
         self.pop(tiles, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
-        self.pop(rows, "for (int g = m0; g < m1; ++g) {")
+        end = _min(f"r0 + {form.rows}", "m1")
+        self.pop(rows, f"for (int g = r0, ge = {end}; g < ge; ++g) {{")
 
     def columns(self, lo: str) -> None:
         """The row's columns in this tile: whole tiles without a loop, which halves the build; the
@@ -448,8 +507,8 @@ class _ProductEmitter(_Emitter):
         out = self.fresh("x")
         kind = scalar.register_type(v.dtype, width)
         column = f"i{self.s.v} - {self.tile_start}" + (f" + {u * width}" if u else "")
-        tile = f"(t0 - s0) * {self.block_rows} + (g - m0) * {self.form.columns}"
-        pointer = f"acc + {tile} + {column}"
+        tile = f"(t0 - s0) * {self.form.rows} + (g - r0) * {self.form.columns}"
+        pointer = f"sums + {tile} + {column}"
         text = scalar.load(v.dtype, width, pointer, "__private")
         self.line(f"const {kind} {out} = {text};")
         return out

@@ -49,7 +49,7 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[256] __attribute__((aligned(64)));
+  float acc[64] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
   const long a_tile = n9;
@@ -64,27 +64,28 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
     __global const float *b_o = b2 + (o) * 256L + 0;
     for (int s0 = q0; s0 < q1; s0 += 16) {
       const int s1 = (s0 + 16 < q1 ? s0 + 16 : q1);
-      { const int k0 = 0;
-        const int k1 = K;
-        for (int u0 = s0; u0 < s1; u0 += 16) {
-          const int u1 = (u0 + 16 < s1 ? u0 + 16 : s1);
-          for (int t0 = u0; t0 < u1; t0 += 16) {
-            const int tn = (t0 < N - 16 ? t0 : N - 16);
-            for (int r0 = m0; r0 < m1; r0 += 4) {
-              tile_f32x8_4x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 16 + (r0 - m0) * 16, 0);
+      { const int d0 = 0;
+        const int ke = K;
+        for (int r0 = m0; r0 < m1; r0 += 4) {
+          float *sums = acc;
+          { const int k0 = d0;
+            const int k1 = ke - k0;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              const int tn = (t0 < N - 16 ? t0 : N - 16);
+              tile_f32x8_4x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, 0);
             }
           }
-        }
-      }
-      for (int g = m0; g < m1; ++g) {
-        const int i1 = g;
-        for (int t0 = s0; t0 < s1; t0 += 16) {
-          const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-          { const int i2 = t0;
-            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 16 + (g - m0) * 16 + i2 - tn);
-            *((__global float8_u *)(b0 + (256 * i0 + 16 * i1 + i2))) = x1;
-            const float8 x2 = *(__private const float8_u *)(acc + (t0 - s0) * 16 + (g - m0) * 16 + i2 - tn + 8);
-            *((__global float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + 8))) = x2;
+          for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {
+            const int i1 = g;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              { const int i2 = t0;
+                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn);
+                *((__global float8_u *)(b0 + (256 * i0 + 16 * i1 + i2))) = x1;
+                const float8 x2 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn + 8);
+                *((__global float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + 8))) = x2;
+              }
+            }
           }
         }
       }

@@ -146,7 +146,7 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[8256] __attribute__((aligned(64)));
+  float acc[96] __attribute__((aligned(64)));
   float bp[1168] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
@@ -166,46 +166,50 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
     }
     for (int s0 = q0; s0 < q1; s0 += 16) {
       const int s1 = (s0 + 16 < q1 ? s0 + 16 : q1);
-      { const int k0 = 0;
-        const int k1 = K;
+      { const int d0 = 0;
+        const int ke = K;
         int ko[72];
-        for (int k = 0; k < k1; ++k) ko[k] = ((k0 + k) / 9) * 324 + ((k0 + k) / 3 % 3) * 18 + ((k0 + k) % 3);
-        for (int u0 = s0; u0 < s1; u0 += 16) {
-          const int u1 = (u0 + 16 < s1 ? u0 + 16 : s1);
-          panel_f32x8_16c(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 1168);
-          for (int t0 = u0; t0 < u1; t0 += 16) {
-            for (int r0 = m0; r0 < m1; r0 += 6) {
-              tile_f32x8_6x2_tos(a_o + k0 * a_k, bp + (t0 - u0) / 16 * 1168, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko, b_k, k1, acc + (t0 - s0) * 516 + (r0 - m0) * 16, 0);
+        for (int k = 0; k < ke - d0; ++k) ko[k] = ((d0 + k) / 9) * 324 + ((d0 + k) / 3 % 3) * 18 + ((d0 + k) % 3);
+        { const int k0 = d0;
+          const int k1 = ke - k0;
+          panel_f32x8_16c(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 1168);
+        }
+        for (int r0 = m0; r0 < m1; r0 += 6) {
+          float *sums = acc;
+          { const int k0 = d0;
+            const int k1 = ke - k0;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              tile_f32x8_6x2_tos(a_o + k0 * a_k, bp + (t0 - s0) / 16 * 1168, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, 0);
             }
           }
-        }
-      }
-      for (int g = m0; g < m1; ++g) {
-        const int i3 = g % 256;
-        const int i0 = g / 256;
-        for (int t0 = s0; t0 < s1; t0 += 16) {
-          const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-          { const int i1 = t0;
-            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 516 + (g - m0) * 16 + i1 - tn);
-            const float8 t2 = x1;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[0] = t2.s0;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[256] = t2.s1;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[512] = t2.s2;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[768] = t2.s3;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[1024] = t2.s4;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[1280] = t2.s5;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[1536] = t2.s6;
-            (b0 + (4096 * i0 + 256 * i1 + i3))[1792] = t2.s7;
-            const float8 x3 = *(__private const float8_u *)(acc + (t0 - s0) * 516 + (g - m0) * 16 + i1 - tn + 8);
-            const float8 t4 = x3;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[0] = t4.s0;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[256] = t4.s1;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[512] = t4.s2;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[768] = t4.s3;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1024] = t4.s4;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1280] = t4.s5;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1536] = t4.s6;
-            (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1792] = t4.s7;
+          for (int g = r0, ge = (r0 + 6 < m1 ? r0 + 6 : m1); g < ge; ++g) {
+            const int i3 = g % 256;
+            const int i0 = g / 256;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              { const int i1 = t0;
+                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn);
+                const float8 t2 = x1;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[0] = t2.s0;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[256] = t2.s1;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[512] = t2.s2;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[768] = t2.s3;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[1024] = t2.s4;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[1280] = t2.s5;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[1536] = t2.s6;
+                (b0 + (4096 * i0 + 256 * i1 + i3))[1792] = t2.s7;
+                const float8 x3 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn + 8);
+                const float8 t4 = x3;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[0] = t4.s0;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[256] = t4.s1;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[512] = t4.s2;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[768] = t4.s3;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1024] = t4.s4;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1280] = t4.s5;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1536] = t4.s6;
+                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1792] = t4.s7;
+              }
+            }
           }
         }
       }

@@ -6,7 +6,7 @@ FX_STAGE void panel_f32x16_32r(__global const float *x,
   for (int k = 0; k < k1; ++k, x += x_k) {
     float *q = p + k * 32; int c = 0;
     for (; c < count && c + 32 <= there; c += 32, q += size) {
-      *(float16_u *)(q + 0) = *(__global const float16_u *)(x + c + 0); *(float16_u *)(q + 16) = *(__global const float16_u *)(x + c + 16);
+      __builtin_prefetch(x + c + 8 * x_k); *(float16_u *)(q + 0) = *(__global const float16_u *)(x + c + 0); *(float16_u *)(q + 16) = *(__global const float16_u *)(x + c + 16);
     }
     for (; c < count; c += 32, q += size) {
       #pragma clang loop vectorize(disable) unroll(disable)
@@ -83,7 +83,7 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[16384] __attribute__((aligned(64)));
+  float acc[512] __attribute__((aligned(64)));
   float bp[16416] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
@@ -98,27 +98,31 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
     __global const float *b_o = b2 + 0;
     for (int s0 = q0; s0 < q1; s0 += 64) {
       const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
-      { const int k0 = 0;
-        const int k1 = K;
-        for (int u0 = s0; u0 < s1; u0 += 64) {
-          const int u1 = (u0 + 64 < s1 ? u0 + 64 : s1);
-          panel_f32x16_32r(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 8208);
-          for (int t0 = u0; t0 < u1; t0 += 32) {
-            for (int r0 = m0; r0 < m1; r0 += 8) {
-              tile_f32x16_8x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 32 * 8208, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 256 + (r0 - m0) * 32, 0);
+      { const int d0 = 0;
+        const int ke = K;
+        { const int k0 = d0;
+          const int k1 = ke - k0;
+          panel_f32x16_32r(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 8208);
+        }
+        for (int r0 = m0; r0 < m1; r0 += 8) {
+          float *sums = acc;
+          { const int k0 = d0;
+            const int k1 = ke - k0;
+            for (int t0 = s0; t0 < s1; t0 += 32) {
+              tile_f32x16_8x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - s0) / 32 * 8208, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 8, 0);
             }
           }
-        }
-      }
-      for (int g = m0; g < m1; ++g) {
-        const int i0 = g;
-        for (int t0 = s0; t0 < s1; t0 += 32) {
-          const int tn = t0, t1 = (t0 + 32 < q1 ? t0 + 32 : q1);
-          { const int i1 = t0;
-            const float16 x1 = *(__private const float16_u *)(acc + (t0 - s0) * 256 + (g - m0) * 32 + i1 - tn);
-            *((__global float16_u *)(b0 + (256 * i0 + i1))) = x1;
-            const float16 x2 = *(__private const float16_u *)(acc + (t0 - s0) * 256 + (g - m0) * 32 + i1 - tn + 16);
-            *((__global float16_u *)(b0 + (256 * i0 + i1 + 16))) = x2;
+          for (int g = r0, ge = (r0 + 8 < m1 ? r0 + 8 : m1); g < ge; ++g) {
+            const int i0 = g;
+            for (int t0 = s0; t0 < s1; t0 += 32) {
+              const int tn = t0, t1 = (t0 + 32 < q1 ? t0 + 32 : q1);
+              { const int i1 = t0;
+                const float16 x1 = *(__private const float16_u *)(sums + (t0 - s0) * 8 + (g - r0) * 32 + i1 - tn);
+                *((__global float16_u *)(b0 + (256 * i0 + i1))) = x1;
+                const float16 x2 = *(__private const float16_u *)(sums + (t0 - s0) * 8 + (g - r0) * 32 + i1 - tn + 16);
+                *((__global float16_u *)(b0 + (256 * i0 + i1 + 16))) = x2;
+              }
+            }
           }
         }
       }

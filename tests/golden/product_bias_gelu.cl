@@ -6,7 +6,7 @@ FX_STAGE void panel_f32x8_16r(__global const float *x,
   for (int k = 0; k < k1; ++k, x += x_k) {
     float *q = p + k * 16; int c = 0;
     for (; c < count && c + 16 <= there; c += 16, q += size) {
-      *(float8_u *)(q + 0) = *(__global const float8_u *)(x + c + 0); *(float8_u *)(q + 8) = *(__global const float8_u *)(x + c + 8);
+      __builtin_prefetch(x + c + 8 * x_k); *(float8_u *)(q + 0) = *(__global const float8_u *)(x + c + 0); *(float8_u *)(q + 8) = *(__global const float8_u *)(x + c + 8);
     }
     for (; c < count; c += 16, q += size) {
       #pragma clang loop vectorize(disable) unroll(disable)
@@ -73,7 +73,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[8448] __attribute__((aligned(64)));
+  float acc[384] __attribute__((aligned(64)));
   float bp[12352] __attribute__((aligned(64)));
   const long OT = n7;
   const long OB = n8;
@@ -88,49 +88,53 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     __global const float *b_o = b3 + 0;
     for (int s0 = q0; s0 < q1; s0 += 64) {
       const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
-      { const int k0 = 0;
-        const int k1 = K;
-        for (int u0 = s0; u0 < s1; u0 += 64) {
-          const int u1 = (u0 + 64 < s1 ? u0 + 64 : s1);
-          panel_f32x8_16r(b_o + u0 * b_lane + k0 * b_k, b_lane, b_k, u1 - u0, N - u0, k1, bp, 3088);
-          for (int t0 = u0; t0 < u1; t0 += 16) {
-            for (int r0 = m0; r0 < m1; r0 += 6) {
-              tile_f32x8_6x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - u0) / 16 * 3088, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, acc + (t0 - s0) * 132 + (r0 - m0) * 16, 0);
+      { const int d0 = 0;
+        const int ke = K;
+        { const int k0 = d0;
+          const int k1 = ke - k0;
+          panel_f32x8_16r(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 3088);
+        }
+        for (int r0 = m0; r0 < m1; r0 += 6) {
+          float *sums = acc;
+          { const int k0 = d0;
+            const int k1 = ke - k0;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              tile_f32x8_6x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - s0) / 16 * 3088, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 6, 0);
             }
           }
-        }
-      }
-      for (int g = m0; g < m1; ++g) {
-        const int i0 = g;
-        for (int t0 = s0; t0 < s1; t0 += 16) {
-          const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-          { const int i1 = t0;
-            const float8 x1 = *(__private const float8_u *)(acc + (t0 - s0) * 132 + (g - m0) * 16 + i1 - tn);
-            const float8 x2 = *(__global const float8_u *)(b0 + (i1));
-            const float8 x3 = (x1 + x2);
-            const float8 x4 = (x3 * x3);
-            const float8 x5 = (x3 * x4);
-            const float8 x6 = ((float8)(0.044715f) * x5);
-            const float8 x7 = (x3 + x6);
-            const float8 x8 = ((float8)(0.7978846f) * x7);
-            const float8 x9 = tanh_f32x8(x8);
-            const float8 x10 = ((float8)(1.0f) + x9);
-            const float8 x11 = ((float8)(0.5f) * x10);
-            const float8 x12 = (x3 * x11);
-            *((__global float8_u *)(b1 + (256 * i0 + i1))) = x12;
-            const float8 x13 = *(__private const float8_u *)(acc + (t0 - s0) * 132 + (g - m0) * 16 + i1 - tn + 8);
-            const float8 x14 = *(__global const float8_u *)(b0 + (i1 + 8));
-            const float8 x15 = (x13 + x14);
-            const float8 x16 = (x15 * x15);
-            const float8 x17 = (x15 * x16);
-            const float8 x18 = ((float8)(0.044715f) * x17);
-            const float8 x19 = (x15 + x18);
-            const float8 x20 = ((float8)(0.7978846f) * x19);
-            const float8 x21 = tanh_f32x8(x20);
-            const float8 x22 = ((float8)(1.0f) + x21);
-            const float8 x23 = ((float8)(0.5f) * x22);
-            const float8 x24 = (x15 * x23);
-            *((__global float8_u *)(b1 + (256 * i0 + i1 + 8))) = x24;
+          for (int g = r0, ge = (r0 + 6 < m1 ? r0 + 6 : m1); g < ge; ++g) {
+            const int i0 = g;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              { const int i1 = t0;
+                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn);
+                const float8 x2 = *(__global const float8_u *)(b0 + (i1));
+                const float8 x3 = (x1 + x2);
+                const float8 x4 = (x3 * x3);
+                const float8 x5 = (x3 * x4);
+                const float8 x6 = ((float8)(0.044715f) * x5);
+                const float8 x7 = (x3 + x6);
+                const float8 x8 = ((float8)(0.7978846f) * x7);
+                const float8 x9 = tanh_f32x8(x8);
+                const float8 x10 = ((float8)(1.0f) + x9);
+                const float8 x11 = ((float8)(0.5f) * x10);
+                const float8 x12 = (x3 * x11);
+                *((__global float8_u *)(b1 + (256 * i0 + i1))) = x12;
+                const float8 x13 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn + 8);
+                const float8 x14 = *(__global const float8_u *)(b0 + (i1 + 8));
+                const float8 x15 = (x13 + x14);
+                const float8 x16 = (x15 * x15);
+                const float8 x17 = (x15 * x16);
+                const float8 x18 = ((float8)(0.044715f) * x17);
+                const float8 x19 = (x15 + x18);
+                const float8 x20 = ((float8)(0.7978846f) * x19);
+                const float8 x21 = tanh_f32x8(x20);
+                const float8 x22 = ((float8)(1.0f) + x21);
+                const float8 x23 = ((float8)(0.5f) * x22);
+                const float8 x24 = (x15 * x23);
+                *((__global float8_u *)(b1 + (256 * i0 + i1 + 8))) = x24;
+              }
+            }
           }
         }
       }
