@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import prod
 
-from lowering import complex_pairs, contract, convolve, gather, outer, pads, phases, scatter
+from lowering import complex_pairs, contract, convolve, gather, outer, pads, phases, scatter, views
 from lowering import graph as g
 from lowering.build import BlockReduce
 from lowering.lanes import lane_predicate
@@ -42,6 +42,8 @@ def canonicalize(
         if id(n) in pieces:
             axis, xs = pieces[id(n)]
             new[id(n)] = b.concat([new[id(x)] for x in xs], axis)
+        elif isinstance(n.form, g.Slice):
+            new[id(n)] = views.part(b, n, args[0])
         elif isinstance(n.form, g.Reduce) and split_reductions:
             made = None if profile is None else outer.rewrite(b, n, args[0], profile)
             new[id(n)] = made if made is not None else _reduce(b, n, args[0])

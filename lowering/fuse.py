@@ -20,6 +20,7 @@ from lowering.fuse_rules import (
     CHEAP,
     FOLDS,
     MAX_NODES,
+    MOST_PIECES,
     REPEATED,
     SHORT,
     SINGLE,
@@ -398,9 +399,21 @@ class _Fuser:
         self.add_root(n, group, root_dims(n, space))
 
     def piecewise(self, n: g.Node) -> None:
-        """A concatenation in memory: one group an operand, in order, each writing its range."""
+        """A concatenation in memory: one group an operand, in order, each writing its range; one
+        group in all where they have the same shape.
+        """
         groups: list[Group] = []
         at = 0
+        if len({x.shape for x in n.args}) == 1 and len(n.args) <= MOST_PIECES:
+            group = Group(n.args[0].shape)
+            for x in n.args:
+                group.roots.append(Root(n, tuple(range(x.ndim)), (x, n.form.dim, at)))
+                at += x.shape[n.form.dim]
+            groups = [group] * len(n.args)
+            self.groups.append(group)
+            self.pieces[id(n)] = groups
+            self.group_of[id(n)] = group
+            return
         for x in n.args:
             dims = tuple(range(x.ndim))
             group = Group(x.shape, [Root(n, dims, (x, n.form.dim, at))], closed=True)
@@ -464,7 +477,8 @@ class _Fuser:
                 return None  # a row as long as a column: read along columns
             return along if k else None
         grows = group.space and group.space == space[: len(group.space)] and trailing(n)
-        if grows and all(r.dims and r.dims == tuple(range(len(r.dims))) for r in group.roots):
+        plain = (r.dims == tuple(range(len(r.dims or ()))) != () for r in group.roots)
+        if grows and all(plain) and all(r.piece is None for r in group.roots):
             group.space = space
             return root_dims(n, space)
         return None

@@ -26,6 +26,7 @@ MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launc
 REPEATED = 48.0  # flops up to which an activation is computed again from a product's result
 CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
 
+MOST_PIECES = 16  # of a concatenation that one kernel writes
 SHORT = 16  # elements of an outer axis that are folded where the result is used
 
 DimMap = tuple[int | None, ...]  # node axis -> space axis, None where it is mixed or folded

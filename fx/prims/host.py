@@ -53,6 +53,17 @@ def lower_host(p_of: Callable[[], Primitive]) -> Any:
     return lower
 
 
+def lower_small_or_host(small: Callable[..., Any], p_of: Callable[[], Primitive]) -> Any:
+    """A lower rule: what `small` makes of the operands, or one host step where that is None."""
+    host = lower_host(p_of)
+
+    def lower(b: Any, *nodes: Any, **params: Any) -> Any:
+        made = small(b, *nodes, **params)
+        return host(b, *nodes, **params) if made is None else made
+
+    return lower
+
+
 def batch_in_front(p_of: Callable[[], Primitive]) -> Any:
     """A batch rule for primitives that take leading batch axes, the same for all operands."""
 

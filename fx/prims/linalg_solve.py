@@ -16,9 +16,9 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, instantiate, is_undefined, no
 from fx.lazy import LazyModule
-from fx.prims import elementwise, linalg_stacks, shape
+from fx.prims import elementwise, linalg_small, linalg_stacks, shape
 from fx.prims import matrix as mx
-from fx.prims.host import host_primitive, loop_over_batch
+from fx.prims.host import host_primitive, loop_over_batch, lower_small_or_host
 from fx.prims.registry import Case
 
 sl = LazyModule("scipy.linalg")
@@ -105,6 +105,7 @@ cholesky_p = host_primitive(
     "Lower triangular L with A = L L^H, of Hermitian positive definite matrices; NaN for others.",
     abstract=_cholesky_abstract,
     numpy=_cholesky_numpy,
+    lower=lower_small_or_host(linalg_small.cholesky, lambda: cholesky_p),
     jvp=_cholesky_jvp,
     transpose=no("it is not linear"),
     # derivatives hold for symmetric directions; tests/test_linalg.py takes them through lax.linalg
@@ -213,6 +214,7 @@ triangular_solve_p = host_primitive(
     "x with op(a) x = b or x op(a) = b for a triangular a; the other triangle is not read.",
     abstract=_triangular_abstract,
     numpy=_triangular_numpy,
+    lower=lower_small_or_host(linalg_small.triangular_solve, lambda: triangular_solve_p),
     jvp=_triangular_jvp,
     transpose=_triangular_transpose,
     cases=lambda: list(_triangular_cases()),
@@ -318,6 +320,7 @@ lu_p = host_primitive(
     multiple_results=True,
     abstract=_lu_abstract,
     numpy=_lu_numpy,
+    lower=lower_small_or_host(linalg_small.lu, lambda: lu_p),
     jvp=_lu_jvp,
     transpose=no("it is not linear"),
     cases=lambda: [

@@ -1,6 +1,6 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global const float *b1, __global float *b2, const long n0) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global const float *b1, __global float *b2, const long n0) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
   for (int i0 = 0; i0 + 8 <= n0; i0 += 8) {
@@ -20,58 +20,38 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global co
     (b2 + (2 * i0))[10] = t8.s5;
     (b2 + (2 * i0))[12] = t8.s6;
     (b2 + (2 * i0))[14] = t8.s7;
+    const float8 x9 = (x1 * x5);
+    const float8 x10 = (x4 * x2);
+    const float8 x11 = (x9 + x10);
+    const float8 t12 = x11;
+    (b2 + (2 * i0 + 1))[0] = t12.s0;
+    (b2 + (2 * i0 + 1))[2] = t12.s1;
+    (b2 + (2 * i0 + 1))[4] = t12.s2;
+    (b2 + (2 * i0 + 1))[6] = t12.s3;
+    (b2 + (2 * i0 + 1))[8] = t12.s4;
+    (b2 + (2 * i0 + 1))[10] = t12.s5;
+    (b2 + (2 * i0 + 1))[12] = t12.s6;
+    (b2 + (2 * i0 + 1))[14] = t12.s7;
   }
   for (int i0 = (n0 - 0) / 8 * 8; i0 < n0; ++i0) {
-    const float x9 = *(b0 + (2 * i0));
-    const float x10 = *(b1 + (2 * i0));
-    const float x11 = (x9 * x10);
-    const float x12 = *(b0 + (2 * i0 + 1));
-    const float x13 = *(b1 + (2 * i0 + 1));
-    const float x14 = (x12 * x13);
-    const float x15 = (x11 - x14);
-    *(b2 + (2 * i0)) = x15;
+    const float x13 = *(b0 + (2 * i0));
+    const float x14 = *(b1 + (2 * i0));
+    const float x15 = (x13 * x14);
+    const float x16 = *(b0 + (2 * i0 + 1));
+    const float x17 = *(b1 + (2 * i0 + 1));
+    const float x18 = (x16 * x17);
+    const float x19 = (x15 - x18);
+    *(b2 + (2 * i0)) = x19;
+    const float x20 = (x13 * x17);
+    const float x21 = (x16 * x14);
+    const float x22 = (x20 + x21);
+    *(b2 + (2 * i0 + 1)) = x22;
   }
-}
-FX_STAGE void stage_0_p1_(const long item, __global const float *b0, __global const float *b1, __global float *b2, const long n0) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long ig = item;
-  for (int i0 = 0; i0 + 8 <= n0; i0 += 8) {
-    const float8 x1 = (float8)((b0 + (2 * i0))[0], (b0 + (2 * i0))[2], (b0 + (2 * i0))[4], (b0 + (2 * i0))[6], (b0 + (2 * i0))[8], (b0 + (2 * i0))[10], (b0 + (2 * i0))[12], (b0 + (2 * i0))[14]);
-    const float8 x2 = (float8)((b1 + (2 * i0 + 1))[0], (b1 + (2 * i0 + 1))[2], (b1 + (2 * i0 + 1))[4], (b1 + (2 * i0 + 1))[6], (b1 + (2 * i0 + 1))[8], (b1 + (2 * i0 + 1))[10], (b1 + (2 * i0 + 1))[12], (b1 + (2 * i0 + 1))[14]);
-    const float8 x3 = (x1 * x2);
-    const float8 x4 = (float8)((b0 + (2 * i0 + 1))[0], (b0 + (2 * i0 + 1))[2], (b0 + (2 * i0 + 1))[4], (b0 + (2 * i0 + 1))[6], (b0 + (2 * i0 + 1))[8], (b0 + (2 * i0 + 1))[10], (b0 + (2 * i0 + 1))[12], (b0 + (2 * i0 + 1))[14]);
-    const float8 x5 = (float8)((b1 + (2 * i0))[0], (b1 + (2 * i0))[2], (b1 + (2 * i0))[4], (b1 + (2 * i0))[6], (b1 + (2 * i0))[8], (b1 + (2 * i0))[10], (b1 + (2 * i0))[12], (b1 + (2 * i0))[14]);
-    const float8 x6 = (x4 * x5);
-    const float8 x7 = (x3 + x6);
-    const float8 t8 = x7;
-    (b2 + (2 * i0 + 1))[0] = t8.s0;
-    (b2 + (2 * i0 + 1))[2] = t8.s1;
-    (b2 + (2 * i0 + 1))[4] = t8.s2;
-    (b2 + (2 * i0 + 1))[6] = t8.s3;
-    (b2 + (2 * i0 + 1))[8] = t8.s4;
-    (b2 + (2 * i0 + 1))[10] = t8.s5;
-    (b2 + (2 * i0 + 1))[12] = t8.s6;
-    (b2 + (2 * i0 + 1))[14] = t8.s7;
-  }
-  for (int i0 = (n0 - 0) / 8 * 8; i0 < n0; ++i0) {
-    const float x9 = *(b0 + (2 * i0));
-    const float x10 = *(b1 + (2 * i0 + 1));
-    const float x11 = (x9 * x10);
-    const float x12 = *(b0 + (2 * i0 + 1));
-    const float x13 = *(b1 + (2 * i0));
-    const float x14 = (x12 * x13);
-    const float x15 = (x11 + x14);
-    *(b2 + (2 * i0 + 1)) = x15;
-  }
-}
-FX_STAGE void stage_0(const long item, __global const float *b0, __global const float *b1, __global float *b2, const long n0, const long n1, const long n2, const long n3) {
-  for (long k = 0; k < n1; ++k) stage_0_p0_(k, b0, b1, b2, n0);
-  for (long k = 0; k < n3; ++k) stage_0_p1_(k, b0, b1, b2, n2);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global const float *)p1, (__global float *)p2, n0, n1, n2, n3); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global const float *)p1, (__global float *)p2, n0); break;
   }
 }
