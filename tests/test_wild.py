@@ -5,6 +5,9 @@ What comes out is NumPy's result or a clear error, and the library works afterwa
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -12,6 +15,7 @@ import fx
 import fx.numpy as jnp
 from fx import array, lax
 from fx.config import enable_x64
+from lowering.runtime.devices import CALLS_AHEAD
 
 X = np.arange(10, 27, dtype=np.float32)
 FAR = np.array([2**32 - 1, 2**31, 2**31 - 1, 17, 16, 0], np.uint32)
@@ -94,6 +98,7 @@ def test_results_that_are_inputs_literals_or_each_other_are_donated_alone(n):
             np.testing.assert_array_equal(same, want)
 
 
+@pytest.mark.driver
 def test_loops_and_branches_refuse_arrays_that_kernels_cannot_count():
     def branch(x):
         big = (3, 1 << 31)
@@ -107,6 +112,7 @@ def test_loops_and_branches_refuse_arrays_that_kernels_cannot_count():
             fx.jit(f)(1.0)
 
 
+@pytest.mark.driver
 def test_what_memory_has_no_room_for_is_not_counted_as_live():
     before = array.counters().live_bytes
     with pytest.raises(fx.errors.OutOfDeviceMemory) as caught:
@@ -127,3 +133,25 @@ def test_arrays_that_are_no_numbers_are_refused_where_they_come_in():
         for f in (fx.jit(lambda x: x), jnp.asarray, fx.device_put, jnp.sin, fx.vmap(lambda x: x)):
             with pytest.raises(TypeError, match=r"dtype|number"):
                 f(x)
+
+
+@pytest.mark.driver
+def test_calls_that_nobody_waits_for_do_not_pile_up():
+    device = array.default_device()
+    f = fx.jit(lambda w, b: jnp.tanh(w @ w) * 0.01 + b.sum())
+    w, b = jnp.ones((200, 200)), np.ones(2000, np.float32)
+    for _ in range(6 * CALLS_AHEAD):
+        w = f(w, b)
+        assert len(device.pending) <= 3 * CALLS_AHEAD and device.unseen <= CALLS_AHEAD
+    assert np.isfinite(w).all()
+
+
+@pytest.mark.driver
+def test_a_first_call_while_python_ends():
+    text = (
+        "import atexit, fx, fx.numpy as jnp\n"
+        "f = fx.jit(lambda x: jnp.sin(x).sum())\n"
+        "atexit.register(lambda: print(float(f(jnp.zeros(5))) + 42))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.returncode) == ("42.0\n", 0), done.stderr

@@ -34,6 +34,10 @@ LONG_WAIT = 0.05
 """Seconds. After a wait that took longer, the next ones poll, so that Ctrl-C gets through."""
 
 
+CALLS_AHEAD = 64
+"""Calls whose completion nobody has looked at yet, before the host waits for as many before them:
+what queued calls read is held, and a process can only end when the queue is empty."""
+
 _lock = threading.RLock()  # discovery, contexts, queues: things made once
 
 
@@ -54,6 +58,8 @@ class Device:
         self.direct: Device | None = None  # the same, its kernels run in the thread that enqueues
         self.tail: list[Any] = [None]  # the newest launch's event, None once it is complete
         self.recorder: Any = None  # while a profile is taken
+        self.unseen = 0  # calls enqueued since `milestone`
+        self.milestone: Any = None  # a call's event
         self._cl_device = cl_device
         self._context: Any = None
         self._queue: Any = None
@@ -119,6 +125,12 @@ class Device:
         self._long = time.perf_counter() - begin > LONG_WAIT
         if self.pending:
             self.reap()
+
+    def keep_pace(self, event: Any) -> None:
+        """Wait for the milestone before; `event`, of the newest call, is the next one."""
+        last, self.milestone, self.unseen = self.milestone, event, 0
+        if last is not None:
+            self.wait(last)
 
     def idle(self) -> bool:
         """Whether everything that calls have enqueued has run; does not wait."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from lowering.plan import BufferRef, Launch, Plan
 from lowering.runtime.counters import counts
-from lowering.runtime.devices import Device
+from lowering.runtime.devices import CALLS_AHEAD, Device
 from lowering.runtime.memory import Slice, Storage, size_class, taken
 from lowering.runtime.programs import build_all
 from lowering.runtime.steps import State, bind_steps, enqueue_copy
@@ -167,6 +167,9 @@ class Executable:
             if s.foreign and event is not None:
                 device.hold(event, [s for s in inputs if s.foreign])
                 break
+        device.unseen += 1
+        if device.unseen >= CALLS_AHEAD and event is not None:
+            device.keep_pace(event)
         if self._one_result is not None:
             return [env[self._one_result]], event
         return [env[k] for k in self._results], event
@@ -210,7 +213,7 @@ class Executable:
         return env
 
     def _grow(self, nbytes: int, home: list[Any], env: list[Any]) -> Any:
-        """A new block. Until it is there, what the call has not taken yet does not count as live."""
+        """A new block. Until it is there, what the call has not taken is not counted as live."""
         made = env[len(self.plan.inputs) :]
         owners = {id(s): s for s in (getattr(s, "owner", s) for s in made)}.values()
         missing = self._bytes - sum(s.block.nbytes for s in owners)
@@ -261,6 +264,9 @@ class Executable:
                 if held:
                     lane.hold(state.event, held)
         self._frames.append(frame)
+        lane.unseen += 1
+        if lane.unseen >= CALLS_AHEAD and state.event is not None:
+            lane.keep_pace(state.event)
         return [env[key] for key in plan.outputs], state.event
 
     def _environment(self, frame: Frame, arena: Any) -> list[Any]:

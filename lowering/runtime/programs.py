@@ -12,7 +12,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ def build_all(device: Device, programs: Sequence[Program]) -> list[Built]:
     if len(missing) < 2 or device.driver == "pocl":
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
+    from concurrent.futures import ThreadPoolExecutor  # cannot be imported while Python ends
+
     with ThreadPoolExecutor(2) as threads:
         return list(threads.map(lambda p: build(device, p), programs))
 
