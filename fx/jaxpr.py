@@ -8,6 +8,7 @@ fx.vmap), `fx.lower` turns them into a Graph.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fx.avals import ShapedArray
@@ -56,6 +57,9 @@ class Source(NamedTuple):
     function: str
     scope: str = ""  # named_scope labels around it
 
+    name_stack = property(lambda self: self.scope)
+    traceback = property(lambda self: self)  # what `source_info_util.user_context` takes
+
     def __str__(self) -> str:
         return f"{self.file}:{self.line} ({self.function})"
 
@@ -91,6 +95,17 @@ class Literal:
 Atom = Var | Literal
 
 
+class EquationContext:
+    """What was set around an equation when it was recorded; in fx nothing is, since settings that
+    change results stand in its parameters.
+    """
+
+    @property
+    def manager(self) -> Any:
+        """A context manager that sets it again."""
+        return nullcontext()
+
+
 class JaxprEqn:
     """outvars = primitive[params] invars, with its effects and the user's line."""
 
@@ -103,6 +118,9 @@ class JaxprEqn:
         self.params: dict[str, Any] = params
         self.effects: frozenset = effects
         self.source: Source | None = source
+
+    source_info = property(lambda self: self.source)
+    ctx = property(lambda self: EquationContext())
 
     def replace(self, **changes: Any) -> JaxprEqn:
         fields = {k: getattr(self, k) for k in self.__slots__} | changes

@@ -404,3 +404,12 @@ register_pytree_node(
     lambda func, xs: Partial(func, *next(iter(xs)), **tuple(xs)[1]),
     lambda p: (((GetAttrKey("args"), p.args), (GetAttrKey("keywords"), p.keywords)), p.func),
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "default_registry":
+        from fx.tree_registry import PyTreeRegistry
+
+        globals()[name] = registry = PyTreeRegistry()
+        return registry
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -205,9 +205,11 @@ def vmap(
         flat_fun, out = flatten_function(fun, in_tree, kwargs=True)
         vals, out_dims = batch_flat(flat_fun, AxisData(axis_name, size), leaves, dims)
         core.check_leaks()
-        wanted = prefix_leaves(
-            out_axes, out.tree.unflatten(vals), "vmap out_axes", none_is_leaf=True
-        )
+        if isinstance(out_axes, int):
+            wanted = [out_axes] * len(vals)
+        else:  # nodes are not shown values whose axes are not in place
+            dummy = out.tree.unflatten([object() for _ in vals])
+            wanted = prefix_leaves(out_axes, dummy, "vmap out_axes", none_is_leaf=True)
         placed = [place_axis(v, d, size, w) for v, d, w in zip(vals, out_dims, wanted)]
         return out.tree.unflatten(placed)
 

@@ -1,4 +1,4 @@
-"""What programs written for JAX lean on: the smallest program for each thing that one of them needed."""
+"""What programs written for JAX lean on: the smallest program for each thing that one needed."""
 
 import typing
 
@@ -96,3 +96,72 @@ def test_weak_type_is_kept(function):
 
 def test_convert_element_type_is_strong():
     assert not lax.convert_element_type(3, float).weak_type
+
+
+# ---------------------------------------------------------------- interpreters and tools
+
+
+def test_an_interpreter_keeps_lines():
+    from fx.extend import source_info_util
+    from fx.extend.core import primitives
+
+    closed = fx.make_jaxpr(lambda x: jnp.sin(x) * 2)(1.0)
+
+    def evaluate(x):
+        values = dict(zip(closed.jaxpr.invars, [x]))
+        for eqn in closed.jaxpr.eqns:
+            operands = [
+                getattr(a, "val", None) if a not in values else values[a] for a in eqn.invars
+            ]
+            with source_info_util.user_context(eqn.source_info.traceback), eqn.ctx.manager:
+                values[eqn.outvars[0]] = eqn.primitive.bind(*operands, **eqn.params)
+        return values[closed.jaxpr.outvars[0]]
+
+    again = fx.make_jaxpr(evaluate)(1.0)
+    assert [e.primitive for e in again.eqns] == [primitives.sin_p, primitives.mul_p]
+    lines = [source_info_util.summarize(e.source_info) for e in again.eqns]
+    assert lines == [source_info_util.summarize(e.source_info) for e in closed.eqns]
+    assert "test_ported.py" in lines[0]
+
+
+def test_registry_flattens_one_level():
+    registry = fx.tree_util.default_registry
+    assert list(registry.flatten_one_level({"a": [1, 2]})[0]) == [[1, 2]]
+    assert registry.flatten_one_level(3) is None
+    leaves, _ = registry.flatten_with_path((1, [2]))
+    assert [fx.tree_util.keystr(path) for path, _ in leaves] == ["[0]", "[1][0]"]
+
+
+class Shaped:
+    """A node that checks its child's shape when it is rebuilt."""
+
+    def __init__(self, x):
+        if hasattr(x, "shape") and x.ndim > 1:
+            assert x.shape[-1] == 2, x.shape
+        self.x = x
+
+
+fx.tree_util.register_pytree_node(Shaped, lambda s: ((s.x,), None), lambda _, xs: Shaped(*xs))
+
+
+def test_vmap_rebuilds_nodes_once_their_axes_stand():
+    f = lambda x, w: Shaped(w @ x)  # the mapped axis comes out last, and is moved to the front
+    out = fx.vmap(f, (1, None))(jnp.ones((3, 4)), jnp.ones((2, 3)))
+    assert out.x.shape == (4, 2)
+    out = fx.vmap(f, (1, None), Shaped(0))(jnp.ones((3, 4)), jnp.ones((2, 3)))
+    assert out.x.shape == (4, 2)
+
+
+def test_bind_params_and_taken_traces():
+    from fx.extend.core import take_current_trace
+
+    eqn = fx.make_jaxpr(lambda x: jnp.sum(x, 0))(jnp.ones((2, 3))).jaxpr.eqns[0]
+    functions, params = eqn.primitive.get_bind_params(eqn.params)
+    assert functions == [] and eqn.primitive.bind(jnp.ones((2, 3)), **params).shape == (3,)
+
+    def f(x):
+        with take_current_trace() as trace:
+            assert type(jnp.ones(2) + 1).__name__ == "Array" and trace.kind == "jaxpr"
+        return x
+
+    fx.make_jaxpr(f)(1.0)

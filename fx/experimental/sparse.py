@@ -8,6 +8,7 @@ differentiate, batch and jit like any other function.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -186,6 +187,22 @@ class BCOO(JAXSparse):
             (data, self.indices), shape=self.shape, indices_sorted=self.indices_sorted,
             unique_indices=self.unique_indices,
         )  # fmt: skip
+
+    @classmethod
+    def from_scipy_sparse(
+        cls, mat: Any, *, index_dtype: Any = None, n_dense: int = 0, n_batch: int = 0
+    ) -> BCOO:
+        """Of a SciPy sparse matrix."""
+        if n_dense or n_batch:
+            raise NotImplementedError("BCOO.from_scipy_sparse with n_dense or n_batch")
+        parts = mat.tocoo()
+        indices = np.stack([parts.row, parts.col], axis=-1).astype(index_dtype or np.int32)
+        return cls((parts.data, indices), shape=parts.shape)
+
+    def __getitem__(self, idx: Any) -> BCOO:
+        from fx.experimental.sparse_slices import bcoo_getitem
+
+        return bcoo_getitem(self, idx)
 
     def __matmul__(self, other: Any) -> Any:
         other_ndim = other.ndim if isinstance(other, JAXSparse) else np.ndim(other)
@@ -466,8 +483,9 @@ def bcoo_broadcast_in_dim(
     mat: BCOO, *, shape: Sequence[int], broadcast_dimensions: Sequence[int]
 ) -> BCOO:
     """The array repeated along new axes."""
-    dense = lax.broadcast_in_dim(mat.todense(), tuple(shape), tuple(broadcast_dimensions))
-    return bcoo_fromdense(dense)
+    from fx.experimental.sparse_slices import bcoo_repeat
+
+    return bcoo_repeat(mat, shape=shape, broadcast_dimensions=broadcast_dimensions)
 
 
 def bcoo_concatenate(operands: Sequence[BCOO], *, dimension: int) -> BCOO:
@@ -530,6 +548,10 @@ def bcoo_dot_general(
     summed by index.
     """
     if isinstance(rhs, BCOO):
+        from fx.experimental.sparse_products import bcoo_spdot_general
+
+        if isinstance(lhs, BCOO):
+            return bcoo_spdot_general(lhs, rhs, dimension_numbers=dimension_numbers)
         rhs = rhs.todense()
     if not isinstance(lhs, BCOO):
         return lax.dot_general(fnp.asarray(lhs), fnp.asarray(rhs), dimension_numbers)
@@ -549,3 +571,21 @@ def bcoo_dot_general(
     if not free:
         return terms.sum(0)
     return out.at[tuple(lhs.indices[:, d] for d in free)].add(terms, mode="drop")
+
+
+_ELSEWHERE = {
+    **dict.fromkeys(("bcoo_rev", "bcoo_slice", "bcoo_squeeze"), "sparse_slices"),
+    **dict.fromkeys(
+        ("BCSR", "bcsr_concatenate", "bcsr_dot_general", "bcsr_extract", "bcsr_fromdense"),
+        "sparse_rows",
+    ),
+    **dict.fromkeys(("bcsr_sum_duplicates", "bcsr_todense"), "sparse_rows"),
+    "sparsify": "sparsify",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ELSEWHERE:
+        module = importlib.import_module(f"fx.experimental.{_ELSEWHERE[name]}")
+        return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.numpy import ufuncs as u
+from fx.numpy.creation import asarray
 from fx.numpy.index_parse import Index, parse
 from fx.numpy.indexing import (
     expand_scalar_masks,
@@ -24,7 +25,6 @@ from fx.numpy.indexing import (
     new_axes,
 )
 from fx.numpy.recorded import recorded
-from fx.numpy.creation import asarray
 from fx.numpy.util import convert, join, modes, shape_dtype
 
 

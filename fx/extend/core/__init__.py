@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from fx.avals import ShapedArray
+from fx.core import EVAL, Tracer, set_trace, state
 from fx.core import ClosedJaxpr as ClosedJaxpr
 from fx.core import DebugInfo as DebugInfo
 from fx.core import DropVar as DropVar
@@ -16,7 +17,6 @@ from fx.core import JaxprEqn as JaxprEqn
 from fx.core import Literal as Literal
 from fx.core import Primitive as Primitive
 from fx.core import Trace as TraceTag
-from fx.core import Tracer, state
 from fx.core import Var as Var
 from fx.core import is_array_value as valid_jaxtype
 from fx.core import jaxpr_as_fun as jaxpr_as_fun
@@ -76,9 +76,15 @@ def find_top_trace(values: Any) -> Any:
     return state.trace
 
 
-def take_current_trace() -> Any:
-    """The current trace."""
-    return state.trace
+class take_current_trace(set_trace):
+    """Context manager: gives the current trace, and evaluates at once inside the block."""
+
+    def __init__(self) -> None:
+        super().__init__(EVAL)
+
+    def __enter__(self) -> Any:
+        super().__enter__()
+        return self.old
 
 
 def get_opaque_trace_state(convention: Any = None) -> Any:
