@@ -24,6 +24,7 @@ from fx.avals import ShapedArray
 from fx.config import enable_x64
 from fx.core import PRIMITIVES, Primitive, no
 from fx.jaxpr import ClosedJaxpr
+from fx.prims import coverage
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "primitives"
@@ -174,6 +175,8 @@ def section(p: Primitive) -> list[str]:
     dtypes = dtypes_of(p)
     if dtypes:
         lines += [f"Dtypes: {dtypes}.", ""]
+    for aspects, why in reasons_of(p).items():
+        lines += [f"Not tested, {aspects}: {why}.", ""]
     lines += ["| rule | where |", "|---|---|"]
     for rule in (*RULES, *HIGHER):
         found = rule_of(p, rule)
@@ -217,7 +220,8 @@ def table(families: dict[Path, list[Primitive]]) -> str:
         "# Primitives",
         "",
         "Primitives and their rules, written by `python -m docs.primitives --write`. A rule that",
-        "does not exist has its reason in the last column.",
+        "does not exist has its reason in the last column. [What the cases reach](reached.md):",
+        "second order, vmap, jit, dtypes, empty and 0-d.",
         "",
         *(f"- {rule}: {meaning}." for rule, meaning in RULES.items()),
         "",
@@ -225,6 +229,44 @@ def table(families: dict[Path, list[Primitive]]) -> str:
         "|---" * (len(RULES) + 2) + "|",
     ]
     return "\n".join([*head, *(r for _, r in sorted(rows))]) + "\n"
+
+
+def reached() -> str:
+    """reached.md: every primitive, what the tests' cases of it reach, and why not more."""
+    head = [
+        "# What the cases reach",
+        "",
+        "Primitives and what `tests/test_registry.py` checks on the cases of their entries,",
+        "written by `python -m docs.primitives --write`. Cells come from",
+        "[fx/prims/coverage.py](../../fx/prims/coverage.py); a test fails on one without a reason.",
+        "",
+        *(f"- {aspect}: {meaning}." for aspect, meaning in coverage.ASPECTS.items()),
+        "",
+        f"| primitive | {' | '.join(coverage.ASPECTS)} | why not |",
+        "|---" * (len(coverage.ASPECTS) + 2) + "|",
+    ]
+    rows = []
+    for name, p in own_primitives().items():
+        source = source_of(p)
+        assert source is not None
+        found = [coverage.cell(p, aspect) for aspect in coverage.ASPECTS]
+        cells = ["missing" if c is None else "–" if isinstance(c, no) else c for c in found]
+        why = "; ".join(f"{aspects}: {reason}" for aspects, reason in reasons_of(p).items())
+        rows.append(
+            f"| [{name}]({page_name(source)}#{anchor(name)}) | {' | '.join(cells)} | {why} |"
+        )
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def reasons_of(p: Primitive) -> dict[str, str]:
+    """Aspects that the cases do not reach, wholly or in part -> why."""
+    grouped: dict[str, list[str]] = {}
+    for aspect in coverage.ASPECTS:
+        found = coverage.cell(p, aspect)
+        why = found.reason if isinstance(found, no) else p.limits.get(aspect)
+        if why is not None:
+            grouped.setdefault(why.rstrip("."), []).append(aspect)
+    return {", ".join(aspects): why for why, aspects in grouped.items()}
 
 
 def anchor(heading: str) -> str:
@@ -244,7 +286,7 @@ def pages() -> dict[str, str]:
         families.setdefault(source_of(p), []).append(p)  # type: ignore[arg-type]
     families = dict(sorted(families.items()))
     found = {page_name(source): family_page(source, ps) for source, ps in families.items()}
-    return {"README.md": table(families), **found}
+    return {"README.md": table(families), "reached.md": reached(), **found}
 
 
 def without_lines(text: str) -> str:

@@ -177,7 +177,8 @@ _NARROW: dict[Any, Any] = {
 }
 
 
-_NUMBERS: set[np.dtype] = {float0}  # dtypes of arrays that were seen, in the machine's byte order
+# dtypes of arrays that were seen, in the machine's byte order
+_NUMBERS: set[np.dtype] = {float0, key_dtype}
 
 
 def canonicalize_dtype(dtype: Any) -> np.dtype:

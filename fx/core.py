@@ -106,6 +106,7 @@ class Primitive:
         )
         self.trace_rules: dict[str, Any] = {}  # trace kind -> rule(trace, args, params)
         self.cases: Any = None  # test cases: a callable that yields Case objects
+        self.limits: dict[str, str] = {}  # what no case reaches -> why (fx/prims/coverage.py)
         self.elementwise = False  # operands of equal shape and dtype in, that shape out
         self.weak_from: tuple[int, ...] | None = None  # operands that decide weak type; None = all
         self.linear = False

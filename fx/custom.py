@@ -14,6 +14,7 @@ from typing import Any
 from fx import core
 from fx import custom_batch as custom_batch
 from fx.avals import float0
+from fx.case import Case
 from fx.core import Zero, get_aval, instantiate
 from fx.custom_rules import (
     CustomRules,
@@ -379,3 +380,38 @@ def custom_gradient(fun: Callable[..., Any]) -> Callable[..., Any]:
     wrapped = custom_vjp(name_after(primal, fun))
     wrapped.defvjp(fwd, bwd)
     return wrapped
+
+
+# ---------------------------------------------------------------- test cases
+
+
+def _product_with_jvp() -> Any:
+    @custom_jvp
+    def f(x: Any, y: Any) -> Any:
+        return x * y * y
+
+    f.defjvp(lambda xs, ts: (f(*xs), ts[0] * xs[1] * xs[1] + 2 * xs[0] * xs[1] * ts[1]))
+    return f
+
+
+def _product_with_vjp() -> Any:
+    @custom_vjp
+    def f(x: Any, y: Any) -> Any:
+        return x * y * y
+
+    f.defvjp(
+        lambda x, y: (f(x, y), (x, y)),
+        lambda res, ct: (ct * res[1] * res[1], 2 * ct * res[0] * res[1]),
+    )
+    return f
+
+
+def _cases(make: Callable[[], Any]) -> Callable[[], list[Any]]:
+    def cases() -> list[Any]:
+        return [Case((s, s), call=make()) for s in ((2, 3), (), (0, 3))]
+
+    return cases
+
+
+custom_jvp_call_p.set(cases=_cases(_product_with_jvp))
+custom_vjp_call_p.set(cases=_cases(_product_with_vjp))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fx import core
+from fx.case import Case
 from fx.core import ClosedJaxpr, Primitive, Zero, get_aval, set_trace
 from fx.flatten import check_callable, flatten_function, name_after, name_of
 from fx.jvp import jvp_flat
@@ -193,7 +194,28 @@ def _batch(
     return [trace.wrap(o, 0 if f else None) for o, f in zip(outs, flags, strict=True)]
 
 
+def _cases() -> list[Any]:
+    def product(x: Any, y: Any) -> Any:
+        return x * y * y
+
+    f = custom_vmap(product)
+
+    @f.def_vmap
+    def rule(size: int, batched: Sequence[bool], x: Any, y: Any) -> tuple[Any, bool]:
+        x, y = (
+            v if b else core.PRIMITIVES["broadcast_in_dim"].bind(
+                v, shape=(size, *get_aval(v).shape),
+                broadcast_dimensions=tuple(range(1, get_aval(v).ndim + 1)),
+            )
+            for v, b in zip((x, y), batched)
+        )  # fmt: skip
+        return product(x, y), True
+
+    return [Case((s, s), call=f) for s in ((2, 3), (), (0, 3))]
+
+
 custom_vmap_call_p.set(
+    cases=_cases,
     abstract=lambda *avals, call, **params: call.out_avals,
     effects=lambda *avals, call, **params: call.effects,
     lower=lambda b, *nodes, call, **params: lower_closed(b, call, *nodes),

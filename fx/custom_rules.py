@@ -500,6 +500,10 @@ custom_lin_p.set(
     jvp=_lin_jvp,
     transpose=_lin_transpose,
     lower=_lin_lower,
+    limits=dict.fromkeys(
+        ("forward", "reverse", "derivative", "vmap", "jit", "dtypes", "empty", "0-d"),
+        "it stands in derivatives of custom_vjp_call, whose cases go through it",
+    ),
 )
 custom_lin_p.trace_rules.update(
     eval=lambda trace, args, params: _forward(args, **params),

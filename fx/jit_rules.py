@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fx import core
+from fx.avals import ShapedArray
+from fx.case import Case
 from fx.core import ClosedJaxpr, JaxprEqn, Literal, Primitive, Var, Zero, set_trace
 from fx.jvp import jvp_jaxpr
 from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
@@ -174,7 +178,18 @@ def _record(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> list[Any
     return trace.record(jit_p, [trace.atom(a) for a in args], params)
 
 
+def _cases() -> list[Any]:
+    def case(shape: tuple[int, ...]) -> Case:
+        aval = ShapedArray(shape, np.float32)
+        closed = core.close(lambda x, y: [x * y * y, x], [aval, aval])
+        params = {"name": "f", "donated": (False, False), "inline": False, "keep_unused": False}
+        return Case((shape, shape), {"jaxpr": closed, **params})
+
+    return [case(s) for s in ((2, 3), (), (0, 3))]
+
+
 jit_p.set(
+    cases=_cases,
     abstract=_abstract,
     effects=_effects,
     jvp=_jvp,

@@ -11,8 +11,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from fx import checkpoint_policies as checkpoint_policies
 from fx import core
+from fx.avals import ShapedArray
+from fx.case import Case
 from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, Zero, get_aval, set_trace
 from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
 from fx.jit_rules import hoisted, run_known
@@ -287,7 +291,18 @@ def _lower(
     return lower_closed(b, jaxpr, *nodes)
 
 
+def _cases() -> list[Any]:
+    def case(shape: tuple[int, ...]) -> Case:
+        aval = ShapedArray(shape, np.float32)
+        closed = core.close(lambda x, y: [x * y * y * x, x], [aval, aval])
+        params = {"prevent_cse": True, "policy": None, "differentiated": False, "waits": 0}
+        return Case((shape, shape), {"jaxpr": closed, **params})
+
+    return [case(s) for s in ((2, 3), (), (0, 3))]
+
+
 checkpoint_p.set(
+    cases=_cases,
     abstract=lambda *avals, jaxpr, **params: jaxpr.out_avals,
     effects=lambda *avals, jaxpr, **params: jaxpr.effects,
     jvp=_jvp,

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from lowering import graph as g
-from lowering.complex_maps import MAPS, multiply
+from lowering import host
+from lowering.complex_maps import MAPS
 from lowering.walk import inner_graphs
 
 Pair = tuple[g.Node, g.Node]
@@ -236,8 +237,6 @@ def _host_function(form: Any) -> tuple[Callable[..., Any], Any, bool]:
     """Sorting of complex numbers happens on the host, lexicographically as NumPy does."""
     from functools import partial
 
-    from lowering import host
-
     if isinstance(form, g.Opaque):
         return form.fn, form.key, form.effect
     if isinstance(form, g.Sort):
@@ -319,16 +318,25 @@ def _bilinear(s: _Splitter, n: g.Node) -> Pair:
 def _reduce(s: _Splitter, n: g.Node) -> Pair:
     if n.form.op == "add":
         return _each(s, n)
-    if n.form.op != "mul":
+    if n.form.op not in _IDENTITY:
         raise TypeError(f"a {n.form.op} reduction of complex numbers has no kernel")
     pair = s.pair(n.args[0])
     for axis in sorted(n.form.axes, reverse=True):
-        pair = _product_along(s.b, pair, axis)
+        pair = _fold_along(s.b, n.form.op, pair, axis)
     return pair
 
 
-def _product_along(b: g.Builder, pair: Pair, axis: int) -> Pair:
-    """Halve the axis, multiplying its two halves, until one is left."""
+_IDENTITY = {"mul": (1, 0), "max": (-np.inf, 0), "min": (np.inf, 0)}
+
+
+def _combined(b: g.Builder, op: str, x: Pair, y: Pair) -> Pair:
+    made = MAPS[op](b, x, y)
+    assert isinstance(made, tuple)
+    return made
+
+
+def _fold_along(b: g.Builder, op: str, pair: Pair, axis: int) -> Pair:
+    """Halve the axis, combining its two halves, until one is left."""
     while pair[0].shape[axis] > 1:
         n = pair[0].shape[axis]
         half = n // 2
@@ -341,47 +349,56 @@ def _product_along(b: g.Builder, pair: Pair, axis: int) -> Pair:
 
         low = (cut(pair[0], 0, half), cut(pair[1], 0, half))
         high = (cut(pair[0], half, 2 * half), cut(pair[1], half, 2 * half))
-        product = multiply(b, low, high)
+        joined = _combined(b, op, low, high)
         if n % 2:
             rest = (cut(pair[0], n - 1, n), cut(pair[1], n - 1, n))
-            product = (b.concat([product[0], rest[0]], axis), b.concat([product[1], rest[1]], axis))
-        pair = product
+            joined = (b.concat([joined[0], rest[0]], axis), b.concat([joined[1], rest[1]], axis))
+        pair = joined
     shape = [m for k, m in enumerate(pair[0].shape) if k != axis]
     if pair[0].shape[axis] == 0:
-        d = pair[0].dtype
-        return b.const(1, d, tuple(shape)), b.const(0, d, tuple(shape))
+        re, im = (b.const(v, pair[0].dtype, tuple(shape)) for v in _IDENTITY[op])
+        return re, im
     return b.reshape(pair[0], shape), b.reshape(pair[1], shape)
 
 
 def _cumscan(s: _Splitter, n: g.Node) -> Pair:
-    """Running sums part by part; running products by doubling the reach."""
+    """Running sums part by part; other folds by doubling the reach."""
     form = n.form
     if form.op == "add":
         return _each(s, n)
-    if form.op != "mul":
+    if form.op not in MAPS:
         raise TypeError(f"a running {form.op} of complex numbers has no kernel")
-    b, pair = s.b, s.pair(n.args[0])
-    size = n.shape[form.axis]
+    b, pair, axis = s.b, s.pair(n.args[0]), form.axis
+    size = n.shape[axis]
     reach = 1
+
+    def cut(pair: Pair, lo: int, hi: int) -> Pair:
+        starts, limits = [0] * n.ndim, list(n.shape)
+        starts[axis], limits[axis] = lo, hi
+        return b.slice(pair[0], starts, limits), b.slice(pair[1], starts, limits)
+
     while reach < size:
-        moved = tuple(
-            _shift(b, p, form.axis, reach, form.reverse, fill) for p, fill in zip(pair, (1, 0))
-        )
-        pair = multiply(b, pair, (moved[0], moved[1]))
+        before, after = cut(pair, 0, size - reach), cut(pair, reach, size)
+        if form.reverse:
+            joined = (_combined(b, form.op, after, before), cut(pair, size - reach, size))
+        else:
+            joined = (cut(pair, 0, reach), _combined(b, form.op, before, after))
+        re, im = (b.concat([joined[0][k], joined[1][k]], axis) for k in (0, 1))
+        pair = re, im
         reach *= 2
     return pair
 
 
-def _shift(b: g.Builder, x: g.Node, axis: int, by: int, reverse: bool, fill: int) -> g.Node:
-    low, high = [0] * x.ndim, [0] * x.ndim
-    low[axis], high[axis] = (-by, by) if reverse else (by, -by)
-    return b.pad(x, b.const(fill, x.dtype), low, high, [0] * x.ndim)
-
-
 def _scatter(s: _Splitter, n: g.Node) -> Pair:
-    if n.form.op not in ("add", "set"):
-        raise TypeError(f"a {n.form.op} scatter of complex numbers has no kernel")
-    return _each(s, n)
+    """Moves and sums part by part; other scatters on the host."""
+    if n.form.op in ("add", "set"):
+        return _each(s, n)
+    x, indices, updates = n.args
+    wrapped = OnComplex(host.Scattered(n.form), (True, False, True))
+    shape = (*n.shape, 2)
+    args = (s.stacked(x), s.real[id(indices)], s.stacked(updates))
+    key = ("complex", "scatter", n.form)
+    return s.unstack(s.b.opaque(key, wrapped, args, [(shape, part_dtype(n.dtype))])[0])
 
 
 RULES: dict[type, Callable[[_Splitter, g.Node], Pair | g.Node]] = {

@@ -1,4 +1,4 @@
-"""Host functions that plans call: sorting on host memory with NumPy's own kernels.
+"""Host functions that plans call: sorting on host memory with NumPy's own kernels, some scatters.
 
 Each is a module-level function of plain arrays, so that plans pickle. NaN sorts last, ties keep
 their order.
@@ -6,7 +6,12 @@ their order.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
+
+from lowering import interp_index
 
 
 def sort(*xs: np.ndarray, dim: int, num_keys: int, counts: tuple = ()) -> tuple[np.ndarray, ...]:
@@ -37,6 +42,16 @@ def _counting(count: tuple, dim: int) -> np.ndarray:
 def sortable(x: np.ndarray) -> np.ndarray:
     """A key that NumPy sorts in the right order: 16-bit floats of ml_dtypes as float32."""
     return x.astype(np.float32) if x.dtype.kind == "V" else x
+
+
+@dataclass(frozen=True)
+class Scattered:
+    """A scatter of the given form, as the interpreter does it."""
+
+    form: Any
+
+    def __call__(self, x: np.ndarray, indices: np.ndarray, updates: np.ndarray) -> Any:
+        return (interp_index.scatter(x, indices, updates, self.form),)
 
 
 def top_k(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

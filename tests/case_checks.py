@@ -1,11 +1,13 @@
 """The checks that every primitive's cases go through, each raising AssertionError.
 
-value and abstract, jvp against finite differences, vjp against jvp, batching against a loop, lower
-rule (Graph in the interpreter) and jit against eager. Derivatives are taken in double precision.
+value and abstract, jvp against finite differences, vjp against jvp, both of their derivatives,
+narrow precision against double, batching against a loop, lower rule (Graph in the interpreter) and
+jit against eager. Differences are taken in double precision.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -13,17 +15,23 @@ import numpy as np
 
 import fx
 from fx import core
-from fx.avals import is_inexact, is_key, storage_dtype
+from fx.avals import bfloat16, is_inexact, is_key, storage_dtype
 from fx.config import enable_x64
 from fx.core import Primitive, no
+from fx.prims.coverage import (
+    cases_of,
+    differentiable,
+    dtypes_of,
+    has_reverse,
+    holds_jaxprs,
+    variants,
+)
 from fx.prims.registry import Case
 from lowering.graph import Builder
 from lowering.interp import run_graph
 
-_WIDE = {np.dtype(np.float32): np.dtype(np.float64), np.dtype(np.complex64): np.dtype("c16")}
-
-# a loop of unknown length has no reverse mode; that it says so is tested with control flow
-FORWARD_ONLY = ("while",)
+_WIDE: dict[Any, Any] = {np.dtype(d): np.dtype("f8") for d in (np.float16, bfloat16, np.float32)}
+_WIDE[np.dtype(np.complex64)] = np.dtype("c16")
 
 # ---------------------------------------------------------------- operands
 
@@ -31,11 +39,11 @@ FORWARD_ONLY = ("while",)
 def operands(case: Case, seed: int = 0, wide: bool = False) -> list[np.ndarray]:
     """The case's operands with random values in its ranges; `wide` doubles the precision."""
     rng = np.random.default_rng(seed)
-    wide = wide and not any(_holds_jaxprs(v) for v in case.params.values())
-    count = len(case.shapes)
-    dtypes = case.dtypes or (np.float32,) * count
-    ranges = case.ranges or (None,) * count
-    found = [_operand(rng, *each, wide) for each in zip(case.shapes, dtypes, ranges)]
+    wide = wide and not any(map(holds_jaxprs, case.params.values()))
+    ranges = case.ranges or (None,) * len(case.shapes)
+    lead = tuple(n for _, n in case.axes)
+    shapes = [(*lead, *s) for s in case.shapes]
+    found = [_operand(rng, *each, wide) for each in zip(shapes, dtypes_of(case), ranges)]
     if seed:  # members of a batch differ also where the case gives the values
         for x, given in zip(found, ranges):
             if isinstance(given, (np.ndarray, list)):
@@ -43,20 +51,16 @@ def operands(case: Case, seed: int = 0, wide: bool = False) -> list[np.ndarray]:
     return found
 
 
-def _holds_jaxprs(param: Any) -> bool:
-    """Whether a parameter is a jaxpr, whose dtypes are fixed, or a tuple of them."""
-    if isinstance(param, (tuple, list)):
-        return any(map(_holds_jaxprs, param))
-    return isinstance(param, core.ClosedJaxpr)
-
-
 def _operand(rng: Any, shape: Any, dtype: Any, given: Any, wide: bool) -> np.ndarray:
-    dtype = np.dtype(dtype)
-    kept = _WIDE.get(dtype, dtype) if wide else dtype
-    if callable(given):
-        return np.asarray(given(rng, shape)).astype(kept)
-    if isinstance(given, (np.ndarray, list)):
-        return np.array(given).astype(kept).reshape(shape)
+    """Values that the dtype can hold, in double precision if `wide`."""
+    x = _values(rng, shape, np.dtype(dtype), given)
+    return x.astype(_WIDE.get(x.dtype, x.dtype)) if wide else x
+
+
+def _values(rng: Any, shape: Any, dtype: np.dtype, given: Any) -> np.ndarray:
+    if callable(given) or isinstance(given, (np.ndarray, list)):
+        with np.errstate(all="ignore"):  # large numbers in narrow dtypes
+            return np.array(given(rng, shape) if callable(given) else given, dtype).reshape(shape)
     low, high = given if given is not None else (-2.0, 2.0)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
@@ -66,23 +70,34 @@ def _operand(rng: Any, shape: Any, dtype: Any, given: Any, wide: bool) -> np.nda
     x = rng.uniform(low, high, shape)
     if dtype.kind == "c":
         x = x + 1j * rng.uniform(low, high, shape)
-    return np.asarray(x).astype(kept)
+    return np.asarray(x).astype(dtype)
 
 
-def differentiable(p: Primitive, case: Case) -> tuple[int, ...]:
-    """The operands that the case is differentiated by."""
-    if case.diff is not None:
-        return case.diff
-    dtypes = case.dtypes or (np.float32,) * len(case.shapes)
-    return tuple(k for k, d in enumerate(dtypes) if is_inexact(np.dtype(d)))
-
-
-def applied(p: Primitive, case: Case) -> Callable[..., list[Any]]:
+def applied(p: Primitive, case: Case) -> Any:
     """The case as a function of its operands that returns a list."""
 
     def apply(*args: Any) -> list[Any]:
-        out = p.bind(*args, **case.params)
+        out = case.call(*args) if case.call else p.bind(*args, **case.params)
+        if case.call:
+            return out if isinstance(out, list) else [out]
         return list(out) if p.multiple_results else [out]
+
+    return mapped(apply, case)
+
+
+def mapped(f: Any, case: Case) -> Any:
+    """f under the vmaps around the case."""
+    for name, size in reversed(case.axes):
+        f = fx.vmap(f, axis_name=name, axis_size=size)
+    return f
+
+
+def smooth(p: Primitive, case: Case) -> Callable[..., list[Any]]:
+    """The case as the function that is differentiated."""
+
+    def apply(*args: Any) -> list[Any]:
+        out = applied(p, case)(*(case.before(*args) if case.before else args))
+        return list(case.after(*out)) if case.after else out
 
     return apply
 
@@ -112,6 +127,8 @@ def check_value(p: Primitive, case: Case) -> None:
     """Eager values have the abstract shape and dtype, and the NumPy rule's values."""
     args = operands(case)
     out = applied(p, case)(*args)
+    if case.axes or case.call:  # abstract evaluation needs what is around it
+        return
     avals = p.rule("abstract")(*map(core.get_aval, args), **case.params)
     avals = list(avals) if p.multiple_results else [avals]
     assert [(o.shape, o.dtype) for o in host(out)] == [(a.shape, a.dtype) for a in avals]
@@ -119,6 +136,8 @@ def check_value(p: Primitive, case: Case) -> None:
 
 def check_lower(p: Primitive, case: Case) -> None:
     """The lower rule's graph, run form by form, gives the eager values."""
+    if isinstance(p.lower, no) or case.call:
+        return
     args = operands(case)
     expected = [stored(e) for e in host(applied(p, case)(*args))]
     args = [stored(a) for a in args]
@@ -133,8 +152,24 @@ def check_lower(p: Primitive, case: Case) -> None:
 
 def check_jit(p: Primitive, cases: list[Case]) -> None:
     """All cases of a primitive in one jitted function give the eager values."""
-    args = [operands(c) for c in cases]
-    functions = [applied(p, c) for c in cases]
+    agree_jitted(p, [applied(p, c) for c in cases], [operands(c) for c in cases])
+
+
+def check_jit_derivative(p: Primitive, case: Case) -> None:
+    """Tangents and cotangents compiled are the eager ones."""
+    f, primals, tangents = along(p, case, wide=False)
+    live = [k for k, o in enumerate(host(f(*primals))) if is_inexact(o.dtype)]
+
+    def both(xs: Any, ts: Any) -> list[Any]:
+        out, moved = fx.jvp(lambda *ys: [f(*ys)[k] for k in live], xs, ts)
+        if not has_reverse(p):
+            return moved
+        return moved + list(fx.vjp(lambda *ys: [f(*ys)[k] for k in live], *xs)[1](out))
+
+    agree_jitted(p, [both], [(primals, tangents)])
+
+
+def agree_jitted(p: Primitive, functions: list[Any], args: list[Any]) -> None:
     expected = [host(f(*a)) for f, a in zip(functions, args)]
     found = fx.jit(lambda groups: [f(*a) for f, a in zip(functions, groups)])(args)
     for f, e in zip(found, expected, strict=True):
@@ -151,17 +186,19 @@ def _tolerance(dtype: np.dtype) -> tuple[float, float]:
     return 1e-5, 1e-5
 
 
-def _along(p: Primitive, case: Case) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
+def along(
+    p: Primitive, case: Case, wide: bool = True
+) -> tuple[Any, list[np.ndarray], list[np.ndarray]]:
     """The case as a function of the operands to differentiate by; these, and directions."""
-    args = operands(case, wide=True)
-    which = differentiable(p, case)
+    args = operands(case, wide=wide)
+    which = differentiable(case)
     rng = np.random.default_rng(1)
 
     def of_chosen(*chosen: Any) -> list[Any]:
         every = list(args)
         for k, x in zip(which, chosen, strict=True):
             every[k] = x
-        return applied(p, case)(*every)
+        return smooth(p, case)(*every)
 
     primals = [args[k] for k in which]
     return of_chosen, primals, [_direction(rng, x) for x in primals]
@@ -176,10 +213,10 @@ def _direction(rng: Any, x: np.ndarray) -> np.ndarray:
 
 def check_jvp(p: Primitive, case: Case) -> None:
     """The tangents are those of central differences."""
-    if isinstance(p.jvp, no) or not differentiable(p, case):
+    if isinstance(p.jvp, no) or not differentiable(case):
         return
     with enable_x64(True):
-        f, primals, tangents = _along(p, case)
+        f, primals, tangents = along(p, case)
         out, found = fx.jvp(f, primals, tangents)
         inexact = [o for o in host(out) if is_inexact(o.dtype)]
         step, rtol = _step([x.dtype for x in (*primals, *inexact)])
@@ -204,10 +241,10 @@ def _moved(primals: list[np.ndarray], tangents: list[np.ndarray], step: float) -
 
 def check_transpose(p: Primitive, case: Case) -> None:
     """<ct, J t> = <J^T ct, t>, through vjp and for the transpose rule by itself."""
-    if isinstance(p.jvp, no) or not differentiable(p, case) or p.name in FORWARD_ONLY:
+    if isinstance(p.jvp, no) or not differentiable(case) or not has_reverse(p):
         return
     with enable_x64(True):
-        f, primals, tangents = _along(p, case)
+        f, primals, tangents = along(p, case)
         rng = np.random.default_rng(2)
         out, moved = fx.jvp(f, primals, tangents)
         live = [k for k, o in enumerate(host(out)) if is_inexact(o.dtype)]
@@ -215,15 +252,16 @@ def check_transpose(p: Primitive, case: Case) -> None:
         cts = [_direction(rng, np.asarray(out[k])) for k in live]
         back = host(pull(cts))
         _agree_paired(p, cts, [np.asarray(moved[k]) for k in live], back, tangents)
-        if p.transpose and len(live) == len(out) and all(a.size for a in primals):
+        plain = not (case.axes or case.before or case.after or case.call)
+        if p.transpose and plain and len(live) == len(out) and all(a.size for a in primals):
             _check_rule(p, case, cts)
 
 
 def _check_rule(p: Primitive, case: Case, cts: list[np.ndarray]) -> None:
     """The rule for all operands together and for each alone, where the case is linear in them."""
-    if any(map(_holds_jaxprs, case.params.values())):  # linear here, but not by its rules
+    if any(map(holds_jaxprs, case.params.values())):  # linear here, but not by its rules
         return
-    args, which = operands(case, wide=True), differentiable(p, case)
+    args, which = operands(case, wide=True), differentiable(case)
     rng = np.random.default_rng(3)
     for chosen in dict.fromkeys([which, *((k,) for k in which)]):
         directions = {k: _direction(rng, args[k]) for k in chosen}
@@ -246,10 +284,14 @@ def _check_rule(p: Primitive, case: Case, cts: list[np.ndarray]) -> None:
         _agree_paired(p, cts, scaled[1], found, [directions[k] for k in chosen])
 
 
-def _agree_paired(p: Primitive, cts: Any, moved: Any, back: Any, tangents: Any) -> None:
+def _agree_paired(
+    p: Primitive, cts: Any, moved: Any, back: Any, tangents: Any, between: Any = ()
+) -> None:
+    """`between`: dtypes of values on the way that are narrower than those at the ends."""
     forward = sum(_paired(ct, t) for ct, t in zip(cts, moved, strict=True))
     total = sum(_paired(ct, t) for ct, t in zip(back, tangents, strict=True))
-    wide = all(x.dtype.itemsize >= 8 for x in (*tangents, *cts))
+    dtypes = [*(x.dtype for x in (*tangents, *cts)), *filter(is_inexact, between)]
+    wide = all(_precision(d) >= 8 for d in dtypes)
     rtol = 1e-9 if wide else 3e-3
     np.testing.assert_allclose(total, forward, rtol, rtol, err_msg=f"transpose of {p.name}")
 
@@ -260,34 +302,172 @@ def _paired(ct: np.ndarray, t: np.ndarray) -> float:
     return float(np.sum(ct.astype(wide) * t.astype(wide)).real)
 
 
-def check_batch(p: Primitive, case: Case, size: int = 3) -> None:
-    """vmap over every choice of operands and places gives what a Python loop gives."""
-    args = operands(case)
-    if isinstance(p.batch, no) or not args:
+def check_narrow(p: Primitive, case: Case) -> None:
+    """Derivatives in the case's own precision are those in double precision, to its rounding."""
+    if isinstance(p.jvp, no) or not differentiable(case):
         return
-    f = applied(p, case)
-    for axes in _mapped_choices(args):
-        members = [operands(case, seed=10 + k) for k in range(size)]
-        stacked = [
-            a if d is None else np.stack([m[j] for m in members], d)
-            for j, (a, d) in enumerate(zip(args, axes))
-        ]
-        found = fx.vmap(f, in_axes=axes)(*stacked)
-        for k in range(size):
-            each = [a if d is None else members[k][j] for j, (a, d) in enumerate(zip(args, axes))]
-            for x, y in zip(host(found), host(f(*each)), strict=True):
-                assert x.dtype == y.dtype
-                agree(x[k], y, *_tolerance(y.dtype), f"batching of {p.name} over {axes}")
+    dtypes = [x.dtype for x in operands(case)]
+    if all(_precision(d) == 8 for d in dtypes if is_inexact(d)):
+        return
+    found, expected = (_both_ways(p, case, wide) for wide in (False, True))
+    for f, e in zip(found, expected, strict=True):
+        narrow = min((d for d in [*dtypes, f.dtype] if is_inexact(d)), key=_precision)
+        tol = {2: 4e-2, 4: 2e-4, 8: 1e-9}[_precision(narrow)]
+        scale = float(np.abs(e.astype(np.complex128)).max(initial=1.0))
+        agree(f, e, tol, tol * scale, f"derivative of {p.name} in {narrow.name}")
 
 
-def _mapped_choices(args: list[np.ndarray]) -> list[tuple[int | None, ...]]:
-    """All operands in front, all at the back, each alone, and each left out."""
-    count = len(args)
-    front, back = (0,) * count, tuple(a.ndim for a in args)
-    alone = [tuple(0 if j == k else None for j in range(count)) for k in range(count)]
-    others = [tuple(None if j == k else args[j].ndim for j in range(count)) for k in range(count)]
-    choices = [front, back, *alone, *(o for o in others if count > 1)]
-    return list(dict.fromkeys(choices))
+def _precision(d: np.dtype) -> int:
+    return d.itemsize // (2 if d.kind == "c" else 1)
 
 
-CHECKS = (check_value, check_lower, check_jvp, check_transpose, check_batch)
+def _both_ways(p: Primitive, case: Case, wide: bool) -> list[np.ndarray]:
+    """Tangents, then cotangents, of one case at the same operands and directions."""
+    with enable_x64(True):
+        f, primals, tangents = along(p, case, wide)
+        out, moved = fx.jvp(f, primals, tangents)
+        live = [k for k, o in enumerate(host(out)) if is_inexact(o.dtype)]
+        found = [np.asarray(moved[k]) for k in live]
+        if has_reverse(p):
+            rng = np.random.default_rng(2)
+            _, pull = fx.vjp(lambda *xs: [f(*xs)[k] for k in live], *primals)
+            found += host(pull([_direction(rng, np.asarray(out[k])) for k in live]))
+        return found
+
+
+def check_second(p: Primitive, case: Case) -> None:
+    """Tangents and cotangents as functions have the derivatives of central differences, both ways.
+
+    Forward over forward and reverse, reverse over forward and reverse.
+    """
+    if isinstance(p.jvp, no) or not differentiable(case) or case.order < 2:
+        return
+    with enable_x64(True):
+        f, primals, tangents = along(p, case)
+        rng = np.random.default_rng(3)
+        out = host(f(*primals))
+        live = [k for k, o in enumerate(out) if is_inexact(o.dtype)]
+        cts = [_direction(rng, out[k]) for k in live]
+
+        def forward(*xs: Any) -> list[Any]:
+            moved = fx.jvp(f, xs, tangents)[1]
+            return [moved[k] for k in live]
+
+        def reverse(*xs: Any) -> list[Any]:
+            return list(fx.vjp(lambda *ys: [f(*ys)[k] for k in live], *xs)[1](cts))
+
+        directions = [_direction(rng, x) for x in primals]
+        for g in (forward, reverse) if has_reverse(p) else (forward,):
+            _check_both(p, g, primals, directions, [x.dtype for x in out])
+
+
+def check_inside(p: Primitive, case: Case) -> None:
+    """A collective differentiated within the vmap that maps its axis: what it is around that."""
+    if not case.axes or not differentiable(case):
+        return
+    with enable_x64(True):
+        f, primals, tangents = along(p, case)
+        inner = dataclasses.replace(case, axes=())
+        rng = np.random.default_rng(5)
+        cts = [_direction(rng, x) for x in host(f(*primals))]
+        n = len(primals)
+
+        def forward(*given: Any) -> list[Any]:
+            return fx.jvp(applied(p, inner), given[:n], given[n:])[1]
+
+        def reverse(*given: Any) -> list[Any]:
+            return list(fx.vjp(applied(p, inner), *given[:n])[1](list(given[n:])))
+
+        def mixed(*given: Any) -> list[Any]:
+            xs, ts, cs = given[:n], given[n : 2 * n], given[2 * n :]
+            return fx.jvp(lambda *ys: reverse(*ys, *cs), xs, ts)[1]
+
+        pull = lambda *xs: list(fx.vjp(f, *xs)[1](cts))
+        for found, args, expected in (
+            (forward, (*primals, *tangents), fx.jvp(f, primals, tangents)[1]),
+            (reverse, (*primals, *cts), pull(*primals)),
+            (mixed, (*primals, *tangents, *cts), fx.jvp(pull, primals, tangents)[1]),
+        ):
+            for x, y in zip(host(mapped(found, case)(*args)), host(expected), strict=True):
+                agree(x, y, 1e-9, 1e-9, f"{found.__name__} derivative of {p.name} inside vmap")
+
+
+def _check_both(p: Primitive, g: Any, primals: Any, directions: Any, dtypes: Any) -> None:
+    """jvp of g against differences, vjp of g against its jvp."""
+    first, moved = fx.jvp(g, primals, directions)
+    first, moved = host(first), host(moved)
+    step, rtol = _step([x.dtype for x in (*primals, *first)] + list(filter(is_inexact, dtypes)))
+    high, low = (host(g(*_moved(primals, directions, s))) for s in (step, -step))
+    what = f"{g.__name__} derivative of {p.name}"
+    for t, a, b in zip(moved, high, low, strict=True):
+        scale = float(np.abs(a).max(initial=1.0))
+        agree(t, (a - b) / (2 * step), rtol, rtol * scale, f"forward over {what}")
+    if has_reverse(p):
+        rng = np.random.default_rng(4)
+        cts = [_direction(rng, x) for x in first]
+        back = host(fx.vjp(g, *primals)[1](cts))
+        _agree_paired(p, cts, moved, back, directions, dtypes)
+
+
+def check_batch(p: Primitive, case: Case, size: int = 3) -> None:
+    """vmap over every choice of operands, each over each of its axes, is what a loop gives."""
+    if (isinstance(p.batch, no) and "batch" not in p.trace_rules) or not case.shapes:
+        return
+    args, f = operands(case), applied(p, case)
+    members = [operands(case, seed=10 + k) for k in range(size)]
+    for chosen, placements in _mapped_choices(args):
+        each = [[m[j] if j in chosen else a for j, a in enumerate(args)] for m in members]
+        expected = [host(f(*xs)) for xs in each]
+        for axes in placements:
+            stacked = [
+                a if d is None else np.stack([m[j] for m in members], d)
+                for j, (a, d) in enumerate(zip(args, axes))
+            ]
+            found = host(fx.vmap(f, in_axes=axes)(*stacked))
+            for k in range(size):
+                for x, y in zip(found, expected[k], strict=True):
+                    assert x.dtype == y.dtype
+                    agree(x[k], y, *_tolerance(y.dtype), f"batching of {p.name} over {axes}")
+
+
+def _mapped_choices(args: list[np.ndarray]) -> list[tuple[tuple[int, ...], list[Any]]]:
+    """Operands and placements: all in front or at the back, each alone at each place, each left out
+    with the others at the back.
+    """
+    every, ranks = range(len(args)), [a.ndim for a in args]
+
+    found: list[tuple[tuple[int, ...], list[Any]]]
+    found = [(tuple(every), [(0,) * len(args), tuple(ranks)])]
+    for k in every:
+        alone = [tuple(d if j == k else None for j in every) for d in range(ranks[k] + 1)]
+        found.append(((k,), alone))
+        if len(args) > 2:
+            others = tuple(j for j in every if j != k)
+            found.append((others, [tuple(None if j == k else ranks[j] for j in every)]))
+    return found
+
+
+def written_or_new_kind(p: Primitive) -> list[Case]:
+    """The written cases, and variants that differ from them in double precision too."""
+    wide = lambda c: tuple(_WIDE.get(d, d) for d in dtypes_of(c))
+    written = cases_of(p)
+    kinds = {wide(c): c for c in reversed(variants(p))}
+    return [*written, *(c for k, c in kinds.items() if k not in set(map(wide, written)))]
+
+
+def every_case(p: Primitive) -> list[Case]:
+    """The written cases and all their variants."""
+    return [*cases_of(p), *variants(p)]
+
+
+# check -> the cases that it is made on
+CHECKS: dict[Callable[[Primitive, Case], None], Callable[[Primitive], list[Case]]] = {
+    check_value: every_case,
+    check_lower: every_case,
+    check_jvp: written_or_new_kind,
+    check_transpose: written_or_new_kind,
+    check_second: written_or_new_kind,
+    check_narrow: every_case,
+    check_inside: cases_of,
+    check_batch: cases_of,
+}

@@ -22,7 +22,7 @@ from fx.core import Zero as Zero
 from fx.errors import JaxRuntimeError
 from fx.jaxpr import Effect
 from fx.jit import jit
-from fx.prims.registry import primitive
+from fx.prims.registry import Case, primitive
 from fx.trace import make_jaxpr
 from fx.tree_util import register_pytree_node, tree_flatten
 
@@ -199,6 +199,14 @@ def _batch(axis: Any, args: Any, dims: Any, *, site: Site, debug: bool) -> Any:
     return check_p.bind(fnp.all(ok), *chosen, site=site, debug=debug), []
 
 
+def _cases() -> list[Any]:
+    def checked(x: Any) -> Any:
+        check(fnp.all(x < 9), "{}", fnp.sum(x))
+        return x * x
+
+    return [Case((s,), call=lambda x: checkify(checked)(x)[1]) for s in ((2, 3), (), (0, 3))]
+
+
 check_p = primitive(
     "check",
     "States that its first operand holds; `checkify` makes an error value of it.",
@@ -212,6 +220,7 @@ check_p = primitive(
     batch=_batch,
     lower=_lower,
     effects=lambda *avals, **params: frozenset([_CheckEffect()]),
+    cases=_cases,
 )
 
 

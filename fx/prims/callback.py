@@ -155,7 +155,12 @@ _NO_JVP = no(
 
 
 def _double(x: Any) -> list[Any]:
-    return [np.asarray(x) * 2]
+    return [np.real(x).astype(np.float32) * 2]
+
+
+def _doubling(name: str, shape: tuple[int, ...]) -> FlatCallback:
+    """For test cases."""
+    return FlatCallback(name, _double, (ShapedArray(shape, np.float32),))
 
 
 pure_callback_p = primitive(
@@ -169,16 +174,8 @@ pure_callback_p = primitive(
     batch=_pure_batch,
     lower=_lower(False),
     cases=lambda: [
-        Case(
-            ((3,),),
-            {
-                "callback": FlatCallback(
-                    "pure_callback", _double, (ShapedArray((3,), np.float32),)
-                ),
-                "vmap_method": "sequential",
-            },
-            diff=(),
-        )
+        Case((s,), {"callback": _doubling("pure_callback", s), "vmap_method": "sequential"})
+        for s in ((3,), (), (0, 2))
     ],
 )
 
@@ -210,14 +207,8 @@ io_callback_p = primitive(
         [ordered_io_effect if ordered else io_effect]
     ),
     cases=lambda: [
-        Case(
-            ((3,),),
-            {
-                "callback": FlatCallback("io_callback", _double, (ShapedArray((3,), np.float32),)),
-                "ordered": False,
-            },
-            diff=(),
-        )
+        Case((s,), {"callback": _doubling("io_callback", s), "ordered": False})
+        for s in ((3,), (), (0, 2))
     ],
 )
 
@@ -250,12 +241,14 @@ debug_callback_p = primitive(
     effects=lambda *avals, ordered, **params: frozenset(
         [ordered_debug_effect if ordered else debug_effect]
     ),
+    limits=dict.fromkeys(("forward", "reverse", "derivative"), "it has no result"),
     cases=lambda: [
         Case(
-            ((3,),),
+            (s,),
             {"callback": FlatCallback("debug_callback", lambda x: [], ()), "ordered": False},
             diff=(),
         )
+        for s in ((3,), (), (0, 2))
     ],
 )
 

@@ -17,7 +17,7 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import NamedAxisEffect, Primitive, Zero, get_aval, instantiate, set_trace
 from fx.prims import convert, reduce, shape
-from fx.prims.registry import no, primitive
+from fx.prims.registry import Case, no, primitive
 
 _OUTSIDE = no("a collective has a value only under the vmap that maps its axis")
 
@@ -41,7 +41,6 @@ def _collective(name: str, doc: str, *, multiple_results: bool = False, **rules:
         lower=_OUTSIDE,
         effects=_effects,
         batch=no("the trace that maps the axis has the rule"),
-        cases=lambda: [],
         **rules,
     )
     p.trace_rules["batch"] = _batch_rule(p, batch)
@@ -101,6 +100,18 @@ def _same(x: ShapedArray, **params: Any) -> ShapedArray:
     return x
 
 
+def _cases(*applications: tuple[tuple[int, ...], dict[str, Any]]) -> Any:
+    """Cases of one operand for the examples of an axis of three."""
+    return lambda: [
+        Case((s,), {"axes": ("i",), **params}, axes=(("i", 3),)) for s, params in applications
+    ]
+
+
+def _same_shape_cases() -> list[Case]:
+    found = _cases(((2,), {}), ((), {}), ((0, 2), {}))()
+    return [*found, Case(((2,),), {"axes": ("j", "i")}, axes=(("i", 3), ("j", 2)))]
+
+
 # ---------------------------------------------------------------- reductions over the axis
 
 
@@ -110,12 +121,22 @@ def _reduction(name: str, doc: str, over: Callable[..., Any], same: Any, **rules
             return same(x, axis.size), None
         return over(x, (dim,)), None
 
-    return _collective(name, doc, abstract=_same, over_axis=over_axis, **rules)
+    rules = {"abstract": _same, **rules}
+    return _collective(name, doc, over_axis=over_axis, cases=_same_shape_cases, **rules)
 
 
 def _times(x: Any, size: int) -> Any:
-    dtype = get_aval(x).dtype
-    return x * np.asarray(size, dtype)[()] if dtype != np.bool_ else x
+    return x * np.asarray(size, get_aval(x).dtype)[()]
+
+
+def _numbers(name: str, x: ShapedArray) -> None:
+    if x.dtype == np.bool_:
+        raise TypeError(f"{name} does not accept dtype bool.")
+
+
+def _psum_abstract(x: ShapedArray, *, axes: Any) -> ShapedArray:
+    _numbers("psum", x)
+    return _same(x, axes=axes)
 
 
 def _psum_transpose(ct: Any, x: Any, *, axes: Any) -> list[Any]:
@@ -127,6 +148,7 @@ psum_p = _reduction(
     "Sum over the examples of a named axis.",
     reduce.reduce_sum,
     _times,
+    abstract=_psum_abstract,
     jvp="linear",
     transpose=_psum_transpose,
 )
@@ -178,6 +200,7 @@ axis_index_p = _collective(
     jvp="zero",
     transpose=no("it has no operand"),
     over_axis=_axis_index_over,
+    cases=lambda: [Case((), {"axes": ("i",)}, axes=(("i", 3),))],
 )
 
 
@@ -228,6 +251,12 @@ all_gather_p = _collective(
     jvp="linear",
     transpose=_all_gather_transpose,
     over_axis=_all_gather_over,
+    cases=_cases(
+        ((2,), {"all_gather_dimension": 1, "tiled": False}),
+        ((2, 2), {"all_gather_dimension": 1, "tiled": True}),
+        ((), {"all_gather_dimension": 0, "tiled": False}),
+        ((0, 2), {"all_gather_dimension": 0, "tiled": True}),
+    ),
 )
 
 
@@ -235,6 +264,7 @@ def _psum_scatter_abstract(
     x: ShapedArray, *, axes: Any, scatter_dimension: int, tiled: bool
 ) -> ShapedArray:
     size, s, k = _size(axes), x.shape, scatter_dimension
+    _numbers("psum_scatter", x)
     if tiled:
         if s[k] % size:
             raise ValueError(
@@ -277,6 +307,12 @@ psum_scatter_p = _collective(
     jvp="linear",
     transpose=_psum_scatter_transpose,
     over_axis=_psum_scatter_over,
+    limits={"0-d": "each example keeps a slice along an axis"},
+    cases=_cases(
+        ((3, 2), {"scatter_dimension": 0, "tiled": False}),
+        ((2, 6), {"scatter_dimension": 1, "tiled": True}),
+        ((0, 3), {"scatter_dimension": 1, "tiled": False}),
+    ),
 )
 
 
@@ -305,6 +341,7 @@ ppermute_p = _collective(
     jvp="linear",
     transpose=_ppermute_transpose,
     over_axis=_ppermute_over,
+    cases=_cases(*((s, {"perm": ((0, 2), (2, 1))}) for s in ((2,), (), (0, 2)))),
 )
 
 
@@ -364,4 +401,10 @@ all_to_all_p = _collective(
     jvp="linear",
     transpose=_all_to_all_transpose,
     over_axis=_all_to_all_over,
+    limits={"0-d": "it exchanges slices along an axis"},
+    cases=_cases(
+        ((3, 2), {"split_axis": 0, "concat_axis": 1, "tiled": False}),
+        ((2, 3), {"split_axis": 1, "concat_axis": 0, "tiled": True}),
+        ((0, 3), {"split_axis": 1, "concat_axis": 0, "tiled": False}),
+    ),
 )

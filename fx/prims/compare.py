@@ -76,8 +76,10 @@ is_finite_p = unary(
     result=_bool,
 )
 is_finite_p.cases = lambda: [
-    Case(((4,),), ranges=(np.asarray([np.nan, 1, -np.inf, 0], np.float32),), diff=()),
+    Case(((2, 3),)),
     Case(((),)),
+    Case(((0, 3),)),
+    Case(((4,),), ranges=(np.asarray([np.nan, 1, -np.inf, 0], np.float32),), diff=()),
 ]
 
 
@@ -297,6 +299,10 @@ select_n_p = primitive(
             ((0, 3), (-2, 2), (-2, 2), (-2, 2)),
             (1, 2, 3),
         ),
+        *(
+            Case((s, s, s), {}, (np.bool_, np.float32, np.float32), diff=(1, 2))
+            for s in ((), (0, 3))
+        ),
     ],
 )
 
@@ -369,5 +375,6 @@ clamp_p = primitive(
         Case(((), (2, 3), ()), ranges=((-1.0, -0.9), (-2.0, 2.0), (0.9, 1.0))),
         Case(((4,), (4,), (4,)), ranges=((-1.0, -0.9), (-2.0, 2.0), (0.9, 1.0))),
         Case(((), (), ()), ranges=((-1.0, -0.9), (-2.0, 2.0), (0.9, 1.0))),
+        Case(((), (0, 3), ())),
     ],
 )

@@ -139,6 +139,7 @@ conj_p = primitive(
     cases=lambda: [
         Case(((2, 3),), {"input_dtype": np.dtype(np.complex64)}, (np.complex64,)),
         Case(((3,),), {"input_dtype": np.dtype(np.float32)}),
+        *(Case((s,), {"input_dtype": np.dtype(np.complex64)}, (np.complex64,)) for s in ((), (0,))),
     ],
 )
 conj_p.elementwise = True

@@ -252,19 +252,21 @@ def _lower(b, index, *operands, branches):
 def _cases():
     from fx.prims import elementwise
 
-    avals = [core.ShapedArray((3,), np.float32)] * 2
-    first = core.close(lambda x, y: [elementwise.mul(x, y), x], avals)
-    second = core.close(lambda x, y: [core.PRIMITIVES["sin"].bind(x), y], avals)
+    def branches(shape):
+        avals = [core.ShapedArray(shape, np.float32)] * 2
+        first = core.close(lambda x, y: [elementwise.mul(x, y), x], avals)
+        return first, core.close(lambda x, y: [core.PRIMITIVES["sin"].bind(x), y], avals)
+
     return [
         Case(
-            ((), (3,), (3,)),
-            {"branches": (first, second)},
+            ((), s, s),
+            {"branches": branches(s)},
             (np.int32, np.float32, np.float32),
             (np.array(k), (-2, 2), (-2, 2)),
             (1, 2),
             f"index {k}",
         )
-        for k in (0, 1, 7)
+        for k, s in ((0, (3,)), (1, (3,)), (7, (3,)), (1, ()), (0, (0,)))
     ]
 
 

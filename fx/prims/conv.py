@@ -405,6 +405,8 @@ def _cases() -> list[Case]:
         _case(((1, 1, 6), (2, 1, 2)), padding=((-1, -2),)),
         _case(((2, 3), (4, 3))),
         _case(((1, 3, 4, 4, 2), (2, 3, 2, 2, 2))),
+        _case(((0, 2, 5), (3, 2, 2))),
+        _case(((1, 0, 5), (3, 0, 2)), padding=((1, 0),)),
     ]
 
 
@@ -417,5 +419,6 @@ conv_general_dilated_p = primitive(
     transpose=_transpose,
     batch=_batch,
     lower=_lower,
+    limits={"0-d": "its operands have a batch and a feature axis"},
     cases=_cases,
 )

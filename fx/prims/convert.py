@@ -87,6 +87,10 @@ convert_element_type_p = primitive(
             diff=(),
         ),
         Case(((),), {"new_dtype": np.dtype(np.float32), "weak_type": True}, (np.int32,), diff=()),
+        *(
+            Case(((0, 3),), {"new_dtype": np.dtype(d), "weak_type": False})
+            for d in (np.float64, np.complex64)
+        ),
     ],
 )
 convert_element_type_p.elementwise = True
@@ -164,6 +168,7 @@ bitcast_convert_type_p = primitive(
         Case(((2, 3),), {"new_dtype": np.dtype(np.uint32)}),
         Case(((2,),), {"new_dtype": np.dtype(np.uint16)}),
         Case(((3, 2),), {"new_dtype": np.dtype(np.uint32)}, (np.uint16,), ((0, 60000),)),
+        *(Case((s,), {"new_dtype": np.dtype(np.int32)}) for s in ((), (0, 2))),
     ],
 )
 
@@ -254,9 +259,14 @@ reduce_precision_p = primitive(
             diff=(),
         ),
         Case(((2, 3),), {"exponent_bits": 8, "mantissa_bits": 7}, diff=()),
+        *(Case((s,), {"exponent_bits": 8, "mantissa_bits": 7}, diff=()) for s in ((), (0, 3))),
     ],
 )
 reduce_precision_p.elementwise = True
+reduce_precision_p.limits = dict.fromkeys(
+    ("forward", "reverse", "derivative"),
+    "its declared derivative, rounding of the tangent, is not that of the function, a staircase",
+)
 
 # ---------------------------------------------------------------- identities
 
@@ -280,8 +290,11 @@ stop_gradient_p = unary(
     scalar="convert",
 )
 stop_gradient_p.set(lower=lambda b, x: x)
-# its declared derivative is not that of the function, so finite differences do not apply
-stop_gradient_p.cases = lambda: [Case(((2, 3),), diff=()), Case(((),), diff=())]
+stop_gradient_p.cases = lambda: [Case((s,), diff=()) for s in ((2, 3), (), (0, 3))]
+stop_gradient_p.limits = dict.fromkeys(
+    ("forward", "reverse", "derivative"),
+    "its declared derivative, zero, is not that of the function",
+)
 
 
 def _barrier_batch(axis: Any, args: Any, dims: Any) -> Any:
@@ -309,7 +322,7 @@ optimization_barrier_p = primitive(
     transpose=_barrier_transpose,
     batch=_barrier_batch,
     lower=lambda b, *xs: list(xs),
-    cases=lambda: [Case(((2, 3), (4,)))],
+    cases=lambda: [Case(((2, 3), (4,))), Case(((), ())), Case(((0,), (0, 3)))],
 )
 
 

@@ -90,6 +90,7 @@ def _define(
         transpose=transpose,
         batch=batch,
         lower=lambda b, x, *, axis, reverse: b.cumscan(op, x, axis, reverse),
+        limits={"0-d": "it runs along an axis"},
         cases=cases,
     )
     return p
@@ -134,6 +135,8 @@ def _recurrence_abstract(a: ShapedArray, b: ShapedArray, *, axis: int, reverse: 
         )
     if not 0 <= axis < a.ndim:
         raise ValueError(f"axis {axis} is out of bounds for array of shape {a.shape}")
+    if not inexact(a.dtype):
+        raise TypeError(f"linear_recurrence does not accept dtype {a.dtype.name}.")
     return ShapedArray(a.shape, a.dtype)
 
 
@@ -142,7 +145,8 @@ def _recurrence_numpy(a: np.ndarray, b: np.ndarray, *, axis: int, reverse: bool)
 
     Maps y -> a y + b compose to y -> (a' a) y + (a' b + b') (Hillis and Steele 1986).
     """
-    wide = np.float32 if a.dtype.itemsize == 2 else a.dtype
+    dtype = a.dtype
+    wide = np.float32 if dtype.itemsize == 2 else dtype
     a, b = (np.moveaxis(v.astype(wide), axis, 0) for v in (a, b))
     if reverse:
         a, b = a[::-1], b[::-1]
@@ -152,7 +156,7 @@ def _recurrence_numpy(a: np.ndarray, b: np.ndarray, *, axis: int, reverse: bool)
         b = np.concatenate([b[:step], late_a * b[:-step] + late_b])
         a = np.concatenate([a[:step], late_a * a[:-step]])
         step *= 2
-    return np.moveaxis(b[::-1] if reverse else b, 0, axis)
+    return np.moveaxis(b[::-1] if reverse else b, 0, axis).astype(dtype)
 
 
 def _recurrence_jvp(primals: Any, tangents: Any, *, axis: int, reverse: bool) -> Any:
@@ -187,7 +191,8 @@ def _recurrence_lower(b: Any, slope: Any, drive: Any, *, axis: int, reverse: boo
     """A loop along the axis; the other axes are its lanes."""
     order = [axis, *(k for k in range(slope.ndim) if k != axis)]
     length, rest = slope.shape[axis], tuple(slope.shape[k] for k in order[1:])
-    wide = np.dtype(np.float32) if slope.dtype.itemsize == 2 else slope.dtype
+    dtype = slope.dtype
+    wide = np.dtype(np.float32) if dtype.itemsize == 2 else dtype
     slope, drive = (b.convert(b.transpose(v, order), wide) for v in (slope, drive))
     body = type(b)()
     y, a_i, b_i = (body.input(rest, wide) for _ in range(3))
@@ -196,7 +201,7 @@ def _recurrence_lower(b: Any, slope: Any, drive: Any, *, axis: int, reverse: boo
     *_, out = b.loop(
         body.graph([new, new]), (), (start,), (slope, drive), length=length, reverse=reverse
     )
-    return b.transpose(out, [order.index(k) for k in range(len(order))])
+    return b.convert(b.transpose(out, [order.index(k) for k in range(len(order))]), dtype)
 
 
 linear_recurrence_p = primitive(
@@ -208,6 +213,7 @@ linear_recurrence_p = primitive(
     transpose=_recurrence_transpose,
     batch=_recurrence_batch,
     lower=_recurrence_lower,
+    limits={"0-d": "it runs along an axis"},
     cases=lambda: (
         [
             Case((s, s), {"axis": k, "reverse": r})
@@ -310,11 +316,26 @@ def _logsumexp_rule(x: Any, out: Any, axis: int, reverse: bool) -> tuple[Any, An
     return _mixing(logistic_p.bind(apart), axis, reverse)
 
 
+def _logaddexp_along(x: np.ndarray, axis: int) -> np.ndarray:
+    """NumPy has no logaddexp of complex numbers; theirs by doubling the reach."""
+    if x.dtype.kind != "c":
+        return np.logaddexp.accumulate(x, axis)
+    out, reach = np.moveaxis(x, axis, 0), 1
+    while reach < len(out):
+        a, b = out[:-reach], out[reach:]
+        big, small = np.where(np.real(a) >= np.real(b), (a, b), (b, a))
+        with np.errstate(invalid="ignore"):
+            more = np.where(np.isneginf(small.real), 0, np.log1p(np.exp(small - big)))
+        out = np.concatenate([out[:reach], big + more])
+        reach *= 2
+    return np.moveaxis(out, 0, axis)
+
+
 cumlogsumexp_p = _define(
     "cumlogsumexp",
     "The running log of the sum of exponentials along an axis.",
     inexact,
-    np.logaddexp.accumulate,
+    _logaddexp_along,
     "logaddexp",
     _recurrent_jvp(lambda: cumlogsumexp_p, _logsumexp_rule),
     no("it is not linear"),

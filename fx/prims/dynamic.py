@@ -107,17 +107,28 @@ dynamic_slice_p = primitive(
     transpose=_slice_transpose,
     batch=_slice_batch,
     lower=lambda b, x, *starts, slice_sizes: b.dynamic_slice(x, starts, tuple(slice_sizes)),
-    cases=lambda: [
-        Case(
-            ((4, 5), (), ()),
-            {"slice_sizes": (2, 3)},
-            (np.float32, np.int32, np.int32),
-            ((-2, 2), np.array(a), np.array(b)),
-            (0,),
-            note,
-        )
-        for a, b, note in ((1, 2, "inside"), (3, -7, "clamped at both ends"))
-    ],
+    cases=lambda: (
+        [
+            Case(
+                ((4, 5), (), ()),
+                {"slice_sizes": (2, 3)},
+                (np.float32, np.int32, np.int32),
+                ((-2, 2), np.array(a), np.array(b)),
+                (0,),
+                note,
+            )
+            for a, b, note in ((1, 2, "inside"), (3, -7, "clamped at both ends"))
+        ]
+        + [
+            Case(((),), {"slice_sizes": ()}),
+            Case(
+                ((0, 3), (), ()),
+                {"slice_sizes": (0, 2)},
+                (np.float32, np.int32, np.int32),
+                diff=(0,),
+            ),
+        ]
+    ),
 )
 
 
@@ -204,17 +215,24 @@ dynamic_update_slice_p = primitive(
     transpose=_update_transpose,
     batch=_update_batch,
     lower=lambda b, x, update, *starts: b.dynamic_update(x, update, starts),
-    cases=lambda: [
-        Case(
-            ((4, 5), (2, 3), (), ()),
-            {},
-            (np.float32, np.float32, np.int32, np.int32),
-            ((-2, 2), (-2, 2), np.array(a), np.array(b)),
-            (0, 1),
-            note,
-        )
-        for a, b, note in ((1, 2, "inside"), (3, -7, "clamped at both ends"))
-    ],
+    cases=lambda: (
+        [
+            Case(
+                ((4, 5), (2, 3), (), ()),
+                {},
+                (np.float32, np.float32, np.int32, np.int32),
+                ((-2, 2), (-2, 2), np.array(a), np.array(b)),
+                (0, 1),
+                note,
+            )
+            for a, b, note in ((1, 2, "inside"), (3, -7, "clamped at both ends"))
+        ]
+        + [
+            Case(((), ()), {}),
+            Case(((0,), (0,), ()), {}, (np.float32, np.float32, np.int32), diff=(0, 1)),
+            Case(((3,), (0,), ()), {}, (np.float32, np.float32, np.int32), diff=(0, 1)),
+        ]
+    ),
 )
 
 

@@ -121,6 +121,8 @@ def _cases():
         (FftType.RFFT, (3, 5), (3, 5), f32),
         (FftType.IRFFT, (2, 4), (6,), c64),
         (FftType.IRFFT, (3, 3), (3, 5), c64),
+        (FftType.FFT, (0, 3), (3,), c64),
+        (FftType.RFFT, (0, 4), (4,), f32),
     ):
         yield Case((s,), {"fft_type": kind, "fft_lengths": lengths}, (dtype,), note=kind.name)
 
@@ -134,6 +136,7 @@ fft_p = host_primitive(
     jvp="linear",
     transpose=transpose_linear_operand(_transpose),
     batch=_batch,
+    limits={"0-d": "it transforms along axes"},
     cases=lambda: list(_cases()),
 )
 

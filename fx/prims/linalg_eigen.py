@@ -19,7 +19,17 @@ from fx.prims import compare, elementwise, shape
 from fx.prims import matrix as mx
 from fx.prims.elementwise import add, div, mul, sub
 from fx.prims.host import host_primitive, loop_over_batch
-from fx.prims.linalg_solve import check_matrix, definite, general, solve
+from fx.prims.linalg_cases import (
+    complex_definite,
+    complex_general,
+    definite,
+    eigenspaces,
+    general,
+    hermitian,
+    singular_spaces,
+    spaces,
+)
+from fx.prims.linalg_solve import MATRICES, check_matrix, solve
 from fx.prims.registry import Case
 
 sl = LazyModule("scipy.linalg")
@@ -106,15 +116,22 @@ eigh_p = host_primitive(
     numpy=_eigh_numpy,
     jvp=_eigh_jvp,
     transpose=_NOT_LINEAR,
-    # derivatives hold for symmetric directions; tests/test_linalg.py takes them through lax.linalg
+    limits=MATRICES,
     cases=lambda: [
         Case(
             (s,),
             {"lower": True, "sort_eigenvalues": True, "subset_by_index": None, "algorithm": None},
-            ranges=(definite,),
-            diff=(),
+            (d,),
+            (complex_definite if d is np.complex64 else definite,),
+            before=hermitian,
+            after=spaces,
         )
-        for s in ((3, 3), (2, 2, 2))
+        for s, d in (
+            ((3, 3), np.float32),
+            ((2, 2, 2), np.float32),
+            ((3, 3), np.complex64),
+            ((0, 2, 2), np.float32),
+        )
     ],
 )
 
@@ -209,19 +226,26 @@ eig_p = host_primitive(
     numpy=_eig_numpy,
     jvp=_eig_jvp,
     transpose=_NOT_LINEAR,
+    limits=MATRICES,
     cases=lambda: [
         Case(
             (s,),
             {
-                "compute_left_eigenvectors": False,
-                "compute_right_eigenvectors": v,
+                "compute_left_eigenvectors": left,
+                "compute_right_eigenvectors": right,
                 "enable_eigvec_derivs": True,
                 "implementation": None,
             },
-            ranges=(general,),
-            diff=None if not v else (),
+            (d,),
+            (complex_general if d is np.complex64 else general,),
+            after=eigenspaces,
         )
-        for s, v in (((3, 3), False), ((2, 2, 2), True))
+        for s, left, right, d in (
+            ((3, 3), False, False, np.float32),
+            ((2, 2, 2), False, True, np.float32),
+            ((3, 3), True, True, np.complex64),
+            ((0, 0), False, True, np.float32),
+        )
     ],
 )
 
@@ -339,13 +363,22 @@ svd_p = host_primitive(
     numpy=_svd_numpy,
     jvp=_svd_jvp,
     transpose=_NOT_LINEAR,
+    limits=MATRICES,
     cases=lambda: [
         Case(
             (s,),
             {"full_matrices": False, "compute_uv": uv, "subset_by_index": None, "algorithm": None},
-            ranges=(general,),
+            (d,),
+            (complex_general if d is np.complex64 else general,),
+            after=singular_spaces if uv else None,
         )
-        for s, uv in (((3, 3), True), ((2, 4, 2), True), ((2, 3), True), ((3, 2), False))
+        for s, uv, d in (
+            ((3, 3), True, np.float32),
+            ((2, 4, 2), True, np.float32),
+            ((2, 3), True, np.complex64),
+            ((3, 2), False, np.float32),
+            ((0, 2), True, np.float32),
+        )
     ],
 )
 
@@ -378,6 +411,7 @@ schur_p = host_primitive(
     numpy=_schur_numpy,
     jvp=no("differentiation of the Schur decomposition is not implemented, as in JAX"),
     transpose=_NOT_LINEAR,
+    limits=MATRICES,
     cases=lambda: [
         Case(
             (s,),
@@ -385,6 +419,6 @@ schur_p = host_primitive(
             ranges=(general,),
             diff=(),
         )
-        for s in ((3, 3), (2, 2, 2))
+        for s in ((3, 3), (2, 2, 2), (0, 2, 2))
     ],
 )

@@ -20,8 +20,9 @@ from fx.prims import matrix as mx
 from fx.prims import parts
 from fx.prims.elementwise import add, sub
 from fx.prims.host import host_primitive, loop_over_batch
+from fx.prims.linalg_cases import complex_general, definite, general
 from fx.prims.linalg_eigen import real_dtype
-from fx.prims.linalg_solve import check_matrix, definite, general, triangular_solve
+from fx.prims.linalg_solve import MATRICES, check_matrix, triangular_solve
 from fx.prims.registry import Case
 
 sl = LazyModule("scipy.linalg")
@@ -109,19 +110,23 @@ qr_p = host_primitive(
     numpy=_qr_numpy,
     jvp=_qr_jvp,
     transpose=_NOT_LINEAR,
+    limits=MATRICES,
     cases=lambda: [
         Case(
             (s,),
             {"pivoting": p, "full_matrices": f, "use_magma": None},
-            ranges=(general,),
-            diff=() if f else None,
+            (d,),
+            (complex_general if d is np.complex64 else general,),
+            () if f else None,
         )
-        for s, f, p in (
-            ((3, 3), False, False),
-            ((2, 4, 2), False, False),
-            ((2, 3), False, False),
-            ((4, 3), False, True),
-            ((3, 2), True, False),
+        for s, f, p, d in (
+            ((3, 3), False, False, np.float32),
+            ((3, 3), False, False, np.complex64),
+            ((2, 4, 2), False, False, np.float32),
+            ((2, 3), False, False, np.float32),
+            ((4, 3), False, True, np.float32),
+            ((3, 2), True, False, np.float32),
+            ((0, 2), False, False, np.float32),
         )
     ],
 )
@@ -161,7 +166,11 @@ householder_product_p = host_primitive(
     numpy=_householder_numpy,
     jvp=_REFLECTIONS,
     transpose=_NOT_LINEAR,
-    cases=lambda: [Case(((4, 3), (3,)), {}, diff=()), Case(((2, 3, 3), (2, 2)), {}, diff=())],
+    limits=MATRICES,
+    cases=lambda: [
+        Case(s, {}, diff=())
+        for s in (((4, 3), (3,)), ((2, 3, 3), (2, 2)), ((3, 0), (0,)), ((0, 3, 3), (0, 2)))
+    ],
 )
 
 
@@ -197,9 +206,11 @@ ormqr_p = host_primitive(
     numpy=_ormqr_numpy,
     jvp=_REFLECTIONS,
     transpose=_NOT_LINEAR,
+    limits=MATRICES,
     cases=lambda: [
         Case(((3, 2), (2,), (3, 2)), {"left": True, "transpose": False}, diff=()),
         Case(((3, 2), (2,), (2, 3)), {"left": False, "transpose": True}, diff=()),
+        Case(((3, 2), (2,), (3, 0)), {"left": True, "transpose": False}, diff=()),
     ],
 )
 
@@ -230,7 +241,10 @@ hessenberg_p = host_primitive(
     numpy=_hessenberg_numpy,
     jvp=_REFLECTIONS,
     transpose=_NOT_LINEAR,
-    cases=lambda: [Case((s,), {}, ranges=(general,), diff=()) for s in ((3, 3), (2, 4, 4))],
+    limits=MATRICES,
+    cases=lambda: [
+        Case((s,), {}, ranges=(general,), diff=()) for s in ((3, 3), (2, 4, 4), (0, 2, 2))
+    ],
 )
 
 
@@ -263,8 +277,10 @@ tridiagonal_p = host_primitive(
     numpy=_tridiagonal_numpy,
     jvp=_REFLECTIONS,
     transpose=_NOT_LINEAR,
+    limits=MATRICES,
     cases=lambda: [
-        Case((s,), {"lower": True}, ranges=(definite,), diff=()) for s in ((3, 3), (2, 4, 4))
+        Case((s,), {"lower": True}, ranges=(definite,), diff=())
+        for s in ((3, 3), (2, 4, 4), (0, 2, 2))
     ],
 )
 
@@ -274,6 +290,11 @@ tridiagonal_p = host_primitive(
 
 def _update_abstract(r, w):
     n, _ = check_matrix("cholesky_update", r, square=True)
+    if r.dtype.kind == "c" or w.dtype != r.dtype:
+        raise TypeError(
+            "cholesky_update requires real operands of one dtype, got "
+            f"{r.dtype.name} and {w.dtype.name}."
+        )
     if w.shape != r.shape[:-1]:
         raise ValueError(f"cholesky_update requires a vector of length {n}, got shape {w.shape}.")
     return ShapedArray(r.shape, r.dtype)
@@ -304,7 +325,10 @@ cholesky_update_p = host_primitive(
     numpy=_update_numpy,
     jvp=no("the derivative of the rank-one update is not implemented, as in JAX"),
     transpose=_NOT_LINEAR,
-    cases=lambda: [Case(((3, 3), (3,)), {}, ranges=(_factor, (-2, 2)), diff=())],
+    limits=MATRICES,
+    cases=lambda: [
+        Case(s, {}, ranges=(_factor, (-2, 2)), diff=()) for s in (((3, 3), (3,)), ((0, 0), (0,)))
+    ],
 )
 
 

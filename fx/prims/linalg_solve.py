@@ -19,6 +19,13 @@ from fx.lazy import LazyModule
 from fx.prims import elementwise, linalg_small, linalg_stacks, shape
 from fx.prims import matrix as mx
 from fx.prims.host import host_primitive, loop_over_batch, lower_small_or_host
+from fx.prims.linalg_cases import (
+    complex_definite,
+    complex_general,
+    definite,
+    general,
+    hermitian,
+)
 from fx.prims.registry import Case
 
 sl = LazyModule("scipy.linalg")
@@ -45,17 +52,7 @@ def check_matrix(name: str, x: ShapedArray, square: bool = False) -> tuple[int, 
     return m, n
 
 
-def definite(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Well-conditioned symmetric matrices for test cases."""
-    a = rng.uniform(-1.0, 1.0, shape)
-    return a @ np.swapaxes(a, -1, -2) + shape[-1] * np.eye(shape[-1])
-
-
-def general(rng: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Matrices with distinct singular values and eigenvalues for test cases."""
-    m, n = shape[-2:]
-    return rng.uniform(-0.5, 0.5, shape) + np.diag(2.0 * np.arange(1, max(m, n) + 1))[:m, :n]
-
+MATRICES = {"0-d": "its operand is a matrix, or a stack of them"}
 
 # ---------------------------------------------------------------- cholesky
 
@@ -108,10 +105,12 @@ cholesky_p = host_primitive(
     lower=lower_small_or_host(linalg_small.cholesky, lambda: cholesky_p),
     jvp=_cholesky_jvp,
     transpose=no("it is not linear"),
-    # derivatives hold for symmetric directions; tests/test_linalg.py takes them through lax.linalg
+    limits=MATRICES,
     cases=lambda: [
-        Case(((3, 3),), {}, ranges=(definite,), diff=()),
-        Case(((2, 2, 2),), {}, ranges=(definite,), diff=()),
+        Case(((3, 3),), {}, ranges=(definite,), before=hermitian),
+        Case(((3, 3),), {}, (np.complex64,), (complex_definite,), before=hermitian),
+        Case(((2, 2, 2),), {}, ranges=(definite,), before=hermitian),
+        Case(((2, 0, 0),), {}, ranges=((0, 1),)),
     ],
 )
 
@@ -207,6 +206,15 @@ def _triangular_cases():
         yield Case(((3, 3), b), params, ranges=(definite, (-2, 2)))
     params = {"left_side": True, "lower": True, "transpose_a": False, "conjugate_a": False}
     yield Case(((2, 2, 2), (2, 2, 1)), params | {"unit_diagonal": True}, ranges=(definite, (-2, 2)))
+    adjoint = {"left_side": True, "lower": True, "transpose_a": True, "unit_diagonal": False}
+    yield Case(
+        ((2, 2), (2, 1)),
+        {**adjoint, "conjugate_a": True},
+        (np.complex64,) * 2,
+        (complex_definite, (-2, 2)),
+    )
+    for a, b in (((0, 0), (0, 2)), ((2, 2), (2, 0))):
+        yield Case((a, b), {**adjoint, "conjugate_a": False}, ranges=(definite, (-2, 2)))
 
 
 triangular_solve_p = host_primitive(
@@ -217,6 +225,7 @@ triangular_solve_p = host_primitive(
     lower=lower_small_or_host(linalg_small.triangular_solve, lambda: triangular_solve_p),
     jvp=_triangular_jvp,
     transpose=_triangular_transpose,
+    limits=MATRICES,
     cases=lambda: list(_triangular_cases()),
 )
 
@@ -279,6 +288,8 @@ def permute_rows(x: Any, perm: Any) -> Any:
     from fx.prims.index import GatherDimensionNumbers, GatherScatterMode, gather
 
     s = get_aval(x).shape
+    if 0 in s:
+        return x
     lead = len(s) - 2
     batch = tuple(range(lead))
     dnums = GatherDimensionNumbers((lead + 1,), (lead,), (lead,), batch, batch)
@@ -323,10 +334,14 @@ lu_p = host_primitive(
     lower=lower_small_or_host(linalg_small.lu, lambda: lu_p),
     jvp=_lu_jvp,
     transpose=no("it is not linear"),
+    limits=MATRICES,
     cases=lambda: [
         Case(((3, 3),), {}, ranges=(general,)),
+        Case(((3, 3),), {}, (np.complex64,), (complex_general,)),
         Case(((2, 4, 2),), {}, ranges=(general,)),
         Case(((2, 4),), {}, ranges=(general,)),
+        Case(((0, 3),), {}),
+        Case(((0, 2, 2),), {}),
     ],
 )
 
@@ -358,7 +373,11 @@ lu_pivots_to_permutation_p = host_primitive(
     numpy=lambda pivots, *, permutation_size: permutation_of(pivots, permutation_size),
     jvp="zero",
     transpose=no("it is a function of integers"),
-    cases=lambda: [Case(((3,),), {"permutation_size": 4}, (np.int32,), (_swaps,), ())],
+    limits={"0-d": "its operand is a list of row swaps"},
+    cases=lambda: [
+        Case((s,), {"permutation_size": 4}, (np.int32,), (_swaps,), ())
+        for s in ((3,), (0,), (2, 3))
+    ],
 )
 
 
@@ -434,12 +453,14 @@ tridiagonal_solve_p = host_primitive(
     numpy=_tridiagonal_numpy,
     jvp=_tridiagonal_jvp,
     transpose=_tridiagonal_transpose,
+    limits=MATRICES,
     cases=lambda: [
         Case(
-            ((4,), (4,), (4,), (4, 2)),
+            ((n,), (n,), (n,), (n, k)),
             {"perturb_singular": False},
             ranges=((-1, 1), (3, 4), (-1, 1), (-2, 2)),
         )
+        for n, k in ((4, 2), (1, 1), (0, 2))
     ],
 )
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fx import core
-from fx.core import ClosedJaxpr, Zero, is_undefined
+from fx.core import Zero, is_undefined
 from fx.jvp import jvp_jaxpr
 from fx.lower import lower_closed
 from fx.prims import control as c
@@ -143,28 +143,34 @@ def _lower(b, *nodes, jaxprs, const_lengths):
 
 
 def _cases():
-    from fx.prims import linalg_solve
+    from fx.prims import elementwise, linalg_solve
     from fx.prims import matrix as mx
 
-    a = core.ShapedArray((3, 3), np.float32)
-    v = core.ShapedArray((3,), np.float32)
+    def system(times, over, turn, s):
+        """Products and solutions with a matrix, and with its transpose."""
+        avals = [core.ShapedArray(s + s, np.float32), core.ShapedArray(s, np.float32)]
+        pairs = (times, lambda m: m), (times, turn), (over, lambda m: m), (over, turn)
+        four = [core.close(lambda m, x, f=f, t=t: [f(t(m), x)], avals) for f, t in pairs]
+        return {"jaxprs": Four(*four), "const_lengths": Four(1, 1, 1, 1)}
 
-    def product(transposed: bool) -> ClosedJaxpr:
-        turn = mx.transposed if transposed else lambda m: m
-        return core.close(
-            lambda m, x: [shape.squeeze(mx.matmul(turn(m), mx.column(x)), (1,))], [a, v]
-        )
+    def matrix(f):
+        return lambda m, x: shape.squeeze(f(m, mx.column(x)), (1,))
 
-    def solver(transposed: bool) -> ClosedJaxpr:
-        turn = mx.transposed if transposed else lambda m: m
-        return core.close(
-            lambda m, x: [shape.squeeze(linalg_solve.solve(turn(m), mx.column(x)), (1,))], [a, v]
-        )
+    def values(rng, s):
+        return np.eye(s[0]) * 4 + 0.3 * np.cos(np.arange(s[0] ** 2).reshape(s)) if s else 4.0
 
-    four = Four(product(False), product(True), solver(False), solver(True))
-    params = {"jaxprs": four, "const_lengths": Four(1, 1, 1, 1)}
-    same = [lambda rng, s: np.eye(3) * 0.3 + 0.03 * np.cos(np.arange(9).reshape(3, 3))] * 4
-    yield Case(((3, 3),) * 4 + ((3,),), params, ranges=(*same, (-2, 2)), diff=(4,))
+    def same(a, *more):
+        """One matrix in all four places."""
+        return [a, a, a, a, more[-1]]
+
+    over = lambda m, x: elementwise.div(x, m)  # noqa: E731
+    for s, functions in (
+        ((3,), (matrix(mx.matmul), matrix(linalg_solve.solve), mx.transposed)),
+        ((0,), (matrix(mx.matmul), matrix(linalg_solve.solve), mx.transposed)),
+        ((), (elementwise.mul, over, lambda m: m)),
+    ):
+        shapes, ranges = (*(s + s for _ in range(4)), s), (*[values] * 4, (-2, 2))
+        yield Case(shapes, system(*functions, s), ranges=ranges, before=same)
 
 
 custom_linear_solve_p = primitive(

@@ -121,6 +121,8 @@ slice_p = primitive(
         Case(((4, 5),), {"start_indices": (1, 0), "limit_indices": (3, 5), "strides": None}),
         Case(((7,),), {"start_indices": (1,), "limit_indices": (7,), "strides": (4,)}),
         Case(((3,),), {"start_indices": (2,), "limit_indices": (2,), "strides": None}),
+        Case(((0, 3),), {"start_indices": (0, 1), "limit_indices": (0, 3), "strides": (2, 2)}),
+        Case(((),), {"start_indices": (), "limit_indices": (), "strides": None}),
     ],
 )
 
@@ -223,6 +225,7 @@ pad_p = primitive(
         Case(((5,), ()), {"padding_config": ((-1, -2, 0),)}),
         Case(((3,), ()), {"padding_config": ((-1, 2, 1),)}),
         Case(((0,), ()), {"padding_config": ((1, 1, 1),)}),
+        Case(((), ()), {"padding_config": ()}),
     ],
 )
 
@@ -288,9 +291,11 @@ concatenate_p = primitive(
     transpose=_concatenate_transpose,
     batch=_concatenate_batch,
     lower=lambda b, *xs, dimension: b.concat(xs, dimension),
+    limits={"0-d": "it joins along an axis"},
     cases=lambda: [
         Case(((2, 3), (2, 1), (2, 2)), {"dimension": 1}),
         Case(((2,), (0,)), {"dimension": 0}),
+        Case(((0, 2), (0, 2)), {"dimension": 0}),
     ],
 )
 
@@ -336,8 +341,10 @@ split_p = primitive(
     transpose=_split_transpose,
     batch=_split_batch,
     lower=_split_lower,
+    limits={"0-d": "it cuts along an axis"},
     cases=lambda: [
         Case(((6, 2),), {"sizes": (1, 3, 2), "axis": 0}),
+        Case(((0, 3),), {"sizes": (1, 2), "axis": 1}),
         Case(((2, 3),), {"sizes": (3, 0), "axis": 1}),
     ],
 )

@@ -172,7 +172,13 @@ random_bits_p = primitive(
     lower=_bits_lower,
     cases=lambda: [
         Case((s,), {"bit_width": w, "shape": t}, (key_dtype,), (_random_keys,), ())
-        for s, t, w in (((), (5,), 32), ((3,), (2, 2), 8), ((), (), 16), ((2,), (0,), 32))
+        for s, t, w in (
+            ((), (5,), 32),
+            ((3,), (2, 2), 8),
+            ((), (), 16),
+            ((2,), (0,), 32),
+            ((0,), (2,), 32),
+        )
     ],
 )
 
@@ -211,6 +217,7 @@ random_seed_p = primitive(
     cases=lambda: [
         Case(((),), {}, (np.int32,), ((-9, 9),), ()),
         Case(((2,),), {}, (np.uint32,), ((0, 1 << 31),), ()),
+        Case(((0,),), {}, (np.uint32,), None, ()),
     ],
 )
 
@@ -235,7 +242,7 @@ random_split_p = primitive(
     lower=lambda b, keys, *, shape: _node_key(b, *_node_bits(b, keys, tuple(shape))),
     cases=lambda: [
         Case((s,), {"shape": t}, (key_dtype,), (_random_keys,), ())
-        for s, t in (((), (3,)), ((2,), (2, 2)))
+        for s, t in (((), (3,)), ((2,), (2, 2)), ((0,), (2,)))
     ],
 )
 
@@ -281,7 +288,7 @@ random_fold_in_p = primitive(
     batch=_fold_batch,
     lower=_fold_lower,
     cases=lambda: [
-        Case((s, s), {}, (key_dtype, _U32), (_random_keys, (0, 100)), ()) for s in ((), (3,))
+        Case((s, s), {}, (key_dtype, _U32), (_random_keys, (0, 100)), ()) for s in ((), (3,), (0,))
     ],
 )
 
@@ -307,7 +314,8 @@ random_wrap_p = primitive(
     transpose=_NO_TRANSPOSE,
     batch=_one_batch(lambda: random_wrap_p),
     lower=lambda b, data: _node_key(b, _last_word(b, data, 0), _last_word(b, data, 1)),
-    cases=lambda: [Case(((3, 2),), {}, (_U32,), ((0, 9),), ())],
+    limits={"0-d": "the last axis of its operand holds the two words of a key"},
+    cases=lambda: [Case((s,), {}, (_U32,), ((0, 9),), ()) for s in ((3, 2), (2,), (0, 2))],
 )
 
 
@@ -330,5 +338,5 @@ random_unwrap_p = primitive(
     transpose=_NO_TRANSPOSE,
     batch=_one_batch(lambda: random_unwrap_p),
     lower=_unwrap_lower,
-    cases=lambda: [Case((s,), {}, (key_dtype,), (_random_keys,), ()) for s in ((), (3,))],
+    cases=lambda: [Case((s,), {}, (key_dtype,), (_random_keys,), ()) for s in ((), (3,), (0,))],
 )

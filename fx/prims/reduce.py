@@ -89,12 +89,18 @@ def _lower(op: str) -> Any:
     return lambda b, x, *, axes: b.reduce(op, x, axes)
 
 
-def _cases(dtypes: Sequence[Any] = (np.float32,), near: Any = (-2.0, 2.0)) -> Any:
+def _cases(
+    dtypes: Sequence[Any] = (np.float32,), near: Any = (-2.0, 2.0), bounded: bool = True
+) -> Any:
+    """`bounded`: of nothing it is a number, so that there are differences to take."""
     return lambda: [
-        Case(s, {"axes": a}, (d,), (near,))
+        Case((s,), {"axes": a}, (d,), (near,), None if bounded or s != (2, 0) else ())
         for d in dtypes
-        for s, a in ((((2, 3, 4),), (1,)), (((2, 3),), (0, 1)), (((3,),), (0,)), (((2, 3),), ()))
-    ]
+        for s, a in (
+            ((2, 3, 4), (1,)), ((2, 3), (0, 1)), ((3,), (0,)), ((2, 3), ()), ((), ()),
+            ((2, 0), (1,)), ((0, 3), (1,)),
+        )
+    ]  # fmt: skip
 
 
 # ---------------------------------------------------------------- sum and product
@@ -232,7 +238,7 @@ reduce_max_p = primitive(
     transpose=no("it is not linear"),
     batch=_batch(lambda: reduce_max_p),
     lower=_lower("max"),
-    cases=_cases((np.float32, np.int32)),
+    cases=_cases((np.float32, np.int32), bounded=False),
 )
 reduce_min_p = primitive(
     "reduce_min",
@@ -243,7 +249,7 @@ reduce_min_p = primitive(
     transpose=no("it is not linear"),
     batch=_batch(lambda: reduce_min_p),
     lower=_lower("min"),
-    cases=_cases((np.float32, np.int32)),
+    cases=_cases((np.float32, np.int32), bounded=False),
 )
 
 # ---------------------------------------------------------------- bits
@@ -274,6 +280,8 @@ reduce_xor_p = _bits("reduce_xor", "Bitwise exclusive or over some axes.", np.bi
 def _arg(name: str, doc: str, find: Any, op: str) -> Any:
     def abstract(x: ShapedArray, *, axes: Any, index_dtype: Any) -> ShapedArray:
         (axis,) = axes
+        if x.dtype.kind == "c":
+            raise TypeError(f"{name} does not accept dtype {x.dtype.name}.")
         if not 0 <= axis < x.ndim:
             raise ValueError(f"Invalid axis {axis} for operand shape {x.shape}")
         if x.shape[axis] < 1:
@@ -302,12 +310,14 @@ def _arg(name: str, doc: str, find: Any, op: str) -> Any:
         transpose=no("its derivative is zero everywhere"),
         batch=batch,
         lower=lambda b, x, *, axes, index_dtype: b.argreduce(op, x, axes[0], index_dtype),
+        limits={"0-d": "it looks along an axis"},
         cases=lambda: (
             [
                 Case(((3, 4),), {"axes": (a,), "index_dtype": np.dtype(np.int32)}, (d,))
                 for a in (0, 1)
                 for d in (np.float32, np.int32)
             ]
+            + [Case(((0, 4),), {"axes": (1,), "index_dtype": np.dtype(np.int32)})]
             + [
                 Case(
                     ((5,),),

@@ -10,13 +10,13 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from fx import core
 from fx.avals import ShapedArray, dtype_name, is_floating, is_inexact, is_key
+from fx.case import Case
 from fx.core import Primitive, UndefinedPrimal, Zero, instantiate, is_undefined, no
 
 __all__ = [
@@ -68,26 +68,6 @@ def integer(dtype: np.dtype) -> bool:
 
 def bitwise(dtype: np.dtype) -> bool:
     return dtype.kind in "biu"
-
-
-# ---------------------------------------------------------------- test cases
-
-
-@dataclass(frozen=True)
-class Case:
-    """One application for the registry-driven tests.
-
-    `shapes`: operand shapes; `dtypes`: operand dtypes (default float32 each); `ranges`: (low,
-    high) per operand for random values, an explicit array, or a function (rng, shape) -> array;
-    `params`: the primitive's parameters; `diff`: operands to differentiate by.
-    """
-
-    shapes: tuple[tuple[int, ...], ...]
-    params: dict[str, Any] = field(default_factory=dict)
-    dtypes: tuple[Any, ...] | None = None
-    ranges: tuple[Any, ...] | None = None
-    diff: tuple[int, ...] | None = None
-    note: str = ""
 
 
 # ---------------------------------------------------------------- elementwise

@@ -427,17 +427,21 @@ def _lower(b, *nodes, jaxpr, length, reverse, num_consts, num_carry, unroll):
 def _cases():
     from fx.prims import elementwise
 
-    f32 = np.float32
-    avals = [core.ShapedArray(s, f32) for s in ((3,), (3,), (3,))]
-
     def body(w, s, x):
         s = elementwise.add(elementwise.mul(w, s), core.PRIMITIVES["sin"].bind(x))
         return [s, elementwise.mul(s, x)]
 
-    params = {"jaxpr": core.close(body, avals), "num_consts": 1, "num_carry": 1, "unroll": 1}
+    def case(n, shape, reverse, note):
+        jaxpr = core.close(body, [core.ShapedArray(shape, np.float32)] * 3)
+        params = {"jaxpr": jaxpr, "num_consts": 1, "num_carry": 1, "unroll": 1}
+        shapes = (shape, shape, (n, *shape))
+        return Case(shapes, {**params, "length": n, "reverse": reverse}, note=note)
+
     return [
-        Case(((3,), (3,), (n, 3)), {**params, "length": n, "reverse": r}, note=note)
-        for n, r, note in ((4, False, "forwards"), (3, True, "backwards"), (0, False, "no step"))
+        case(4, (3,), False, "forwards"),
+        case(3, (3,), True, "backwards"),
+        case(0, (3,), False, "no step"),
+        case(3, (), False, "scalars"),
     ]
 
 

@@ -114,7 +114,7 @@ def _numpy(op: str) -> Any:
         if prod(batch) == 1:  # one window: a plain slice
             if valid is None:
                 at = [0 if s is None else int(s.reshape(())) for s in starts]
-                view = out[tuple(slice(a, a + n) for a, n in zip(at, w.sizes))]
+                view = out[(*(slice(a, a + n) for a, n in zip(at, w.sizes)), ...)]
                 update = updates.reshape(view.shape)
                 view[...] = update if combine is None else combine(view, update)
             return out
@@ -329,11 +329,22 @@ def _mul_jvp(primals, tangents, *, dimension_numbers, mode, unique_indices, **pa
     return out, parts[0] if len(parts) == 1 else core.add_values(*parts)
 
 
-def _mul_transpose(ct, x, indices, updates, **params):
-    assert is_undefined(x) and not is_undefined(updates)
+def _mul_transpose(ct, x, indices, updates, *, dimension_numbers, mode, unique_indices, **params):
+    """By the operand, or by the updates where each position has one."""
     if type(ct) is Zero:
-        return [Zero(x.aval), None, None]
-    return [scatter_mul_p.bind(ct, indices, updates, **params), None, None]
+        return [Zero(a.aval) if is_undefined(a) else None for a in (x, indices, updates)]
+    more = {"dimension_numbers": dimension_numbers, "mode": mode, "unique_indices": unique_indices}
+    if is_undefined(x):
+        return [scatter_mul_p.bind(ct, indices, updates, **more, **params), None, None]
+    if not (unique_indices or prod(core.get_aval(indices).shape[:-1]) == 1):
+        raise NotImplementedError(
+            "scatter-mul is linear in its updates only where indices are unique: pass "
+            "unique_indices=True if they are."
+        )
+    back = _gather_at(
+        ct * x, indices, updates.aval.shape, x.shape, dimension_numbers, mode, 0, unique_indices
+    )
+    return [None, None, back]
 
 
 # ---------------------------------------------------------------- min, max
@@ -397,6 +408,9 @@ def _cases():
         case(((5, 4), (2, 2), (2, 2, 3)), window, drop, [[0, 0], [3, 1]], "windows"),
         case(((2, 4), (2, 3, 1), (2, 3)), paired, drop, [[[0], [1], [1]]] * 2, "batched pairs"),
         case(((5,), (1, 1), (1,)), one, drop, [[3]], "one element"),
+        case(((0, 3), (2, 1), (2, 3)), rows, drop, [[0], [1]], "into nothing"),
+        case(((3, 2), (0, 1), (0, 2)), rows, drop, np.zeros((0, 1)), "of nothing"),
+        case(((), (0,), ()), ScatterDimensionNumbers((), (), ()), drop, [], "a scalar"),
     ]
 
 

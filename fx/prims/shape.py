@@ -186,6 +186,7 @@ transpose_p = primitive(
     cases=lambda: [
         Case(((2, 3, 4),), {"permutation": (2, 0, 1)}),
         Case(((2, 0),), {"permutation": (1, 0)}),
+        Case(((),), {"permutation": ()}),
     ],
 )
 
@@ -262,6 +263,7 @@ broadcast_in_dim_p = primitive(
         Case(((3,),), {"shape": (2, 3), "broadcast_dimensions": (1,)}),
         Case(((2, 1),), {"shape": (2, 4, 3), "broadcast_dimensions": (0, 2)}),
         Case(((),), {"shape": (2,), "broadcast_dimensions": ()}),
+        Case(((0, 1),), {"shape": (0, 3), "broadcast_dimensions": (0, 1)}),
     ],
 )
 
@@ -294,6 +296,8 @@ squeeze_p = primitive(
     cases=lambda: [
         Case(((1, 3, 1),), {"dimensions": (0, 2)}),
         Case(((1,),), {"dimensions": (0,)}),
+        Case(((0, 1),), {"dimensions": (1,)}),
+        Case(((),), {"dimensions": ()}),
     ],
 )
 
@@ -323,7 +327,10 @@ rev_p = primitive(
     transpose=transpose_linear_operand(lambda ct, aval, *, dimensions: rev(ct, dimensions)),
     batch=_rev_batch,
     lower=lambda b, x, *, dimensions: b.reverse(x, dimensions),
-    cases=lambda: [Case(((2, 3),), {"dimensions": (1,)}), Case(((2, 3),), {"dimensions": (0, 1)})],
+    cases=lambda: [
+        Case((s,), {"dimensions": d})
+        for s, d in (((2, 3), (1,)), ((2, 3), (0, 1)), ((2, 0), (0, 1)), ((), ()))
+    ],
 )
 
 # ---------------------------------------------------------------- iota

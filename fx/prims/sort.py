@@ -45,7 +45,7 @@ def _sort_abstract(
             "Arguments to sort must have equal shapes, got: "
             f"{', '.join(str(a.shape) for a in avals)}"
         )
-    if not 0 <= dimension < max(first.ndim, 1):
+    if not 0 <= dimension < first.ndim:
         raise ValueError(f"dimension {dimension} is out of bounds for shape {first.shape}")
     if not 1 <= num_keys <= len(avals):
         raise ValueError(f"num_keys={num_keys} must be between 1 and the number {len(avals)}")
@@ -107,6 +107,7 @@ def _sort_cases() -> list[Case]:
             np.asarray([4, 3, 1, 2], np.float32),
             np.asarray([0, 1, 2, 3], np.int32),
         ),
+        _sort_case((np.float32,) * 3, 1, 2, x, x + 7, x * x),
         Case(
             ((5,),),
             {"dimension": 0, "is_stable": True, "num_keys": 1},
@@ -130,6 +131,7 @@ sort_p = primitive(
     lower=lambda b, *xs, dimension, is_stable, num_keys: list(
         b.sort(xs, dimension, num_keys, is_stable)
     ),
+    limits={"0-d": "it orders along an axis"},
     cases=_sort_cases,
 )
 
@@ -192,8 +194,10 @@ top_k_p = primitive(
     transpose=no("it is not linear"),
     batch=_top_k_batch,
     lower=_top_k_lower,
+    limits={"0-d": "it orders along an axis"},
     cases=lambda: [
         Case(((2, 5),), {"k": 2, "axis": 1}),
+        Case(((0, 3),), {"k": 2, "axis": 1}),
         Case(((5, 2),), {"k": 3, "axis": 0}),
         Case(((4,),), {"k": 3, "axis": 0}, (np.int32,), (np.asarray([2, 7, 7, -1], np.int32),), ()),
         Case(((3,),), {"k": 0, "axis": 0}),

@@ -6,9 +6,11 @@ series.py. NumPy rules take SciPy's functions where it has them.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from ml_dtypes import finfo
 
 from fx import core
 from fx.core import Zero
@@ -88,6 +90,7 @@ zeta_p = binary(
 )
 zeta_p.set(lower=series.lower_rule(series.zeta))
 zeta_p.cases = _two((1.5, 4.0), (0.4, 3.0), (1,))
+zeta_p.limits = {"derivative": "that by its exponent is not implemented, nor in JAX"}
 
 
 def _polygamma(m: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -120,7 +123,9 @@ polygamma_p.set(lower=series.lower_rule(series.polygamma))
 polygamma_p.cases = lambda: [
     Case(((4,), (4,)), ranges=(np.asarray([0, 1, 2, 3], np.float32), (0.5, 3.0)), diff=(1,)),
     Case(((), ()), ranges=(np.array(1.0), (0.5, 3.0)), diff=(1,)),
+    Case(((0,), (0,)), diff=(1,)),
 ]
+polygamma_p.limits = {"derivative": "its order is a whole number"}
 
 # ---------------------------------------------------------------- incomplete gamma
 
@@ -151,13 +156,23 @@ igammac_p = binary(
     scalar="",
 )
 igammac_p.set(lower=series.lower_rule(series.igammac))
-igamma_p.cases = igammac_p.cases = _two((0.5, 4.0), (0.3, 6.0), (0, 1))
+igamma_p.cases = igammac_p.cases = lambda: [
+    replace(c, diff=diff, order=order)
+    for c in _two((0.5, 4.0), (0.3, 6.0), (0, 1))()
+    for diff, order in (((0, 1), 1), ((1,), 2))
+]
+igamma_p.limits = igammac_p.limits = dict.fromkeys(
+    ("forward", "reverse"), "of second order by its first operand: not implemented, nor in JAX"
+)
 igamma_grad_a_p = binary(
     "igamma_grad_a",
     floating,
     "The derivative of P(a, x) with respect to a.",
     numpy=series.numpy_rule(series.igamma_grad_a),
-    jvp=no("the second derivative of igamma by its first operand is not implemented, nor in JAX"),
+    jvp=(
+        _no_slope("igamma_grad_a", "its first operand: the second derivative of igamma"),
+        lambda a, x, out, t: _igamma_slope(a, x, out, t * (log_p.bind(x) - digamma_p.bind(a))),
+    ),
     scalar="",
 )
 igamma_grad_a_p.set(lower=series.lower_rule(series.igamma_grad_a))
@@ -170,7 +185,9 @@ random_gamma_grad_p = binary(
     scalar="",
 )
 random_gamma_grad_p.set(lower=series.lower_rule(series.random_gamma_grad))
-igamma_grad_a_p.cases = random_gamma_grad_p.cases = _two((0.5, 4.0), (0.3, 6.0), ())
+igamma_grad_a_p.cases = _two((0.5, 4.0), (0.3, 6.0), (1,))
+igamma_grad_a_p.limits = {"derivative": "that by its first operand is not implemented, nor in JAX"}
+random_gamma_grad_p.cases = _two((0.5, 4.0), (0.3, 6.0), ())
 
 # ---------------------------------------------------------------- incomplete beta
 
@@ -214,8 +231,9 @@ regularized_incomplete_beta_p = primitive(
     lower=series.lower_rule(series.betainc),
     cases=lambda: [
         Case((s, s, s), ranges=((0.5, 3.0), (0.5, 3.0), (0.1, 0.9)), diff=(2,))
-        for s in ((2, 3), ())
+        for s in ((2, 3), (), (0,))
     ],
+    limits={"derivative": "those by a and b are not implemented, nor in JAX"},
 )
 regularized_incomplete_beta_p.elementwise = True
 
@@ -273,7 +291,7 @@ _I1_FAR = (
 
 def _chebyshev(t: Any, coefficients: tuple[float, ...], dtype: np.dtype) -> Any:
     """Clenshaw's recurrence; terms below the dtype's precision are left out."""
-    small = float(np.finfo(dtype).eps) / 8
+    small = float(finfo(dtype).eps) / 8
     kept = list(coefficients)
     while len(kept) > 2 and abs(kept[-1]) < small:
         kept.pop()
@@ -312,7 +330,7 @@ def _i1e_jvp(x: Any, y: Any, t: Any) -> Any:
 
     aval = core.get_aval(x)
     half, one = (spread(aval.dtype.type(v), x) for v in (0.5, 1))
-    flat = compare.lt(abs_p.bind(x), float(np.finfo(aval.dtype).eps))
+    flat = compare.lt(abs_p.bind(x), float(finfo(aval.dtype).eps))
     safe = compare.select(flat, one, x)
     slope = bessel_i0e_p.bind(safe) - y * (sign_p.bind(safe) + 1 / safe)
     return t * compare.select(flat, half, slope)
@@ -332,4 +350,5 @@ for _p in (bessel_i0e_p, bessel_i1e_p):
         Case(((5,),), ranges=(np.asarray([-12, -3, 0.5, 7.5, 40], np.float32),)),
         Case(((2, 3),), ranges=((-9.0, 9.0),)),
         Case(((),)),
+        Case(((0,),)),
     ]

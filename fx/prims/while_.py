@@ -276,18 +276,24 @@ def _lower(b, *nodes, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, max_st
 def _cases():
     from fx.prims import elementwise
 
-    f32 = core.ShapedArray((), np.float32)
-    test = core.close(lambda limit, i, x: [compare.lt(x, limit)], [f32] * 3)
-    step = lambda r, i, x: [elementwise.add(i, np.float32(1)), elementwise.mul(x, r)]  # noqa: E731
-    params = {
-        "cond_jaxpr": test,
-        "body_jaxpr": core.close(step, [f32] * 3),
-        "cond_nconsts": 1,
-        "body_nconsts": 1,
-        "max_steps": None,
-    }
-    ranges = (np.array(9.7), (1.4, 1.6), np.array(0.0), (0.5, 2.0))
-    return [Case(((),) * 4, params, ranges=ranges, diff=(1, 3), note="grow to a limit")]
+    def case(shape, note):
+        scalar, carry = core.ShapedArray((), np.float32), core.ShapedArray(shape, np.float32)
+        params = {
+            "cond_jaxpr": core.close(
+                lambda limit, i, x: [compare.lt(i, limit)], [scalar, scalar, carry]
+            ),
+            "body_jaxpr": core.close(
+                lambda r, i, x: [elementwise.add(i, np.float32(1)), elementwise.mul(x, r)],
+                [carry, scalar, carry],
+            ),
+            "cond_nconsts": 1,
+            "body_nconsts": 1,
+            "max_steps": None,
+        }
+        ranges = (np.array(3.5), (1.4, 1.6), np.array(0.0), (0.5, 2.0))
+        return Case(((), shape, (), shape), params, ranges=ranges, note=note)
+
+    return [case(s, "powers") for s in ((), (2,), (0,))]
 
 
 while_p = primitive(
@@ -300,6 +306,7 @@ while_p = primitive(
     transpose=_transpose,
     batch=_batch,
     lower=_lower,
+    limits={"reverse": "a loop of unknown length keeps no values to go back through"},
     partial_eval=_partial_eval,
     dce=_dce,
     effects=lambda *avals, cond_jaxpr, body_jaxpr, **params: c.sum_effects(cond_jaxpr, body_jaxpr),

@@ -178,6 +178,8 @@ def _cases() -> list[Case]:
         Case(((4, 5),), _params((2, 2), (2, 2), none)),
         Case(((6, 4),), _params((3, 2), (2, 1), ((1, 2), (0, 1)))),
         Case(((5,),), _params((2,), (1,), ((1, 1),), (2,), (3,))),
+        Case(((0, 4),), _params((1, 2), (1, 1), none)),
+        Case(((),), _params((), (), ())),
         Case(((2,),), _params((3,), (1,), flat)),
     ]
 
@@ -258,6 +260,8 @@ def _arg_lower(b: Any, x: Any, *, op: str, **params: Any) -> Any:
 def _arg_abstract(x: ShapedArray, *, op: str, **params: Any) -> ShapedArray:
     w = Windows(**params)
     _check("window_arg", x, w)
+    if x.dtype.kind == "c":
+        raise TypeError(f"window_arg does not accept dtype {x.dtype.name}.")
     return ShapedArray(w.result_shape(x.shape), np.int32)
 
 
@@ -295,7 +299,15 @@ def _select_abstract(x: ShapedArray, which: ShapedArray, **params: Any) -> Shape
     out = Windows(**params).result_shape(x.shape)
     if which.shape != out:
         raise TypeError(f"window_select: indices of shape {which.shape}, expected {out}")
+    _check_places("window_select", x, which)
     return x.update(shape=out, weak_type=False)
+
+
+def _check_places(name: str, x: ShapedArray, which: ShapedArray) -> None:
+    if which.dtype != np.int32 or x.dtype == np.bool_:
+        raise TypeError(
+            f"{name} takes numbers and int32 places, got {x.dtype.name} and {which.dtype.name}."
+        )
 
 
 def _select_numpy(x: np.ndarray, which: np.ndarray, **params: Any) -> np.ndarray:
@@ -384,6 +396,7 @@ def _place_abstract(
 ) -> ShapedArray:
     if x.shape != which.shape or x.shape != Windows(**params).result_shape(sizes):
         raise TypeError(f"window_place: got shapes {x.shape} and {which.shape} for {sizes}")
+    _check_places("window_place", x, which)
     return x.update(shape=sizes, weak_type=False)
 
 
@@ -396,7 +409,7 @@ def _place_numpy(x: np.ndarray, which: np.ndarray, *, sizes: Any, **params: Any)
     dtype = np.float32 if x.dtype.itemsize == 2 else x.dtype
     total = np.zeros(spread, dtype)
     # negative padding crops: windows start that far inside
-    inner = total[tuple(slice(max(-lo, 0), None) for lo, _ in w.padding)]
+    inner = total[(*(slice(max(-lo, 0), None) for lo, _ in w.padding), ...)]
     for k, offset in enumerate(w.offsets()):
         if x.size:
             inner[tuple(map(slice, *w.bounds(offset, x.shape)))] += np.where(which == k, x, 0)
@@ -404,7 +417,7 @@ def _place_numpy(x: np.ndarray, which: np.ndarray, *, sizes: Any, **params: Any)
         slice(max(lo, 0), max(lo, 0) + dilated(n, bd), bd)
         for n, bd, (lo, _) in zip(sizes, w.base_dilation, w.padding)
     )
-    return total[keep].astype(x.dtype)
+    return np.asarray(total[keep]).astype(x.dtype)
 
 
 def _place_lower(b: Any, x: Any, which: Any, *, sizes: Any, **params: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import core, dtypes, lax
-from fx.avals import ShapedArray, is_key, key_dtype
+from fx.avals import ShapedArray, is_floating, is_key, key_dtype
 from fx.core import Zero, get_aval, no
 from fx.lower import lower_closed
 from fx.prims import control, random_bits
@@ -111,6 +111,8 @@ def _abstract(keys, a, *, log_space):
             f"random_gamma requires keys and parameters that start with their shape, got "
             f"{keys.str_short()} and {a.str_short()}."
         )
+    if not is_floating(a.dtype):
+        raise TypeError(f"random_gamma does not accept dtype {a.dtype.name}.")
     return ShapedArray(a.shape, a.dtype)
 
 
@@ -160,15 +162,25 @@ random_gamma_p = primitive(
     transpose=no("it is not linear"),
     batch=_batch,
     lower=_lower,
+    limits=dict.fromkeys(
+        ("forward", "reverse", "derivative"),
+        "its derivative is that of a quantile, and by rejection samples jump; "
+        "tests/test_random.py takes it through random_gamma_grad",
+    ),
     cases=lambda: [
         Case(
-            ((), (3,)),
+            (k, s),
             {"log_space": log},
             (key_dtype, np.float32),
             (random_bits._random_keys, (0.5, 3.0)),
             (),
         )
-        for log in (False, True)
+        for k, s, log in (
+            ((), (3,), False),
+            ((), (3,), True),
+            ((), (), False),
+            ((2,), (2, 0), False),
+        )
     ],
 )
 
