@@ -42,6 +42,9 @@ def canonicalize(
         if id(n) in pieces:
             axis, xs = pieces[id(n)]
             new[id(n)] = b.concat([new[id(x)] for x in xs], axis)
+        elif isinstance(n.form, g.DynamicUpdate):
+            chosen = views.update(b, n, args)
+            new[id(n)] = b.node(n.form, args, n.shape, n.dtype) if chosen is None else chosen
         elif isinstance(n.form, g.Slice):
             new[id(n)] = views.part(b, n, args[0])
         elif isinstance(n.form, g.Reduce) and split_reductions:
