@@ -1,4 +1,4 @@
-"""Product: a Contract of floats becomes a `Product` over (outer, M, N) whose operands are read by
+"""Product: a Contract of numbers becomes a `Product` over (outer, M, N) whose operands are read by
 strides or packed.
 
 `make` is called for each Contract (`contract`) and Conv (`convolve`) whose operands' strides are
@@ -23,10 +23,12 @@ from lowering.strided import Axis, Side
 
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
 MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
+MIN_WIDENED = 1 << 17  # elements from which short integers are widened, a pass of its own
 SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 STREAMED_ROWS, STREAM_BYTES = 4, 8192  # of A that B is streamed past, of B's rows at a time
 FEW = 2  # tiles of rows up to which B is streamed through: each element is used once or twice
+MANY = 96  # rows (of B: columns) from which panels are filled even of what is near
 L1_SETS, L1_WAYS, LINE = 64, 6, 64  # of a first-level cache; two ways are for the rest
 PAGES = 1 << 17  # bytes whose pages a core surely keeps the addresses of
 
@@ -146,9 +148,13 @@ class Operand:
 def worthwhile(dtype: np.dtype, args: tuple[g.Node, ...]) -> np.dtype | None:
     """The dtype in which a product of these operands accumulates, or None: not by this form."""
     acc = build_folds.accumulator(dtype)
-    if acc.kind != "f" or acc.itemsize not in (4, 8):
+    whole = acc.kind in "iu"
+    if whole and acc.itemsize < 4 and sum(a.size for a in args) >= MIN_WIDENED:
+        acc = np.dtype(np.int32)  # its lower bits are the same
+    if (acc.kind, acc.itemsize) not in (("f", 4), ("f", 8), ("i", 4), ("u", 4)):
         return None
-    if any(a.dtype.kind not in "fV" or a.dtype.itemsize > acc.itemsize for a in args):
+    kinds = "iu" if whole else "fV"
+    if any(a.dtype.kind not in kinds or a.dtype.itemsize > acc.itemsize for a in args):
         return None
     return acc
 
@@ -170,6 +176,8 @@ def make(
     `scattered`: A may be read in place even where its k jumps about (it is read over and over).
     """
     if profile.schedule == "gpu":
+        if acc.kind != "f":
+            return None
         return _make_gpu(b, space, left, right, acc, profile)
     width = profile.lanes(acc.itemsize)
     turned = _turned(space, left, right, width)
@@ -188,6 +196,7 @@ def make(
     streamed = _streamed(m, n, k, a, c, acc.itemsize, profile)
     if streamed:
         rows = -(-m // -(-m // STREAMED_ROWS))
+        a = replace(a, panel=False)
         columns = min(n, STREAM_BYTES // (1 if rows < 3 else 2) // acc.itemsize) // width * width
     z = b.node(Product(k, rows, columns, a, c, streamed), (a_node, c_node), (*outer, m, n), acc)
     last = len(outer)
@@ -228,7 +237,7 @@ def _right(
     if c is None or c.lane is None or c.k is None or 1 not in (c.lane, c.k):
         return _pack(b, x.flat(), columns, acc)
     direct = c.lane == 1 and n >= columns
-    if direct and (m <= FEW * rows or near(c.k, k, columns, acc.itemsize)):
+    if direct and (m <= FEW * rows or (m <= MANY and near(c.k, k, columns, acc.itemsize))):
         return _base(x), c
     return _base(x), replace(c, panel=True)
 
@@ -247,7 +256,8 @@ def _left(
     if a is None or strided.reach((*a.lanes, *a.ks)) >= 2**31:
         return _pack(b, x.flat(), rows, acc)
     if a.lane == 1 and a.k is not None and a.k != 1:
-        return _base(x), replace(a, panel=not near(a.k, k, rows, acc.itemsize))
+        few = space.size(space.n) <= MANY and near(a.k, k, rows, acc.itemsize)
+        return _base(x), replace(a, panel=not few)
     if scattered or strided.smooth(a.ks):
         return _base(x), a
     return _pack(b, x.flat(), rows, acc)

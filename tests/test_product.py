@@ -199,6 +199,16 @@ def test_other_floats(dtype, tolerance):
     check(lambda b, x, y: b.map("tanh", product(b, x, y)), x, y, tolerance=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32, np.uint32])
+@pytest.mark.parametrize("columns", [1, 3, 40])
+def test_integers_wrap(dtype, columns):
+    info = np.iinfo(dtype)
+    rng = np.random.default_rng(0)
+    x = rng.integers(info.min, info.max, (460, 290), dtype, endpoint=True)
+    y = rng.integers(info.min, info.max, (290, columns), dtype, endpoint=True)
+    check(product, x, y, tolerance=0)
+
+
 @pytest.mark.parametrize("x,y", [((0, 20), (20, 30)), ((20, 0), (0, 30)), ((20, 30), (30, 0))])
 def test_empty(x, y):
     check(product, normal(*x), normal(*y))

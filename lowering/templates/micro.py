@@ -10,31 +10,41 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from lowering.product import Product
 
-_CALL = re.compile(r"\btile_f(32|64)x(\d+)_(\d+)x(\d+)_([pslt])([ps1ko])([psk])(?=\()")
-_STREAM = re.compile(r"\bstream_f(32|64)x(\d+)_(\d+)(?=\()")
-_FILL = re.compile(r"\bpanel_f(32|64)x(\d+)_(\d+)([rc])(?=\()")
+_CALL = re.compile(r"\btile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([pslt])([ps1ko])([psk])(?=\()")
+_STREAM = re.compile(r"\bstream_([fiu]\d+)x(\d+)_(\d+)(?=\()")
+_FILL = re.compile(r"\bpanel_([fiu]\d+)x(\d+)_(\d+)([rc])(?=\()")
 
 
-def name(form: Product, bits: int, width: int) -> str:
-    """The function that computes a tile of `form` in vectors of `width` floats of `bits` bits."""
+_KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
+
+
+def element(dtype: np.dtype) -> str:
+    """A type of numbers as the functions' names have it: f32, i32, ..."""
+    return f"{dtype.kind}{8 * dtype.itemsize}"
+
+
+def name(form: Product, dtype: np.dtype, width: int) -> str:
+    """The function that computes a tile of `form` in vectors of `width` numbers."""
     a, b = form.a, form.b
     own = "s" if a.panel else "p" if a.packed else ""
     rows = own or ("t" if a.lane is None else "l")
     k = own or ("o" if a.k is None else "1" if a.k == 1 else "k")
     right = "s" if b.panel else "p" if b.packed else "k"
-    return f"tile_f{bits}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
+    return f"tile_{element(dtype)}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
 
 
-def fill(bits: int, width: int, lanes: int, along_k: bool) -> str:
+def fill(dtype: np.dtype, width: int, lanes: int, along_k: bool) -> str:
     """The function that copies elements into panels of so many lanes."""
-    return f"panel_f{bits}x{width}_{lanes}{'c' if along_k else 'r'}"
+    return f"panel_{element(dtype)}x{width}_{lanes}{'c' if along_k else 'r'}"
 
 
-def stream(bits: int, width: int, rows: int) -> str:
+def stream(dtype: np.dtype, width: int, rows: int) -> str:
     """The function that adds the products of k1 columns of so many rows of A and k1 rows of B."""
-    return f"stream_f{bits}x{width}_{rows}"
+    return f"stream_{element(dtype)}x{width}_{rows}"
 
 
 def panel_size(lanes: int, width: int, block: int) -> int:
@@ -52,12 +62,12 @@ def source(text: str) -> str:
     return "\n".join([*fills, *streams, *tiles])
 
 
-def _streamer(bits, width, rows) -> str:
+def _streamer(number, width, rows) -> str:
     """`t`, rows `size` apart, = or += the products for `count` columns: several rows of B pass the
     sums at once, each row in one piece, which is how memory is read fastest.
     """
     w, m = int(width), int(rows)
-    kind = "float" if bits == "32" else "double"
+    kind = _KINDS[number]
     vec = f"{kind}{w}"
 
     def step(u: int) -> list[str]:
@@ -83,7 +93,7 @@ def _streamer(bits, width, rows) -> str:
     many = {1: 8, 2: 4, 3: 4}.get(m, 2)
     return "\n".join(
         [
-            f"FX_STAGE void stream_f{bits}x{width}_{rows}(__global const {kind} *a,",
+            f"FX_STAGE void stream_{number}x{width}_{rows}(__global const {kind} *a,",
             f"    __global const {kind} *b, const long a_lane, const int last, const long a_k,",
             f"    const long b_k, const int k1, const int count, {kind} *t, const int size,",
             "    const int more) {",
@@ -104,14 +114,14 @@ AHEAD = 8  # rows that are asked for before they are copied: each begins on anot
 _PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 
 
-def _filler(bits, width, lanes, order) -> str:
+def _filler(number, width, lanes, order) -> str:
     """Panels, `size` apart, of k1 rows of `lanes` elements each, from `count` lanes of which
     `there` may be read; what lies beyond them repeats the last.
     """
     w, n = int(width), int(lanes)
-    kind = "float" if bits == "32" else "double"
+    kind = _KINDS[number]
     head = [
-        f"FX_STAGE void panel_f{bits}x{width}_{lanes}{order}(__global const {kind} *x,",
+        f"FX_STAGE void panel_{number}x{width}_{lanes}{order}(__global const {kind} *x,",
         "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
         f"    {kind} *p, const int size) {{",
     ]
@@ -173,13 +183,13 @@ def _columns_in_one_piece(kind: str, w: int, n: int) -> list[str]:
     return [*lines, "      }", _PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
 
-def _function(bits, width, rows, vectors, a_rows, a_k, b_k) -> str:
+def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     """`t` = or += the products of k1 columns of A from `a` on, and k1 rows of B from `b` on."""
     w, m, v = int(width), int(rows), int(vectors)
-    kind = "float" if bits == "32" else "double"
+    kind = _KINDS[number]
     vec = f"{kind}{w}" if w > 1 else kind
     sums = [[f"c{r}_{j}" for j in range(v)] for r in range(m)]
-    head = f"tile_f{bits}x{width}_{rows}x{vectors}_{a_rows}{a_k}{b_k}"
+    head = f"tile_{number}x{width}_{rows}x{vectors}_{a_rows}{a_k}{b_k}"
     spaces = {walk: "" if walk == "s" else "__global " for walk in (a_rows, b_k)}
     lines = [
         f"FX_STAGE void {head}({spaces[a_rows]}const {kind} *a, {spaces[b_k]}const {kind} *b,",

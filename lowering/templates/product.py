@@ -385,7 +385,7 @@ class _ProductEmitter(_Emitter):
         block = self.push(frozenset())
         self.block_size()
         for name, access, lanes, (first, end, whole), _ in sides:
-            fill = micro.fill(8 * self.node.dtype.itemsize, self.lanes, lanes, access.k == 1)
+            fill = micro.fill(self.node.dtype, self.lanes, lanes, access.k == 1)
             at = f"{name}_o + {first} * {name}_lane + k0 * {name}_k"
             size = self.a_size if name == "a" else self.b_size
             self.line(
@@ -414,7 +414,6 @@ class _ProductEmitter(_Emitter):
     def micro(self) -> None:
         """The register tile of one row tile over one block of k."""
         form = self.form
-        bits = 8 * self.node.dtype.itemsize
         if form.a.panel:
             a = f"{self.panel('a')} + (r0 - m0) / {form.rows} * {self.a_size}"
         elif form.a.packed:
@@ -434,7 +433,7 @@ class _ProductEmitter(_Emitter):
         target = f"sums + (t0 - s0) * {form.rows}"
         more = "k0" if self.deep or self.blocked else "0"
         if form.streamed:
-            name = micro.stream(bits, self.lanes, form.rows)
+            name = micro.stream(self.node.dtype, self.lanes, form.rows)
             count = f"({_min('N', f't0 + {form.columns}')}) - t0"
             self.line(
                 f"{name}({a}, {b}, a_lane, M - 1 - r0, a_k, b_k, k1, {count},"
@@ -442,7 +441,7 @@ class _ProductEmitter(_Emitter):
             )
             return
         test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
-        name = micro.name(form, bits, self.lanes)
+        name = micro.name(form, self.node.dtype, self.lanes)
         self.line(
             f"{test}{name}({a}, {b}, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
             f" k1, {target}, {more});"
