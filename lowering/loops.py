@@ -1,10 +1,9 @@
 """Loops: where each Loop node runs. Decided in this order, and the reason is kept for explain:
 
-written out          a few steps of a small body become plain nodes (Graph -> Graph, before canon)
-one kernel           independent lanes, or a state of a few scalars: time runs inside, state in
-registers one task             the body's stages called in sequence by one work-item (`condense`,
-on finished steps) the host             pre-bound launches, carries alternate between two buffers
-(`singles`)
+- written out: a few steps of a small body become plain nodes (Graph -> Graph, before canon);
+- one kernel: independent lanes, or a state of a few scalars; time runs inside, state in registers;
+- one launch: the body's stages run by one work-item or by a `team` (`condense`, on finished steps);
+- the host: launches one after the other, carries alternate between two buffers (`singles`).
 """
 
 from __future__ import annotations

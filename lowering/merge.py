@@ -35,13 +35,18 @@ class Level:
 
 def merge(p: Planner, steps: Sequence[Step]) -> list[Step]:
     """The steps with launches merged; their stages join the planner's."""
-    return _Merger(p, p.stages).steps(steps)
+    return Merger(p).steps(steps)
 
 
-class _Merger:
-    def __init__(self, p: Planner, stages: list[Stage]):
+class Merger:
+    """Finds what may run side by side, and what is better done by one item; `meet_us` is what it
+    costs that all wait for each other between two levels.
+    """
+
+    def __init__(self, p: Planner, meet_us: float = LAUNCH_US):
         self.p = p
-        self.stages = stages
+        self.stages = p.stages
+        self.meet_us = meet_us
         self.known: dict[object, int] = {}
 
     def steps(self, steps: Sequence[Step]) -> list[Step]:
@@ -144,16 +149,30 @@ class _Merger:
     # ------------------------------------------------ tasks: small levels one after the other
 
     def tasks(self, levels: list[Level]) -> list[Step]:
-        """Join a level to the one before where one core does both sooner than two launches."""
         out: list[Step] = []
-        run: list[Level] = []
+        for run in self.runs(levels):
+            if self.alone(run):
+                parts = [x for level in run for x in level.launches]
+                out.append(self.combine(parts, serial=True))
+            else:
+                out.append(self.together(run[0]))
+        return out
+
+    def runs(self, levels: list[Level]) -> list[list[Level]]:
+        """Levels in a row that one core does sooner than all do in turns; others by themselves."""
+        found: list[list[Level]] = []
         for level in levels:
-            if run and self.joins([*run, level]):
-                run.append(level)
-                continue
-            out += self.flush(run)
-            run = [level]
-        return out + self.flush(run)
+            if found and self.joins([*found[-1], level]):
+                found[-1].append(level)
+            else:
+                found.append([level])
+        return found
+
+    def alone(self, run: list[Level]) -> bool:
+        """Whether one item does a run: dealing it to cores costs more than it takes."""
+        parts = [x for level in run for x in level.launches]
+        tiny = len(parts) > 1 and sum(map(self.serial_us, parts)) < self.meet_us
+        return len(run) > 1 or tiny
 
     def joins(self, run: list[Level]) -> bool:
         parts = [x for level in run for x in level.launches]
@@ -161,7 +180,7 @@ class _Merger:
         if len(parts) > MAX_PARTS or len(buffers) > MAX_BUFFERS:
             return False
         alone = sum(self.serial_us(x) for x in parts)
-        apart = sum(LAUNCH_US + max(map(self.parallel_us, level.launches)) for level in run)
+        apart = sum(self.meet_us + max(map(self.parallel_us, level.launches)) for level in run)
         return alone < apart
 
     def serial_us(self, launch: Launch) -> float:
@@ -172,15 +191,6 @@ class _Merger:
         stage = self.stages[launch.stage]  # type: ignore[index]
         cores = max(1, min(self.p.profile.compute_units, launch.groups))
         return stage.cost / UNITS_PER_US / cores
-
-    def flush(self, run: list[Level]) -> list[Step]:
-        if not run:
-            return []
-        parts = [x for level in run for x in level.launches]
-        if len(run) == 1:  # so small that dealing it to cores costs more than it takes
-            tiny = len(parts) > 1 and sum(map(self.serial_us, parts)) < LAUNCH_US
-            return [self.combine(parts, serial=True) if tiny else self.together(run[0])]
-        return [self.combine(parts, serial=True)]
 
     def together(self, level: Level) -> Step:
         if len(level.launches) == 1:
@@ -212,7 +222,7 @@ class _Merger:
 class _Combined:
     """The parts of one stage: shared buffers are passed once, equal parts share a function."""
 
-    def __init__(self, m: _Merger, serial: bool):
+    def __init__(self, m: Merger, serial: bool):
         self.m, self.serial = m, serial
         self.slots: list[int] = []
         self.buffers: list = []

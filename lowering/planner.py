@@ -307,6 +307,14 @@ class Planner:
         self.nests.append((stage.label, nest))
         self.add_launch(region, replace(stage, cost=schedule.total_work(nest)), places)
 
+    def stage(self, stage: Stage) -> int:
+        """The number of a stage that was made of others; equal ones are one."""
+        key = (stage.text, stage.helpers)
+        if key not in self.stage_index:
+            self.stage_index[key] = len(self.stages)
+            self.stages.append(stage)
+        return self.stage_index[key]
+
     def add_launch(self, region: Region, stage: Stage, places: list[Place]) -> None:
         """A launch of `stage` on buffers; its place in a program is settled by
         `program.assemble`.

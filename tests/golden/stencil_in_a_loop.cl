@@ -1,6 +1,10 @@
-// launches: 20, programs: 1
+// launches: 2, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_0(const long item, __global ulong *b0) {
+  for (int k = 0; k < 24; ++k) b0[k] = 0;
+}
+
+FX_STAGE void stage_1_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
@@ -37,10 +41,37 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     }
   }
 }
+FX_STAGE void stage_1(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2) {
+  __global uchar *p0 = b0;
+  __global uchar *p1 = b1;
+  __global uchar *p2 = b2;
+  team t = team_of((__global ulong *)p0, (uint)item, 2);
+  __global uchar *const o1 = p1;
+  {
+  for (long k2 = 0; k2 < 20; ++k2) {
+    const long t3 = k2;
+    team_begin(&t, 4);
+    for (long q4; (q4 = team_next(&t)) >= 0;) {
+    if (q4 >= 0 && q4 < 4) stage_1_0(q4, (__global const float *)(p1), (__global float *)(p2), 64L, 16L);
+    team_done(&t); }
+    team_meet(&t);
+    { __global uchar *const x = p1; p1 = p2; p2 = x; }
+  }
+  }
+  if (p1 != o1) {
+  team_begin(&t, 1);
+  while (team_next(&t) >= 0) {
+  for (long k5 = 0; k5 < 4096; ++k5) ((__global uint *)(o1))[k5] = ((__global const uint *)(p1))[k5];
+  team_done(&t); }
+  team_meet(&t);
+  p2 = p1; p1 = o1;
+  }
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 0: stage_0(item, (__global ulong *)p0); break;
+  case 1: stage_1(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2); break;
   }
 }

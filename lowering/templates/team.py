@@ -1,0 +1,59 @@
+"""The functions by which the members of a team share items; text that calls them has them.
+
+Each member has a share of the items and takes those of the others when its own are gone. A claim
+is a word of (stage's number, items taken), exchanged by compare-and-swap, so a member that comes
+late takes nothing of a stage that is over. `done` counts all items; who waits for it, waits for
+items that run.
+"""
+
+from __future__ import annotations
+
+_WAIT = """
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__SSE2__)
+#define team_pause() __builtin_ia32_pause()
+#else
+#define team_pause()
+#endif"""
+
+_TEXT = """
+typedef struct {
+  __global ulong *words;
+  uint me, members, stage, items, tried;
+  ulong until;
+} team;
+static team team_of(__global ulong *words, uint me, uint members) {
+  team t = { words, me, members, 0, 0, 0, 0 };
+  return t;
+}
+static void team_begin(team *t, uint items) {
+  t->stage += 1;
+  t->items = items;
+  t->until += items;
+  t->tried = 0;
+}
+static long team_next(team *t) {
+  for (; t->tried < t->members; ++t->tried) {
+    const uint whose = (t->me + t->tried) % t->members;
+    const uint first = (ulong)t->items * whose / t->members;
+    const uint count = (ulong)t->items * (whose + 1) / t->members - first;
+    __global ulong *word = t->words + 8 * (whose + 1);
+    ulong seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+    for (;;) {
+      const uint at = (uint)(seen >> 32), taken = at == t->stage ? (uint)seen : 0;
+      if (at > t->stage || taken >= count) break;
+      const ulong claim = ((ulong)t->stage << 32) + taken + 1;
+      if (__atomic_compare_exchange_n(word, &seen, claim, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return first + taken;
+    }
+  }
+  return -1;
+}
+static void team_done(team *t) { __atomic_fetch_add(t->words, 1UL, __ATOMIC_RELEASE); }
+static void team_meet(team *t) {
+  while (__atomic_load_n(t->words, __ATOMIC_ACQUIRE) < t->until) team_pause();
+}"""
+
+
+def source(text: str) -> str:
+    """The functions, if `text` is a team's."""
+    return f"{_WAIT}{_TEXT}\n" if "team_of(" in text else ""
