@@ -359,8 +359,14 @@ def _pad(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     form = node.form
     inner: list[Affine] = []
     conditions: list[Range] = []
-    for i, lo, n in zip(index, form.low, x.shape):
+    for i, lo, gap, n in zip(index, form.low, form.interior, x.shape):
         e = i + -lo
+        if gap:  # in a loop's body; elsewhere `_spread_root` writes it
+            pair = affine.divmod_affine(e, gap + 1, b.nest.extents)
+            if pair is None:
+                raise Cut(node, "its gaps do not follow the axes")
+            e, between = pair
+            conditions.append(Range(between, 0, 1))
         conditions.append(Range(e, 0, n))
         inner.append(e)
     return build_folds.inside_or(b, node, conditions, x, tuple(inner), fill, guards)

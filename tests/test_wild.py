@@ -155,3 +155,16 @@ def test_a_first_call_while_python_ends():
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.returncode) == ("42.0\n", 0), done.stderr
+
+
+def test_gaps_of_pads_in_loops_over_rows_in_registers():
+    def halves(x):
+        return lax.associative_scan(lambda a, b: a * 0.5 + b, x) * 0.9
+
+    def step(_, x):
+        return fx.vjp(halves, x)[1](x)[0]
+
+    x = np.random.default_rng(0).standard_normal((4, 33)).astype(np.float32)
+    want = step(0, step(0, jnp.asarray(x)))
+    got = fx.jit(lambda x: lax.fori_loop(0, 2, step, x))(x)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
