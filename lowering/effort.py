@@ -25,8 +25,10 @@ def steps_of(s: LoopStep) -> int:
     return 100 if s.count is None else s.count
 
 
-def one_task_us(stages: Sequence[Stage], s: Step) -> float | None:
-    """Microseconds of a step on one core, None if it cannot run inside a kernel."""
+def one_task_us(stages: Sequence[Stage], s: Step, host: float | None = None) -> float | None:
+    """Microseconds of a step on one core, None if it cannot run inside a kernel; `host` is what the
+    host's functions count for.
+    """
     if isinstance(s, Launch):
         if s.stage is None or stages[s.stage].local != 1:
             return None
@@ -34,11 +36,11 @@ def one_task_us(stages: Sequence[Stage], s: Step) -> float | None:
     if isinstance(s, CopyStep):
         return CALL_US + s.nbytes / 1e4
     if isinstance(s, HostStep):
-        return None
+        return host
     groups = s.branches if isinstance(s, CondStep) else (s.body + s.cond,)
     sums: list[float] = []
     for group in groups:
-        parts = [one_task_us(stages, x) for x in group]
+        parts = [one_task_us(stages, x, host) for x in group]
         if any(x is None for x in parts):
             return None
         sums.append(sum(x for x in parts if x is not None))
@@ -86,15 +88,25 @@ def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step]) -> f
 
 
 def small(stages: Sequence[Stage], steps: Sequence[Step], profile: Profile) -> bool:
-    """Whether one core is done before the driver's threads would be; host steps count for nothing,
-    they keep the calling thread busy anyway.
+    """Whether one core is done before the driver's threads would be. Host steps count for nothing,
+    they keep the calling thread busy anyway; but each waits for the threads, in a loop again and
+    again.
     """
     if profile.schedule == "gpu":
         return False
-    launched = [s for s in steps if not isinstance(s, HostStep)]
-    alone = [one_task_us(stages, s) for s in launched]
+    alone = [one_task_us(stages, s, 0.0) for s in steps]
     if any(us is None for us in alone):
         return False
     total = sum(us for us in alone if us is not None)
-    threads = WAKE_US + sum(host_us(stages, profile.compute_units, s) for s in launched)
-    return total <= min(threads, LONGEST_US)
+    waits = sum(_waits(s) for s in steps if not isinstance(s, HostStep))
+    threads = (1 + waits) * WAKE_US + sum(host_us(stages, profile.compute_units, s) for s in steps)
+    return total <= (threads if waits else min(threads, LONGEST_US))
+
+
+def _waits(s: Step) -> int:
+    """How often a step waits for kernels to hand their results to the host's functions."""
+    if isinstance(s, LoopStep):
+        return steps_of(s) * sum(map(_waits, (*s.body, *s.cond)))
+    if isinstance(s, CondStep):
+        return max(sum(map(_waits, b)) for b in s.branches)
+    return int(isinstance(s, HostStep))

@@ -122,7 +122,7 @@ def _sorted_by_kernels(p: Planner, region: Region, node: g.Node) -> bool:
     from lowering.planner import Place
 
     gets = region.gets.get(id(node), {})
-    job = None if p.profile.schedule == "gpu" else sorting.job(node, set(gets))
+    job = None if p.profile.schedule == "gpu" else sorting.job(node, set(gets), p.depth > 0)
     if job is None:
         return False
     if not gets or job.kept == 0 or job.n == 0 or job.rows == 0:

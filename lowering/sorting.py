@@ -21,6 +21,7 @@ from lowering.sort_keys import BINS, DIGIT
 
 ITEMS = 16
 INSERTION = 48  # elements of a row up to which insertion wins
+MOST_REPEATED = 1024  # the same in a loop, where NumPy would have to be waited for
 LONG = 1 << 15  # elements from which a row is sorted by many items
 WORDS = np.dtype(np.uint32)
 
@@ -74,8 +75,10 @@ def place_dtype(node: g.Node, dim: int) -> np.dtype | None:
     return node.dtype if node.form == g.Iota(dim) and node.dtype.kind in "iu" else None
 
 
-def job(node: g.Node, wanted: set[int]) -> Job | None:
-    """What a Sort or TopK node asks for, None where the host does it."""
+def job(node: g.Node, wanted: set[int], repeated: bool = False) -> Job | None:
+    """What a Sort or TopK node asks for, None where the host does it; `repeated`: in a loop, where
+    each step of the host would wait for kernels.
+    """
     f = node.form
     if not all(sort_keys.sortable(x.dtype) for x in node.args) or prod(node.args[0].shape) >= 2**31:
         return None
@@ -84,7 +87,7 @@ def job(node: g.Node, wanted: set[int]) -> Job | None:
         outs = (Out(0, x.dtype, 0), Out(None, np.dtype(np.int32), 1))
         outs = tuple(o for o in outs if o.index in wanted)
         return Job(x.shape, x.ndim - 1, (0,), outs, (x,), f.k, True)
-    if len(node.args) == 1 and x.shape[f.dim] > INSERTION:
+    if len(node.args) == 1 and x.shape[f.dim] > (MOST_REPEATED if repeated else INSERTION):
         return None
     outs = []
     for k, a in enumerate(node.args):

@@ -109,3 +109,22 @@ def test_calls_from_threads(device):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
+
+
+def test_a_loop_of_small_kernels_and_steps_of_the_host_is_small():
+    """Each step of the host waits for the kernels before it: threads would be woken each time."""
+
+    def run(x):
+        return lax.fori_loop(0, 20, lambda _, z: fnp.fft.ifft(fnp.fft.fft(z) * 0.5j), x)
+
+    x = fnp.arange(64).astype(fnp.complex64)
+    assert fx.jit(run).lower(x).compile()._plan.small
+
+
+def test_a_sort_in_a_loop_is_a_kernel():
+    def run(x):
+        return lax.map(lambda r: fnp.sort(r)[:3].sum(), x)
+
+    x = fnp.sin(fnp.arange(6000.0)).reshape(40, 150)
+    assert fx.jit(run).lower(x).compile()._plan.host_steps == 0
+    np.testing.assert_allclose(fx.jit(run)(x), np.sort(x, -1)[:, :3].sum(-1), rtol=1e-5)
