@@ -218,6 +218,8 @@ def check_jvp(p: Primitive, case: Case) -> None:
     with enable_x64(True):
         f, primals, tangents = along(p, case)
         out, found = fx.jvp(f, primals, tangents)
+        for x, y in zip(host(out), host(f(*primals)), strict=True):
+            agree(x, y, 1e-12, 0.0, f"value beside the tangent of {p.name}")
         inexact = [o for o in host(out) if is_inexact(o.dtype)]
         step, rtol = _step([x.dtype for x in (*primals, *inexact)])
         high = host(f(*_moved(primals, tangents, step)))
@@ -227,6 +229,37 @@ def check_jvp(p: Primitive, case: Case) -> None:
                 wide = np.complex128 if a.dtype.kind == "c" else np.float64
                 slope = (a.astype(wide) - b.astype(wide)) / (2 * step)
                 agree(t, slope, rtol, min(rtol, 1e-3), f"jvp of {p.name}")
+
+
+def check_zeros(p: Primitive, case: Case) -> None:
+    """Symbolic zeros: tangents by each operand alone add up to those by all; by none are zero."""
+    if isinstance(p.jvp, no) or not differentiable(case):
+        return
+    with enable_x64(True):
+        f, primals, tangents = along(p, case)
+        out, together = fx.jvp(f, primals, tangents)
+        live = [k for k, o in enumerate(host(out)) if is_inexact(o.dtype)]
+        total = [0.0 * np.asarray(together[k]) for k in live]
+        for j, (x, t) in enumerate(zip(primals, tangents)):
+            alone = lambda y, j=j: f(*primals[:j], y, *primals[j + 1 :])
+            moved = fx.jvp(alone, [x], [t])[1]
+            total = [a + np.asarray(moved[k]) for a, k in zip(total, live)]
+        for a, k in zip(total, live):
+            agree(a, together[k], 1e-6, 1e-6, f"tangents by each operand of {p.name} alone")
+        if p.jvp is not None and not case.axes and not case.call:
+            _check_none(p, case)
+
+
+def _check_none(p: Primitive, case: Case) -> None:
+    args = operands(case)
+    out, moved = p.jvp(args, [core.Zero.like(a) for a in args], **case.params)
+    if not p.multiple_results:
+        out, moved = [out], [moved]
+    for x, y in zip(host(list(out)), host(applied(p, case)(*args)), strict=True):
+        agree(x, y, 1e-6, 0.0, f"value of {p.name} beside no tangent")
+    for t, x in zip(moved, host(list(out)), strict=True):
+        if is_inexact(x.dtype):
+            agree(core.instantiate(t), np.zeros_like(x), 0.0, 0.0, f"no tangent of {p.name}")
 
 
 def _step(dtypes: list[np.dtype]) -> tuple[float, float]:
@@ -465,6 +498,7 @@ CHECKS: dict[Callable[[Primitive, Case], None], Callable[[Primitive], list[Case]
     check_value: every_case,
     check_lower: every_case,
     check_jvp: written_or_new_kind,
+    check_zeros: cases_of,
     check_transpose: written_or_new_kind,
     check_second: written_or_new_kind,
     check_narrow: every_case,

@@ -121,8 +121,8 @@ def _reduction(name: str, doc: str, over: Callable[..., Any], same: Any, **rules
             return same(x, axis.size), None
         return over(x, (dim,)), None
 
-    rules = {"abstract": _same, **rules}
-    return _collective(name, doc, over_axis=over_axis, cases=_same_shape_cases, **rules)
+    rules = {"abstract": _same, "cases": _same_shape_cases, **rules}
+    return _collective(name, doc, over_axis=over_axis, **rules)
 
 
 def _times(x: Any, size: int) -> Any:
@@ -168,12 +168,20 @@ def _extreme_jvp(p: Callable[[], Primitive]) -> Any:
     return jvp
 
 
+def _extreme_cases() -> list[Case]:
+    """With a tie of two, where central differences are the mean as well."""
+    tie = np.asarray([[1, -2], [3, -2], [3, -1]], np.float32)
+    axes = (("i", 3),)
+    return [*_same_shape_cases(), Case(((2,),), {"axes": ("i",)}, None, (tie,), axes=axes, order=1)]
+
+
 pmax_p = _reduction(
     "pmax",
     "Maximum over the examples of a named axis.",
     reduce.reduce_max,
     lambda x, size: x,
     jvp=_extreme_jvp(lambda: pmax_p),
+    cases=_extreme_cases,
     transpose=no("it is not linear"),
 )
 pmin_p = _reduction(
@@ -182,6 +190,7 @@ pmin_p = _reduction(
     reduce.reduce_min,
     lambda x, size: x,
     jvp=_extreme_jvp(lambda: pmin_p),
+    cases=_extreme_cases,
     transpose=no("it is not linear"),
 )
 

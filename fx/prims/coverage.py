@@ -81,10 +81,11 @@ def cell(p: Primitive, aspect: str) -> str | no | None:
 def _second(p: Primitive) -> str | no | None:
     if isinstance(p.jvp, no):
         return p.jvp
-    orders = {c.order for c in cases_of(p) if differentiable(c)}
-    if orders == {1, 2}:  # the part that is missing has its reason
+    once = {k for c in cases_of(p) for k in differentiable(c)}
+    twice = {k for c in cases_of(p) for k in differentiable(c) if c.order > 1}
+    if twice and once != twice:  # the part that is missing has its reason
         return "yes" if "forward" in p.limits else None
-    return "yes" if 2 in orders else _no_numbers(p)
+    return "yes" if twice else _no_numbers(p)
 
 
 def _reverse(p: Primitive) -> str | no | None:

@@ -483,6 +483,7 @@ pow_p = primitive(
             ranges=(np.asarray([0, 0, 2, -2], np.float32), np.asarray([0, 2, 0, 3], np.float32)),
             diff=(),
         ),
+        Case(((2,), (2,)), ranges=(np.asarray([0, 0.5]), np.asarray([2, 1.5])), diff=(1,)),
     ],
 )
 pow_p.elementwise = True

@@ -185,7 +185,7 @@ def _eig_jvp(primals, tangents, **params):
             "that cannot be checked: pass enable_eigvec_derivs=True to lax.linalg.eig, or compute "
             "eigenvalues only."
         )
-    a, da = (_as_complex(v) for v in (primals[0], tangents[0]))
+    da = _as_complex(tangents[0])
     # the result below depends on neither norm nor phase, so that derivatives of it are well defined
     full = {
         **params,
@@ -197,9 +197,9 @@ def _eig_jvp(primals, tangents, **params):
     w = outs[0]
     dots = [mx.diagonal(solve(v, mx.matmul(da, v)))]
     if left:
-        dots.append(_eigenvector_tangent(mx.adjoint(a), mx.adjoint(da), mx.conj(w), outs[1]))
+        dots.append(_eigenvector_tangent(mx.adjoint(da), mx.conj(w), outs[1]))
     if right:
-        dots.append(_eigenvector_tangent(a, da, w, v))
+        dots.append(_eigenvector_tangent(da, w, v))
     return outs, dots
 
 
@@ -208,7 +208,7 @@ def _as_complex(x: Any) -> Any:
     return core.PRIMITIVES["convert_element_type"].bind(x, new_dtype=dtype, weak_type=False)
 
 
-def _eigenvector_tangent(a: Any, da: Any, w: Any, v: Any) -> Any:
+def _eigenvector_tangent(da: Any, w: Any, v: Any) -> Any:
     c = solve(v, mx.matmul(da, v))
     square = shape.full(get_aval(v).shape, 0, get_aval(v).dtype)
     f = _reciprocal_differences(mx.grow(mx.row(w), square), mx.grow(mx.column(w), square))

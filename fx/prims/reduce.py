@@ -92,7 +92,11 @@ def _lower(op: str) -> Any:
 def _cases(
     dtypes: Sequence[Any] = (np.float32,), near: Any = (-2.0, 2.0), bounded: bool = True
 ) -> Any:
-    """`bounded`: of nothing it is a number, so that there are differences to take."""
+    """`bounded`: of nothing it is a number, so that there are differences to take; extrema, which
+    are not, have a case with a tie of two, where central differences are the mean as well.
+    """
+    tie = np.asarray([[1, 3, 3], [-1, -2, -2], [0, 0, 4]], np.float32)
+    tied = [Case(((3, 3),), {"axes": (1,)}, ranges=(tie,), order=1)]
     return lambda: [
         Case((s,), {"axes": a}, (d,), (near,), None if bounded or s != (2, 0) else ())
         for d in dtypes
@@ -100,7 +104,7 @@ def _cases(
             ((2, 3, 4), (1,)), ((2, 3), (0, 1)), ((3,), (0,)), ((2, 3), ()), ((), ()),
             ((2, 0), (1,)), ((0, 3), (1,)),
         )
-    ]  # fmt: skip
+    ] + ([] if bounded else tied)  # fmt: skip
 
 
 # ---------------------------------------------------------------- sum and product
