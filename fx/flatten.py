@@ -9,7 +9,7 @@ output's structure after the call. `argument_names` gives each leaf the path tha
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import update_wrapper
 from typing import Any
 
@@ -44,6 +44,25 @@ def flatten_function(
         return [*values, *aux_leaves]
 
     return flat, out
+
+
+def flatten_call(
+    fun: Callable[..., Any], static: Collection[int], args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Callable[..., list[Any]], list[Any], tuple[str, ...], OutTree]:
+    """`fun` on the leaves of this call's arguments but those at the `static` positions; the leaves,
+    their names, and the record of the output's structure.
+    """
+
+    @wraps(fun)
+    def of_dynamic(*given: Any, **kw: Any) -> Any:
+        rest = iter(given)
+        return fun(*(a if k in static else next(rest) for k, a in enumerate(args)), **kw)
+
+    dynamic = tuple(a for k, a in enumerate(args) if k not in static)
+    leaves, tree = tree_flatten((dynamic, kwargs))
+    flat, out = flatten_function(of_dynamic, tree, kwargs=True)
+    blanked = [None if k in static else a for k, a in enumerate(args)]
+    return flat, leaves, argument_names(fun, blanked, kwargs), out
 
 
 def _split_aux(fun: Callable[..., Any], result: Any, out: OutTree) -> tuple[Any, list[Any]]:

@@ -18,13 +18,12 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.case import Case
 from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, Zero, get_aval, set_trace
-from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
+from fx.flatten import check_callable, flatten_call, name_of, wraps
 from fx.jit_rules import hoisted, run_known
 from fx.jvp import jvp_jaxpr
 from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
 from fx.lower import lower_closed
 from fx.passes import dce_closed, hoist_consts, inline_jits
-from fx.tree_util import tree_flatten
 from fx.vmap import batch_jaxpr
 
 checkpoint_p = Primitive(
@@ -88,16 +87,7 @@ def _traced(
     fun: Callable[..., Any], static: set[int], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[ClosedJaxpr, list[Any], Any]:
     """The jaxpr of `fun` at these arguments, its operands (constants first), the output's tree."""
-    dynamic = tuple(a for k, a in enumerate(args) if k not in static)
-
-    def of_dynamic(*given: Any, **kw: Any) -> Any:
-        rest = iter(given)
-        return fun(*(args[k] if k in static else next(rest) for k in range(len(args))), **kw)
-
-    leaves, tree = tree_flatten((dynamic, kwargs))
-    flat_fun, out = flatten_function(of_dynamic, tree, kwargs=True)
-    blanked = [None if k in static else a for k, a in enumerate(args)]
-    names = argument_names(fun, blanked, kwargs)
+    flat_fun, leaves, names, out = flatten_call(fun, static, args, kwargs)
     info = core.DebugInfo(f"checkpoint({name_of(fun)})", names)
     jaxpr, consts = core.trace_to_jaxpr(flat_fun, [get_aval(x) for x in leaves], names, info)
     closed, consts = hoist_consts(jaxpr, consts)

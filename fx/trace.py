@@ -15,7 +15,7 @@ from fx import core
 from fx.avals import ShapedArray, canonicalize_dtype
 from fx.core import ClosedJaxpr, DebugInfo, Literal, Var
 from fx.core import ensure_compile_time_eval as ensure_compile_time_eval
-from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
+from fx.flatten import check_callable, flatten_call, name_of, wraps
 from fx.linearize import linearize_flat
 from fx.passes import cse_jaxpr, dce_closed
 from fx.printer import short_dtype
@@ -97,16 +97,7 @@ def make_jaxpr(
     @wraps(fun)
     def jaxpr_maker(*args: Any, **kwargs: Any) -> Any:
         static = {n % len(args) for n in nums}
-        dynamic = tuple(a for k, a in enumerate(args) if k not in static)
-
-        def of_dynamic(*given: Any, **kw: Any) -> Any:
-            rest = iter(given)
-            return fun(*(args[k] if k in static else next(rest) for k in range(len(args))), **kw)
-
-        leaves, tree = tree_flatten((dynamic, kwargs))
-        flat_fun, out = flatten_function(of_dynamic, tree, kwargs=True)
-        blanked = [None if k in static else a for k, a in enumerate(args)]
-        names = argument_names(fun, blanked, kwargs)
+        flat_fun, leaves, names, out = flatten_call(fun, static, args, kwargs)
         info = DebugInfo(name_of(fun), names)
         with core.named_axes(axis_env or ()):
             jaxpr, consts = core.trace_to_jaxpr(flat_fun, [_aval(x) for x in leaves], names, info)
@@ -129,9 +120,7 @@ def eval_shape(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     >>> eval_shape(lambda x: x, ShapeDtypeStruct((2, 3), "float32"))
     ShapeDtypeStruct(shape=(2, 3), dtype=float32)
     """
-    leaves, tree = tree_flatten((args, kwargs))
-    flat_fun, out = flatten_function(fun, tree, kwargs=True)
-    names = argument_names(fun, args, kwargs)
+    flat_fun, leaves, names, out = flatten_call(fun, (), args, kwargs)
     info = DebugInfo(name_of(fun), names)
     jaxpr, _ = core.trace_to_jaxpr(flat_fun, [_aval(x) for x in leaves], names, info)
     return out.tree.unflatten(_struct(a.aval) for a in jaxpr.outvars)
@@ -168,9 +157,7 @@ def saved_residuals(
     >>> saved_residuals(lambda x: x, 1.0)
     []
     """
-    leaves, tree = tree_flatten((args, kwargs))
-    flat_fun, _ = flatten_function(fun, tree, kwargs=True)
-    names = argument_names(fun, args, kwargs)
+    flat_fun, leaves, names, _ = flatten_call(fun, (), args, kwargs)
     found: list[Any] = []
 
     def residuals(*flat: Any) -> list[Any]:

@@ -156,6 +156,20 @@ class Jitted:
         return fx.jit(lambda args: compute(row, args))(row.args)
 
 
+def in_three_forms(*tables: Jitted) -> tuple[Callable[[Row], None], ...]:
+    """The three tests of each row: eager, under jit, under vmap. Give them names that begin with
+    `test_`.
+    """
+    together = {id(row): table for table in tables for row in table.rows}
+    rows = [row for table in tables for row in table.rows]
+    each = pytest.mark.parametrize("row", rows, ids=names(rows))
+    return (
+        each(lambda row: compare(row, compute(row, row.args))),
+        each(lambda row: compare(row, together[id(row)](row))),
+        each(lambda row: check_vmapped(row)),
+    )
+
+
 def batched(x: Any, size: int = 3) -> Any:
     """Copies of a floating operand, moved a little; others as they are (not mapped)."""
     a = np.asarray(x)

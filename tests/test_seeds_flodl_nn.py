@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from seed_rows import Jitted, Row, check_vmapped, close, compare, compute, f32, names
+from seed_rows import Jitted, Row, close, f32, in_three_forms, names
 
 import fx
 import fx.numpy as fnp
@@ -342,23 +342,7 @@ NETWORK = [
     Row("col2im", lambda c: nn.col2im(c, (3,), 2), (np.ones((2, 2), "f"),), [1, 2, 1]),
 ]
 
-ROWS = [*SHAPES, *NETWORK]
-JITTED = {id(r): j for t in (SHAPES, NETWORK) for j in [Jitted(t)] for r in t}
-
-
-@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
-def test_eager(row):
-    compare(row, compute(row, row.args))
-
-
-@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
-def test_jit(row):
-    compare(row, JITTED[id(row)](row))
-
-
-@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
-def test_vmap(row):
-    check_vmapped(row)
+test_eager, test_jit, test_vmap = in_three_forms(Jitted(SHAPES), Jitted(NETWORK))
 
 
 @pytest.mark.parametrize("row", SHAPES, ids=names(SHAPES))

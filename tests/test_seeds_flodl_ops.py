@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from seed_rows import NAN, Jitted, Row, check_vmapped, compare, compute, f32, names, points
+from seed_rows import NAN, Jitted, Row, f32, in_three_forms, points
 
 import fx
 import fx.losses as losses
@@ -256,25 +256,9 @@ REDUCTIONS = [
     Row("logsumexp-masked", nn.logsumexp, (f32([-inf, 0]),), 0.0, {0: [0, 1]}),
 ]
 
-ROWS = [*ARITHMETIC, *ACTIVATIONS, *MATH, *REDUCTIONS]
-JITTED = {
-    id(r): j for t in (ARITHMETIC, ACTIVATIONS, MATH, REDUCTIONS) for j in [Jitted(t)] for r in t
-}
-
-
-@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
-def test_eager(row):
-    compare(row, compute(row, row.args))
-
-
-@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
-def test_jit(row):
-    compare(row, JITTED[id(row)](row))
-
-
-@pytest.mark.parametrize("row", ROWS, ids=names(ROWS))
-def test_vmap(row):
-    check_vmapped(row)
+test_eager, test_jit, test_vmap = in_three_forms(
+    Jitted(ARITHMETIC), Jitted(ACTIVATIONS), Jitted(MATH), Jitted(REDUCTIONS)
+)
 
 
 def test_scalars_keep_the_dtype_of_arrays():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-from seed_rows import Jitted, Row, check_vmapped, compare, compute, f32, names, points
+from seed_rows import Jitted, Row, f32, in_three_forms, points
 
 import fx.numpy as fnp
 from fx import lax, nn
@@ -137,18 +136,4 @@ OPERATIONS = [
     ),
 ]
 JITTED = Jitted(OPERATIONS)
-
-
-@pytest.mark.parametrize("row", OPERATIONS, ids=names(OPERATIONS))
-def test_operation_eager(row):
-    compare(row, compute(row, row.args))
-
-
-@pytest.mark.parametrize("row", OPERATIONS, ids=names(OPERATIONS))
-def test_operation_jit(row):
-    compare(row, JITTED(row))
-
-
-@pytest.mark.parametrize("row", OPERATIONS, ids=names(OPERATIONS))
-def test_operation_vmap(row):
-    check_vmapped(row)
+test_operation_eager, test_operation_jit, test_operation_vmap = in_three_forms(JITTED)
