@@ -163,11 +163,17 @@ def in_three_forms(*tables: Jitted) -> tuple[Callable[[Row], None], ...]:
     together = {id(row): table for table in tables for row in table.rows}
     rows = [row for table in tables for row in table.rows]
     each = pytest.mark.parametrize("row", rows, ids=names(rows))
-    return (
-        each(lambda row: compare(row, compute(row, row.args))),
-        each(lambda row: compare(row, together[id(row)](row))),
-        each(lambda row: check_vmapped(row)),
-    )
+
+    def eagerly(row: Row) -> None:
+        compare(row, compute(row, row.args))
+
+    def under_jit(row: Row) -> None:
+        compare(row, together[id(row)](row))
+
+    def under_vmap(row: Row) -> None:
+        check_vmapped(row)
+
+    return each(eagerly), each(under_jit), each(under_vmap)
 
 
 def batched(x: Any, size: int = 3) -> Any:
