@@ -117,6 +117,7 @@ _LATE = {
             "stages",
             "test_util",
             "testing",
+            "ref",
             "typing",
             "version",
         )
@@ -149,6 +150,7 @@ _LATE = {
         ("host_count", "host_id", "host_ids", "process_count", "process_index", "process_indices"),
         "parallel",
     ),
+    **dict.fromkeys(("Ref", "empty_ref", "free_ref", "freeze", "new_ref"), "ref"),
     "Device": "devices",
     **dict.fromkeys(
         ("jacobian_pattern", "sparse_hessian", "sparse_jacobian"), "experimental.colouring"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fx import core
+from fx import core, ref_loops
 from fx.avals import ShapedArray, float0, is_floating, is_inexact
 from fx.core import ClosedJaxpr, Jaxpr, UndefinedPrimal, Zero, get_aval, instantiate
 from fx.flatten import (
@@ -24,6 +24,7 @@ from fx.flatten import (
     wraps,
 )
 from fx.linearize import Linearized, backward_pass, linearize_flat
+from fx.refs import live
 from fx.tree_util import Partial, tree_flatten, tree_leaves, tree_structure
 
 # ---------------------------------------------------------------- linearize
@@ -201,6 +202,16 @@ def value_and_grad(
     @wraps(fun)
     def value_and_grad_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         nums = normalize_argnums(argnums, len(args), f"grad of {name_of(fun)}")
+        if live:
+
+            def run(f: Callable[..., Any]) -> Any:
+                options = (holomorphic, allow_int, reduce_axes)
+                again = value_and_grad(f, argnums, True, *options, allow_unused=allow_unused)
+                return again(*args, **kwargs)
+
+            found = ref_loops.grad(fun, args, kwargs, has_aux, run)
+            if found is not None:
+                return found
         dynamic = tuple(args[n] for n in nums)
         leaves, in_tree = tree_flatten(dynamic)
         for k, leaf in enumerate(leaves):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
-from fx import array, core
+from fx import array, core, ref_loops
 from fx.config import config
 from fx.core import EVAL, ClosedJaxpr, DebugInfo, Tracer, get_aval, state
 from fx.debug_checks import check_outputs
@@ -23,6 +23,7 @@ from fx.flatten import argument_names, check_callable, flatten_function, name_af
 from fx.jit_rules import jit_p
 from fx.passes import hoist_consts
 from fx.reading import read_tree, reading_order
+from fx.refs import live
 from fx.sharding import check_shardings
 from fx.tree_util import tree_flatten
 
@@ -105,9 +106,12 @@ class Jitted:
         self._entries: dict[Any, Entry] = {}  # what has been traced
         _ALL.add(self)
         self._plain = not static_argnums and not static_argnames and device is None
+        self._refs: Any = None  # made at the first call while refs exist
         self._last: Any = None  # signature of the last trace, for log_compiles
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if live and (found := self._with_refs(args, kwargs)) is not None:
+            return found[0]
         if state.trace is EVAL and self._plain:
             leaves: list[Any] = []
             key: list[Any] = [config.token(), _DEVICE_OF["_default"], len(args)]
@@ -128,6 +132,16 @@ class Jitted:
         return f"<jitted {self.name}>"
 
     # ------------------------------------------------------------ the slow path
+
+    def _with_refs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A tuple of the result where the function touches refs, else None."""
+        if self._refs is None:
+            nums = tuple(n + 1 for n in self.static_argnums)
+            donated = tuple(n + 1 for n in self.donate_argnums)
+            rest = (self.donate_argnames, self.keep_unused, self.inline, self.device)
+            again = lambda f: Jitted(f, nums, self.static_argnames, donated, *rest)  # noqa: E731
+            self._refs = ref_loops.JittedWithRefs(self.fun, again)
+        return self._refs(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if config.disable_jit:

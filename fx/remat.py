@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fx import checkpoint_policies as checkpoint_policies
-from fx import core
+from fx import core, ref_loops
 from fx.avals import ShapedArray
 from fx.case import Case
 from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, Zero, get_aval, set_trace
@@ -24,6 +24,7 @@ from fx.jvp import jvp_jaxpr
 from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
 from fx.lower import lower_closed
 from fx.passes import dce_closed, hoist_consts, inline_jits
+from fx.refs import live
 from fx.vmap import batch_jaxpr
 
 checkpoint_p = Primitive(
@@ -76,6 +77,13 @@ def checkpoint(
         static = {n % len(args) for n in nums if -len(args) <= n < len(args)}
         fixed = {k: kwargs.pop(k) for k in named if k in kwargs}
         fun = partial(function, **fixed) if fixed else function
+        if live:
+            again = {"prevent_cse": prevent_cse, "policy": policy}
+            at = tuple(n + 1 for n in static)
+            run = lambda f, a: checkpoint(f, static_argnums=at, **again)(*a, **kwargs)  # noqa: E731
+            found = ref_loops.checkpoint(fun, args, kwargs, run)
+            if found is not None:
+                return found[0]
         closed, operands, out_tree = _traced(fun, static, args, kwargs)
         options = {"prevent_cse": prevent_cse, "policy": policy, "differentiated": False}
         return out_tree.unflatten(checkpoint_p.bind(*operands, jaxpr=closed, waits=0, **options))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fx import core
+from fx import core, ref_loops
 from fx.avals import ShapedArray, float0
 from fx.core import (
     AxisData,
@@ -27,6 +27,7 @@ from fx.core import (
     state,
 )
 from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
+from fx.refs import live
 from fx.tree_util import prefix_leaves, tree_flatten
 
 
@@ -176,13 +177,11 @@ def vmap(
     Array([0., 2., 4.], dtype=float32)
     """
     check_callable(fun)
-    if isinstance(in_axes, list):
-        in_axes = tuple(in_axes)
+    in_axes = tuple(in_axes) if isinstance(in_axes, list) else in_axes
     if not isinstance(in_axes, tuple | int | type(None)):
         raise TypeError(
             "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
-            "positional "
-            f"arguments passed to the function, but got {in_axes!r}."
+            f"positional arguments passed to the function, but got {in_axes!r}."
         )
     _check_entries(in_axes, "in_axes")
     _check_entries(out_axes, "out_axes")
@@ -192,15 +191,16 @@ def vmap(
         if isinstance(in_axes, tuple) and len(in_axes) != len(args):
             raise ValueError(
                 "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
-                f"positional arguments passed to the function, but got {len(in_axes)=}, "
-                f"{len(args)=}"
+                f"positional arguments of the function, but got {len(in_axes)=}, {len(args)=}"
             )
+        axes = in_axes, out_axes, axis_name, axis_size
+        if live and (found := _with_refs(fun, args, kwargs, *axes)) is not None:
+            return found[0]
         leaves, in_tree = tree_flatten((args, kwargs))
-        axes = prefix_leaves(in_axes, args, "vmap in_axes", none_is_leaf=True)
-        axes += [0] * (len(leaves) - len(axes))
-        dims = [
-            _check_in_axis(x, d, fun, args, kwargs, k) for k, (x, d) in enumerate(zip(leaves, axes))
-        ]
+        given = prefix_leaves(in_axes, args, "vmap in_axes", none_is_leaf=True)
+        given += [0] * (len(leaves) - len(given))
+        pairs = enumerate(zip(leaves, given))
+        dims = [_check_in_axis(x, d, fun, args, kwargs, k) for k, (x, d) in pairs]
         size = _axis_size(fun, leaves, dims, args, kwargs, axis_size)
         flat_fun, out = flatten_function(fun, in_tree, kwargs=True)
         vals, out_dims = batch_flat(flat_fun, AxisData(axis_name, size), leaves, dims)
@@ -214,6 +214,14 @@ def vmap(
         return out.tree.unflatten(placed)
 
     return vmap_f
+
+
+def _with_refs(
+    fun: Any, args: Any, kwargs: Any, in_axes: Any, out_axes: Any, name: Any, size: Any
+) -> Any:
+    """A tuple of the result where `fun` touches refs, else None."""
+    run = lambda f, i, o, a: vmap(f, i, o, axis_name=name, axis_size=size)(*a)  # noqa: E731
+    return ref_loops.vmap(fun, args, kwargs, in_axes, out_axes, run)
 
 
 def _check_entries(axes: Any, which: str) -> None:

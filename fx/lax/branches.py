@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fx import core
+from fx import core, ref_loops
 from fx.config import config
 from fx.core import Literal, get_aval
 from fx.lax.carry import Traced, check_branches, equal_weak_types, trace_flat
@@ -15,6 +15,7 @@ from fx.prims import cond as cond_prim
 from fx.prims import control as c
 from fx.prims.compare import ne
 from fx.prims.convert import convert
+from fx.refs import live
 from fx.tree_util import tree_flatten
 
 __all__ = ["cond", "platform_dependent", "switch"]
@@ -110,6 +111,16 @@ def _choose(
     what: str, index: Any, names: Sequence[str], named: Any, ordered: Any, operands: Any
 ) -> Any:
     """Trace the functions, in the order that messages name them, and bind cond in index order."""
+    if live:
+        orders = [[named.index(f) for f in functions] for functions in (named, ordered)]
+
+        def run(fs: Any, args: Any) -> Any:
+            first, second = ([fs[k] for k in order] for order in orders)
+            return _choose(what, index, names, first, second, args)
+
+        found = ref_loops.branches(named, operands, run)
+        if found is not None:
+            return found[0]
     values, in_tree = tree_flatten(operands)
     avals = [get_aval(v) for v in values]
     traced = {id(f): trace_flat(f, in_tree, avals) for f in named}

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import partial
 from math import isqrt
 from typing import Any
 
 import numpy as np
 
-from fx import core
+from fx import core, ref_loops
 from fx.config import config
 from fx.core import get_aval
 from fx.lax.carry import carry_name, check_carry, promote_weak, trace_flat
@@ -20,6 +21,7 @@ from fx.prims import compare, elementwise, parts
 from fx.prims import scan as scan_prim
 from fx.prims import shape as views
 from fx.prims import while_ as while_prim
+from fx.refs import live
 from fx.tree_util import tree_flatten, tree_leaves, tree_map, tree_structure
 
 __all__ = ["fori_loop", "map", "scan", "while_loop"]
@@ -53,6 +55,9 @@ def scan(
     """
     if not callable(f):
         raise TypeError("lax.scan: f argument should be a callable.")
+    again = partial(scan, length=length, reverse=reverse, unroll=unroll, checkpoint=checkpoint)
+    if live and (found := ref_loops.scan(f, init, xs, again)) is not None:
+        return found
     xs_flat, xs_tree = tree_flatten(xs)
     length = _scan_length(xs_flat, length)
     if not isinstance(unroll, bool) and operator.index(unroll) < 0:
@@ -76,15 +81,9 @@ def scan(
         if not changed:
             break
     check_carry("scan body", carry_name(f), init_tree, avals, carry_tree, out_avals)
-    outs = scan_prim.bind(
-        traced.jaxpr,
-        traced.consts,
-        init_flat,
-        xs_flat,
-        length=length,
-        reverse=bool(reverse),
-        unroll=length if unroll is True else int(unroll),
-    )
+    unroll = length if unroll is True else int(unroll)
+    steps = {"length": length, "reverse": bool(reverse), "unroll": unroll}
+    outs = scan_prim.bind(traced.jaxpr, traced.consts, init_flat, xs_flat, **steps)
     return traced.out_tree.unflatten(outs)
 
 
@@ -217,6 +216,11 @@ def while_loop(
     """
     if not (callable(cond_fun) and callable(body_fun)):
         raise TypeError("lax.while_loop: body_fun and cond_fun arguments should be callable.")
+    if live:
+        run = lambda *args: while_loop(*args, max_steps=max_steps)  # noqa: E731
+        found = ref_loops.while_loop(cond_fun, body_fun, init_val, run)
+        if found is not None:
+            return found[0]
     if max_steps is not None:
         return _limited(cond_fun, body_fun, init_val, operator.index(max_steps))
     if config.disable_jit and not any(isinstance(x, core.Tracer) for x in tree_leaves(init_val)):

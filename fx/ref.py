@@ -1,0 +1,78 @@
+"""fx.ref: mutable arrays. `ref[i]` reads, `ref[i] = x` writes, inside and outside of transformed
+functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fx.refs import AbstractRef, Ref, free, read, write
+from fx.typing import ArrayLike
+
+__all__ = [
+    "AbstractRef",
+    "Ref",
+    "addupdate",
+    "empty_ref",
+    "free_ref",
+    "freeze",
+    "get",
+    "new_ref",
+    "set",
+    "swap",
+]
+
+
+def new_ref(init_val: ArrayLike, *, memory_space: Any = None, kind: str | None = None) -> Ref:
+    """A mutable array that holds a copy of `init_val`.
+
+    >>> ref = new_ref(fx.numpy.arange(3))
+    >>> ref[0] += 5
+    >>> ref
+    Ref([5, 1, 2], dtype=int32)
+    """
+    if isinstance(init_val, Ref):
+        raise ValueError("new_ref of a Ref: give it ref[...]")
+    import fx.numpy as fnp
+
+    value = fnp.asarray(init_val)
+    return Ref(fnp.array(value, value.dtype))
+
+
+def empty_ref(ty: Any, memory_space: Any = None) -> Ref:
+    """A mutable array of the shape and dtype of `ty`, whose first values do not matter."""
+    import fx.numpy as fnp
+
+    return Ref(fnp.empty(ty.shape, ty.dtype))
+
+
+def get(ref: Ref, idx: Any = None) -> Any:
+    """`ref[idx]`; all of it without an index."""
+    return ref[... if idx is None else idx]
+
+
+def set(ref: Ref, idx: Any, value: ArrayLike) -> None:
+    """`ref[idx] = value`."""
+    ref[... if idx is None else idx] = value
+
+
+def swap(ref: Ref, idx: Any, value: ArrayLike) -> Any:
+    """`ref[idx] = value`, and what was there before."""
+    old = get(ref, idx)
+    set(ref, idx, value)
+    return old
+
+
+def addupdate(ref: Ref, idx: Any, x: ArrayLike) -> None:
+    """`ref[idx] += x`; repeated indices add up."""
+    write(ref, read(ref).at[... if idx is None else idx].add(x))
+
+
+def freeze(ref: Ref) -> Any:
+    """End a ref and return the array that it held; using it again raises ValueError."""
+    return free(ref)
+
+
+def free_ref(ref: Ref) -> None:
+    """End a ref."""
+    free(ref)

@@ -1,0 +1,185 @@
+"""Refs across control flow and transformations: each function is its namesake for functions that
+read or write refs. What a body touches becomes a carry, an operand, or an auxiliary output.
+
+A function returns None where no ref is touched: the caller goes on as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fx import core
+from fx.flatten import wraps
+from fx.refs import Taken, lifted, one_of, store, touched, values_of
+from fx.tree_util import prefix_leaves, tree_leaves, tree_map
+
+
+def _made_and_run(taken: Taken, fun: Callable[..., Any]) -> Callable[[Any], Any]:
+    """fun on arguments whose refs are made inside; gives (result, final values of those refs)."""
+
+    def run(args: Any) -> Any:
+        given, made = taken.with_refs(args)
+        out = fun(*given)
+        return out, [r._value for r in made]
+
+    return run
+
+
+def scan(f: Any, init: Any, xs: Any, run: Callable[..., Any]) -> Any:
+    """`lax.scan`: refs that the body closes over are carried; refs in `xs` are written slice by
+    slice. `run(f, init, xs)` scans without refs.
+    """
+    taken = Taken((init, xs))
+    if any(k < len(tree_leaves(init)) for k in taken.positions):
+        raise ValueError("lax.scan: a Ref cannot be a carry; close over it or give it in xs")
+    first = tree_map(one_of, taken.args[1])
+    step = _made_and_run(taken, f)
+    found = touched(step, (taken.args[0], first))
+    if not found and not taken.refs:
+        return None
+    taken.check_apart(found)
+    of_values = lifted(step, found)
+
+    def body(carry: Any, x: Any) -> Any:
+        ((c, y), slices), new = of_values(carry[1], (carry[0], x))
+        return (c, new), (y, slices)
+
+    (out, new), (ys, slices) = run(body, (taken.args[0], values_of(found)), taken.args[1])
+    store(found, new)
+    store(taken.refs, slices)
+    return out, ys
+
+
+def while_loop(cond_fun: Any, body_fun: Any, init: Any, run: Callable[..., Any]) -> Any:
+    """`lax.while_loop`: refs that the body or the test touches are carried."""
+    found = list(dict.fromkeys([*touched(cond_fun, init), *touched(body_fun, init)]))
+    if not found:
+        return None
+    test, body = lifted(cond_fun, found), lifted(body_fun, found)
+    again = lambda c: test(c[1], c[0])[0]  # noqa: E731  the test may not write
+    out, new = run(again, lambda c: body(c[1], c[0]), (init, values_of(found)))
+    store(found, new)
+    return (out,)
+
+
+def branches(functions: Sequence[Any], operands: Any, run: Callable[..., Any]) -> Any:
+    """`lax.cond` and `lax.switch`: refs that any branch touches are operands and results."""
+    found = list(dict.fromkeys(r for f in functions for r in touched(f, *operands)))
+    if not found:
+        return None
+    out, new = run([lifted(f, found) for f in functions], (values_of(found), *operands))
+    store(found, new)
+    return (out,)
+
+
+def checkpoint(fun: Any, args: Any, kwargs: Any, run: Callable[..., Any]) -> Any:
+    """A function under `checkpoint`: its refs are operands and results. A tuple of one, or None."""
+    found = touched(fun, *args, **kwargs)
+    if not found:
+        return None
+    out, new = run(lifted(fun, found), (values_of(found), *args))
+    store(found, new)
+    return (out,)
+
+
+def grad(fun: Any, args: Any, kwargs: Any, has_aux: bool, run: Callable[..., Any]) -> Any:
+    """`value_and_grad`: what the function leaves in refs comes out as auxiliary data."""
+    found = touched(fun, *args, **kwargs)
+    if not found:
+        return None
+    before = values_of(found)
+
+    @wraps(fun)
+    def with_aux(*args: Any, **kwargs: Any) -> Any:
+        out, new = lifted(fun, found)(before, *args, **kwargs)
+        return (out[0], (out[1], new)) if has_aux else (out, (None, new))
+
+    (value, (aux, new)), gradient = run(with_aux)
+    store(found, new)
+    return ((value, aux) if has_aux else value), gradient
+
+
+def vmap(
+    fun: Any, args: Any, kwargs: Any, axes: Any, out_axes: Any, run: Callable[..., Any]
+) -> Any:
+    """`vmap`: a ref among the arguments is mapped along its axis and holds one example inside; a
+    closed-over ref keeps one value for all. A tuple of one, or None.
+    """
+    taken = Taken((args, kwargs))
+    leaves = tree_leaves(taken.args)
+    dims = prefix_leaves(axes, taken.args[0], "vmap in_axes", none_is_leaf=True)
+    dims += [0] * (len(leaves) - len(dims))  # keyword arguments
+    inner = _made_and_run(taken, lambda a, k: fun(*a, **k))
+    sample = [x if d is None else one_of(x, d) for x, d in zip(leaves, dims, strict=True)]
+    found = touched(inner, taken.tree.unflatten(sample))
+    if not found and not taken.refs:
+        return None
+    taken.check_apart(found)
+    of_values = lifted(inner, found)
+    out_dims = ((out_axes, [dims[k] for k in taken.positions]), [None] * len(found))
+
+    def mapped(values: Any, args: Any, kwargs: Any) -> Any:
+        return of_values(values, (args, kwargs))
+
+    (out, new_args), new = run(mapped, (None, axes, 0), out_dims, (values_of(found), *taken.args))
+    store(found, new)
+    store(taken.refs, new_args)
+    return (out,)
+
+
+class JittedWithRefs:
+    """What a jitted function needs once refs exist: per signature, the refs it closes over and the
+    jitted function of their values.
+    """
+
+    def __init__(self, fun: Any, jit: Callable[..., Any]):
+        self.fun, self.jit = fun, jit
+        self.known: dict[Any, Any] = {}
+
+    def __call__(self, args: Any, kwargs: Any) -> Any:
+        """A tuple of the result, or None where no ref is touched."""
+        taken = Taken((args, kwargs))
+        leaves = tree_leaves(taken.args)
+        types = [core.get_aval(x) if core.is_array_value(x) else x for x in leaves]
+        key = (state_key(), taken.tree, tuple(taken.positions), *map(_key, types))
+        found, function = self.known.get(key, (None, None))
+        if found is None or not all(r._alive for r in found):
+            call = _made_and_run(taken, lambda a, k: self.fun(*a, **k))
+            found = touched(call, taken.args)
+            taken.check_apart(found)
+            function = None
+            if found or taken.refs:
+                function = self.jit(_of_values(self.fun, taken, found))
+            self.known[key] = found, function
+        if function is None:
+            return None
+        out, new_args, new = function(values_of(found), *taken.args[0], **taken.args[1])
+        store(found, new)
+        store(taken.refs, new_args)
+        return (out,)
+
+
+def _of_values(fun: Any, taken: Taken, found: Sequence[Any]) -> Callable[..., Any]:
+    @wraps(fun)
+    def of_values(values: Any, *args: Any, **kwargs: Any) -> Any:
+        run = lifted(_made_and_run(taken, lambda a, k: fun(*a, **k)), found)
+        (out, new_args), new = run(values, (args, kwargs))
+        return out, new_args, new
+
+    return of_values
+
+
+def state_key() -> Any:
+    """Settings that traces depend on."""
+    from fx import config
+
+    return config.token()
+
+
+def _key(x: Any) -> Any:
+    try:
+        hash(x)
+    except TypeError:
+        return id(x)
+    return x
