@@ -218,6 +218,9 @@ class _Fuser:
                 places[id(a)] = (a, dims)
         for r in b.roots:
             self.group_of[id(r.node)] = a
+            if id(r.node) in self.pieces:
+                pieces = self.pieces[id(r.node)]
+                self.pieces[id(r.node)] = [a if x is b else x for x in pieces]
 
     # ------------------------------------------------ decisions
 
