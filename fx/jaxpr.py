@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 class Effect:
     """Something an equation does besides computing its outputs; it is never dead code.
 
-    `ordered` effects happen in program order.
+    `ordered` effects happen in program order. Those `of_the_taken` belong to the examples of a
+    batch that come to them: a branch or a loop that has some goes example by example.
     """
 
     ordered = False
+    of_the_taken = False
 
 
 class NamedAxisEffect(Effect):

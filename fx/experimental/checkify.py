@@ -164,6 +164,8 @@ init_error = _no_error(())
 
 
 class _CheckEffect(Effect):
+    of_the_taken = True
+
     def __repr__(self) -> str:
         return "Check"
 

@@ -174,8 +174,8 @@ pure_callback_p = primitive(
     batch=_pure_batch,
     lower=_lower(False),
     cases=lambda: [
-        Case((s,), {"callback": _doubling("pure_callback", s), "vmap_method": "sequential"})
-        for s in ((3,), (), (0, 2))
+        Case((s,), {"callback": _doubling("pure_callback", s), "vmap_method": m})
+        for s, m in (((3,), "sequential"), ((), "expand_dims"), ((0, 2), "broadcast_all"))
     ],
 )
 

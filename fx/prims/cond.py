@@ -187,6 +187,8 @@ def _batch(axis, args, dims, *, branches):
     (index, *operands), (index_dim, *dims) = args, dims
     moved = [x if d is None else shape.move_axis(x, d, 0) for x, d in zip(operands, dims)]
     zero = [None if d is None else 0 for d in dims]
+    if index_dim is not None and c.of_the_taken(c.sum_effects(*branches)):
+        return c.example_by_example(cond_p, axis, args, [index_dim, *dims], {"branches": branches})
     if index_dim is not None:
         return _select_all(axis, index, moved, zero, branches)
     mapped = [False] * len(branches[0].out_avals)

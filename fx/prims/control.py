@@ -111,3 +111,28 @@ def fill_tangents(primals: Sequence[Any], flags: Sequence[bool], given: Sequence
 
 def sum_effects(*jaxprs: ClosedJaxpr) -> frozenset:
     return frozenset().union(*(j.effects for j in jaxprs))
+
+
+def of_the_taken(effects: frozenset) -> bool:
+    """Whether all of some effects belong to the examples that come to them."""
+    return bool(effects) and all(e.of_the_taken for e in effects)
+
+
+def example_by_example(
+    p: core.Primitive, axis: Any, args: Sequence[Any], dims: Sequence[Any], params: dict[str, Any]
+) -> tuple[list[Any], list[int]]:
+    """A primitive on the examples of a batch one after the other: a scan over those mapped."""
+    from fx.prims import scan, shape
+
+    mapped = [d is not None for d in dims]
+    xs, consts = split(mapped, args)
+    xs = [shape.move_axis(x, d, 0) for x, d in zip(xs, (d for d in dims if d is not None))]
+
+    def one(*given: Any) -> list[Any]:
+        return p.bind(*merge(mapped, given[len(consts) :], given), **params)
+
+    avals = [get_aval(x) for x in consts]
+    avals += [a.update(shape=a.shape[1:]) for a in map(get_aval, xs)]
+    body = core.close(one, avals)
+    outs = scan.bind(body, consts, [], xs, length=axis.size, reverse=False)
+    return outs, [0] * len(outs)

@@ -7,6 +7,7 @@ inside in clip mode.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
 
@@ -411,6 +412,11 @@ def _cases():
         case(((0, 3), (2, 1), (2, 3)), rows, drop, [[0], [1]], "into nothing"),
         case(((3, 2), (0, 1), (0, 2)), rows, drop, np.zeros((0, 1)), "of nothing"),
         case(((), (0,), ()), ScatterDimensionNumbers((), (), ()), drop, [], "a scalar"),
+        replace(
+            case(((3,), (4, 1), (4,)), one, drop, [[1], [1], [2], [2]], "zeros among updates"),
+            ranges=((-2, 2), np.array([[1], [1], [2], [2]]), np.array([0, 2, 3, 0])),
+            order=1,
+        ),
     ]
 
 

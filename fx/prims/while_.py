@@ -212,6 +212,10 @@ def _batch(axis, args, dims, *, cond_jaxpr, body_jaxpr, cond_nconsts, body_ncons
             break
         carry_m = got
     pred_dim = batch_jaxpr(cond_jaxpr, axis, zero([*cond_m, *carry_m]))[1][0]
+    if pred_dim is not None and c.of_the_taken(c.sum_effects(cond_jaxpr, body_jaxpr)):
+        params = {"cond_jaxpr": cond_jaxpr, "body_jaxpr": body_jaxpr, "max_steps": max_steps}
+        counts = {"cond_nconsts": cond_nconsts, "body_nconsts": body_nconsts}
+        return c.example_by_example(while_p, axis, args, dims, params | counts)
     if pred_dim is not None:
         carry_m = [True] * len(carry_m)
     test = batch_jaxpr(cond_jaxpr, axis, zero([*cond_m, *carry_m]))[0]
