@@ -233,6 +233,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         return schedule_gpu.schedule(nest, profile, live, folded, blocks, _vector_axis)
     parallel = [a for a in live if a not in folded]
     v = _vector_axis(nest, live, folded)
+    v = _short_rows(nest, v, parallel) if v in folded else v
     width = 1 if v is None else _width(nest, v, profile)
     wide = _wide(nest, parallel)
     if wide and any(len(e) for e in _guards(nest)):
@@ -298,6 +299,24 @@ def _turned(nest: Nest, v: int, rows: tuple[int, ...]) -> int | None:
         ),
         None,
     )
+
+
+SHORT_ROW, SHORTEST_ROW = 64, 16  # elements of a row: at most, and where nothing else is asked
+
+
+def _short_rows(nest: Nest, v: int, parallel: list[int]) -> int:
+    """The axis of the rows instead of v, along which they fold, where rows are short: lanes are
+    rows then; nothing is folded across lanes, or computed for one row at a time.
+    """
+    n = nest.extents[v]
+    rows = [a for a in parallel if nest.extents[a] >= 16 * SHORTEST_ROW]
+    plain = ("load", "map", "const", "index", "guard", "reduce", "mad", "argreduce", "alias")
+    if n > SHORT_ROW or len(rows) != 1 or any(x.op not in plain for x in nest.values):
+        return v
+    alone = [x for x in nest.values if x.op == "map" and x.mask == frozenset(rows)]
+    heavy = sum(scalar.cost(x.attr) for x in alone) >= 1.5 * n
+    searched = any(x.op == "argreduce" for x in nest.values)
+    return rows[0] if n < SHORTEST_ROW or heavy or searched else v
 
 
 def _wide(nest: Nest, parallel: list[int]) -> bool:
