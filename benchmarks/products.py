@@ -1,6 +1,6 @@
 """Products of many shapes against NumPy's OpenBLAS and JAX, in turns: prints a table.
 
-`python -m benchmarks.products [--rows a,b] [--rounds 5] [--seconds 0.1]`
+`python -m benchmarks.products [--rows a,b] [--sweep] [--cpu] [--rounds 5] [--seconds 0.1]`
 """
 
 from __future__ import annotations
@@ -11,31 +11,43 @@ import tempfile
 from benchmarks.__main__ import environment
 from benchmarks.report import geometric_mean, number, verdict
 from benchmarks.rows import load
-from benchmarks.rows.products import PREFIX
+from benchmarks.rows.products import PREFIX, SWEEP
 from benchmarks.runner import Runner, paired_ratio
 
 PEERS = ("numpy", "jax")
+ONE_THREAD = {
+    "POCL_MAX_PTHREAD_COUNT": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "FX_BENCH_CLOCK": "process",
+}
 
 
 def main() -> None:
     """Runs the rows and prints each as it is done."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.products", description=__doc__)
     parser.add_argument("--rows", help="comma-separated, without the prefix product_")
+    parser.add_argument("--sweep", action="store_true", help="forty shapes in all transpositions")
+    parser.add_argument(
+        "--cpu", action="store_true", help="CPU time of one thread: steady under load"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.06)
     parser.add_argument("--device", help="what FX_DEVICE is set to for fx")
     options = parser.parse_args()
     rows = load()
-    names = [name for name in rows if name.startswith(PREFIX)]
+    prefix = SWEEP if options.sweep else PREFIX
+    names = [name for name in rows if name.startswith(prefix)]
     if options.rows:
-        names = [PREFIX + name for name in options.rows.split(",")]
+        names = [prefix + name for name in options.rows.split(",")]
     print("| product | fx, ms | GF/s | numpy / fx | jax / fx | agrees |\n|---|---|---|---|---|---|")
     found: dict[str, list[float]] = {peer: [] for peer in PEERS}
     with tempfile.TemporaryDirectory() as cache:
-        runner = Runner(["fx", *PEERS], environment(cache, options.device))
+        variables = environment(cache, options.device) | (ONE_THREAD if options.cpu else {})
+        runner = Runner(["fx", *PEERS], variables)
         for name in names:
             by_library = runner.measure(name, options.rounds, options.seconds)
-            mine, cells = by_library["fx"], [name.removeprefix(PREFIX)]
+            mine, cells = by_library["fx"], [name.removeprefix(prefix)]
             speed = rows[name].flops / mine.ms / 1e6 if mine.ms else None
             cells += [number(mine.ms), number(speed)]
             for peer in PEERS:

@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER_PYTHON = "FX_BENCH_PEER_PYTHON"
+SETTLE = 0.04  # seconds after NumPy's turn: OpenBLAS's threads spin for 2**26 cycles
 
 
 class WorkerFailed(RuntimeError):
@@ -137,6 +139,8 @@ class Runner:
                     continue
                 span = seconds if turn else seconds / 4
                 answer = self.ask(m, library, "time", seconds=span, least=2)
+                if library == "numpy":
+                    time.sleep(SETTLE)
                 if turn and "ms" in answer:  # turn 0 warms up
                     m.rounds.append(statistics.median(answer["ms"]))
                     m.async_ms = answer.get("async_ms")

@@ -306,6 +306,7 @@ def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
     vectors = 2 if n > width else 1
     if m >= 96:
         return most, vectors * width
+    most *= 2 // vectors
     latency = 4.0  # cycles of a multiply-add, of which two start per cycle
     costs = {r: -(-m // r) * max(r * vectors / 2, latency) - 0.01 * r for r in range(2, most + 1)}
     return min(costs, key=lambda r: costs[r]), vectors * width

@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.rows import Program, row
 from benchmarks.rows.elementwise import normal
 
-PREFIX = "product_"
+PREFIX, SWEEP = "product_", "sweep_"
 
 
 def operand(seed: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
@@ -28,7 +28,14 @@ def product(name: str, spec: str, sizes: dict[str, int], text, dtype: str = "flo
     what = f"{spec}, {shapes[0]} by {shapes[1]}" + (f", {dtype}" if dtype != "float32" else "")
     facts = {"tolerance": 1e-3, "numpy": True, "x64": dtype == "float64"} | facts
 
-    @row(PREFIX + name, what, nbytes=nbytes, flops=flops, extra=True, **facts)
+    @row(
+        name if name.startswith(SWEEP) else PREFIX + name,
+        what,
+        nbytes=nbytes,
+        flops=flops,
+        extra=True,
+        **facts,
+    )
     def build(lib):
         args = (operand(0, shapes[0], dtype), operand(1, shapes[1], dtype))
         return Program(lambda a, b: text(lib.np, a, b), args)
@@ -55,6 +62,19 @@ for n in (64, 128, 256, 512, 1024, 2048):
         plain(f"{n}_{form}", n, n, n, form)
 for n in (65, 96, 100, 192, 255, 384, 511, 768, 1000, 1023, 1537):
     plain(f"{n}_nn", n, n, n)
+
+# ---------------------------------------------------------------- forty shapes, each four ways
+
+SQUARES = (64, 72, 96, 100, 127, 128, 160, 192, 200, 255, 256, 320, 384, 500, 512, 600, 768, 1000)
+OTHERS = (
+    (64, 256, 1024), (64, 1000, 64), (96, 2048, 256), (100, 50, 700), (128, 512, 512),
+    (256, 64, 256), (256, 512, 784), (257, 129, 1000), (300, 30, 300), (400, 1200, 100),
+    (512, 768, 64), (512, 3072, 768), (784, 512, 256), (1000, 24, 500), (1000, 1000, 40),
+    (1024, 64, 1024), (1024, 4096, 128), (2000, 100, 200), (2048, 256, 96), (4096, 32, 64),
+)  # fmt: skip
+for m, n, k in (*((n, n, n) for n in (*SQUARES, 1024, 2048)), *OTHERS):
+    for form in TEXTS:
+        plain(f"{SWEEP}{m}x{n}x{k}_{form}", m, n, k, form)
 
 # ---------------------------------------------------------------- narrow, long and thin ones
 
