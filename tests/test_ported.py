@@ -33,6 +33,11 @@ def test_array_like_has_concrete_arrays():
     assert isinstance(jnp.ones(2), fx.typing.Array)
 
 
+def test_filled_arrays_take_a_sharding():
+    assert jnp.full((2,), 3, out_sharding=None).tolist() == [3, 3]
+    assert jnp.full_like(jnp.ones(2), 3, out_sharding=None).tolist() == [3, 3]
+
+
 # ---------------------------------------------------------------- random keys are values
 
 

@@ -320,7 +320,14 @@ def load(file: Any, *args: Any, **kwargs: Any) -> Any:
 # ---------------------------------------------------------------- constant arrays
 
 
-def full(shape: Any, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Any:
+def full(
+    shape: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    *,
+    device: Any = None,
+    out_sharding: Any = None,
+) -> Any:
     """An array of `shape` filled with fill_value (scalar or broadcastable)."""
     check_arraylike("full", fill_value)
     shape = canonical_shape(shape)
@@ -377,7 +384,13 @@ def _like(name: str, a: Any, dtype: Any, shape: Any) -> tuple[tuple[int, ...], n
 
 
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, shape: Any = None, *, device: Any = None
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    *,
+    device: Any = None,
+    out_sharding: Any = None,
 ) -> Any:
     """fill_value with the shape and dtype of `a`, unless given."""
     shape, dtype, weak = _like("full_like", a, dtype, shape)
