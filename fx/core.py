@@ -142,9 +142,9 @@ class Primitive:
         """
         return state.trace.process(self, args, params)
 
-    def get_bind_params(self, params: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """What `bind` takes for an equation's parameters: no functions, and the parameters."""
-        return [], dict(params)
+    def get_bind_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """What `bind` takes by keyword for an equation's parameters."""
+        return dict(params)
 
     def rule(self, name: str) -> Any:
         """The rule, or an error that names the primitive, the rule and the declared reason."""
