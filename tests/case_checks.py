@@ -463,6 +463,16 @@ def check_batch(p: Primitive, case: Case, size: int = 3) -> None:
                     agree(x[k], y, *_tolerance(y.dtype), f"batching of {p.name} over {axes}")
 
 
+def check_batch_of_none(p: Primitive, case: Case) -> None:
+    """vmap over an axis without members gives results without members."""
+    if (isinstance(p.batch, no) and "batch" not in p.trace_rules) or not case.shapes:
+        return
+    args, f = operands(case), applied(p, case)
+    found = host(fx.vmap(f)(*[np.empty((0, *a.shape), a.dtype) for a in args]))
+    expected = [((0, *x.shape), x.dtype) for x in host(f(*args))]
+    assert [(x.shape, x.dtype) for x in found] == expected
+
+
 def _mapped_choices(args: list[np.ndarray]) -> list[tuple[tuple[int, ...], list[Any]]]:
     """Operands and placements: all in front or at the back, each alone at each place, each left out
     with the others at the back.
@@ -504,4 +514,5 @@ CHECKS: dict[Callable[[Primitive, Case], None], Callable[[Primitive], list[Case]
     check_narrow: every_case,
     check_inside: cases_of,
     check_batch: cases_of,
+    check_batch_of_none: cases_of,
 }
