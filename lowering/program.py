@@ -16,7 +16,7 @@ from typing import Any
 from lowering import mathlib, scalar
 from lowering.emit import Stage
 from lowering.plan import CondStep, IntArg, Launch, LoopStep, Program, Step
-from lowering.templates import micro, team
+from lowering.templates import team, whole
 
 PER_PROGRAM = 24
 
@@ -94,7 +94,7 @@ def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[st
     head = scalar.prelude((2, 4, 8, 16), dtypes)
     called = mathlib.calls(body)
     library = mathlib.source(mathlib.needed(called), called if calls else None)
-    return [head, library, micro.source(body) + team.source(body), body]
+    return [head, library, whole.source(body) + team.source(body), body]
 
 
 def _np(name: str) -> Any:

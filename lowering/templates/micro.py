@@ -1,8 +1,8 @@
 """The register tile: rows x vectors of sums over a block of k, a function that products share.
 
 Its name says all: `tile_f32x8_6x2_l1k(` is 6 rows by 2 vectors of 8 floats, then how A's rows
-(p: panels, s: the kernel's own, l: one stride, t: a table), A's k (p, s, 1: contiguous, k: one
-stride, o: a table) and B's k (p, s, k) are walked. `panel_f32x8_16r(` fills the kernel's own panels
+(p: panels, l: one stride, t: a table), A's k (p, 1: contiguous, k: one stride, o: a table) and
+B's k (p, k) are walked. `panel_f32x8_16r(` fills the kernel's own panels
 of 16 lanes (r: lanes side by side, c: k). `source` writes what a text calls, as `mathlib` does.
 """
 
@@ -14,12 +14,12 @@ import numpy as np
 
 from lowering.product import Product
 
-_CALL = re.compile(r"\btile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([pslt])([ps1ko])([psk])(?=\()")
+_CALL = re.compile(r"\btile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
 _STREAM = re.compile(r"\bstream_([fiu]\d+)x(\d+)_(\d+)(?=\()")
 _FILL = re.compile(r"\bpanel_([fiu]\d+)x(\d+)_(\d+)([rc])(?=\()")
 
 
-_KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
+KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
 
 
 def element(dtype: np.dtype) -> str:
@@ -30,10 +30,10 @@ def element(dtype: np.dtype) -> str:
 def name(form: Product, dtype: np.dtype, width: int) -> str:
     """The function that computes a tile of `form` in vectors of `width` numbers."""
     a, b = form.a, form.b
-    own = "s" if a.panel else "p" if a.packed else ""
+    own = "p" if a.panel or a.packed else ""
     rows = own or ("t" if a.lane is None else "l")
     k = own or ("o" if a.k is None else "1" if a.k == 1 else "k")
-    right = "s" if b.panel else "p" if b.packed else "k"
+    right = "p" if b.panel or b.packed else "k"
     return f"tile_{element(dtype)}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
 
 
@@ -67,7 +67,7 @@ def _streamer(number, width, rows) -> str:
     sums at once, each row in one piece, which is how memory is read fastest.
     """
     w, m = int(width), int(rows)
-    kind = _KINDS[number]
+    kind = KINDS[number]
     vec = f"{kind}{w}"
 
     def step(u: int) -> list[str]:
@@ -111,7 +111,7 @@ def _streamer(number, width, rows) -> str:
 
 
 AHEAD = 8  # rows that are asked for before they are copied: each begins on another page
-_PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
+PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 
 
 def _filler(number, width, lanes, order) -> str:
@@ -119,11 +119,11 @@ def _filler(number, width, lanes, order) -> str:
     `there` may be read; what lies beyond them repeats the last.
     """
     w, n = int(width), int(lanes)
-    kind = _KINDS[number]
+    kind = KINDS[number]
     head = [
         f"FX_STAGE void panel_{number}x{width}_{lanes}{order}(__global const {kind} *x,",
         "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
-        f"    {kind} *p, const int size) {{",
+        f"    __global {kind} *p, const long size) {{",
     ]
     body = _rows_side_by_side(kind, w, n) if order == "r" else _columns_in_one_piece(kind, w, n)
     return "\n".join([*head, *body, "}"])
@@ -132,18 +132,18 @@ def _filler(number, width, lanes, order) -> str:
 def _rows_side_by_side(kind: str, w: int, n: int) -> list[str]:
     vectors = -(-n // w)
     vec = f"{kind}{w}_u"
-    copies = [f"*({vec} *)(q + {j * w}) = *(__global const {vec} *)(x + c + {j * w});"
+    copies = [f"*(__global {vec} *)(q + {j * w}) = *(__global const {vec} *)(x + c + {j * w});"
               for j in range(vectors)]  # fmt: skip
     return [
         "  for (int k = 0; k < k1; ++k, x += x_k) {",
-        f"    {kind} *q = p + k * {n}; int c = 0;",
-        f"    for (; c < count && c + {vectors * w} <= there; c += {n}, q += size) {{",
-        f"      __builtin_prefetch(x + c + {AHEAD} * x_k); {' '.join(copies)}",
-        "    }",
-        f"    for (; c < count; c += {n}, q += size) {{",
-        "    " + _PLAIN,
-        f"      for (int j = 0; j < {n}; ++j) q[j] = x[c + j < there ? c + j : there - 1];",
-        "    }",
+        f"    __global {kind} *q = p + k * {n};",
+        f"    for (int c = 0; c < count; c += {n}, q += size)",
+        f"      if (c + {vectors * w} <= there) {{",
+        f"        __builtin_prefetch(x + c + {AHEAD} * x_k); {' '.join(copies)}",
+        "      } else {",
+        "    " + PLAIN,
+        f"        for (int j = 0; j < {n}; ++j) q[j] = x[c + j < there ? c + j : there - 1];",
+        "      }",
         "  }",
     ]
 
@@ -170,29 +170,28 @@ def _columns_in_one_piece(kind: str, w: int, n: int) -> list[str]:
             if i & d:
                 continue
             a, c = names[i], names[i | d]
-            low = [f"{a}.s{e:x}" if not e & d else f"{c}.s{e ^ d:x}" for e in range(w)]
-            high = [f"{a}.s{e | d:x}" if not e & d else f"{c}.s{e:x}" for e in range(w)]
-            for k, parts in ((i, low), (i | d, high)):
+            low = [e if not e & d else w + (e ^ d) for e in range(w)]
+            high = [e | d if not e & d else w + e for e in range(w)]
+            for k, lanes in ((i, low), (i | d, high)):
                 fresh[k] = f"u{d}_{k}"
-                text = ", ".join(parts)
-                lines.append(f"        const {kind}{w} {fresh[k]} = ({kind}{w})({text});")
+                text = f"__builtin_shufflevector({a}, {c}, {', '.join(map(str, lanes))})"
+                lines.append(f"        const {kind}{w} {fresh[k]} = {text};")
         names, d = fresh, d // 2
     for i, v in enumerate(names):
-        lines.append(f"        *({kind}{w}_u *)(p + (k + {i}) * {n} + j) = {v};")
+        lines.append(f"        *(__global {kind}{w}_u *)(p + (k + {i}) * {n} + j) = {v};")
     rest = " ".join(f"p[k * {n} + j + {i}] = x{i}[k];" for i in range(w))
-    return [*lines, "      }", _PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
+    return [*lines, "      }", PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
 
 def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     """`t` = or += the products of k1 columns of A from `a` on, and k1 rows of B from `b` on."""
     w, m, v = int(width), int(rows), int(vectors)
-    kind = _KINDS[number]
+    kind = KINDS[number]
     vec = f"{kind}{w}" if w > 1 else kind
     sums = [[f"c{r}_{j}" for j in range(v)] for r in range(m)]
     head = f"tile_{number}x{width}_{rows}x{vectors}_{a_rows}{a_k}{b_k}"
-    spaces = {walk: "" if walk == "s" else "__global " for walk in (a_rows, b_k)}
     lines = [
-        f"FX_STAGE void {head}({spaces[a_rows]}const {kind} *a, {spaces[b_k]}const {kind} *b,",
+        f"FX_STAGE void {head}(__global const {kind} *a, __global const {kind} *b,",
         "    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,",
         f"    const long b_k, const int k1, {kind} *t, const int more) {{",
         "  #pragma OPENCL FP_CONTRACT ON",
@@ -203,25 +202,21 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
             lines.append(f"  const long l{r} = ro[{r}];")
         elif a_rows == "l" and r:
             lines.append(f"  const long l{r} = ({r} < last ? {r} : last) * a_lane;")
-    a_step = {"p": str(m), "s": str(m), "1": "1", "k": "a_k", "o": ""}[a_k]
+    a_step = {"p": str(m), "1": "1", "k": "a_k", "o": ""}[a_k]
     b_step = "b_k" if b_k == "k" else str(w * v)
 
     def step(u: int) -> list[str]:
-        loads = [f"v{j} = *({spaces[b_k]}const {vec}_u *)(b + {j * w})" for j in range(v)]
+        loads = [f"v{j} = *(__global const {vec}_u *)(b + {j * w})" for j in range(v)]
         out = [f"    {{ const {vec} {', '.join(loads)};"]
+        if a_k == "o":  # one address an element, not two: registers are scarce here
+            out.append(f"      __global const {kind} *y = a + ko[k{f' + {u}' if u else ''}];")
+        base = "y" if a_k == "o" else "a"
         for r, row in enumerate(sums):
-            at = {
-                "p": str(r),
-                "s": str(r),
-                "1": "",
-                "k": "",
-                "o": f"ko[k + {u}]" if u else "ko[k]",
-            }[a_k]
-            at = " + ".join(
-                x for x in (f"l{r}" if a_rows == "t" or (r and a_rows == "l") else "", at) if x
+            at = (
+                str(r) if a_k == "p" else f"l{r}" if a_rows == "t" or (r and a_rows == "l") else "0"
             )
             text = " ".join(f"{c} = x * v{j} + {c};" for j, c in enumerate(row))
-            out.append(f"      {{ const {vec} x = ({vec})(a[{at or '0'}]); {text} }}")
+            out.append(f"      {{ const {vec} x = ({vec})({base}[{at}]); {text} }}")
         move = f" a += {a_step};" if a_step else ""
         return [*out, f"      b += {b_step};{move} }}"]
 

@@ -15,10 +15,10 @@ from lowering import scalar, schedule
 from lowering.affine import Cut
 from lowering.emit import Stage, _Emitter
 from lowering.graph import Node
-from lowering.nest import Nest, NestBuffer, Value
+from lowering.nest import Nest, NestBuffer, Store, Value
 from lowering.product import FEW, K_BLOCK, Access, Product, Tile, near
 from lowering.profile import Profile
-from lowering.templates import masks, micro, product_gpu
+from lowering.templates import masks, micro, product_gpu, whole
 from lowering.templates.access import offset
 
 ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
@@ -30,6 +30,7 @@ OWN_BYTES = 1 << 19  # of sums and of panels of A that an item keeps
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
 COLUMN_TILES = 32  # of an item at most
 STRIP_BYTES = 256  # of a row of a strip, of which there are one, two or four in B's panels
+SHARED_FLOPS = 1 << 15  # of a row tile, from which the shared function costs nothing
 SMALL_BLOCK = 32  # of k where B is read in place, its rows far from each other, for few tiles
 
 
@@ -222,76 +223,138 @@ class _ProductEmitter(_Emitter):
         plan = schedule.Schedule(rows, (), v, strip, 1, 1, 1, (1, 1), "cpu", 1)
         super().__init__(nest, plan)
         self.ints: list[int] = []
-        self.names_of: dict[str, str] = {}
         # the last tile is moved to the left, so that it ends where the rows do
         self.shifted = not (self.form.b.packed or self.form.b.panel or self.form.streamed)
         self.needed = masks.needed(nest, tile)
 
-    def int(self, name: str, value: int) -> str:
-        """An integer argument: declared once under a name, so that texts of different shapes are
-        equal.
-        """
-        if name not in self.names_of:
-            self.names_of[name] = name
-            self.line(f"const long {name} = n{len(self.ints)};")
-            self.ints.append(value)
-        return name
+    def int(self, name: str, value: int, kind: str = "int") -> None:
+        """An integer argument under a name, so that texts of different shapes are equal."""
+        self.line(f"const {kind} {name} = n{len(self.ints)};")
+        self.ints.append(value)
 
     def stage(self) -> Stage:
         form, blocks = self.form, self.blocks
         *outer, m, n = self.node.shape
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
         row_blocks, column_blocks = -(-row_tiles // blocks.rows), -(-column_tiles // blocks.columns)
-        outer_blocks = -(-batch // blocks.outer)
+        counts = {"M": m, "N": n, "K": form.k, "RB": row_blocks, "CB": column_blocks}
+        counts |= {"RT": blocks.rows * form.rows, "CT": blocks.columns * form.columns}
+        counts |= {"OT": blocks.outer, "OB": batch}
         self.line("#pragma OPENCL FP_CONTRACT ON")
-        for name, value in (("M", m), ("N", n), ("K", form.k)):
+        for name, value in counts.items():
             self.int(name, value)
-        rb, cb = self.int("RB", row_blocks), self.int("CB", column_blocks)
-        rows, columns = (
-            self.int("RT", blocks.rows * form.rows),
-            self.int("CT", blocks.columns * form.columns),
-        )
-        self.line(f"const long ir = item % {rb}, ic = item / {rb} % {cb}, io = item / {rb} / {cb};")
-        self.line(f"const int m0 = ir * {rows}, m1 = {_min('M', f'm0 + {rows}')};")
-        self.line(f"const int q0 = ic * {columns}, q1 = {_min('N', f'q0 + {columns}')};")
         self.arrays()
-        step, count = self.int("OT", blocks.outer), self.int("OB", batch)
-        self.access_ints()
+        for name, value in self.steps().items():
+            self.int(name, value, "long")
+        stored = self.only_stored()
+        if stored is None:
+            self.own_loops()
+        else:
+            self.shared_stage(*stored)
+        text = "\n".join(self.scope.lines)
+        items = row_blocks * column_blocks * -(-batch // blocks.outer)
+        return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
+
+    def own_loops(self) -> None:
+        """The item's outer numbers and strips of columns: sums, then the epilogue."""
+        self.line("const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;")
+        self.line(f"const int m0 = ir * RT, m1 = {_min('M', 'm0 + RT')};")
+        self.line(f"const int q0 = ic * CT, q1 = {_min('N', 'q0 + CT')};")
         scope = self.push(frozenset(self.axes.outer))
         self.outer_indices()
         inner = self.push(frozenset())
         self.strip()
-        width = blocks.strip * form.columns
+        width = self.blocks.strip * self.form.columns
         self.pop(inner, f"for (int s0 = q0; s0 < q1; s0 += {width}) {{")
-        last = _min(f"(io + 1) * {step}", count)
-        self.pop(scope, f"for (int o = io * {step}, oe = {last}; o < oe; ++o) {{")
-        text = "\n".join(self.scope.lines)
-        items = row_blocks * column_blocks * outer_blocks
-        return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
+        last = _min("(io + 1) * OT", "OB")
+        self.pop(scope, f"for (int o = io * OT, oe = {last}; o < oe; ++o) {{")
 
     def arrays(self) -> None:
-        """The strip's sums, and the panels that the item fills."""
+        """The sums of a row tile, or of all for a depth of k, and the panels to be filled."""
         form, blocks = self.form, self.blocks
         kind = scalar.register_type(self.node.dtype, 1)
-        block, depth = min(blocks.k, form.k), min(blocks.depth, form.k)
-        self.deep, self.blocked = form.k > depth, depth > block
+        self.block, self.depth = min(blocks.k, form.k), min(blocks.depth, form.k)
+        self.deep = form.k > self.depth
         self.row_size = form.rows * blocks.strip * form.columns
         sizes = {"acc": self.row_size * (blocks.rows if self.deep else 1)}
-        self.a_size = micro.panel_size(form.rows, self.lanes, block)
-        self.b_size = micro.panel_size(form.columns, self.lanes, block)
-        self.blocks_of_k = -(-depth // block)
+        self.a_size = micro.panel_size(form.rows, self.lanes, self.block)
+        self.b_size = micro.panel_size(form.columns, self.lanes, self.block)
+        blocks_of_k = -(-self.depth // self.block)
         if form.a.panel:
-            sizes["ap"] = self.blocks_of_k * blocks.rows * self.a_size
+            sizes["a"] = blocks_of_k * blocks.rows * self.a_size
         if form.b.panel:
-            sizes["bp"] = self.blocks_of_k * blocks.strip * self.b_size
+            sizes["b"] = blocks_of_k * blocks.strip * self.b_size
         for name, size in sizes.items():
-            self.line(f"{kind} {name}[{size}] __attribute__((aligned(64)));")
+            array = name if name == "acc" else f"{name}_panels"
+            self.line(f"{kind} {array}[{size}] __attribute__((aligned(64)));")
+            if name != "acc":  # a CPU has one memory
+                self.line(f"__global {kind} *{name}p = (__global {kind} *)(ulong){array};")
 
-    def access_ints(self) -> None:
-        for side, access in (("a", self.form.a), ("b", self.form.b)):
-            self.int(f"{side}_tile", access.tile)
-            self.int(f"{side}_lane", access.lane or 0)
-            self.int(f"{side}_k", access.k or 0)
+    def steps(self) -> dict[str, int]:
+        """From one tile and from one block of k to the next in A (x) and B (y), in panels or in
+        place; where B's last tile begins at the latest, so that it ends where the columns do; and
+        the operands' strides.
+        """
+        form, blocks = self.form, self.blocks
+        a, b = form.a, form.b
+        x = self.a_size if a.panel else a.tile if a.packed else form.rows * (a.lane or 0)
+        y = self.b_size if b.panel else b.tile if b.packed else form.columns
+        return {
+            "x_step": x,
+            "x_block": blocks.rows * x if a.panel else self.block * (a.k or 0),
+            "y_step": y,
+            "y_block": blocks.strip * y if b.panel else self.block * (b.k or 0),
+            "y_last": self.node.shape[-1] - form.columns if self.shifted else 1 << 40,
+            "a_lane": a.lane or 0,
+            "a_k": a.k or 0,
+            "b_lane": b.lane or 0,
+            "b_k": b.k or 0,
+        }
+
+    # ------------------------------------------------ products that are only stored
+
+    def only_stored(self) -> tuple[Store, list[tuple[int, tuple[int, int, int]]]] | None:
+        """The one store, and the outer axes as (extent, strides of A, B and the result), where
+        that is all that happens, and where a function that products share can do it.
+        """
+        form, axes = self.form, self.axes
+        first = self.nest.stores[0]
+        if len(self.nest.stores) > 1 or first.dynamic is not None or first.guards:
+            return None
+        v = self.nest.values[first.value]
+        if v.op != "load" or v.attr[0] != -1:
+            return None
+        if form.streamed or None in (form.a.lane, form.a.k) or self.needed is not None:
+            return None
+        if 2 * self.row_size * self.depth < SHARED_FLOPS:
+            return None
+        if len(axes.rows) > 1 or len(axes.columns) != 1 or first.index.coef(axes.columns[0]) != 1:
+            return None
+        operands = zip(self.node.shape[:-2], form.a.outer, form.b.outer, strict=True)
+        outer = [(n, s, t) for n, s, t in operands if n > 1]
+        if len(outer) > 2 or [n for n, *_ in outer] != [self.nest.extents[a] for a in axes.outer]:
+            return None
+        found = [(n, (s, t, first.index.coef(a))) for (n, s, t), a in zip(outer, axes.outer)]
+        return first, found
+
+    def shared_stage(self, store: Store, outer: list[tuple[int, tuple[int, int, int]]]) -> None:
+        """All of the stage as a call."""
+        form, blocks = self.form, self.blocks
+        high, low = [(1, (0, 0, 0)), (1, (0, 0, 0)), *outer][-2:]
+        strides = ", ".join(f"{x}, {y}" for x, y in zip(high[1], low[1]))
+        row = store.index.coef(self.axes.rows[0]) if self.axes.rows else 0
+        a, b = (f"b{k} + {x.start}" for k, x in zip(self.operands, (form.a, form.b)))
+        x, y = ("ap" if form.a.panel else "0"), ("bp" if form.b.panel else "0")
+        self.line(
+            f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, x_block, {y}, y_step, y_block, "
+            "y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, "
+            f"{blocks.strip * form.columns}, {self.block}, {self.depth}, "
+            f"acc, {self.row_size if self.deep else 0}, {low[0]}, {strides}, {row}, "
+            f"b{store.buffer} + {store.index.const});"
+        )
+
+    def begin(self, first: str) -> str:
+        return whole.begin(first, self.form, self.node.dtype, self.lanes)
 
     # ------------------------------------------------ indices
 
@@ -342,19 +405,12 @@ class _ProductEmitter(_Emitter):
             self.line(f"int ko[{min(form.k, blocks.depth)}];")
             at = offset("(d0 + k)", form.a.ks)
             self.line(f"for (int k = 0; k < ke - d0; ++k) ko[k] = {at};")
-        self.panels()
+        if form.a.panel or form.b.panel:
+            self.fill_panels()
         rows = self.push(frozenset())
-        sums = f" + (r0 - m0) * {self.row_size // form.rows}" if self.deep else ""
-        kind = scalar.register_type(self.node.dtype, 1)
-        self.line(f"{kind} *sums = acc{sums};")
-        block = self.push(frozenset())
-        self.block_size()
-        columns = self.push(frozenset())
-        if self.shifted:
-            self.line(f"const int tn = {_min('t0', f'N - {form.columns}')};")
-        self.micro()
-        self.pop(columns, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
-        self.pop(block, self.over_blocks())
+        sums = f" + (r0 - m0) / {form.rows} * {self.row_size}" if self.deep else ""
+        self.line(f"{scalar.register_type(self.node.dtype, 1)} *sums = acc{sums};")
+        self.row_sums()
         if self.deep:
             self.line("if (ke < K) continue;")
         self.epilogue()
@@ -362,43 +418,47 @@ class _ProductEmitter(_Emitter):
         step = f"for (int d0 = 0; d0 < K; d0 += {blocks.depth}) {{"
         self.pop(deep, step if self.deep else "{ const int d0 = 0;")
 
-    def over_blocks(self) -> str:
-        """The head of a loop over the blocks of k of a depth."""
-        if not self.blocked:
-            return "{ const int k0 = d0;"
-        return f"for (int k0 = d0; k0 < ke; k0 += {self.blocks.k}) {{"
-
-    def block_size(self) -> None:
-        block = self.blocks.k
-        self.line(f"const int k1 = {_min('ke - k0', str(block)) if self.blocked else 'ke - k0'};")
-
-    def panels(self) -> None:
+    def fill_panels(self) -> None:
         """Fill the item's own panels for some depth of k."""
-        form = self.form
-        sides = [
-            ("a", form.a, form.rows, ("m0", "m1", "M"), self.blocks.rows * self.a_size),
-            ("b", form.b, form.columns, ("s0", "s1", "N"), self.blocks.strip * self.b_size),
-        ]
-        sides = [side for side in sides if side[1].panel]
-        if not sides:
-            return
-        block = self.push(frozenset())
-        self.block_size()
-        for name, access, lanes, (first, end, whole), _ in sides:
-            fill = micro.fill(self.node.dtype, self.lanes, lanes, access.k == 1)
-            at = f"{name}_o + {first} * {name}_lane + k0 * {name}_k"
-            size = self.a_size if name == "a" else self.b_size
-            self.line(
-                f"{fill}({at}, {name}_lane, {name}_k, {end} - {first}, {whole} - {first}, k1,"
-                f" {self.panel(name)}, {size});"
-            )
-        self.pop(block, self.over_blocks())
+        x, y = ("ap" if self.form.a.panel else "0"), ("bp" if self.form.b.panel else "0")
+        self.line(
+            f"{self.begin('fills')}, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, "
+            f"{x}, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, "
+            f"{y}, y_step, y_block, ke - d0, {self.block});"
+        )
 
-    def panel(self, side: str) -> str:
-        """Where the panels of a block of k begin."""
-        count = self.blocks.rows if side == "a" else self.blocks.strip
-        size = count * (self.a_size if side == "a" else self.b_size)
-        return f"{side}p + (k0 - d0) / {self.blocks.k} * {size}" if self.blocked else f"{side}p"
+    def row_sums(self) -> None:
+        """The sums of one row tile for the strip, over the depth's blocks of k."""
+        form, dtype = self.form, self.node.dtype
+        one = self.depth == self.block
+        at = "0" if one else f"(k0 - d0) / {self.block}"
+        a = f"a_o + r0 / {form.rows} * x_step + k0 * a_k"
+        if form.a.panel:
+            a = f"ap + {at} * x_block + (r0 - m0) / {form.rows} * x_step"
+        b = "t0" if form.streamed else f"t0 / {form.columns} * y_step"
+        b = f"b_o + {_min('t0', 'y_last') if self.shifted else b} + k0 * b_k"
+        if form.b.panel:
+            b = f"bp + {at} * y_block + (t0 - s0) / {form.columns} * y_step"
+        block = self.push(frozenset())
+        self.line(f"const int k1 = {'ke - k0' if one else _min('ke - k0', str(self.block))};")
+        columns = self.push(frozenset())
+        target = f"sums + (t0 - s0) * {form.rows}"
+        if form.streamed:
+            name, count = (
+                micro.stream(dtype, self.lanes, form.rows),
+                _min("N - t0", str(form.columns)),
+            )
+            rest = f"M - 1 - r0, a_k, b_k, k1, {count}, {target}, {form.columns}, k0"
+        else:
+            name = micro.name(form, dtype, self.lanes)
+            rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
+            offsets = "ko + (k0 - d0)" if form.a.k is None else "0"
+            rest = f"{rows}, M - 1 - r0, a_k, {offsets}, b_k, k1, {target}, k0"
+        test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
+        self.line(f"{test}{name}({a}, {b}, a_lane, {rest});")
+        self.pop(columns, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
+        over = f"for (int k0 = d0; k0 < ke; k0 += {self.block}) {{"
+        self.pop(block, "{ const int k0 = d0;" if one else over)
 
     def test_needed(self, r0: str, r1: str, t0: str, t1: str) -> str:
         """`if (...) ` where the epilogue may discard the tiles of these rows and columns."""
@@ -411,42 +471,6 @@ class _ProductEmitter(_Emitter):
         highest = masks.highest(self.needed, blocks)
         return "" if highest is None else f"if ({highest} >= 0) "
 
-    def micro(self) -> None:
-        """The register tile of one row tile over one block of k."""
-        form = self.form
-        if form.a.panel:
-            a = f"{self.panel('a')} + (r0 - m0) / {form.rows} * {self.a_size}"
-        elif form.a.packed:
-            a = f"a_o + r0 / {form.rows} * a_tile + k0 * a_k"
-        elif form.a.lane is None:
-            a = "a_o + k0 * a_k"
-        else:
-            a = "a_o + r0 * a_lane + k0 * a_k"
-        if form.b.panel:
-            b = f"{self.panel('b')} + (t0 - s0) / {form.columns} * {self.b_size}"
-        elif form.b.packed:
-            b = f"b_o + t0 / {form.columns} * b_tile + k0 * b_k"
-        else:
-            b = f"b_o + {'tn' if self.shifted else 't0'} + k0 * b_k"
-        rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
-        offsets = "ko + (k0 - d0)" if form.a.k is None else "0"
-        target = f"sums + (t0 - s0) * {form.rows}"
-        more = "k0" if self.deep or self.blocked else "0"
-        if form.streamed:
-            name = micro.stream(self.node.dtype, self.lanes, form.rows)
-            count = f"({_min('N', f't0 + {form.columns}')}) - t0"
-            self.line(
-                f"{name}({a}, {b}, a_lane, M - 1 - r0, a_k, b_k, k1, {count},"
-                f" {target}, {form.columns}, {more});"
-            )
-            return
-        test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
-        name = micro.name(form, self.node.dtype, self.lanes)
-        self.line(
-            f"{test}{name}({a}, {b}, a_lane, {rows}, M - 1 - r0, a_k, {offsets}, b_k,"
-            f" k1, {target}, {more});"
-        )
-
     # ------------------------------------------------ the epilogue
 
     def epilogue(self) -> None:
@@ -454,6 +478,8 @@ class _ProductEmitter(_Emitter):
         v, form = self.s.v, self.form
         rows = self.push(frozenset(self.axes.rows))
         self.decode("g", self.axes.rows)
+        kind = scalar.register_type(self.node.dtype, 1)
+        self.line(f"const {kind} *row = sums + (g - r0) * {form.columns};")
         tiles = self.push(frozenset(self.axes.columns[:-1]))
         at = _min("t0", f"N - {form.columns}") if self.shifted else "t0"
         self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
@@ -463,6 +489,7 @@ class _ProductEmitter(_Emitter):
             self.line(f"const int tc = t0 / {n}, ts = t0 % {n};")
             self.decode("tc", self.axes.columns[:-1])
             lo, self.tile_start = "ts", "ts"
+        self.line(f"const {kind} *sum = row + (t0 - s0) * {form.rows};")
         self.columns(lo)
         self.pop(tiles, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
         end = _min(f"r0 + {form.rows}", "m1")
@@ -506,8 +533,7 @@ class _ProductEmitter(_Emitter):
         out = self.fresh("x")
         kind = scalar.register_type(v.dtype, width)
         column = f"i{self.s.v} - {self.tile_start}" + (f" + {u * width}" if u else "")
-        tile = f"(t0 - s0) * {self.form.rows} + (g - r0) * {self.form.columns}"
-        pointer = f"sums + {tile} + {column}"
+        pointer = f"sum + {column}"
         text = scalar.load(v.dtype, width, pointer, "__private")
         self.line(f"const {kind} {out} = {text};")
         return out

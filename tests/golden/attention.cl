@@ -2,7 +2,7 @@
 
 FX_STAGE void panel_f32x8_16c(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
-    float *p, const int size) {
+    __global float *p, const long size) {
   for (int c = 0; c < count; c += 16, p += size)
     for (int j = 0; j < 16; j += 8) {
       __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
@@ -23,38 +23,38 @@ FX_STAGE void panel_f32x8_16c(__global const float *x,
         const float8 v5 = *(__global const float8_u *)(x5 + k);
         const float8 v6 = *(__global const float8_u *)(x6 + k);
         const float8 v7 = *(__global const float8_u *)(x7 + k);
-        const float8 u4_0 = (float8)(v0.s0, v0.s1, v0.s2, v0.s3, v4.s0, v4.s1, v4.s2, v4.s3);
-        const float8 u4_4 = (float8)(v0.s4, v0.s5, v0.s6, v0.s7, v4.s4, v4.s5, v4.s6, v4.s7);
-        const float8 u4_1 = (float8)(v1.s0, v1.s1, v1.s2, v1.s3, v5.s0, v5.s1, v5.s2, v5.s3);
-        const float8 u4_5 = (float8)(v1.s4, v1.s5, v1.s6, v1.s7, v5.s4, v5.s5, v5.s6, v5.s7);
-        const float8 u4_2 = (float8)(v2.s0, v2.s1, v2.s2, v2.s3, v6.s0, v6.s1, v6.s2, v6.s3);
-        const float8 u4_6 = (float8)(v2.s4, v2.s5, v2.s6, v2.s7, v6.s4, v6.s5, v6.s6, v6.s7);
-        const float8 u4_3 = (float8)(v3.s0, v3.s1, v3.s2, v3.s3, v7.s0, v7.s1, v7.s2, v7.s3);
-        const float8 u4_7 = (float8)(v3.s4, v3.s5, v3.s6, v3.s7, v7.s4, v7.s5, v7.s6, v7.s7);
-        const float8 u2_0 = (float8)(u4_0.s0, u4_0.s1, u4_2.s0, u4_2.s1, u4_0.s4, u4_0.s5, u4_2.s4, u4_2.s5);
-        const float8 u2_2 = (float8)(u4_0.s2, u4_0.s3, u4_2.s2, u4_2.s3, u4_0.s6, u4_0.s7, u4_2.s6, u4_2.s7);
-        const float8 u2_1 = (float8)(u4_1.s0, u4_1.s1, u4_3.s0, u4_3.s1, u4_1.s4, u4_1.s5, u4_3.s4, u4_3.s5);
-        const float8 u2_3 = (float8)(u4_1.s2, u4_1.s3, u4_3.s2, u4_3.s3, u4_1.s6, u4_1.s7, u4_3.s6, u4_3.s7);
-        const float8 u2_4 = (float8)(u4_4.s0, u4_4.s1, u4_6.s0, u4_6.s1, u4_4.s4, u4_4.s5, u4_6.s4, u4_6.s5);
-        const float8 u2_6 = (float8)(u4_4.s2, u4_4.s3, u4_6.s2, u4_6.s3, u4_4.s6, u4_4.s7, u4_6.s6, u4_6.s7);
-        const float8 u2_5 = (float8)(u4_5.s0, u4_5.s1, u4_7.s0, u4_7.s1, u4_5.s4, u4_5.s5, u4_7.s4, u4_7.s5);
-        const float8 u2_7 = (float8)(u4_5.s2, u4_5.s3, u4_7.s2, u4_7.s3, u4_5.s6, u4_5.s7, u4_7.s6, u4_7.s7);
-        const float8 u1_0 = (float8)(u2_0.s0, u2_1.s0, u2_0.s2, u2_1.s2, u2_0.s4, u2_1.s4, u2_0.s6, u2_1.s6);
-        const float8 u1_1 = (float8)(u2_0.s1, u2_1.s1, u2_0.s3, u2_1.s3, u2_0.s5, u2_1.s5, u2_0.s7, u2_1.s7);
-        const float8 u1_2 = (float8)(u2_2.s0, u2_3.s0, u2_2.s2, u2_3.s2, u2_2.s4, u2_3.s4, u2_2.s6, u2_3.s6);
-        const float8 u1_3 = (float8)(u2_2.s1, u2_3.s1, u2_2.s3, u2_3.s3, u2_2.s5, u2_3.s5, u2_2.s7, u2_3.s7);
-        const float8 u1_4 = (float8)(u2_4.s0, u2_5.s0, u2_4.s2, u2_5.s2, u2_4.s4, u2_5.s4, u2_4.s6, u2_5.s6);
-        const float8 u1_5 = (float8)(u2_4.s1, u2_5.s1, u2_4.s3, u2_5.s3, u2_4.s5, u2_5.s5, u2_4.s7, u2_5.s7);
-        const float8 u1_6 = (float8)(u2_6.s0, u2_7.s0, u2_6.s2, u2_7.s2, u2_6.s4, u2_7.s4, u2_6.s6, u2_7.s6);
-        const float8 u1_7 = (float8)(u2_6.s1, u2_7.s1, u2_6.s3, u2_7.s3, u2_6.s5, u2_7.s5, u2_6.s7, u2_7.s7);
-        *(float8_u *)(p + (k + 0) * 16 + j) = u1_0;
-        *(float8_u *)(p + (k + 1) * 16 + j) = u1_1;
-        *(float8_u *)(p + (k + 2) * 16 + j) = u1_2;
-        *(float8_u *)(p + (k + 3) * 16 + j) = u1_3;
-        *(float8_u *)(p + (k + 4) * 16 + j) = u1_4;
-        *(float8_u *)(p + (k + 5) * 16 + j) = u1_5;
-        *(float8_u *)(p + (k + 6) * 16 + j) = u1_6;
-        *(float8_u *)(p + (k + 7) * 16 + j) = u1_7;
+        const float8 u4_0 = __builtin_shufflevector(v0, v4, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_4 = __builtin_shufflevector(v0, v4, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_1 = __builtin_shufflevector(v1, v5, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_5 = __builtin_shufflevector(v1, v5, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_2 = __builtin_shufflevector(v2, v6, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_6 = __builtin_shufflevector(v2, v6, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_3 = __builtin_shufflevector(v3, v7, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_7 = __builtin_shufflevector(v3, v7, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u2_0 = __builtin_shufflevector(u4_0, u4_2, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_2 = __builtin_shufflevector(u4_0, u4_2, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_1 = __builtin_shufflevector(u4_1, u4_3, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_3 = __builtin_shufflevector(u4_1, u4_3, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_4 = __builtin_shufflevector(u4_4, u4_6, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_6 = __builtin_shufflevector(u4_4, u4_6, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_5 = __builtin_shufflevector(u4_5, u4_7, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_7 = __builtin_shufflevector(u4_5, u4_7, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u1_0 = __builtin_shufflevector(u2_0, u2_1, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_1 = __builtin_shufflevector(u2_0, u2_1, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_2 = __builtin_shufflevector(u2_2, u2_3, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_3 = __builtin_shufflevector(u2_2, u2_3, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_4 = __builtin_shufflevector(u2_4, u2_5, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_5 = __builtin_shufflevector(u2_4, u2_5, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_6 = __builtin_shufflevector(u2_6, u2_7, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_7 = __builtin_shufflevector(u2_6, u2_7, 1, 9, 3, 11, 5, 13, 7, 15);
+        *(__global float8_u *)(p + (k + 0) * 16 + j) = u1_0;
+        *(__global float8_u *)(p + (k + 1) * 16 + j) = u1_1;
+        *(__global float8_u *)(p + (k + 2) * 16 + j) = u1_2;
+        *(__global float8_u *)(p + (k + 3) * 16 + j) = u1_3;
+        *(__global float8_u *)(p + (k + 4) * 16 + j) = u1_4;
+        *(__global float8_u *)(p + (k + 5) * 16 + j) = u1_5;
+        *(__global float8_u *)(p + (k + 6) * 16 + j) = u1_6;
+        *(__global float8_u *)(p + (k + 7) * 16 + j) = u1_7;
       }
   #pragma clang loop vectorize(disable) unroll(disable)
       for (; k < k1; ++k) { p[k * 16 + j + 0] = x0[k]; p[k * 16 + j + 1] = x1[k]; p[k * 16 + j + 2] = x2[k]; p[k * 16 + j + 3] = x3[k]; p[k * 16 + j + 4] = x4[k]; p[k * 16 + j + 5] = x5[k]; p[k * 16 + j + 6] = x6[k]; p[k * 16 + j + 7] = x7[k]; }
@@ -97,7 +97,7 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; }
 }
-FX_STAGE void tile_f32x8_4x2_l1s(__global const float *a, const float *b,
+FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -110,13 +110,13 @@ FX_STAGE void tile_f32x8_4x2_l1s(__global const float *a, const float *b,
   const long l3 = (3 < last ? 3 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       b += 16; a += 1; }
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -124,7 +124,7 @@ FX_STAGE void tile_f32x8_4x2_l1s(__global const float *a, const float *b,
       b += 16; a += 1; }
   }
   if (k1 & 1) {
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -134,28 +134,101 @@ FX_STAGE void tile_f32x8_4x2_l1s(__global const float *a, const float *b,
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; }
 }
-FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+#define by_l1k 0
+#define by_l1p 1
+#define fill_none 0
+#define fill_columns 1
+FX_STAGE void fills_f32x8_4x2(const int by, const int a_fill, const int b_fill,
+    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
+    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
+    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
+    const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    const int k1 = (depth - k0 < block ? depth - k0 : block);
+    panel_f32x8_16c(b + k0 * b_k, b_lane, b_k, (b_fill == fill_columns) * b_count,
+      b_there, k1, y, y_step);
+  }
+}
+FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
+    const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
+    const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
+    const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
+    const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
+    const int strip, const int block, const int depth, float *acc, const int size, const int inner,
+    const long a_outer, const long a_inner, const long b_outer, const long b_inner,
+    const long out_outer, const long out_inner, const long ld, __global float *out) {
+  const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
+  const int o1 = ((io + 1) * OT < OB ? (io + 1) * OT : OB);
+  const int last = N / 16 * 16, shift = last > y_last ? last - y_last : 0;
+  for (int o = io * OT; o < o1; ++o) {
+    const int oo = o / inner, oi = o % inner;
+    __global const float *ao = a + oo * a_outer + oi * a_inner;
+    __global const float *bo = b + oo * b_outer + oi * b_inner;
+    __global float *to = out + oo * out_outer + oi * out_inner;
+    for (int s0 = q0; s0 < q1; s0 += strip) {
+      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
+      for (int d0 = 0; d0 < K; d0 += depth) {
+        const int d = (K - d0 < depth ? K - d0 : depth);
+        
+        __global const float *ys = bo + s0 / 16 * y_step + d0 * b_k;
+        for (int r0 = m0; r0 < m1; r0 += 4) {
+          __global const float *xs = ao + r0 / 4 * x_step + d0 * a_k;
+          float *t = acc + (r0 - m0) / 4 * size;
+          __global const float *u = xs, *yk = ys;
+          for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
+            const int k1 = (d - k0 < block ? d - k0 : block);
+            float *v = t;
+            long at = 0;
+            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step, v += 4 * 16) {
+              __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
+              tile_f32x8_4x2_l1k(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);
+            }
+          }
+          if (d0 + d < K) continue;
+          __global float *row = to + r0 * ld + s0;
+          const uint n = s1 - s0;
+          for (int g = 0; g < (m1 - r0 < 4 ? m1 - r0 : 4); ++g, row += ld) {
+            const float *p = t + g * 16;
+            uint c = 0, e = 0;
+            for (; c + 16 <= n; c += 16, p += 16 * 4) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
+            p += shift;
+        if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }
+  #pragma clang loop vectorize(disable) unroll(disable)
+            for (; c + e < n; ++e) row[c + e] = p[e];
+          }
+        }
+      }
+    }
+  }
+}
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+  #pragma OPENCL FP_CONTRACT ON
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
   float acc[256] __attribute__((aligned(64)));
-  float bp[4160] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
+  float b_panels[4160] __attribute__((aligned(64)));
+  __global float *bp = (__global float *)(ulong)b_panels;
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
+  const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
+  const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     const int i0 = o;
     __global const float *a_o = b1 + (o) * 4096L + 0;
@@ -164,27 +237,26 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
       const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
       { const int d0 = 0;
         const int ke = K;
-        { const int k0 = d0;
-          const int k1 = ke - k0;
-          panel_f32x8_16c(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 1040);
-        }
+        fills_f32x8_4x2(by_l1p, fill_none, fill_columns, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, 64);
         for (int r0 = m0; r0 < m1; r0 += 4) {
           float *sums = acc;
           { const int k0 = d0;
             const int k1 = ke - k0;
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_4x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - s0) / 16 * 1040, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, 0);
+              tile_f32x8_4x2_l1p(a_o + r0 / 4 * x_step + k0 * a_k, bp + 0 * y_block + (t0 - s0) / 16 * y_step, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, k0);
             }
           }
           for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {
             const int i1 = g;
+            const float *row = sums + (g - r0) * 16;
             for (int t0 = s0; t0 < s1; t0 += 16) {
               const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              const float *sum = row + (t0 - s0) * 4;
               { const int i2 = t0;
-                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn);
+                const float8 x1 = *(__private const float8_u *)(sum + i2 - tn);
                 const float8 x2 = (x1 / (float8)(8.0f));
                 *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2))) = x2;
-                const float8 x3 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn + 8);
+                const float8 x3 = *(__private const float8_u *)(sum + i2 - tn + 8);
                 const float8 x4 = (x3 / (float8)(8.0f));
                 *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2 + 8))) = x4;
               }
@@ -272,67 +344,35 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
   }
 }
 
-FX_STAGE void stage_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+FX_STAGE void stage_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
-  const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
-  const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
   float acc[256] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
-  for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
-    const int i0 = o;
-    __global const float *a_o = b1 + (o) * 4096L + 0;
-    __global const float *b_o = b2 + (o) * 4096L + 0;
-    for (int s0 = q0; s0 < q1; s0 += 64) {
-      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
-      { const int d0 = 0;
-        const int ke = K;
-        for (int r0 = m0; r0 < m1; r0 += 4) {
-          float *sums = acc;
-          { const int k0 = d0;
-            const int k1 = ke - k0;
-            for (int t0 = s0; t0 < s1; t0 += 16) {
-              const int tn = (t0 < N - 16 ? t0 : N - 16);
-              tile_f32x8_4x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, 0);
-            }
-          }
-          for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {
-            const int i1 = g;
-            for (int t0 = s0; t0 < s1; t0 += 16) {
-              const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-              { const int i2 = t0;
-                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn);
-                *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2))) = x1;
-                const float8 x2 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn + 8);
-                *((__global float8_u *)(b0 + (4096 * i0 + 64 * i1 + i2 + 8))) = x2;
-              }
-            }
-          }
-        }
-      }
-    }
-  }
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  whole_f32x8_4x2(by_l1k, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, 64, 64, 64, acc, 0, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
   case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
-  case 2: stage_2(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 2: stage_2(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
   }
 }

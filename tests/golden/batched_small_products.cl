@@ -37,27 +37,30 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; }
 }
-FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
+  float acc[64] __attribute__((aligned(64)));
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[64] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     const int i0 = o;
     __global const float *a_o = b1 + (o) * 256L + 0;
@@ -71,18 +74,19 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
           { const int k0 = d0;
             const int k1 = ke - k0;
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              const int tn = (t0 < N - 16 ? t0 : N - 16);
-              tile_f32x8_4x2_l1k(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, 0);
+              tile_f32x8_4x2_l1k(a_o + r0 / 4 * x_step + k0 * a_k, b_o + (t0 < y_last ? t0 : y_last) + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, k0);
             }
           }
           for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {
             const int i1 = g;
+            const float *row = sums + (g - r0) * 16;
             for (int t0 = s0; t0 < s1; t0 += 16) {
               const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              const float *sum = row + (t0 - s0) * 4;
               { const int i2 = t0;
-                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn);
+                const float8 x1 = *(__private const float8_u *)(sum + i2 - tn);
                 *((__global float8_u *)(b0 + (256 * i0 + 16 * i1 + i2))) = x1;
-                const float8 x2 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i2 - tn + 8);
+                const float8 x2 = *(__private const float8_u *)(sum + i2 - tn + 8);
                 *((__global float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + 8))) = x2;
               }
             }
@@ -93,9 +97,9 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
   }
 }

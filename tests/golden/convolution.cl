@@ -2,7 +2,7 @@
 
 FX_STAGE void panel_f32x8_16c(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
-    float *p, const int size) {
+    __global float *p, const long size) {
   for (int c = 0; c < count; c += 16, p += size)
     for (int j = 0; j < 16; j += 8) {
       __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
@@ -23,44 +23,44 @@ FX_STAGE void panel_f32x8_16c(__global const float *x,
         const float8 v5 = *(__global const float8_u *)(x5 + k);
         const float8 v6 = *(__global const float8_u *)(x6 + k);
         const float8 v7 = *(__global const float8_u *)(x7 + k);
-        const float8 u4_0 = (float8)(v0.s0, v0.s1, v0.s2, v0.s3, v4.s0, v4.s1, v4.s2, v4.s3);
-        const float8 u4_4 = (float8)(v0.s4, v0.s5, v0.s6, v0.s7, v4.s4, v4.s5, v4.s6, v4.s7);
-        const float8 u4_1 = (float8)(v1.s0, v1.s1, v1.s2, v1.s3, v5.s0, v5.s1, v5.s2, v5.s3);
-        const float8 u4_5 = (float8)(v1.s4, v1.s5, v1.s6, v1.s7, v5.s4, v5.s5, v5.s6, v5.s7);
-        const float8 u4_2 = (float8)(v2.s0, v2.s1, v2.s2, v2.s3, v6.s0, v6.s1, v6.s2, v6.s3);
-        const float8 u4_6 = (float8)(v2.s4, v2.s5, v2.s6, v2.s7, v6.s4, v6.s5, v6.s6, v6.s7);
-        const float8 u4_3 = (float8)(v3.s0, v3.s1, v3.s2, v3.s3, v7.s0, v7.s1, v7.s2, v7.s3);
-        const float8 u4_7 = (float8)(v3.s4, v3.s5, v3.s6, v3.s7, v7.s4, v7.s5, v7.s6, v7.s7);
-        const float8 u2_0 = (float8)(u4_0.s0, u4_0.s1, u4_2.s0, u4_2.s1, u4_0.s4, u4_0.s5, u4_2.s4, u4_2.s5);
-        const float8 u2_2 = (float8)(u4_0.s2, u4_0.s3, u4_2.s2, u4_2.s3, u4_0.s6, u4_0.s7, u4_2.s6, u4_2.s7);
-        const float8 u2_1 = (float8)(u4_1.s0, u4_1.s1, u4_3.s0, u4_3.s1, u4_1.s4, u4_1.s5, u4_3.s4, u4_3.s5);
-        const float8 u2_3 = (float8)(u4_1.s2, u4_1.s3, u4_3.s2, u4_3.s3, u4_1.s6, u4_1.s7, u4_3.s6, u4_3.s7);
-        const float8 u2_4 = (float8)(u4_4.s0, u4_4.s1, u4_6.s0, u4_6.s1, u4_4.s4, u4_4.s5, u4_6.s4, u4_6.s5);
-        const float8 u2_6 = (float8)(u4_4.s2, u4_4.s3, u4_6.s2, u4_6.s3, u4_4.s6, u4_4.s7, u4_6.s6, u4_6.s7);
-        const float8 u2_5 = (float8)(u4_5.s0, u4_5.s1, u4_7.s0, u4_7.s1, u4_5.s4, u4_5.s5, u4_7.s4, u4_7.s5);
-        const float8 u2_7 = (float8)(u4_5.s2, u4_5.s3, u4_7.s2, u4_7.s3, u4_5.s6, u4_5.s7, u4_7.s6, u4_7.s7);
-        const float8 u1_0 = (float8)(u2_0.s0, u2_1.s0, u2_0.s2, u2_1.s2, u2_0.s4, u2_1.s4, u2_0.s6, u2_1.s6);
-        const float8 u1_1 = (float8)(u2_0.s1, u2_1.s1, u2_0.s3, u2_1.s3, u2_0.s5, u2_1.s5, u2_0.s7, u2_1.s7);
-        const float8 u1_2 = (float8)(u2_2.s0, u2_3.s0, u2_2.s2, u2_3.s2, u2_2.s4, u2_3.s4, u2_2.s6, u2_3.s6);
-        const float8 u1_3 = (float8)(u2_2.s1, u2_3.s1, u2_2.s3, u2_3.s3, u2_2.s5, u2_3.s5, u2_2.s7, u2_3.s7);
-        const float8 u1_4 = (float8)(u2_4.s0, u2_5.s0, u2_4.s2, u2_5.s2, u2_4.s4, u2_5.s4, u2_4.s6, u2_5.s6);
-        const float8 u1_5 = (float8)(u2_4.s1, u2_5.s1, u2_4.s3, u2_5.s3, u2_4.s5, u2_5.s5, u2_4.s7, u2_5.s7);
-        const float8 u1_6 = (float8)(u2_6.s0, u2_7.s0, u2_6.s2, u2_7.s2, u2_6.s4, u2_7.s4, u2_6.s6, u2_7.s6);
-        const float8 u1_7 = (float8)(u2_6.s1, u2_7.s1, u2_6.s3, u2_7.s3, u2_6.s5, u2_7.s5, u2_6.s7, u2_7.s7);
-        *(float8_u *)(p + (k + 0) * 16 + j) = u1_0;
-        *(float8_u *)(p + (k + 1) * 16 + j) = u1_1;
-        *(float8_u *)(p + (k + 2) * 16 + j) = u1_2;
-        *(float8_u *)(p + (k + 3) * 16 + j) = u1_3;
-        *(float8_u *)(p + (k + 4) * 16 + j) = u1_4;
-        *(float8_u *)(p + (k + 5) * 16 + j) = u1_5;
-        *(float8_u *)(p + (k + 6) * 16 + j) = u1_6;
-        *(float8_u *)(p + (k + 7) * 16 + j) = u1_7;
+        const float8 u4_0 = __builtin_shufflevector(v0, v4, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_4 = __builtin_shufflevector(v0, v4, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_1 = __builtin_shufflevector(v1, v5, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_5 = __builtin_shufflevector(v1, v5, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_2 = __builtin_shufflevector(v2, v6, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_6 = __builtin_shufflevector(v2, v6, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_3 = __builtin_shufflevector(v3, v7, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_7 = __builtin_shufflevector(v3, v7, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u2_0 = __builtin_shufflevector(u4_0, u4_2, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_2 = __builtin_shufflevector(u4_0, u4_2, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_1 = __builtin_shufflevector(u4_1, u4_3, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_3 = __builtin_shufflevector(u4_1, u4_3, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_4 = __builtin_shufflevector(u4_4, u4_6, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_6 = __builtin_shufflevector(u4_4, u4_6, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_5 = __builtin_shufflevector(u4_5, u4_7, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_7 = __builtin_shufflevector(u4_5, u4_7, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u1_0 = __builtin_shufflevector(u2_0, u2_1, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_1 = __builtin_shufflevector(u2_0, u2_1, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_2 = __builtin_shufflevector(u2_2, u2_3, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_3 = __builtin_shufflevector(u2_2, u2_3, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_4 = __builtin_shufflevector(u2_4, u2_5, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_5 = __builtin_shufflevector(u2_4, u2_5, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_6 = __builtin_shufflevector(u2_6, u2_7, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_7 = __builtin_shufflevector(u2_6, u2_7, 1, 9, 3, 11, 5, 13, 7, 15);
+        *(__global float8_u *)(p + (k + 0) * 16 + j) = u1_0;
+        *(__global float8_u *)(p + (k + 1) * 16 + j) = u1_1;
+        *(__global float8_u *)(p + (k + 2) * 16 + j) = u1_2;
+        *(__global float8_u *)(p + (k + 3) * 16 + j) = u1_3;
+        *(__global float8_u *)(p + (k + 4) * 16 + j) = u1_4;
+        *(__global float8_u *)(p + (k + 5) * 16 + j) = u1_5;
+        *(__global float8_u *)(p + (k + 6) * 16 + j) = u1_6;
+        *(__global float8_u *)(p + (k + 7) * 16 + j) = u1_7;
       }
   #pragma clang loop vectorize(disable) unroll(disable)
       for (; k < k1; ++k) { p[k * 16 + j + 0] = x0[k]; p[k * 16 + j + 1] = x1[k]; p[k * 16 + j + 2] = x2[k]; p[k * 16 + j + 3] = x3[k]; p[k * 16 + j + 4] = x4[k]; p[k * 16 + j + 5] = x5[k]; p[k * 16 + j + 6] = x6[k]; p[k * 16 + j + 7] = x7[k]; }
     }
 }
-FX_STAGE void tile_f32x8_6x2_tos(__global const float *a, const float *b,
+FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -78,35 +78,52 @@ FX_STAGE void tile_f32x8_6x2_tos(__global const float *a, const float *b,
   const long l5 = ro[5];
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
-      { const float8 x = (float8)(a[l0 + ko[k]]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
-      { const float8 x = (float8)(a[l1 + ko[k]]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
-      { const float8 x = (float8)(a[l2 + ko[k]]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
-      { const float8 x = (float8)(a[l3 + ko[k]]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
-      { const float8 x = (float8)(a[l4 + ko[k]]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
-      { const float8 x = (float8)(a[l5 + ko[k]]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      __global const float *y = a + ko[k];
+      { const float8 x = (float8)(y[l0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
+      { const float8 x = (float8)(y[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
+      { const float8 x = (float8)(y[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
+      { const float8 x = (float8)(y[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(y[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; }
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
-      { const float8 x = (float8)(a[l0 + ko[k + 1]]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
-      { const float8 x = (float8)(a[l1 + ko[k + 1]]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
-      { const float8 x = (float8)(a[l2 + ko[k + 1]]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
-      { const float8 x = (float8)(a[l3 + ko[k + 1]]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
-      { const float8 x = (float8)(a[l4 + ko[k + 1]]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
-      { const float8 x = (float8)(a[l5 + ko[k + 1]]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      __global const float *y = a + ko[k + 1];
+      { const float8 x = (float8)(y[l0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
+      { const float8 x = (float8)(y[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
+      { const float8 x = (float8)(y[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
+      { const float8 x = (float8)(y[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(y[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; }
   }
   if (k1 & 1) {
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
-      { const float8 x = (float8)(a[l0 + ko[k]]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
-      { const float8 x = (float8)(a[l1 + ko[k]]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
-      { const float8 x = (float8)(a[l2 + ko[k]]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
-      { const float8 x = (float8)(a[l3 + ko[k]]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
-      { const float8 x = (float8)(a[l4 + ko[k]]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
-      { const float8 x = (float8)(a[l5 + ko[k]]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      __global const float *y = a + ko[k];
+      { const float8 x = (float8)(y[l0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
+      { const float8 x = (float8)(y[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
+      { const float8 x = (float8)(y[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
+      { const float8 x = (float8)(y[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(y[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; }
   }
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; *(float8 *)(t + 64) += c4_0; *(float8 *)(t + 72) += c4_1; *(float8 *)(t + 80) += c5_0; *(float8 *)(t + 88) += c5_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1; }
+}
+#define by_top 0
+#define fill_none 0
+#define fill_columns 1
+FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
+    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
+    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
+    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
+    const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    const int k1 = (depth - k0 < block ? depth - k0 : block);
+    panel_f32x8_16c(b + k0 * b_k, b_lane, b_k, (b_fill == fill_columns) * b_count,
+      b_there, k1, y, y_step);
+  }
 }
 FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
@@ -134,28 +151,32 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global fl
     }
   }
 }
-FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
+  float acc[96] __attribute__((aligned(64)));
+  float b_panels[1168] __attribute__((aligned(64)));
+  __global float *bp = (__global float *)(ulong)b_panels;
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[96] __attribute__((aligned(64)));
-  float bp[1168] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     __global const float *a_o = b1 + 0;
     __global const float *b_o = b2 + 0;
@@ -170,25 +191,24 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
         const int ke = K;
         int ko[72];
         for (int k = 0; k < ke - d0; ++k) ko[k] = ((d0 + k) / 9) * 324 + ((d0 + k) / 3 % 3) * 18 + ((d0 + k) % 3);
-        { const int k0 = d0;
-          const int k1 = ke - k0;
-          panel_f32x8_16c(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 1168);
-        }
+        fills_f32x8_6x2(by_top, fill_none, fill_columns, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, 72);
         for (int r0 = m0; r0 < m1; r0 += 6) {
           float *sums = acc;
           { const int k0 = d0;
             const int k1 = ke - k0;
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_6x2_tos(a_o + k0 * a_k, bp + (t0 - s0) / 16 * 1168, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, 0);
+              tile_f32x8_6x2_top(a_o + r0 / 6 * x_step + k0 * a_k, bp + 0 * y_block + (t0 - s0) / 16 * y_step, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, k0);
             }
           }
           for (int g = r0, ge = (r0 + 6 < m1 ? r0 + 6 : m1); g < ge; ++g) {
             const int i3 = g % 256;
             const int i0 = g / 256;
+            const float *row = sums + (g - r0) * 16;
             for (int t0 = s0; t0 < s1; t0 += 16) {
               const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              const float *sum = row + (t0 - s0) * 6;
               { const int i1 = t0;
-                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn);
+                const float8 x1 = *(__private const float8_u *)(sum + i1 - tn);
                 const float8 t2 = x1;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[0] = t2.s0;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[256] = t2.s1;
@@ -198,7 +218,7 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
                 (b0 + (4096 * i0 + 256 * i1 + i3))[1280] = t2.s5;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[1536] = t2.s6;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[1792] = t2.s7;
-                const float8 x3 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn + 8);
+                const float8 x3 = *(__private const float8_u *)(sum + i1 - tn + 8);
                 const float8 t4 = x3;
                 (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[0] = t4.s0;
                 (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[256] = t4.s1;
@@ -216,14 +236,14 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
     }
   }
 }
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21) {
   for (long k = 0; k < n2; ++k) stage_0_p0_(k, b0, b1, n0, n1);
-  for (long k = 0; k < n18; ++k) stage_0_p1_(k, b2, b1, b3, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17);
+  for (long k = 0; k < n21; ++k) stage_0_p1_(k, b2, b1, b3, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21); break;
   }
 }

@@ -2,19 +2,19 @@
 
 FX_STAGE void panel_f32x16_32r(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
-    float *p, const int size) {
+    __global float *p, const long size) {
   for (int k = 0; k < k1; ++k, x += x_k) {
-    float *q = p + k * 32; int c = 0;
-    for (; c < count && c + 32 <= there; c += 32, q += size) {
-      __builtin_prefetch(x + c + 8 * x_k); *(float16_u *)(q + 0) = *(__global const float16_u *)(x + c + 0); *(float16_u *)(q + 16) = *(__global const float16_u *)(x + c + 16);
-    }
-    for (; c < count; c += 32, q += size) {
+    __global float *q = p + k * 32;
+    for (int c = 0; c < count; c += 32, q += size)
+      if (c + 32 <= there) {
+        __builtin_prefetch(x + c + 8 * x_k); *(__global float16_u *)(q + 0) = *(__global const float16_u *)(x + c + 0); *(__global float16_u *)(q + 16) = *(__global const float16_u *)(x + c + 16);
+      } else {
       #pragma clang loop vectorize(disable) unroll(disable)
-      for (int j = 0; j < 32; ++j) q[j] = x[c + j < there ? c + j : there - 1];
-    }
+        for (int j = 0; j < 32; ++j) q[j] = x[c + j < there ? c + j : there - 1];
+      }
   }
 }
-FX_STAGE void tile_f32x16_8x2_l1s(__global const float *a, const float *b,
+FX_STAGE void tile_f32x16_8x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -35,7 +35,7 @@ FX_STAGE void tile_f32x16_8x2_l1s(__global const float *a, const float *b,
   const long l7 = (7 < last ? 7 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float16 v0 = *(const float16_u *)(b + 0), v1 = *(const float16_u *)(b + 16);
+    { const float16 v0 = *(__global const float16_u *)(b + 0), v1 = *(__global const float16_u *)(b + 16);
       { const float16 x = (float16)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float16 x = (float16)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float16 x = (float16)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -45,7 +45,7 @@ FX_STAGE void tile_f32x16_8x2_l1s(__global const float *a, const float *b,
       { const float16 x = (float16)(a[l6]); c6_0 = x * v0 + c6_0; c6_1 = x * v1 + c6_1; }
       { const float16 x = (float16)(a[l7]); c7_0 = x * v0 + c7_0; c7_1 = x * v1 + c7_1; }
       b += 32; a += 1; }
-    { const float16 v0 = *(const float16_u *)(b + 0), v1 = *(const float16_u *)(b + 16);
+    { const float16 v0 = *(__global const float16_u *)(b + 0), v1 = *(__global const float16_u *)(b + 16);
       { const float16 x = (float16)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float16 x = (float16)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float16 x = (float16)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -57,7 +57,7 @@ FX_STAGE void tile_f32x16_8x2_l1s(__global const float *a, const float *b,
       b += 32; a += 1; }
   }
   if (k1 & 1) {
-    { const float16 v0 = *(const float16_u *)(b + 0), v1 = *(const float16_u *)(b + 16);
+    { const float16 v0 = *(__global const float16_u *)(b + 0), v1 = *(__global const float16_u *)(b + 16);
       { const float16 x = (float16)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float16 x = (float16)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float16 x = (float16)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -71,68 +71,105 @@ FX_STAGE void tile_f32x16_8x2_l1s(__global const float *a, const float *b,
   if (more) { *(float16 *)(t + 0) += c0_0; *(float16 *)(t + 16) += c0_1; *(float16 *)(t + 32) += c1_0; *(float16 *)(t + 48) += c1_1; *(float16 *)(t + 64) += c2_0; *(float16 *)(t + 80) += c2_1; *(float16 *)(t + 96) += c3_0; *(float16 *)(t + 112) += c3_1; *(float16 *)(t + 128) += c4_0; *(float16 *)(t + 144) += c4_1; *(float16 *)(t + 160) += c5_0; *(float16 *)(t + 176) += c5_1; *(float16 *)(t + 192) += c6_0; *(float16 *)(t + 208) += c6_1; *(float16 *)(t + 224) += c7_0; *(float16 *)(t + 240) += c7_1; }
   else { *(float16 *)(t + 0) = c0_0; *(float16 *)(t + 16) = c0_1; *(float16 *)(t + 32) = c1_0; *(float16 *)(t + 48) = c1_1; *(float16 *)(t + 64) = c2_0; *(float16 *)(t + 80) = c2_1; *(float16 *)(t + 96) = c3_0; *(float16 *)(t + 112) = c3_1; *(float16 *)(t + 128) = c4_0; *(float16 *)(t + 144) = c4_1; *(float16 *)(t + 160) = c5_0; *(float16 *)(t + 176) = c5_1; *(float16 *)(t + 192) = c6_0; *(float16 *)(t + 208) = c6_1; *(float16 *)(t + 224) = c7_0; *(float16 *)(t + 240) = c7_1; }
 }
-FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+#define by_l1p 0
+#define fill_none 0
+#define fill_rows 1
+FX_STAGE void fills_f32x16_8x2(const int by, const int a_fill, const int b_fill,
+    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
+    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
+    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
+    const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    const int k1 = (depth - k0 < block ? depth - k0 : block);
+    panel_f32x16_32r(b + k0 * b_k, b_lane, b_k, (b_fill == fill_rows) * b_count,
+      b_there, k1, y, y_step);
+  }
+}
+FX_STAGE void whole_f32x16_8x2(const int by, const int a_fill, const int b_fill,
+    const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
+    const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
+    const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
+    const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
+    const int strip, const int block, const int depth, float *acc, const int size, const int inner,
+    const long a_outer, const long a_inner, const long b_outer, const long b_inner,
+    const long out_outer, const long out_inner, const long ld, __global float *out) {
+  const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[512] __attribute__((aligned(64)));
-  float bp[16416] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
-  for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
-    __global const float *a_o = b1 + 0;
-    __global const float *b_o = b2 + 0;
-    for (int s0 = q0; s0 < q1; s0 += 64) {
-      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
-      { const int d0 = 0;
-        const int ke = K;
-        { const int k0 = d0;
-          const int k1 = ke - k0;
-          panel_f32x16_32r(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 8208);
-        }
+  const int o1 = ((io + 1) * OT < OB ? (io + 1) * OT : OB);
+  const int last = N / 32 * 32, shift = last > y_last ? last - y_last : 0;
+  for (int o = io * OT; o < o1; ++o) {
+    const int oo = o / inner, oi = o % inner;
+    __global const float *ao = a + oo * a_outer + oi * a_inner;
+    __global const float *bo = b + oo * b_outer + oi * b_inner;
+    __global float *to = out + oo * out_outer + oi * out_inner;
+    for (int s0 = q0; s0 < q1; s0 += strip) {
+      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
+      for (int d0 = 0; d0 < K; d0 += depth) {
+        const int d = (K - d0 < depth ? K - d0 : depth);
+        fills_f32x16_8x2(by, a_fill, b_fill, ao + m0 * a_lane + d0 * a_k, a_lane, a_k,
+          m1 - m0, M - m0, x, x_step, x_block, bo + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0,
+          N - s0, y, y_step, y_block, d, block);
+        __global const float *ys = y;
         for (int r0 = m0; r0 < m1; r0 += 8) {
-          float *sums = acc;
-          { const int k0 = d0;
-            const int k1 = ke - k0;
-            for (int t0 = s0; t0 < s1; t0 += 32) {
-              tile_f32x16_8x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - s0) / 32 * 8208, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 8, 0);
+          __global const float *xs = ao + r0 / 8 * x_step + d0 * a_k;
+          float *t = acc + (r0 - m0) / 8 * size;
+          __global const float *u = xs, *yk = ys;
+          for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
+            const int k1 = (d - k0 < block ? d - k0 : block);
+            float *v = t;
+            long at = 0;
+            for (int t0 = s0; t0 < s1; t0 += 32, at += y_step, v += 8 * 32) {
+              __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
+              tile_f32x16_8x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);
             }
           }
-          for (int g = r0, ge = (r0 + 8 < m1 ? r0 + 8 : m1); g < ge; ++g) {
-            const int i0 = g;
-            for (int t0 = s0; t0 < s1; t0 += 32) {
-              const int tn = t0, t1 = (t0 + 32 < q1 ? t0 + 32 : q1);
-              { const int i1 = t0;
-                const float16 x1 = *(__private const float16_u *)(sums + (t0 - s0) * 8 + (g - r0) * 32 + i1 - tn);
-                *((__global float16_u *)(b0 + (256 * i0 + i1))) = x1;
-                const float16 x2 = *(__private const float16_u *)(sums + (t0 - s0) * 8 + (g - r0) * 32 + i1 - tn + 16);
-                *((__global float16_u *)(b0 + (256 * i0 + i1 + 16))) = x2;
-              }
-            }
+          if (d0 + d < K) continue;
+          __global float *row = to + r0 * ld + s0;
+          const uint n = s1 - s0;
+          for (int g = 0; g < (m1 - r0 < 8 ? m1 - r0 : 8); ++g, row += ld) {
+            const float *p = t + g * 32;
+            uint c = 0, e = 0;
+            for (; c + 32 <= n; c += 32, p += 32 * 8) { *(__global float16_u *)(row + c + 0) = *(float16_u *)(p + 0); *(__global float16_u *)(row + c + 16) = *(float16_u *)(p + 16); }
+            p += shift;
+        if (c + e + 16 <= n) { *(__global float16_u *)(row + c + e) = *(float16_u *)(p + e); e += 16; }
+  #pragma clang loop vectorize(disable) unroll(disable)
+            for (; c + e < n; ++e) row[c + e] = p[e];
           }
         }
       }
     }
   }
 }
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+  #pragma OPENCL FP_CONTRACT ON
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
+  float acc[512] __attribute__((aligned(64)));
+  float b_panels[16416] __attribute__((aligned(64)));
+  __global float *bp = (__global float *)(ulong)b_panels;
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  whole_f32x16_8x2(by_l1p, fill_none, fill_rows, item, b1 + 0, b2 + 0, 0, x_step, x_block, bp, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, 64, 256, 256, acc, 0, 1, 0, 0, 0, 0, 0, 0, 256, b0 + 0);
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
   }
 }

@@ -2,19 +2,19 @@
 
 FX_STAGE void panel_f32x8_16r(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
-    float *p, const int size) {
+    __global float *p, const long size) {
   for (int k = 0; k < k1; ++k, x += x_k) {
-    float *q = p + k * 16; int c = 0;
-    for (; c < count && c + 16 <= there; c += 16, q += size) {
-      __builtin_prefetch(x + c + 8 * x_k); *(float8_u *)(q + 0) = *(__global const float8_u *)(x + c + 0); *(float8_u *)(q + 8) = *(__global const float8_u *)(x + c + 8);
-    }
-    for (; c < count; c += 16, q += size) {
+    __global float *q = p + k * 16;
+    for (int c = 0; c < count; c += 16, q += size)
+      if (c + 16 <= there) {
+        __builtin_prefetch(x + c + 8 * x_k); *(__global float8_u *)(q + 0) = *(__global const float8_u *)(x + c + 0); *(__global float8_u *)(q + 8) = *(__global const float8_u *)(x + c + 8);
+      } else {
       #pragma clang loop vectorize(disable) unroll(disable)
-      for (int j = 0; j < 16; ++j) q[j] = x[c + j < there ? c + j : there - 1];
-    }
+        for (int j = 0; j < 16; ++j) q[j] = x[c + j < there ? c + j : there - 1];
+      }
   }
 }
-FX_STAGE void tile_f32x8_6x2_l1s(__global const float *a, const float *b,
+FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -31,7 +31,7 @@ FX_STAGE void tile_f32x8_6x2_l1s(__global const float *a, const float *b,
   const long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -39,7 +39,7 @@ FX_STAGE void tile_f32x8_6x2_l1s(__global const float *a, const float *b,
       { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
       { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; a += 1; }
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -49,7 +49,7 @@ FX_STAGE void tile_f32x8_6x2_l1s(__global const float *a, const float *b,
       b += 16; a += 1; }
   }
   if (k1 & 1) {
-    { const float8 v0 = *(const float8_u *)(b + 0), v1 = *(const float8_u *)(b + 8);
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
@@ -61,28 +61,46 @@ FX_STAGE void tile_f32x8_6x2_l1s(__global const float *a, const float *b,
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; *(float8 *)(t + 64) += c4_0; *(float8 *)(t + 72) += c4_1; *(float8 *)(t + 80) += c5_0; *(float8 *)(t + 88) += c5_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1; }
 }
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+#define by_l1p 0
+#define fill_none 0
+#define fill_rows 1
+FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
+    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
+    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
+    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
+    const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    const int k1 = (depth - k0 < block ? depth - k0 : block);
+    panel_f32x8_16r(b + k0 * b_k, b_lane, b_k, (b_fill == fill_rows) * b_count,
+      b_there, k1, y, y_step);
+  }
+}
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
+  float acc[384] __attribute__((aligned(64)));
+  float b_panels[12352] __attribute__((aligned(64)));
+  __global float *bp = (__global float *)(ulong)b_panels;
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[384] __attribute__((aligned(64)));
-  float bp[12352] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     __global const float *a_o = b2 + 0;
     __global const float *b_o = b3 + 0;
@@ -90,24 +108,23 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
       { const int d0 = 0;
         const int ke = K;
-        { const int k0 = d0;
-          const int k1 = ke - k0;
-          panel_f32x8_16r(b_o + s0 * b_lane + k0 * b_k, b_lane, b_k, s1 - s0, N - s0, k1, bp, 3088);
-        }
+        fills_f32x8_6x2(by_l1p, fill_none, fill_rows, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, 192);
         for (int r0 = m0; r0 < m1; r0 += 6) {
           float *sums = acc;
           { const int k0 = d0;
             const int k1 = ke - k0;
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_6x2_l1s(a_o + r0 * a_lane + k0 * a_k, bp + (t0 - s0) / 16 * 3088, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 6, 0);
+              tile_f32x8_6x2_l1p(a_o + r0 / 6 * x_step + k0 * a_k, bp + 0 * y_block + (t0 - s0) / 16 * y_step, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 6, k0);
             }
           }
           for (int g = r0, ge = (r0 + 6 < m1 ? r0 + 6 : m1); g < ge; ++g) {
             const int i0 = g;
+            const float *row = sums + (g - r0) * 16;
             for (int t0 = s0; t0 < s1; t0 += 16) {
               const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              const float *sum = row + (t0 - s0) * 6;
               { const int i1 = t0;
-                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn);
+                const float8 x1 = *(__private const float8_u *)(sum + i1 - tn);
                 const float8 x2 = *(__global const float8_u *)(b0 + (i1));
                 const float8 x3 = (x1 + x2);
                 const float8 x4 = (x3 * x3);
@@ -120,7 +137,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
                 const float8 x11 = ((float8)(0.5f) * x10);
                 const float8 x12 = (x3 * x11);
                 *((__global float8_u *)(b1 + (256 * i0 + i1))) = x12;
-                const float8 x13 = *(__private const float8_u *)(sums + (t0 - s0) * 6 + (g - r0) * 16 + i1 - tn + 8);
+                const float8 x13 = *(__private const float8_u *)(sum + i1 - tn + 8);
                 const float8 x14 = *(__global const float8_u *)(b0 + (i1 + 8));
                 const float8 x15 = (x13 + x14);
                 const float8 x16 = (x15 * x15);
@@ -142,9 +159,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
   }
 }

@@ -37,64 +37,89 @@ FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *
   if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; }
   else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; }
 }
-FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long M = n0;
-  const long N = n1;
-  const long K = n2;
-  const long RB = n3;
-  const long CB = n4;
-  const long RT = n5;
-  const long CT = n6;
-  const long ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+#define by_lkk 0
+#define fill_none 0
+FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
+    const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
+    const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
+    const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
+    const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
+    const int strip, const int block, const int depth, float *acc, const int size, const int inner,
+    const long a_outer, const long a_inner, const long b_outer, const long b_inner,
+    const long out_outer, const long out_inner, const long ld, __global float *out) {
+  const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  float acc[256] __attribute__((aligned(64)));
-  const long OT = n7;
-  const long OB = n8;
-  const long a_tile = n9;
-  const long a_lane = n10;
-  const long a_k = n11;
-  const long b_tile = n12;
-  const long b_lane = n13;
-  const long b_k = n14;
-  for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
-    __global const float *a_o = b1 + 0;
-    __global const float *b_o = b2 + 0;
-    for (int s0 = q0; s0 < q1; s0 += 64) {
-      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
-      { const int d0 = 0;
-        const int ke = K;
+  const int o1 = ((io + 1) * OT < OB ? (io + 1) * OT : OB);
+  const int last = N / 16 * 16, shift = last > y_last ? last - y_last : 0;
+  for (int o = io * OT; o < o1; ++o) {
+    const int oo = o / inner, oi = o % inner;
+    __global const float *ao = a + oo * a_outer + oi * a_inner;
+    __global const float *bo = b + oo * b_outer + oi * b_inner;
+    __global float *to = out + oo * out_outer + oi * out_inner;
+    for (int s0 = q0; s0 < q1; s0 += strip) {
+      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
+      for (int d0 = 0; d0 < K; d0 += depth) {
+        const int d = (K - d0 < depth ? K - d0 : depth);
+        
+        __global const float *ys = bo + s0 / 16 * y_step + d0 * b_k;
         for (int r0 = m0; r0 < m1; r0 += 4) {
-          float *sums = acc;
-          for (int k0 = d0; k0 < ke; k0 += 64) {
-            const int k1 = (ke - k0 < 64 ? ke - k0 : 64);
-            for (int t0 = s0; t0 < s1; t0 += 16) {
-              const int tn = (t0 < N - 16 ? t0 : N - 16);
-              tile_f32x8_4x2_lkk(a_o + r0 * a_lane + k0 * a_k, b_o + tn + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, k0);
+          __global const float *xs = ao + r0 / 4 * x_step + d0 * a_k;
+          float *t = acc + (r0 - m0) / 4 * size;
+          __global const float *u = xs, *yk = ys;
+          for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
+            const int k1 = (d - k0 < block ? d - k0 : block);
+            float *v = t;
+            long at = 0;
+            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step, v += 4 * 16) {
+              __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
+              tile_f32x8_4x2_lkk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);
             }
           }
-          for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {
-            const int i0 = g;
-            for (int t0 = s0; t0 < s1; t0 += 16) {
-              const int tn = (t0 < N - 16 ? t0 : N - 16), t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-              { const int i1 = t0;
-                const float8 x1 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i1 - tn);
-                *((__global float8_u *)(b0 + (96 * i0 + i1))) = x1;
-                const float8 x2 = *(__private const float8_u *)(sums + (t0 - s0) * 4 + (g - r0) * 16 + i1 - tn + 8);
-                *((__global float8_u *)(b0 + (96 * i0 + i1 + 8))) = x2;
-              }
-            }
+          if (d0 + d < K) continue;
+          __global float *row = to + r0 * ld + s0;
+          const uint n = s1 - s0;
+          for (int g = 0; g < (m1 - r0 < 4 ? m1 - r0 : 4); ++g, row += ld) {
+            const float *p = t + g * 16;
+            uint c = 0, e = 0;
+            for (; c + 16 <= n; c += 16, p += 16 * 4) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
+            p += shift;
+        if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }
+  #pragma clang loop vectorize(disable) unroll(disable)
+            for (; c + e < n; ++e) row[c + e] = p[e];
           }
         }
       }
     }
   }
 }
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+  #pragma OPENCL FP_CONTRACT ON
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
+  float acc[256] __attribute__((aligned(64)));
+  const long x_step = n9;
+  const long x_block = n10;
+  const long y_step = n11;
+  const long y_block = n12;
+  const long y_last = n13;
+  const long a_lane = n14;
+  const long a_k = n15;
+  const long b_lane = n16;
+  const long b_k = n17;
+  whole_f32x8_4x2(by_lkk, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, 64, 64, 128, acc, 0, 1, 0, 0, 0, 0, 0, 0, 96, b0 + 0);
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
   }
 }

@@ -1,0 +1,197 @@
+"""Whole products that are only stored, and all panels of an item: functions between the tile
+(`micro`) and the stage, which the products of a program share (docs/why/shared-loops.md).
+
+`whole_f32x8_6x2(by_l1p, fill_columns, fill_none, ...` is a call for tiles of 6 x 2 vectors of 8
+floats: how a tile walks its operands, as in the tile's name, then how A's and B's own panels are
+filled, which `fills_f32x8_6x2(` does.
+"""
+
+from __future__ import annotations
+
+import re
+from string import Template
+
+import numpy as np
+
+from lowering.product import Access, Product
+from lowering.templates import micro
+
+_CALL = re.compile(
+    r"\b(fills|whole)_([fiu]\d+)x(\d+)_(\d+)x(\d+)\(by_(\w+), fill_(\w+), fill_(\w+)(?=,)"
+)
+_FILLS = {"rows": "r", "columns": "c"}  # as `micro.fill` has them
+
+
+def begin(first: str, form: Product, dtype: np.dtype, width: int) -> str:
+    """The begin of a call of `first`, which is fills or whole."""
+    tile = micro.name(form, dtype, width).removeprefix("tile_")
+    family, walk = tile.rsplit("_", 1)
+    return f"{first}_{family}(by_{walk}, fill_{_fill(form.a)}, fill_{_fill(form.b)}"
+
+
+def _fill(access: Access) -> str:
+    if not access.panel:
+        return "none"
+    return "columns" if access.k == 1 else "rows"
+
+
+def source(text: str) -> str:
+    """The functions that `text` calls, and all that these call in turn; they do what calls need."""
+    found = sorted(set(_CALL.findall(text)))
+    words = sorted({word for *_, a_fill, b_fill in found for word in (a_fill, b_fill)} - {"none"})
+    walks = sorted({call[5] for call in found})
+    numbers = [f"#define by_{walk} {k}" for k, walk in enumerate(walks)]
+    numbers += [f"#define fill_{w} {k}" for k, w in enumerate(["none", *words])] if found else []
+    functions = []
+    for family in sorted({call[1:5] for call in found}):
+        calls = [call for call in found if call[1:5] == family]
+        functions.append(_fills(family, calls))
+        calls = [call for call in calls if call[0] == "whole"]
+        if calls:
+            functions.append(_whole(family, calls))
+    own = "\n".join(x for x in (*numbers, *functions) if x)
+    return "\n".join(part for part in (micro.source(own + text), own) if part)
+
+
+def _words(family: tuple[str, ...]) -> dict[str, str | int]:
+    """What stands in the texts below for a family of tiles."""
+    number, width, rows, vectors = family
+    kind = micro.KINDS[number]
+    return {
+        "family": f"{number}x{width}_{rows}x{vectors}",
+        "vectors": f"{number}x{width}",
+        "T": kind,
+        "V": f"{kind}{width}_u",
+        "W": width,
+        "R": rows,
+        "C": int(width) * int(vectors),
+    }
+
+
+def _fills(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
+    """The panels of `depth` k, block by block: of rows from `a`, of columns from `b`, into `x` and
+    `y`, where tiles are `x_step` and `y_step` apart, blocks `x_block` and `y_block`.
+    """
+    words = _words(family)
+    sides = [sorted({call[side] for call in calls} - {"none"}) for side in (6, 7)]
+    fills = [
+        text.substitute(words, word=word, order=_FILLS[word])
+        for text, side in zip((_FILL_A, _FILL_B), sides, strict=True)
+        for word in side
+    ]
+    return _BLOCKS.substitute(words, fills="".join(fills)) if fills else ""
+
+
+def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
+    """An item's part of `out` = A B. Of an outer number o, o / inner and o % inner have strides."""
+    words = _words(family)
+    w = int(words["W"])
+    vectors = range(int(family[3]))
+    copies = [_COPY.substitute(words, at=f"c + {j * w}", of=j * w) for j in vectors]
+    rest = _COPY.substitute(words, at="c + e", of="e")
+    rests = [f"        if (c + e + {w} <= n) {{ {rest} e += {w}; }}" for _ in vectors[1:]]
+    walks = sorted({call[5] for call in calls})
+    tiles = [_TILE.substitute(words, walk=walk) for walk in walks]
+    if len(walks) > 1:
+        cases = [f"case by_{w}: {tile} break;" for w, tile in zip(walks, tiles, strict=True)]
+        tiles = ["switch (by) {", *cases, "}"]
+    x, y = ({call[side] for call in calls} for side in (6, 7))
+    begin_x = _begin(x, "a_fill", "x + (r0 - m0) / $R * x_step", "ao + r0 / $R * x_step + d0 * a_k")
+    begin_y = _begin(y, "b_fill", "y", "bo + s0 / $C * y_step + d0 * b_k")
+    return _WHOLE.substitute(
+        words,
+        begin_x=Template(begin_x).substitute(words),
+        begin_y=Template(begin_y).substitute(words),
+        copies=" ".join(copies),
+        rests="\n".join(rests),
+        plain=micro.PLAIN,
+        tiles="\n              ".join(tiles),
+        fills=_FILL_ALL.substitute(words) if x | y != {"none"} else "",
+    )
+
+
+def _begin(fills: set[str], fill: str, panels: str, in_place: str) -> str:
+    """Where the tiles of one side begin: in panels, in place, or as the call says."""
+    if fills == {"none"}:
+        return in_place
+    return f"{fill} ? {panels} : {in_place}" if "none" in fills else panels
+
+
+_TILE = Template("tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);")
+_FILL_A = Template(
+    "    panel_${vectors}_$R$order(a + k0 * a_k, a_lane, a_k, (a_fill == fill_$word) * a_count,\n"
+    "      a_there, k1, x, x_step);\n"
+)
+_FILL_B = Template(
+    "    panel_${vectors}_$C$order(b + k0 * b_k, b_lane, b_k, (b_fill == fill_$word) * b_count,\n"
+    "      b_there, k1, y, y_step);\n"
+)
+_COPY = Template("*(__global $V *)(row + $at) = *($V *)(p + $of);")
+
+_BLOCKS = Template("""FX_STAGE void fills_$family(const int by, const int a_fill, const int b_fill,
+    __global const $T *a, const long a_lane, const long a_k, const int a_count, const int a_there,
+    __global $T *x, const long x_step, const long x_block, __global const $T *b, const long b_lane,
+    const long b_k, const int b_count, const int b_there, __global $T *y, const long y_step,
+    const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    const int k1 = (depth - k0 < block ? depth - k0 : block);
+$fills  }
+}""")
+
+_WHOLE = Template("""FX_STAGE void whole_$family(const int by, const int a_fill, const int b_fill,
+    const int item, __global const $T *a, __global const $T *b, __global $T *x, const long x_step,
+    const long x_block, __global $T *y, const long y_step, const long y_block, const long y_last,
+    const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
+    const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
+    const int strip, const int block, const int depth, $T *acc, const int size, const int inner,
+    const long a_outer, const long a_inner, const long b_outer, const long b_inner,
+    const long out_outer, const long out_inner, const long ld, __global $T *out) {
+  const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+  const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
+  const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
+  const int o1 = ((io + 1) * OT < OB ? (io + 1) * OT : OB);
+  const int last = N / $C * $C, shift = last > y_last ? last - y_last : 0;
+  for (int o = io * OT; o < o1; ++o) {
+    const int oo = o / inner, oi = o % inner;
+    __global const $T *ao = a + oo * a_outer + oi * a_inner;
+    __global const $T *bo = b + oo * b_outer + oi * b_inner;
+    __global $T *to = out + oo * out_outer + oi * out_inner;
+    for (int s0 = q0; s0 < q1; s0 += strip) {
+      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
+      for (int d0 = 0; d0 < K; d0 += depth) {
+        const int d = (K - d0 < depth ? K - d0 : depth);
+        $fills
+        __global const $T *ys = $begin_y;
+        for (int r0 = m0; r0 < m1; r0 += $R) {
+          __global const $T *xs = $begin_x;
+          $T *t = acc + (r0 - m0) / $R * size;
+          __global const $T *u = xs, *yk = ys;
+          for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
+            const int k1 = (d - k0 < block ? d - k0 : block);
+            $T *v = t;
+            long at = 0;
+            for (int t0 = s0; t0 < s1; t0 += $C, at += y_step, v += $R * $C) {
+              __global const $T *w = yk + (at < y_last - s0 ? at : y_last - s0);
+              $tiles
+            }
+          }
+          if (d0 + d < K) continue;
+          __global $T *row = to + r0 * ld + s0;
+          const uint n = s1 - s0;
+          for (int g = 0; g < (m1 - r0 < $R ? m1 - r0 : $R); ++g, row += ld) {
+            const $T *p = t + g * $C;
+            uint c = 0, e = 0;
+            for (; c + $C <= n; c += $C, p += $C * $R) { $copies }
+            p += shift;
+$rests
+$plain
+            for (; c + e < n; ++e) row[c + e] = p[e];
+          }
+        }
+      }
+    }
+  }
+}""")
+_FILL_ALL = Template("""fills_$family(by, a_fill, b_fill, ao + m0 * a_lane + d0 * a_k, a_lane, a_k,
+          m1 - m0, M - m0, x, x_step, x_block, bo + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0,
+          N - s0, y, y_step, y_block, d, block);""")
