@@ -98,6 +98,7 @@ class _Fuser:
         self.enabled = enabled
         self.order = graph.nodes()
         self.users = users_of(self.order)
+        self.follows = self.after_products()
         self.stored: set[int] = set()
         self.reasons: list[tuple[str, str]] = []
         self.groups: list[Group] = []
@@ -248,7 +249,8 @@ class _Fuser:
             return None  # read where it stands
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
-        if any(group.folds for group, _ in homes.values()) and self.ends_epilogue(n):
+        ends = isinstance(n.form, g.Map) and id(n) in self.follows
+        if ends and any(group.folds for group, _ in homes.values()):
             return "the kernel of the product before it computes it"
         repeated = spreads_or_renames(n) or self.better_repeated(n, homes)
         if len(homes) > 1 and cone_cost(n) > CHEAP and not repeated:
@@ -337,6 +339,8 @@ class _Fuser:
         while todo:
             x = todo.pop()
             cost += own_cost(x)
+            if cost > REPEATED:
+                return False
             for a in x.args:
                 if id(a) in seen or a.size * 8 <= n.size:
                     continue
@@ -347,22 +351,21 @@ class _Fuser:
                     found = a
                 else:
                     return False
-        return found is not None and cost <= REPEATED
+        return found is not None
 
-    def ends_epilogue(self, n: g.Node) -> bool:
-        """Whether n follows a product element by element, through nodes that nothing else reads."""
-        if not isinstance(n.form, g.Map):
-            return False
-        todo = [n]
-        while todo:
-            for a in todo.pop().args:
-                if a.size != n.size or len(self.users[id(a)]) > 1 or id(a) in self.stored:
+    def after_products(self) -> set[int]:
+        """Nodes that follow a product element by element, through nodes that nothing else reads."""
+        found: set[int] = set()
+        stored = set(map(id, self.graph.outputs))
+        for n in self.order:
+            if not isinstance(n.form, g.Map | g.Reshape):
+                continue
+            for a in n.args:
+                if a.size != n.size or len(self.users[id(a)]) > 1 or id(a) in stored:
                     continue
-                if isinstance(a.form, Product):
-                    return True
-                if isinstance(a.form, g.Map | g.Reshape):
-                    todo.append(a)
-        return False
+                if isinstance(a.form, Product) or id(a) in found:
+                    found.add(id(n))
+        return found
 
     # ------------------------------------------------ roots and groups
 
