@@ -38,6 +38,20 @@ def test_filled_arrays_take_a_sharding():
     assert jnp.full_like(jnp.ones(2), 3, out_sharding=None).tolist() == [3, 3]
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit])
+def test_negative_powers_of_integers(wrap):
+    powers = lambda base: wrap(lambda n: base**n)(jnp.arange(-3, 4)).tolist()
+    assert powers(-1) == [-1, 1, -1, 1, -1, 1, -1]
+    assert powers(1) == [1] * 7
+    assert powers(2) == [0, 0, 0, 1, 2, 4, 8]
+    assert wrap(lambda n: jnp.uint32(3) ** n)(jnp.arange(4, dtype=jnp.uint32)).tolist() == [
+        1,
+        3,
+        9,
+        27,
+    ]
+
+
 # ---------------------------------------------------------------- random keys are values
 
 

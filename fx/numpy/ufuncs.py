@@ -246,18 +246,21 @@ def _index_or_none(x: Any) -> int | None:
 
 
 def _integer_power(base: Any, exponent: Any) -> Any:
-    """Binary exponentiation over the bits of a traced exponent."""
+    """Binary exponentiation over the bits of a traced exponent; x**-n is 0, but for 1 and -1."""
     d = dtype_of(base)
     out = const_as(base, 1)
     zero, one = const_as(base, 0), const_as(base, 1)
-    negative = lax.lt(exponent, zero)
+    gone = None
+    if d.kind == "i":
+        unit = lax.bitwise_or(lax.eq(base, one), lax.eq(base, const_as(base, -1)))
+        gone = lax.bitwise_and(lax.lt(exponent, zero), lax.bitwise_not(unit))
     for k in range(6 if d.itemsize == 8 else 5 if d.itemsize > 1 else 3):
         bit = lax.ne(lax.bitwise_and(exponent, one), zero)
         out = where_(bit, lax.mul(out, base), out)
         exponent = lax.shift_right_logical(exponent, one)
         if k < 5:
             base = lax.mul(base, base)
-    return where_(negative, const_as(base, 0), out)
+    return out if gone is None else where_(gone, zero, out)
 
 
 def float_power(x: Any, y: Any, /) -> Any:
