@@ -46,7 +46,9 @@ def test_numbers(name, shape):
         np.testing.assert_allclose(donated, expected, 1e-5, 1e-5)
 
 
-def test_a_stencil_on_a_periodic_grid_is_one_kernel_a_step():
+def test_a_stencil_on_a_periodic_grid_is_one_kernel_a_step(monkeypatch):
+    monkeypatch.setattr("lowering.condense.team_us", lambda p, s: None)
+
     def step(u, _):
         return u + 0.1 * (sum(jnp.roll(u, s, a) for s in (1, -1) for a in (0, 1)) - 4 * u), None
 
