@@ -101,7 +101,13 @@ def grad(fun: Any, args: Any, kwargs: Any, has_aux: bool, run: Callable[..., Any
 
 
 def vmap(
-    fun: Any, args: Any, kwargs: Any, axes: Any, out_axes: Any, run: Callable[..., Any]
+    fun: Any,
+    args: Any,
+    kwargs: Any,
+    axes: Any,
+    out_axes: Any,
+    named: tuple[Any, int | None],
+    run: Callable[..., Any],
 ) -> Any:
     """`vmap`: a ref among the arguments is mapped along its axis and holds one example inside; a
     closed-over ref keeps one value for all. A tuple of one, or None.
@@ -110,9 +116,16 @@ def vmap(
     leaves = tree_leaves(taken.args)
     dims = prefix_leaves(axes, taken.args[0], "vmap in_axes", none_is_leaf=True)
     dims += [0] * (len(leaves) - len(dims))  # keyword arguments
+    if not all(_has_axis(x, d) for x, d in zip(leaves, dims, strict=True)):
+        return None  # vmap's own error is better
     inner = _made_and_run(taken, lambda a, k: fun(*a, **k))
     sample = [x if d is None else one_of(x, d) for x, d in zip(leaves, dims, strict=True)]
-    found = touched(inner, taken.tree.unflatten(sample))
+    name, size = named
+    if size is None:
+        sizes = [x.shape[d] for x, d in zip(leaves, dims, strict=True) if d is not None]
+        size = sizes[0] if sizes else 1
+    with core.named_axes([] if name is None else [(name, size)]):
+        found = touched(inner, taken.tree.unflatten(sample))
     if not found and not taken.refs:
         return None
     taken.check_apart(found)
@@ -126,6 +139,11 @@ def vmap(
     store(found, new)
     store(taken.refs, new_args)
     return (out,)
+
+
+def _has_axis(x: Any, d: int | None) -> bool:
+    ndim = getattr(x, "ndim", 0)
+    return d is None or -ndim <= d < ndim
 
 
 class JittedWithRefs:

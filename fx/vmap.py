@@ -221,7 +221,7 @@ def _with_refs(
 ) -> Any:
     """A tuple of the result where `fun` touches refs, else None."""
     run = lambda f, i, o, a: vmap(f, i, o, axis_name=name, axis_size=size)(*a)  # noqa: E731
-    return ref_loops.vmap(fun, args, kwargs, in_axes, out_axes, run)
+    return ref_loops.vmap(fun, args, kwargs, in_axes, out_axes, (name, size), run)
 
 
 def _check_entries(axes: Any, which: str) -> None:

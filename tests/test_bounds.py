@@ -120,6 +120,7 @@ def test_down_and_past_the_ends():
         np.testing.assert_allclose(got[1], want[1], rtol=1e-6)
 
 
+@pytest.mark.driver
 def test_a_gather_by_iota_fills_nothing():
     x = jnp.arange(12.0)
     inside = lambda x: x.at[jnp.arange(12)].get(mode="fill", fill_value=-1)

@@ -345,6 +345,7 @@ def test_products_in_tiles_inside_a_loop():
     np.testing.assert_allclose(fx.jit(fit)(np.zeros(20, np.float32)), w, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.driver
 @pytest.mark.parametrize("n", [64, 1 << 16])
 def test_any_over_many_lanes_is_asked_lane_by_lane(n):
     x = np.linspace(-20, 20, n).astype(np.float32)

@@ -111,6 +111,7 @@ def test_calls_from_threads(device):
         list(pool.map(work, range(4)))
 
 
+@pytest.mark.driver
 def test_a_loop_of_small_kernels_and_steps_of_the_host_is_small():
     """Each step of the host waits for the kernels before it: threads would be woken each time."""
 
@@ -121,6 +122,7 @@ def test_a_loop_of_small_kernels_and_steps_of_the_host_is_small():
     assert fx.jit(run).lower(x).compile()._plan.small
 
 
+@pytest.mark.driver
 def test_a_sort_in_a_loop_is_a_kernel():
     def run(x):
         return lax.map(lambda r: fnp.sort(r)[:3].sum(), x)

@@ -50,6 +50,7 @@ def test_numbers(name, n, stack):
         np.testing.assert_allclose(x, want, 1e-3, 1e-3 * scale)
 
 
+@pytest.mark.driver
 def test_a_filter_of_small_matrices_is_one_kernel():
     a, c = 0.9 * jnp.eye(4), jnp.ones((2, 4)) * jnp.arange(8.0).reshape(2, 4)
 
@@ -69,6 +70,7 @@ def test_a_filter_of_small_matrices_is_one_kernel():
     np.testing.assert_allclose(fx.jit(run)(ys), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.driver
 def test_pieces_of_one_shape_are_one_kernel():
     def program(x):
         e = jnp.exp(x)

@@ -144,3 +144,13 @@ def test_frozen_refs_are_gone():
         r[...]
     del r
     assert not [w for w in refs.live if w() is not None and w()._alive is False]
+
+
+def test_a_ref_that_lives_elsewhere_does_not_hide_an_axis():
+    r = fx.new_ref(fx.numpy.zeros(3))
+    x = fx.numpy.arange(4.0)
+    total = lambda v: fx.lax.psum(v, "i")
+    assert (fx.vmap(total, axis_name="i")(x) == 6).all()
+
+    out = fx.vmap(fx.vmap(total, axis_name="i"), axis_name="j")(x[None])
+    assert (out == 6).all() and r[...].sum() == 0

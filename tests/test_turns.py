@@ -46,6 +46,7 @@ def test_numbers(name, shape):
         np.testing.assert_allclose(donated, expected, 1e-5, 1e-5)
 
 
+@pytest.mark.driver
 def test_a_stencil_on_a_periodic_grid_is_one_kernel_a_step(monkeypatch):
     monkeypatch.setattr("lowering.condense.team_us", lambda p, s: None)
 

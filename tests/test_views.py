@@ -46,6 +46,7 @@ def test_numbers(name):
     np.testing.assert_array_equal(donated, found)
 
 
+@pytest.mark.driver
 def test_an_inner_region_that_a_step_updates_is_one_kernel_a_step(monkeypatch):
     monkeypatch.setattr("lowering.condense.team_us", lambda p, s: None)
 
