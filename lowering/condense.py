@@ -9,6 +9,7 @@ looks at its flag in between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ import numpy as np
 from lowering.condense_writer import Writer
 from lowering.effort import UNITS_PER_US, host_us, one_task_us, steps_of
 from lowering.emit_scope import Stage
-from lowering.graph import Const, Node
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
 from lowering.team import TURNS, Scratch, TeamWriter, team_us
@@ -29,35 +29,29 @@ CHUNK_US = 50_000.0  # of steps of a while loop in one launch
 BYTE = np.dtype(np.uint8)
 
 
-def condense(p: Planner, steps: list[Step]) -> list[Step]:
+def condense(p: Planner, steps: Sequence[Step]) -> list[Step]:
     """The steps with loops condensed; their stages join the planner's."""
-    done: list[Step] = []
-    for s in steps:
-        done += _step(p, s)
-    return done
+    return [x for s in steps for x in _step(p, s)]
 
 
 def _step(p: Planner, s: Step) -> list[Step]:
     if isinstance(s, LoopStep):
         if s.flag is not None and s.flag.id in p.chunk_flags:
             return [s]
-        one, team = one_task_us(p.stages, s), team_us(p, s)
+        one = one_task_us(p.stages, s)
         host = host_us(p.stages, p.profile.compute_units, s)
-        if team is not None and one is not None and team < min(one, host):
+        team = team_us(p, s) if one is not None else None
+        if one is not None and team is not None and team < min(one, host):
             why = "a team runs it: its launches would cost more, and one item is slower"
             p.reasons.append((s.label or "loop", why))
             return _team(p, s, one, team)
         if one is not None and one < host:
             p.reasons.append((s.label or "loop", "it is one task: its launches would cost more"))
             return _task(p, s, one)
-        return [replace(s, body=_all(p, s.body), cond=_all(p, s.cond))]
+        return [replace(s, body=tuple(condense(p, s.body)), cond=tuple(condense(p, s.cond)))]
     if isinstance(s, CondStep):
-        return [replace(s, branches=tuple(_all(p, b) for b in s.branches))]
+        return [replace(s, branches=tuple(tuple(condense(p, b)) for b in s.branches))]
     return [s]
-
-
-def _all(p: Planner, steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    return tuple(x for s in steps for x in _step(p, s))
 
 
 # ---------------------------------------------------------------- the stage
@@ -66,7 +60,7 @@ def _all(p: Planner, steps: tuple[Step, ...]) -> tuple[Step, ...]:
 def _task(p: Planner, s: LoopStep, us: float) -> list[Step]:
     """Launch the loop; a while loop again until its flag falls."""
     chunk = _turns(s, us)
-    w = Writer(p, chunk)
+    w = Writer(p)
     w.loop(s, chunk)
     return _repeated(s, [_launch(p, s, w, us, 1)])
 
@@ -76,7 +70,7 @@ def _team(p: Planner, s: LoopStep, us: float, shared_us: float) -> list[Step]:
     chunk = min(TURNS, _turns(s, shared_us))
     scratch = Scratch(p.profile.compute_units, chunk)
     slot = p.slot("temp", (scratch.nbytes,), BYTE)
-    w = TeamWriter(p, chunk, slot, scratch.members)
+    w = TeamWriter(p, slot, scratch)
     w.loop(s, chunk)
     cleared = p.stage(scratch.clear())
     clear = Launch(0, "fx", (1,), (BufferRef(slot),), (1,), cleared, s.label or "loop", (), (slot,))
@@ -92,7 +86,7 @@ def _turns(s: LoopStep, us: float) -> int:
 
 def _launch(p: Planner, s: LoopStep, w: Writer, us: float, items: int) -> Launch:
     slots = list(w.slots)
-    buffers = [NestBuffer(_node(), BYTE, 1, True) for _ in slots]
+    buffers = [NestBuffer.raw(BYTE) for _ in slots]
     label = s.label or "loop"
     stage = Stage(w.text(), buffers, [], items, 1, label, helpers=tuple(w.helpers))
     stage.cost = us * UNITS_PER_US / (steps_of(s) if s.count is None else 1)
@@ -107,7 +101,3 @@ def _repeated(s: LoopStep, launches: list[Launch]) -> list[Step]:
         return [*launches]
     again = LoopStep(tuple(launches), None, (), False, (), s.flag, label=s.label)
     return [*launches, again]
-
-
-def _node() -> Node:
-    return Node(Const(0), (), (), BYTE)

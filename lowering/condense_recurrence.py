@@ -24,7 +24,6 @@ _STORE = re.compile(r"^( *)\*\((b\d+) (\+ .*)\) = (\w+);$")
 class Recurrence:
     """A buffer that a stage stores one element of, and the buffers that read the same memory."""
 
-    slot: int
     store: int
     loads: tuple[int, ...]
     kind: str  # the element's type in memory
@@ -55,7 +54,7 @@ def recurrence(loop: LoopStep, step: Launch, stage: Stage) -> Recurrence | None:
         if not loads or len(whole) != len(loads) + 1 or ref.step:
             continue
         kind = scalar.memory_type(stage.buffers[j].dtype)
-        found = Recurrence(ref.id, j, tuple(loads), kind)
+        found = Recurrence(j, tuple(loads), kind)
         if _one_element(stage.text, found) and not _written_elsewhere(loop, step, ref.id):
             return found
     return None

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Writer:
     """Steps to C text that one work-item runs."""
 
-    def __init__(self, p: Planner, chunk: int):
+    def __init__(self, p: Planner):
         self.p = p
         self.slots: dict[int, int] = {}  # slot -> its parameter
         self.helpers: list[str] = []
@@ -67,6 +67,7 @@ class Writer:
             self.branch(s)
 
     def loop(self, s: LoopStep, chunk: int) -> None:
+        self.remember(s)
         mine = self.variables(s)
         swaps = [pair for pair in s.swaps if pair[0] not in mine]
         pairs = [(self.pointer(a), self.pointer(b), self.p.slots[a].nbytes) for a, b in swaps]
@@ -115,8 +116,7 @@ class Writer:
     # ------------------------------------------------ carries in registers
 
     def variables(self, s: LoopStep) -> set[int]:
-        """The carries that are variables; those for what is stored last are declared."""
-        self.remember(s)
+        """The carries that are variables."""
         return registers(self.p, s)
 
     def elements(self, slot: int) -> tuple[str, int]:
@@ -220,6 +220,3 @@ class Writer:
             signature, text = with_last(signature, text, r)
         self.helpers.append("\n".join([*inner, f"{signature} {{\n{text}\n}}"]))
         return base
-
-
-# ---------------------------------------------------------------- stages that are still launched

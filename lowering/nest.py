@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lowering.affine import Affine, Range
-from lowering.graph import Node
+from lowering.graph import Const, Node
 
 
 def _lowest(d: np.dtype) -> Any:
@@ -137,6 +137,11 @@ class NestBuffer:
     size: int
     written: bool = False
     lead: int = 0  # elements before the block dimension of a partial buffer's row, 0 if none
+
+    @classmethod
+    def raw(cls, dtype: np.dtype) -> NestBuffer:
+        """Memory that a stage may write, and that is no node's."""
+        return cls(Node(Const(0), (), (), dtype), dtype, 1, True)
 
 
 @dataclass

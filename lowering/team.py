@@ -9,7 +9,8 @@ nothing that a later step overwrites: a while loop's conditions are kept, one a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lowering.condense_writer import Writer
-from lowering.effort import CALL_US, UNITS_PER_US, one_task_us, steps_of
+from lowering.effort import CALL_US, UNITS_PER_US, steps_of
 from lowering.emit_scope import Stage
 from lowering.merge import Merger
 from lowering.nest import NestBuffer
@@ -34,11 +35,11 @@ DRIVERS = ("pocl", "intel")  # whose compilers are known to take C's atomic oper
 
 
 def team_us(p: Planner, s: LoopStep) -> float | None:
-    """Microseconds of a loop run by a team; None if a team cannot."""
+    """Microseconds of a loop that can be one task, run by a team; None if a team cannot."""
     cores = p.profile.compute_units
     if p.profile.driver not in DRIVERS or p.profile.schedule != "cpu" or cores < 2:
         return None
-    if not p.options.get("team", True) or one_task_us(p.stages, s) is None:
+    if not p.options.get("team", True):
         return None
     once = _in_turn_us(p.stages, cores, (*s.cond, *s.body))
     if once is None:
@@ -76,44 +77,45 @@ class Scratch:
     turns: int
 
     @property
+    def words(self) -> int:
+        """Of the claims and of what is done; the conditions follow."""
+        return WORDS * (self.members + 1)
+
+    @property
     def nbytes(self) -> int:
-        return 8 * WORDS * (self.members + 1) + self.turns
+        return 8 * self.words + self.turns
 
     def clear(self) -> Stage:
         """The stage that makes it ready."""
-        text = f"  for (int k = 0; k < {WORDS * (self.members + 1)}; ++k) b0[k] = 0;"
-        buffers = [NestBuffer(_words(), np.dtype(np.uint64), 1, True)]
-        stage = Stage(text, buffers, [], 1, 1, "team")
-        stage.cost = 8.0 * WORDS
-        return stage
-
-
-def _words():
-    from lowering.graph import Const, Node
-
-    return Node(Const(0), (), (), np.dtype(np.uint64))
+        text = f"  for (int k = 0; k < {self.words}; ++k) b0[k] = 0;"
+        buffers = [NestBuffer.raw(np.dtype(np.uint64))]
+        return Stage(text, buffers, [], 1, 1, "team", cost=8.0 * WORDS)
 
 
 class TeamWriter(Writer):
     """Steps to C text that all members of a team run."""
 
-    def __init__(self, p: Planner, chunk: int, scratch: int, members: int):
-        super().__init__(p, chunk)
+    def __init__(self, p: Planner, slot: int, scratch: Scratch):
+        super().__init__(p)
         self.merger = Merger(p, MEET_US)
-        self.members = members
-        self.common = self.pointer(scratch)
+        self.scratch = scratch
+        self.common = self.pointer(slot)
         self.alone = False  # whether one member does the steps that are being written
         self.item, self.first = "", 0  # of items that are shared: the variable, a part's first
 
     def text(self) -> str:
         lines = [*super().text().split("\n")]
         heads, rest = lines[: len(self.slots)], lines[len(self.slots) :]
-        made = f"team t = team_of((__global ulong *){self.common}, (uint)item, {self.members});"
+        members = self.scratch.members
+        made = f"team t = team_of((__global ulong *){self.common}, (uint)item, {members});"
         return "\n".join([*heads, f"  {made}", *rest])
 
     def variables(self, s: LoopStep) -> set[int]:
         """None: a member knows only what is in memory."""
         return set()
+
+    def remember(self, s: LoopStep) -> None:
+        """Nothing, for the same reason."""
 
     def steps(self, group: Sequence[Step]) -> None:
         """Launches that do not wait for each other together; small ones by one member."""
@@ -123,34 +125,41 @@ class TeamWriter(Writer):
                 for levels in self.merger.runs(self.merger.levels(launches)):
                     parts = [x for level in levels for x in level.launches]
                     if self.merger.alone(levels) or (len(parts) == 1 and parts[0].groups == 1):
-                        self.one(parts)
+                        with self.one():
+                            super().steps(parts)
                     else:
                         self.shared(parts)
             elif issubclass(kind, CopyStep):
-                self.one(list(run))
+                with self.one():
+                    super().steps(list(run))
             else:
                 super().steps(list(run))
 
-    def one(self, run: Sequence[Step]) -> None:
-        """All of it by the member that claims it."""
-        self.line("team_begin(&t, 1);")
-        self.line("while (team_next(&t) >= 0) {")
-        self.alone = True
-        super().steps(run)
-        self.alone = False
+    @contextmanager
+    def claimed(self, items: int, head: str) -> Iterator[None]:
+        """What is written here is done for each of so many items by the member that claims it."""
+        self.line(f"team_begin(&t, {items});")
+        self.line(f"{head} {{")
+        yield
         self.line("team_done(&t); }")
         self.line("team_meet(&t);")
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """What is written here is done by one member."""
+        with self.claimed(1, "while (team_next(&t) >= 0)"):
+            self.alone = True
+            yield
+            self.alone = False
 
     def shared(self, parts: Sequence[Launch]) -> None:
         """Their items, one after the other, by whoever claims them."""
         q = self.item = self.fresh("q")
-        self.line(f"team_begin(&t, {sum(x.groups for x in parts)});")
-        self.line(f"for (long {q}; ({q} = team_next(&t)) >= 0;) {{")
-        self.first = 0
-        for x in parts:
-            self.launch(x)
-        self.line("team_done(&t); }")
-        self.line("team_meet(&t);")
+        items = sum(x.groups for x in parts)
+        with self.claimed(items, f"for (long {q}; ({q} = team_next(&t)) >= 0;)"):
+            self.first = 0
+            for x in parts:
+                self.launch(x)
 
     def call(self, name: str, args: list[str], groups: int) -> None:
         if self.alone:
@@ -166,16 +175,12 @@ class TeamWriter(Writer):
         if self.alone:
             super().copy(src, dst, nbytes)
             return
-        self.line("team_begin(&t, 1);")
-        self.line("while (team_next(&t) >= 0) {")
-        super().copy(src, dst, nbytes)
-        self.line("team_done(&t); }")
-        self.line("team_meet(&t);")
+        with self.one():
+            super().copy(src, dst, nbytes)
 
     def test(self, flag: BufferRef, turn: str) -> None:
         """The condition is kept before the next turn's takes its place: a member may come late."""
-        kept = f"({self.common} + {8 * WORDS * (self.members + 1)})[{turn}]"
-        self.line("team_begin(&t, 1);")
-        self.line(f"while (team_next(&t) >= 0) {{ {kept} = *({self.at(flag)}); team_done(&t); }}")
-        self.line("team_meet(&t);")
+        kept = f"({self.common} + {8 * self.scratch.words})[{turn}]"
+        with self.one():
+            self.line(f"{kept} = *({self.at(flag)});")
         self.line(f"if (!{kept}) break;")
