@@ -47,7 +47,6 @@ class Merger:
         self.p = p
         self.stages = p.stages
         self.meet_us = meet_us
-        self.known: dict[object, int] = {}
 
     def steps(self, steps: Sequence[Step]) -> list[Step]:
         out: list[Step] = []
@@ -205,18 +204,13 @@ class Merger:
         for launch in launches:
             c.add(launch, self.stages[launch.stage])  # type: ignore[index]
         stage = c.stage(launches)
-        dtypes = tuple(b.dtype.name for b in stage.buffers)
-        key = (stage.text, stage.helpers, dtypes, stage.windows)
-        index = self.known.get(key)
-        if index is None:
-            index = self.known[key] = len(self.stages)
-            self.stages.append(stage)
         args = [*map(BufferRef, c.slots), *(IntArg(i, "long") for i in c.ints), *c.iterations]
         local = launches[0].local_size or (1,)
         reads = tuple(dict.fromkeys(k for x in launches for k in x.reads))
         writes = tuple(dict.fromkeys(k for x in launches for k in x.writes))
         size = (stage.items * stage.local,)
-        return Launch(0, "fx", size, tuple(args), local, index, stage.label, reads, writes)
+        at = self.p.stage(stage)
+        return Launch(0, "fx", size, tuple(args), local, at, stage.label, reads, writes)
 
 
 class _Combined:

@@ -308,8 +308,9 @@ class Planner:
         self.add_launch(region, replace(stage, cost=schedule.total_work(nest)), places)
 
     def stage(self, stage: Stage) -> int:
-        """The number of a stage that was made of others; equal ones are one."""
-        key = (stage.text, stage.helpers)
+        """The number of a stage; equal ones are one."""
+        dtypes = tuple(b.dtype.name for b in stage.buffers)
+        key = (stage.text, stage.helpers, dtypes, len(stage.ints), stage.local, stage.windows)
         if key not in self.stage_index:
             self.stage_index[key] = len(self.stages)
             self.stages.append(stage)
@@ -326,12 +327,6 @@ class Planner:
             (k, p.stride, region.depth - p.depth) for k, p in enumerate(places) if p.stride
         )
         stage = replace(stage, windows=windows)
-        dtypes = tuple(b.dtype.name for b in stage.buffers)
-        key = (stage.text, dtypes, len(stage.ints), stage.local, windows)
-        index = self.stage_index.get(key)
-        if index is None:
-            index = self.stage_index[key] = len(self.stages)
-            self.stages.append(stage)
         args: list[Any] = [BufferRef(p.slot) for p in places]
         args += [IntArg(i, "long") for i in stage.ints]
         args += [IterArg(level, "long") for _, _, level in windows]
@@ -344,7 +339,7 @@ class Planner:
                 (stage.items * stage.local,),
                 tuple(args),
                 (stage.local,),
-                index,
+                self.stage(stage),
                 stage.label,
                 tuple(reads),
                 tuple(writes),
