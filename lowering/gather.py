@@ -99,6 +99,12 @@ def component(b: g.Builder, indices: g.Node, j: int) -> g.Node:
     return b.reshape(b.slice(indices, starts, (*count, j + 1)), count)
 
 
+def within(b: g.Builder, i: g.Node, top: int) -> g.Node:
+    """0 <= i <= top."""
+    low, high = (b.const(v, i.dtype, i.shape) for v in (0, top))
+    return b.map("and", b.map("ge", i, low), b.map("le", i, high))
+
+
 def _inside(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node) -> g.Node:
     """Where all components of the index are in bounds, in the shape of the result."""
     f: g.Gather = n.form
@@ -106,6 +112,5 @@ def _inside(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node) -> g.Node:
     inside = b.const(True, bool, n.shape)
     for j, k in enumerate(f.start_map):
         i = b.broadcast(component(b, indices, j), n.shape, batch)
-        low, high = (b.const(v, i.dtype, n.shape) for v in (0, x.shape[k] - f.sizes[k]))
-        inside = b.map("and", inside, b.map("and", b.map("ge", i, low), b.map("le", i, high)))
+        inside = b.map("and", inside, within(b, i, x.shape[k] - f.sizes[k]))
     return inside

@@ -15,7 +15,7 @@ import numpy as np
 from lowering import graph as g
 from lowering import scalar
 from lowering.affine import strides_of
-from lowering.gather import component
+from lowering.gather import component, within
 
 SIGNED = ("int32", "int64")
 
@@ -127,10 +127,10 @@ def _as_choice(
     for j, k in enumerate(f.start_map):
         i = component(b, indices, j)
         i = _spread(b, i, dict(zip(f.x_batch, f.index_batch)), x.shape)
-        zero, top, n = (b.const(v, i.dtype, x.shape) for v in (0, x.shape[k] - 1, x.shape[k]))
         if f.wrap:
-            i = b.select(b.map("lt", i, zero), b.map("add", i, n), i)
+            i = _wrapped(b, i, x.shape[k])
         if f.mode == "clip":
+            zero, top = (b.const(v, i.dtype, x.shape) for v in (0, x.shape[k] - 1))
             i = b.map("max", zero, b.map("min", top, i))
         match = b.map("eq", b.iota(x.shape, k, i.dtype), i)
         here = match if here is None else b.map("and", here, match)
@@ -156,12 +156,8 @@ def _as_update(
     inside = b.const(True, bool)
     for j, k in enumerate(f.start_map):
         i = b.reshape(component(b, indices, j), ())
-        zero, top, n = (b.const(v, i.dtype) for v in (0, spare[k], x.shape[k]))
-        if f.wrap:
-            i = b.select(b.map("lt", i, zero), b.map("add", i, n), i)
-        starts[k] = i
-        within = b.map("and", b.map("ge", i, zero), b.map("le", i, top))
-        inside = b.map("and", inside, within)
+        starts[k] = i = _wrapped(b, i, x.shape[k]) if f.wrap else i
+        inside = b.map("and", inside, within(b, i, spare[k]))
     new = b.reshape(updates, tuple(sizes.get(k, 1) for k in range(x.ndim)))
     old = b.dynamic_slice(x, starts, new.shape)
     if f.op != "set":
@@ -169,6 +165,12 @@ def _as_update(
     if f.mode != "clip":
         new = b.select(b.broadcast(inside, new.shape, ()), new, old)
     return b.dynamic_update(x, new, starts)
+
+
+def _wrapped(b: g.Builder, i: g.Node, n: int) -> g.Node:
+    """Indices into n elements, negative ones counted from the end."""
+    zero, length = (b.const(v, i.dtype, i.shape) for v in (0, n))
+    return b.select(b.map("lt", i, zero), b.map("add", i, length), i)
 
 
 def _spread(b: g.Builder, x: g.Node, origin: dict[int, int], shape: tuple[int, ...]) -> g.Node:
