@@ -12,7 +12,7 @@ from typing import Any
 from fx import core
 from fx.flatten import wraps
 from fx.refs import Taken, lifted, one_of, store, touched, values_of
-from fx.tree_util import prefix_leaves, tree_leaves, tree_map
+from fx.tree_util import tree_leaves, tree_map
 
 
 def _made_and_run(taken: Taken, fun: Callable[..., Any]) -> Callable[[Any], Any]:
@@ -102,29 +102,21 @@ def grad(fun: Any, args: Any, kwargs: Any, has_aux: bool, run: Callable[..., Any
 
 def vmap(
     fun: Any,
-    args: Any,
-    kwargs: Any,
-    axes: Any,
+    operands: tuple[Any, Any],
+    dims: Sequence[int | None],
     out_axes: Any,
-    named: tuple[Any, int | None],
+    axis: core.AxisData,
     run: Callable[..., Any],
 ) -> Any:
-    """`vmap`: a ref among the arguments is mapped along its axis and holds one example inside; a
-    closed-over ref keeps one value for all. A tuple of one, or None.
+    """`vmap` of positional and keyword arguments, each leaf mapped along its dim: a ref among them
+    is mapped and holds one example inside; a closed-over ref keeps one value for all. A tuple of
+    one, or None.
     """
-    taken = Taken((args, kwargs))
-    leaves = tree_leaves(taken.args)
-    dims = prefix_leaves(axes, taken.args[0], "vmap in_axes", none_is_leaf=True)
-    dims += [0] * (len(leaves) - len(dims))  # keyword arguments
-    if not all(_has_axis(x, d) for x, d in zip(leaves, dims, strict=True)):
-        return None  # vmap's own error is better
+    taken = Taken(operands)
     inner = _made_and_run(taken, lambda a, k: fun(*a, **k))
+    leaves = tree_leaves(taken.args)
     sample = [x if d is None else one_of(x, d) for x, d in zip(leaves, dims, strict=True)]
-    name, size = named
-    if size is None:
-        sizes = [x.shape[d] for x, d in zip(leaves, dims, strict=True) if d is not None]
-        size = sizes[0] if sizes else 1
-    with core.named_axes([] if name is None else [(name, size)]):
+    with core.named_axes([] if axis.name is None else [(axis.name, axis.size)]):
         found = touched(inner, taken.tree.unflatten(sample))
     if not found and not taken.refs:
         return None
@@ -132,18 +124,13 @@ def vmap(
     of_values = lifted(inner, found)
     out_dims = ((out_axes, [dims[k] for k in taken.positions]), [None] * len(found))
 
-    def mapped(values: Any, args: Any, kwargs: Any) -> Any:
-        return of_values(values, (args, kwargs))
+    def mapped(values: Any, *operands: Any) -> Any:
+        return of_values(values, operands)
 
-    (out, new_args), new = run(mapped, (None, axes, 0), out_dims, (values_of(found), *taken.args))
+    (out, new_args), new = run(mapped, values_of(found), taken.args, out_dims)
     store(found, new)
     store(taken.refs, new_args)
     return (out,)
-
-
-def _has_axis(x: Any, d: int | None) -> bool:
-    ndim = getattr(x, "ndim", 0)
-    return d is None or -ndim <= d < ndim
 
 
 class JittedWithRefs:

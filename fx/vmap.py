@@ -27,7 +27,7 @@ from fx.core import (
     state,
 )
 from fx.flatten import argument_names, check_callable, flatten_function, name_of, wraps
-from fx.refs import live
+from fx.refs import Ref, live
 from fx.tree_util import prefix_leaves, tree_flatten
 
 
@@ -193,17 +193,17 @@ def vmap(
                 "vmap in_axes must be an int, None, or a tuple of entries corresponding to the "
                 f"positional arguments of the function, but got {len(in_axes)=}, {len(args)=}"
             )
-        axes = in_axes, out_axes, axis_name, axis_size
-        if live and (found := _with_refs(fun, args, kwargs, *axes)) is not None:
-            return found[0]
         leaves, in_tree = tree_flatten((args, kwargs))
         given = prefix_leaves(in_axes, args, "vmap in_axes", none_is_leaf=True)
         given += [0] * (len(leaves) - len(given))
         pairs = enumerate(zip(leaves, given))
         dims = [_check_in_axis(x, d, fun, args, kwargs, k) for k, (x, d) in pairs]
         size = _axis_size(fun, leaves, dims, args, kwargs, axis_size)
+        axis = AxisData(axis_name, size)
+        if live and (found := _with_refs(fun, (args, kwargs), in_axes, dims, out_axes, axis)):
+            return found[0]
         flat_fun, out = flatten_function(fun, in_tree, kwargs=True)
-        vals, out_dims = batch_flat(flat_fun, AxisData(axis_name, size), leaves, dims)
+        vals, out_dims = batch_flat(flat_fun, axis, leaves, dims)
         core.check_leaks()
         if isinstance(out_axes, int):
             wanted = [out_axes] * len(vals)
@@ -217,11 +217,19 @@ def vmap(
 
 
 def _with_refs(
-    fun: Any, args: Any, kwargs: Any, in_axes: Any, out_axes: Any, name: Any, size: Any
+    fun: Any, operands: Any, in_axes: Any, dims: Sequence[int | None], out_axes: Any, axis: AxisData
 ) -> Any:
     """A tuple of the result where `fun` touches refs, else None."""
-    run = lambda f, i, o, a: vmap(f, i, o, axis_name=name, axis_size=size)(*a)  # noqa: E731
-    return ref_loops.vmap(fun, args, kwargs, in_axes, out_axes, (name, size), run)
+
+    def run(of_values: Any, values: Any, operands: Any, out_axes: Any) -> Any:
+        axes = (None, in_axes, 0), out_axes, axis.name, axis.size
+        return vmap(of_values, *axes)(values, *operands)
+
+    return ref_loops.vmap(fun, operands, dims, out_axes, axis, run)
+
+
+def _type_of(x: Any) -> Any:
+    return x.aval if isinstance(x, Ref) else get_aval(x)
 
 
 def _check_entries(axes: Any, which: str) -> None:
@@ -241,14 +249,13 @@ def _check_in_axis(
     """
     if axis is None:
         return None
-    ndim = get_aval(x).ndim
+    ndim = _type_of(x).ndim
     if not -ndim <= axis < ndim:
         name = argument_names(fun, args, kwargs)[k]
         raise ValueError(
             f"vmap was requested to map its argument {name} along axis {axis}, which implies that "
-            "its "
-            f"rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim} (its "
-            f"shape is {get_aval(x).shape}); use in_axes=None for arguments that are not mapped"
+            f"its rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim} "
+            f"(its shape is {_type_of(x).shape}); use in_axes=None for arguments that are not mapped"
         )
     return axis % ndim
 
@@ -261,7 +268,7 @@ def _axis_size(
     kwargs: Any,
     given: int | None,
 ) -> int:
-    sizes = [get_aval(x).shape[d] for x, d in zip(leaves, dims) if d is not None]
+    sizes = [_type_of(x).shape[d] for x, d in zip(leaves, dims) if d is not None]
     if not sizes:
         if given is None:
             raise ValueError("vmap must have at least one non-None value in in_axes")
@@ -271,8 +278,8 @@ def _axis_size(
     if any(s != sizes[0] for s in sizes):
         names = argument_names(fun, args, kwargs)
         lines = "".join(
-            f"\n  * axis {d} of argument {n} of type {get_aval(x).str_short()} has size "
-            f"{get_aval(x).shape[d]}"
+            f"\n  * axis {d} of argument {n} of type {_type_of(x).str_short()} has size "
+            f"{_type_of(x).shape[d]}"
             for n, x, d in zip(names, leaves, dims)
             if d is not None
         )
