@@ -255,7 +255,8 @@ def _check_in_axis(
         raise ValueError(
             f"vmap was requested to map its argument {name} along axis {axis}, which implies that "
             f"its rank should be at least {axis + 1 if axis >= 0 else -axis}, but is only {ndim} "
-            f"(its shape is {_type_of(x).shape}); use in_axes=None for arguments that are not mapped"
+            f"(its shape is {_type_of(x).shape}); use in_axes=None for arguments that are not "
+            "mapped"
         )
     return axis % ndim
 
