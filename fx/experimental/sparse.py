@@ -16,6 +16,7 @@ import numpy as np
 
 from fx import core, lax
 from fx import numpy as fnp
+from fx.experimental.sparse_base import JAXSparse
 from fx.experimental.sparse_derivatives import grad, jacfwd, jacrev, value_and_grad
 from fx.numpy.util import concrete
 from fx.tree_util import register_pytree_node_class
@@ -48,32 +49,6 @@ __all__ = [
 ]
 
 
-class JAXSparse:
-    """Base of sparse arrays: a shape, stored values, and `todense`."""
-
-    shape: tuple[int, ...]
-    data: Any
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape, dtype=np.int64)))
-    dtype = property(lambda self: self.data.dtype)
-
-    def __repr__(self) -> str:
-        sizes = ", ".join(map(str, self.shape))
-        return f"{type(self).__name__}({self.dtype.name}[{sizes}], nse={self.nse})"
-
-    @property
-    def nse(self) -> int:
-        """The number of stored elements (of each batch entry)."""
-        raise NotImplementedError
-
-    def todense(self) -> Any:
-        """The dense array."""
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-
 @register_pytree_node_class
 class BCOO(JAXSparse):
     """A sparse array in batched coordinate format.
@@ -88,24 +63,7 @@ class BCOO(JAXSparse):
 
     __array_priority__ = 200
 
-    def __init__(
-        self,
-        args: tuple[Any, Any],
-        *,
-        shape: Sequence[int],
-        indices_sorted: bool = False,
-        unique_indices: bool = False,
-    ):
-        self.data, self.indices = (fnp.asarray(x) for x in args)
-        self.shape = tuple(shape)
-        self.indices_sorted, self.unique_indices = indices_sorted, unique_indices
-        expected = self.n_batch + self.n_sparse + self.n_dense
-        if expected != len(self.shape):
-            raise ValueError(
-                f"BCOO: data {self.data.shape} and indices {self.indices.shape} do not describe an "
-                f"array of shape {self.shape}"
-            )
-
+    parts = ("data", "indices")
     n_batch = property(lambda self: self.indices.ndim - 2)
     n_sparse = property(lambda self: self.indices.shape[-1])
     n_dense = property(lambda self: self.data.ndim - 1 - self.n_batch)
@@ -113,37 +71,14 @@ class BCOO(JAXSparse):
     T = property(lambda self: self.transpose())
 
     @classmethod
-    def fromdense(
-        cls,
-        mat: Any,
-        *,
-        nse: int | None = None,
-        index_dtype: Any = np.int32,
-        n_dense: int = 0,
-        n_batch: int = 0,
-    ) -> BCOO:
-        """The sparse form of a dense array; under jit `nse` says how much to store."""
-        return bcoo_fromdense(
-            mat, nse=nse, index_dtype=index_dtype, n_dense=n_dense, n_batch=n_batch
-        )
+    def from_bcoo(cls, arr: BCOO) -> BCOO:
+        """Itself."""
+        return arr
 
     @classmethod
     def _empty(cls, shape: Sequence[int], dtype: Any = None, nse: int = 0) -> BCOO:
         indices = fnp.zeros((nse, len(shape)), np.int32) + fnp.array(shape, np.int32)
         return cls((fnp.zeros(nse, dtype), indices), shape=shape)
-
-    def tree_flatten(self) -> Any:
-        """The arrays are leaves; the shape is structure."""
-        flags = (self.indices_sorted, self.unique_indices)
-        return (self.data, self.indices), (self.shape, *flags)
-
-    @classmethod
-    def tree_unflatten(cls, aux: Any, children: Any) -> BCOO:
-        """Rebuild without checks: leaves may be anything."""
-        out = object.__new__(cls)
-        out.data, out.indices = children
-        out.shape, out.indices_sorted, out.unique_indices = aux
-        return out
 
     def todense(self) -> Any:
         """The dense array."""
@@ -182,21 +117,10 @@ class BCOO(JAXSparse):
         """The same array with other numbers of batch and dense axes."""
         return bcoo_update_layout(self, n_batch=n_batch, n_dense=n_dense)
 
-    def _with(self, data: Any) -> BCOO:
-        return BCOO(
-            (data, self.indices), shape=self.shape, indices_sorted=self.indices_sorted,
-            unique_indices=self.unique_indices,
-        )  # fmt: skip
-
     @classmethod
-    def from_scipy_sparse(
-        cls, mat: Any, *, index_dtype: Any = None, n_dense: int = 0, n_batch: int = 0
-    ) -> BCOO:
-        """Of a SciPy sparse matrix."""
-        if n_dense or n_batch:
-            raise NotImplementedError("BCOO.from_scipy_sparse with n_dense or n_batch")
+    def _of_scipy(cls, mat: Any, index_dtype: Any) -> BCOO:
         parts = mat.tocoo()
-        indices = np.stack([parts.row, parts.col], axis=-1).astype(index_dtype or np.int32)
+        indices = np.stack([parts.row, parts.col], axis=-1).astype(index_dtype)
         return cls((parts.data, indices), shape=parts.shape)
 
     def __getitem__(self, idx: Any) -> BCOO:
@@ -220,9 +144,6 @@ class BCOO(JAXSparse):
         return self._with(bcoo_multiply_dense(self, other).data)
 
     __rmul__ = __mul__
-
-    def __neg__(self) -> BCOO:
-        return self._with(-self.data)
 
     def __truediv__(self, other: Any) -> BCOO:
         return (

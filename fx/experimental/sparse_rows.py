@@ -13,7 +13,8 @@ import numpy as np
 
 from fx import numpy as fnp
 from fx.experimental import sparse
-from fx.experimental.sparse import BCOO, JAXSparse
+from fx.experimental.sparse import BCOO
+from fx.experimental.sparse_base import JAXSparse
 from fx.tree_util import register_pytree_node_class
 from fx.vmap import vmap
 
@@ -28,22 +29,11 @@ class BCSR(JAXSparse):
     [0, 2, 3]
     """
 
-    def __init__(
-        self,
-        args: tuple[Any, Any, Any],
-        *,
-        shape: Sequence[int],
-        indices_sorted: bool = False,
-        unique_indices: bool = False,
-    ):
-        self.data, self.indices, self.indptr = map(fnp.asarray, args)
-        self.shape = tuple(shape)
-        self.indices_sorted, self.unique_indices = indices_sorted, unique_indices
-        if self.n_batch + 2 + self.n_dense != len(self.shape):
-            raise ValueError(
-                f"BCSR: data {self.data.shape} and indices {self.indices.shape} do not describe an "
-                f"array of shape {self.shape}"
-            )
+    parts = ("data", "indices", "indptr")
+    indptr: Any
+
+    def _check(self) -> None:
+        super()._check()
         if self.indptr.shape[-1] != self.shape[self.n_batch] + 1:
             raise ValueError(
                 f"BCSR: indptr has {self.indptr.shape[-1]} entries for {self.shape[self.n_batch]} "
@@ -54,21 +44,6 @@ class BCSR(JAXSparse):
     n_sparse = property(lambda self: 2)
     n_dense = property(lambda self: self.data.ndim - self.indices.ndim)
     nse = property(lambda self: self.indices.shape[-1])
-
-    @classmethod
-    def fromdense(
-        cls,
-        mat: Any,
-        *,
-        nse: int | None = None,
-        index_dtype: Any = np.int32,
-        n_dense: int = 0,
-        n_batch: int = 0,
-    ) -> BCSR:
-        """The sparse form of a dense array; under jit `nse` says how much to store."""
-        return bcsr_fromdense(
-            mat, nse=nse, n_batch=n_batch, n_dense=n_dense, index_dtype=index_dtype
-        )
 
     @classmethod
     def from_bcoo(cls, arr: BCOO) -> BCSR:
@@ -96,15 +71,9 @@ class BCSR(JAXSparse):
         )  # fmt: skip
 
     @classmethod
-    def from_scipy_sparse(
-        cls, mat: Any, *, index_dtype: Any = None, n_dense: int = 0, n_batch: int = 0
-    ) -> BCSR:
-        """Of a SciPy sparse matrix."""
-        if n_dense or n_batch:
-            raise NotImplementedError("BCSR.from_scipy_sparse with n_dense or n_batch")
+    def _of_scipy(cls, mat: Any, index_dtype: Any) -> BCSR:
         rows = mat.tocsr()
-        dtype = index_dtype or np.int32
-        parts = rows.data, rows.indices.astype(dtype), rows.indptr.astype(dtype)
+        parts = rows.data, rows.indices.astype(index_dtype), rows.indptr.astype(index_dtype)
         return cls(parts, shape=rows.shape, indices_sorted=rows.has_sorted_indices)
 
     def to_bcoo(self) -> BCOO:
@@ -134,25 +103,6 @@ class BCSR(JAXSparse):
         """Not by rows: `to_bcoo().transpose()`, as in JAX."""
         raise NotImplementedError("transposition of BCSR; use to_bcoo().transpose(axes)")
 
-    def tree_flatten(self) -> Any:
-        """The arrays are leaves; the shape is structure."""
-        flags = (self.indices_sorted, self.unique_indices)
-        return (self.data, self.indices, self.indptr), (self.shape, *flags)
-
-    @classmethod
-    def tree_unflatten(cls, aux: Any, children: Any) -> BCSR:
-        """Rebuild without checks: leaves may be anything."""
-        out = object.__new__(cls)
-        out.data, out.indices, out.indptr = children
-        out.shape, out.indices_sorted, out.unique_indices = aux
-        return out
-
-    def _with(self, data: Any) -> BCSR:
-        return BCSR(
-            (data, self.indices, self.indptr), shape=self.shape,
-            indices_sorted=self.indices_sorted, unique_indices=self.unique_indices,
-        )  # fmt: skip
-
     def __matmul__(self, other: Any) -> Any:
         return self.to_bcoo() @ other
 
@@ -164,9 +114,6 @@ class BCSR(JAXSparse):
 
     __rmul__ = __mul__
 
-    def __neg__(self) -> BCSR:
-        return self._with(-self.data)
-
 
 def bcsr_fromdense(
     mat: Any,
@@ -177,10 +124,8 @@ def bcsr_fromdense(
     index_dtype: Any = np.int32,
 ) -> BCSR:
     """The nonzero elements of a dense array by rows."""
-    found = sparse.bcoo_fromdense(
-        mat, nse=nse, n_batch=n_batch, n_dense=n_dense, index_dtype=index_dtype
-    )
-    return BCSR.from_bcoo(found)
+    options = {"n_batch": n_batch, "n_dense": n_dense, "index_dtype": index_dtype}
+    return BCSR.fromdense(mat, nse=nse, **options)
 
 
 def bcsr_todense(mat: BCSR) -> Any:
