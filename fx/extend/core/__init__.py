@@ -113,19 +113,16 @@ def subjaxprs(jaxpr: Jaxpr) -> Iterator[Jaxpr]:
 
 def unsafe_am_i_under_a_jit_DO_NOT_USE() -> bool:
     """Whether something records a jaxpr now."""
-    trace = state.trace
-    while trace.kind != "eval":
-        if trace.kind == "jaxpr":
-            return True
-        trace = trace.parent
-    return False
+    return _under("jaxpr")
 
 
 def unsafe_am_i_under_a_vmap_DO_NOT_USE() -> bool:
     """Whether vmap maps what runs now."""
+    return _under("batch")
+
+
+def _under(kind: str) -> bool:
     trace = state.trace
-    while trace.kind != "eval":
-        if trace.kind == "batch":
-            return True
+    while trace.kind not in (kind, "eval"):
         trace = trace.parent
-    return False
+    return trace.kind == kind
