@@ -193,10 +193,8 @@ class Values(Emission):
         if lanes_differ:
             assert dynamic is not None
             text = self.gather_text(v, base, c, self.get(dynamic, u, width), width)
-        elif width == 1 or c == 1:
-            text = scalar.load(v.dtype, width, base)
         else:
-            text = scalar.load_strided(v.dtype, width, base, c)
+            text = _load_text(v.dtype, width, base, c)
         if not guards:
             self.line(f"const {kind} {out} = {text};")
             return out
@@ -228,10 +226,7 @@ class Values(Emission):
                 last = self.affine(w.index + step * (width - 1), u)
                 crossing.append((w, step, f"({first} < {w.limit}) == ({last} < {w.limit})"))
         c = index.coef(self.s.v) if self.s.v is not None else 0
-        if width == 1 or c == 1:
-            text = scalar.load(v.dtype, width, base)
-        else:
-            text = scalar.load_strided(v.dtype, width, base, c)
+        text = _load_text(v.dtype, width, base, c)
         if not crossing:
             self.line(f"const {kind} {out} = {text};")
             return out
@@ -333,3 +328,10 @@ class Values(Emission):
                 tests.append(self.scalar_guard(r, u, r.index.coef(self.s.v) * j))
             text = f"({base})[{c * j}] = {t}.s{'0123456789abcdef'[j]};"
             self.line(f"if ({' && '.join(tests)}) {text}" if tests else text)
+
+
+def _load_text(dtype: np.dtype, width: int, base: str, step: int) -> str:
+    """Elements `step` apart, from `base` on."""
+    if width == 1 or step == 1:
+        return scalar.load(dtype, width, base)
+    return scalar.load_strided(dtype, width, base, step)
