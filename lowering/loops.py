@@ -21,7 +21,7 @@ from lowering.emit_loop import emit_loop, schedule_loop
 from lowering.nest import Nest
 from lowering.plan import BufferRef, LoopStep
 from lowering.product import Tile
-from lowering.walk import with_inner
+from lowering.walk import with_loops
 
 if TYPE_CHECKING:
     from lowering.planner import Place, Planner, Region
@@ -36,27 +36,10 @@ CHUNK_WORK = 1e8  # flops of one launch of a while loop, about 50 ms
 
 def unroll(graph: g.Graph) -> g.Graph:
     """The graph with its tiny counted loops written out, inner ones first."""
-    if not any(isinstance(n.form, g.Loop | g.Cond) for n in graph.nodes()):
-        return graph
-    b = g.Builder()
-    new: dict[int, Any] = {id(n): b.input(n.shape, n.dtype) for n in graph.inputs}
-    for n in graph.nodes():
-        if id(n) in new:
-            continue
-        b.tag = n.tag
-        args = [new[id(a)] for a in n.args]
-        form = with_inner(n.form, unroll)
-        if isinstance(n.form, g.Get) and isinstance(args[0], list):
-            new[id(n)] = args[0][n.form.index]
-        elif isinstance(form, g.Loop) and is_tiny(form):
-            new[id(n)] = _written(b, form, args)
-        else:
-            new[id(n)] = b.node(form, args, n.shape, n.dtype, n.outs)
-    effects = tuple(new[id(e)] for e in graph.effects)
-    return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+    return with_loops(graph, unroll, _written)
 
 
-def is_tiny(f: g.Loop) -> bool:
+def _is_tiny(f: g.Loop) -> bool:
     """Whether a loop is short enough to be written out."""
     if f.cond is not None or f.body.effects or f.length > MAX_STEPS_WRITTEN:
         return False
@@ -68,7 +51,11 @@ def is_tiny(f: g.Loop) -> bool:
     return f.length <= 1 or f.length * len(nodes) <= MAX_WRITTEN
 
 
-def _written(b: g.Builder, f: g.Loop, args: list[g.Node]) -> list[g.Node]:
+def _written(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
+    f: g.Loop = loop.form
+    if not _is_tiny(f):
+        return None
+    args = loop.args
     consts = args[: f.n_consts]
     carry = args[f.n_consts : f.n_consts + f.n_carry]
     xs = args[f.n_consts + f.n_carry :]

@@ -7,7 +7,6 @@ that adds up a sum over lanes keeps a sum a lane, where that makes the loop's la
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from lowering import graph as g
 from lowering import lanes
 from lowering.product import Packed
-from lowering.walk import with_inner
+from lowering.walk import with_loops
 
 MIN_FLOPS = 1 << 14  # of a product worth moving
 MAX_BYTES = 1 << 28  # of a stack that moving makes
@@ -23,38 +22,12 @@ MAX_BYTES = 1 << 28  # of a stack that moving makes
 
 def move(graph: g.Graph) -> g.Graph:
     """The graph with work moved out of its counted loops, inner ones first."""
-    return _sweep(graph, move, _lighter)
-
-
-def _sweep(
-    graph: g.Graph,
-    sweep: Callable[[g.Graph], g.Graph],
-    rewrite: Callable[[g.Builder, g.Node], list[g.Node] | None],
-) -> g.Graph:
-    """Every loop rewritten, inner ones first; a rewrite gives the loop's results, or None."""
-    if not any(isinstance(n.form, g.Loop | g.Cond) for n in graph.nodes()):
-        return graph
-    b = g.Builder()
-    new: dict[int, Any] = {id(n): b.input(n.shape, n.dtype) for n in graph.inputs}
-    for n in graph.nodes():
-        if id(n) in new:
-            continue
-        b.tag = n.tag
-        args = tuple(new[id(a)] for a in n.args)
-        if isinstance(n.form, g.Get) and isinstance(args[0], list):
-            new[id(n)] = args[0][n.form.index]
-            continue
-        made = b.node(with_inner(n.form, sweep), args, n.shape, n.dtype, n.outs)
-        if isinstance(made.form, g.Loop) and not made.form.body.effects:
-            made = rewrite(b, made) or made
-        new[id(n)] = made
-    effects = tuple(new[id(e)] for e in graph.effects)
-    return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+    return with_loops(graph, move, _lighter)
 
 
 def lift_panels(graph: g.Graph) -> g.Graph:
     """After canon: panels that a loop packs from constants are packed before it."""
-    return _sweep(graph, lift_panels, _lifted)
+    return with_loops(graph, lift_panels, _lifted)
 
 
 def _lifted(b: g.Builder, loop: g.Node) -> list[g.Node] | None:

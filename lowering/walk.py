@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from lowering.graph import Cond, Graph, Loop, Node
+from lowering.graph import Builder, Cond, Get, Graph, Loop, Node
 
 
 def users_of(nodes: Iterable[Node]) -> dict[int, list[Node]]:
@@ -35,3 +35,31 @@ def with_inner(form: Any, change: Callable[[Graph], Graph]) -> Any:
         counts = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)
         return Loop(change(form.body), cond, *counts)
     return form
+
+
+def with_loops(
+    graph: Graph,
+    sweep: Callable[[Graph], Graph],
+    rewrite: Callable[[Builder, Node], list[Node] | None],
+) -> Graph:
+    """The graph with its loops rewritten, inner ones first: `sweep` is made of the graphs inside a
+    form, and `rewrite` gives the results of a loop without effects, or None to leave it.
+    """
+    if not any(isinstance(n.form, Loop | Cond) for n in graph.nodes()):
+        return graph
+    b = Builder()
+    new: dict[int, Any] = {id(n): b.input(n.shape, n.dtype) for n in graph.inputs}
+    for n in graph.nodes():
+        if id(n) in new:
+            continue
+        b.tag = n.tag
+        args = tuple(new[id(a)] for a in n.args)
+        if isinstance(n.form, Get) and isinstance(args[0], list):
+            new[id(n)] = args[0][n.form.index]
+            continue
+        made = b.node(with_inner(n.form, sweep), args, n.shape, n.dtype, n.outs)
+        if isinstance(made.form, Loop) and not made.form.body.effects:
+            made = rewrite(b, made) or made
+        new[id(n)] = made
+    effects = tuple(new[id(e)] for e in graph.effects)
+    return Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
