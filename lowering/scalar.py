@@ -95,7 +95,7 @@ _TABLE: dict[str, tuple[int, Callable | None, float]] = {
     "atan2": (2, _first, 24),
     **dict.fromkeys(("sinh", "cosh", "tanh"), (1, _first, 20)),
     **dict.fromkeys(("asinh", "acosh", "atanh"), (1, _first, 26)),
-    **dict.fromkeys(("erf", "erfc", "erf_inv"), (1, _first, 30)),
+    **dict.fromkeys(("erf", "erfc", "erf_inv", "erf_inv_giles"), (1, _first, 30)),
     **dict.fromkeys(("lgamma", "digamma"), (1, _first, 60)),
     "pow": (2, _first, 40),
     "logaddexp": (2, _first, 34),

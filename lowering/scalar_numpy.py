@@ -11,6 +11,8 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 
+from lowering.mathlib.giles import erf_inv_giles
+
 _NARROW = frozenset((np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)))
 
 
@@ -232,6 +234,7 @@ FUNCTIONS: dict[str, Callable] = {
     "erf": _scipy("erf"),
     "erfc": _scipy("erfc"),
     "erf_inv": _scipy("erfinv"),
+    "erf_inv_giles": _wide(erf_inv_giles),
     "lgamma": _wide(_lgamma),
     "digamma": _wide(_digamma),
     "pow": _wide(np.power),

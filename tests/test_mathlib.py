@@ -13,6 +13,7 @@ import scipy.special
 
 from lowering import mathlib, scalar_text
 from lowering.interp_index import threefry2x32
+from lowering.mathlib import giles
 from lowering.runtime import devices
 
 pytestmark = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")  # Intel talks
@@ -148,6 +149,25 @@ TRIGONOMETRIC = {
     "acos": (np.arccos, UNIT),
     "atan": (np.arctan, EVERYWHERE),
 }
+
+
+def _giles(x):
+    """Giles's polynomials in wider arithmetic, of the square as the narrower type rounds it."""
+    narrow = np.float32 if x.dtype == np.float64 else np.float64
+    coefficients = {k: np.array(c, narrow) for k, c in giles.TABLES[narrow].items()}
+    w = -np.log1p(-(np.square(x.astype(narrow)).astype(x.dtype)))
+    root = np.sqrt(w)
+    polynomial = np.polynomial.polynomial.polyval
+    if narrow is np.float32:
+        y = np.where(w < 5, polynomial(w - 2.5, coefficients["i"]), 0)
+        y = np.where(w < 5, y, polynomial(root - 3, coefficients["j"]))
+    else:
+        y = np.where(w < 16, polynomial(root - 3.25, coefficients["j"]), 0)
+        y = np.where(w < 16, y, polynomial(root - 5, coefficients["k"]))
+        y = np.where(w < 6.25, polynomial(w - 3.125, coefficients["i"]), y)
+    return x * np.where(w == np.inf, w, y)
+
+
 # SciPy's erfc and gammaln lose digits where the C library's do not
 erf, erfc, lgamma = (np.vectorize(f, otypes=[float]) for f in (math.erf, math.erfc, _lgamma))
 SPECIAL = {
@@ -160,7 +180,8 @@ SPECIAL = {
     "lgamma": (lgamma, samples(_log(1e-6, 1e30), _uniform(0, 4))),
     "digamma": (scipy.special.psi, samples(_log(1e-6, 1e30), _uniform(0, 4))),
 }
-TABLE = EXPONENTIAL | TRIGONOMETRIC | SPECIAL
+GILES = {"erf_inv_giles": (_giles, samples(_uniform(-1, 1), _signed(1e-10, 1)))}
+TABLE = EXPONENTIAL | TRIGONOMETRIC | SPECIAL | GILES
 # errors measured against max(1, |result|): digamma's zero lies between numbers, and the reference
 # of lgamma for float64 is no better near its zeros
 AGAINST_ONE = {("digamma", "f32"), ("digamma", "f64"), ("lgamma", "f64")}

@@ -126,6 +126,31 @@ def test_literal(name: str) -> None:
         np.testing.assert_allclose(found.astype(np.float64), wanted, rtol, 1e-6)
 
 
+NORMALS = {  # of key 42, and the smallest of key 3's first 2^16
+    "float32": ((-0.02830461598932743, 0.4671318531036377, 0.2957029640674591), -4.94159460067749),
+    "float16": ((-1.4296875, -0.87548828125, 1.974609375, 0.69677734375), -3.486328125),
+    "bfloat16": ((0.34375, 1.015625, 1.890625, 0.984375, -1.40625), -2.890625),
+    "float64": ((-0.18471174528191162, -2.169824560397754), -4.071973518948189),
+}
+
+
+@pytest.mark.parametrize("jit", (False, True), ids=("eager", "jit"))
+@pytest.mark.parametrize("dtype", NORMALS)
+def test_normals_are_jax_s_to_three_units(dtype: str, jit: bool) -> None:
+    """Narrow floats are rounded at each step, fused or not, and are the same numbers."""
+    first, smallest = NORMALS[dtype]
+    wrap = fx.jit if jit else lambda f: f
+    with fx.enable_x64(dtype == "float64"):
+        found = np.asarray(wrap(lambda: R.normal(R.key(42), (len(first),), dtype))())
+        least = np.asarray(wrap(lambda: R.normal(R.key(3), (1 << 16,), dtype).min())())
+    found = np.append(found, least)
+    expected = np.array([*first, smallest]).astype(found.dtype)
+    if found.dtype.itemsize == 2:
+        np.testing.assert_array_equal(found, expected)
+    else:
+        np.testing.assert_array_max_ulp(found, expected, 3)
+
+
 JITTED = {
     "uniform": lambda k: R.uniform(k, (4,)),
     "normal": lambda k: R.normal(k, (2, 3)),

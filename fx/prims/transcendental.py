@@ -272,3 +272,12 @@ erf_inv_p = unary(
     scalar="erf_inv",
     near=(-0.8, 0.8),
 )
+erf_inv_giles_p = unary(
+    "erf_inv_giles",
+    floating,
+    "The inverse of the error function by Giles's polynomials, of which normal numbers are made.",
+    numpy=meaning("erf_inv_giles"),
+    jvp=lambda x, y, t: t * (exp_p.bind(square_p.bind(y)) / _TWO_OVER_SQRT_PI),
+    scalar="erf_inv_giles",
+    near=(-0.8, 0.8),
+)

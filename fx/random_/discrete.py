@@ -22,6 +22,7 @@ from fx.random_.keys import (
     split,
     split_key,
     spread,
+    stored,
     typed,
 )
 from fx.random_.uniform import _uniform, unit_floats
@@ -45,14 +46,15 @@ def gumbel(
         raise ValueError(f"Must provide valid mode for gumbel got: {mode}")
     if mode in (None, "low"):
         tiny = dtypes.finfo(dtype).tiny
-        return -lax.log(-lax.log(_uniform(k, shape, dtype, tiny, constant(dtype, 1))))
+        u = _uniform(k, shape, dtype, tiny, constant(dtype, 1))
+        return -stored(lax.log(-stored(lax.log(u))))
     info = dtypes.finfo(dtype)
     if mode == "highest" and dtype == np.float32:
         return _finest_gumbel(k, shape)
     pair = unit_floats(k, (2, *shape), dtype)
-    fine = pair[0] + constant(dtype, 2.0 ** -int(info.nmant)) * pair[1] + info.tiny
+    fine = stored(pair[0] + constant(dtype, 2.0 ** -int(info.nmant)) * pair[1]) + info.tiny
     x = jnp.where(pair[0] >= 0.5, pair[0], fine)
-    return -lax.log(-lax.log1p(-x))
+    return -stored(lax.log(-stored(lax.log1p(-x))))
 
 
 def _finest_gumbel(k: Any, shape: tuple[int, ...]) -> Any:
@@ -329,7 +331,7 @@ def multinomial(
     n, p = jnp.asarray(n), jnp.asarray(p)
     wide = jnp.promote_types(n.dtype, p.dtype)
     wide = wide if dtypes.issubdtype(wide, np.inexact) else dtypes.canonicalize_dtype(float)
-    dtype = wide if dtype is None else float_dtype("multinomial", dtype)
+    dtype = float_dtype("multinomial", dtype)
     shape = p.shape if shape is None else canonical_shape(shape)
     n = jnp.broadcast_to(n.astype(wide), shape[:-1])
     p = jnp.moveaxis(jnp.broadcast_to(p.astype(wide), shape), -1, 0)

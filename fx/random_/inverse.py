@@ -18,6 +18,7 @@ from fx.random_.keys import (
     param,
     sample_shape,
     spread,
+    stored,
     typed,
 )
 from fx.random_.uniform import _uniform, unit_floats
@@ -59,7 +60,7 @@ def laplace(
     k, dtype = _start("laplace", key, dtype)
     low = constant(dtype, -1.0 + float(dtypes.finfo(dtype).epsneg))
     u = _uniform(k, canonical_shape(shape), dtype, low, constant(dtype, 1))
-    return lax.mul(lax.sign(u), lax.log1p(lax.neg(lax.abs(u))))
+    return lax.mul(lax.sign(u), stored(lax.log1p(lax.neg(lax.abs(u)))))
 
 
 def logistic(
@@ -68,7 +69,7 @@ def logistic(
     """Samples with distribution function 1 / (1 + exp(-x))."""
     k, dtype = _start("logistic", key, dtype)
     u = _uniform(k, canonical_shape(shape), dtype, dtypes.finfo(dtype).tiny, constant(dtype, 1))
-    return lax.sub(lax.log(u), lax.log1p(lax.neg(u)))
+    return lax.sub(stored(lax.log(u)), stored(lax.log1p(lax.neg(u))))
 
 
 def cauchy(
@@ -77,7 +78,9 @@ def cauchy(
     """Samples with density 1 / (pi (1 + x^2))."""
     k, dtype = _start("cauchy", key, dtype)
     u = _uniform(k, canonical_shape(shape), dtype, dtypes.finfo(dtype).eps, constant(dtype, 1))
-    return lax.tan(lax.mul(constant(dtype, np.pi), lax.sub(u, constant(dtype, 0.5))))
+    return lax.tan(
+        stored(lax.mul(constant(dtype, np.pi), stored(lax.sub(u, constant(dtype, 0.5)))))
+    )
 
 
 def pareto(

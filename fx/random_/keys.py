@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 import fx.numpy as jnp
-from fx import avals
+from fx import avals, dtypes, lax
 from fx.avals import is_floating, is_key, x64_enabled
 from fx.config import config
-from fx.core import get_aval
+from fx.core import Tracer, get_aval
 from fx.dtypes import as_dtype, check_requested
 from fx.prims import random_bits as prims
 from fx.typing import Array
@@ -250,3 +250,15 @@ def spread(x: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 def constant(dtype: Any, value: Any) -> Any:
     return np.dtype(dtype).type(value)
+
+
+def stored(x: Any) -> Any:
+    """A 16-bit float as memory would hold it; others as they are.
+
+    Kernels keep 16-bit floats as float32 from one operation to the next, and few bits make the
+    difference large: samples do not depend on what is fused.
+    """
+    if x.dtype.itemsize != 2 or not isinstance(x, Tracer):
+        return x
+    info = dtypes.finfo(x.dtype)
+    return lax.reduce_precision(x, int(info.nexp), int(info.nmant))

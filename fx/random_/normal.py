@@ -10,6 +10,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import dtypes, lax
+from fx.prims.transcendental import erf_inv_giles_p
 from fx.random_.keys import (
     canonical_shape,
     constant,
@@ -18,6 +19,7 @@ from fx.random_.keys import (
     sample_shape,
     split_key,
     spread,
+    stored,
     typed,
 )
 from fx.random_.uniform import _uniform, rademacher, unit_floats
@@ -57,7 +59,7 @@ def _normal(k: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
         return lax.complex(re, im) / constant(dtype, np.sqrt(2))
     low = np.nextafter(np.array(-1.0, dtype), np.array(0.0, dtype), dtype=dtype)
     u = _uniform(k, shape, dtype, low, constant(dtype, 1))
-    return lax.mul(constant(dtype, np.sqrt(2)), lax.erf_inv(u))
+    return stored(lax.mul(constant(dtype, np.sqrt(2)), stored(erf_inv_giles_p.bind(u))))
 
 
 def truncated_normal(
@@ -75,8 +77,8 @@ def truncated_normal(
     shape = sample_shape("truncated_normal", shape, lower, upper)
     lower, upper = param(lower, dtype), param(upper, dtype)
     root = constant(dtype, np.sqrt(2))
-    u = _uniform(k, shape, dtype, lax.erf(lower / root), lax.erf(upper / root))
-    out = root * lax.erf_inv(u)
+    u = _uniform(k, shape, dtype, *(stored(lax.erf(stored(x / root))) for x in (lower, upper)))
+    out = stored(root * stored(erf_inv_giles_p.bind(u)))
     stop = lax.stop_gradient
     above = lax.nextafter(stop(lower), jnp.full_like(lower, np.inf))
     below = lax.nextafter(stop(upper), jnp.full_like(upper, -np.inf))

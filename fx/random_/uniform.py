@@ -25,6 +25,7 @@ from fx.random_.keys import (
     random_bits,
     sample_shape,
     split_key,
+    stored,
     typed,
 )
 from fx.typing import Array
@@ -62,7 +63,7 @@ def _uniform(
     low, high = param(low, dtype), param(high, dtype)
     sample_shape("uniform", shape, low, high)
     low, high = jnp.broadcast_to(low, shape), jnp.broadcast_to(high, shape)
-    return lax.max(low, floats * (high - low) + low)
+    return lax.max(low, stored(stored(floats * stored(high - low)) + low))
 
 
 def unit_floats(k: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:

@@ -5,7 +5,7 @@ arithmetic on the reduced interval, with the weight that makes the error relativ
 coefficients were rounded to the type first and the others fitted again around them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 PAIRS_FROM = 5  # coefficients
 
@@ -38,7 +38,9 @@ def _signed(literal: str) -> str:
     return f"- {literal[1:]}" if literal.startswith("-") else f"+ {literal}"
 
 
-def by_kind(template: str, tables: dict[str, dict[str, Sequence[float] | str]]) -> dict[str, str]:
+def by_kind(
+    template: str, tables: Mapping[str, Mapping[str, Sequence[float] | str]]
+) -> dict[str, str]:
     """The template for each kind of `tables`, with `@name` replaced.
 
     A table's entry is text, or coefficients: `@name(z)` then is their polynomial in z, `@name:(z)`
