@@ -8,6 +8,7 @@ re-enters the user's Python.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray
 from fx.case import Case
-from fx.core import ClosedJaxpr, JaxprEqn, Literal, Primitive, Var, Zero, set_trace
-from fx.jvp import jvp_jaxpr
-from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
+from fx.core import ClosedJaxpr, JaxprEqn, Literal, Primitive, Var, set_trace
+from fx.jvp import jvp_call
+from fx.linearize import partial_eval_jaxpr, transpose_call
 from fx.lower import lower_closed
 from fx.passes import dce_closed, hoist_consts
 from fx.vmap import batch_jaxpr
@@ -62,17 +63,8 @@ def _effects(*avals: Any, jaxpr: ClosedJaxpr, **params: Any) -> frozenset:
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-    closed: ClosedJaxpr = params["jaxpr"]
-    nonzero = [type(t) is not Zero for t in tangents]
-    forward, nonzero_out = jvp_jaxpr(closed, nonzero)
-    given = [t for t in tangents if type(t) is not Zero]
-    outs = bind_jit(forward, [*primals, *given], params)
-    n = len(closed.out_avals)
-    tangents_out = iter(outs[n:])
-    return outs[:n], [
-        next(tangents_out) if nz else Zero(a.to_tangent_aval())
-        for nz, a in zip(nonzero_out, closed.out_avals)
-    ]
+    call = partial(bind_jit, params=params)
+    return jvp_call(params["jaxpr"], primals, tangents, call)
 
 
 def _partial_eval(
@@ -134,17 +126,10 @@ def run_known(
 
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
-    linear = [core.is_undefined(a) for a in args]
-    nonzero = [type(ct) is not Zero for ct in cts]
-    backward, nonzero_out = transpose_jaxpr(params["jaxpr"], linear, nonzero)
-    operands = [a for a, lin in zip(args, linear) if not lin]
-    operands += [ct for ct in cts if type(ct) is not Zero]
-    outs = iter(bind_jit(backward, operands, params))
-    flags = iter(nonzero_out)
-    return [
-        (next(outs) if next(flags) else Zero(a.aval.to_tangent_aval())) if lin else None
-        for a, lin in zip(args, linear)
-    ]
+    def call(backward: ClosedJaxpr, known: list[Any], given: list[Any]) -> list[Any]:
+        return bind_jit(backward, [*known, *given], params)
+
+    return transpose_call(params["jaxpr"], cts, args, call)
 
 
 def _batch(

@@ -223,3 +223,23 @@ def jvp_jaxpr(
     tangent_avals = [a.to_tangent_aval() for a, nz in zip(avals, nonzeros, strict=True) if nz]
     result = core.close(fun, [*avals, *tangent_avals], closed.jaxpr.debug_info), nonzeros_out
     return closed.remember(key, result)
+
+
+def jvp_call(
+    closed: ClosedJaxpr,
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    call: Callable[[ClosedJaxpr, list[Any]], list[Any]],
+) -> tuple[list[Any], list[Any]]:
+    """The jvp of a call of a jaxpr: (outputs, tangents out). `call` is made of the jaxpr that
+    `jvp_jaxpr` gives, on the primals and the tangents that are not zero.
+    """
+    nonzero = [type(t) is not Zero for t in tangents]
+    forward, nonzero_out = jvp_jaxpr(closed, nonzero)
+    outs = call(forward, [*primals, *(t for t, nz in zip(tangents, nonzero) if nz)])
+    n = len(closed.out_avals)
+    given = iter(outs[n:])
+    return outs[:n], [
+        next(given) if nz else Zero(a.to_tangent_aval())
+        for nz, a in zip(nonzero_out, closed.out_avals)
+    ]

@@ -282,3 +282,24 @@ def transpose_jaxpr(
 
     traced = core.close(fun, [*values, *ct_avals], closed.jaxpr.debug_info._replace(arg_names=()))
     return closed.remember(key, (traced, nonzero_out))
+
+
+def transpose_call(
+    closed: ClosedJaxpr,
+    cts: Sequence[Any],
+    args: Sequence[Any],
+    call: Callable[[ClosedJaxpr, list[Any], list[Any]], list[Any]],
+) -> list[Any]:
+    """The cotangents of a call's operands, None for known ones. `call` is made of the jaxpr that
+    `transpose_jaxpr` gives, on the known operands and the cotangents that are not zero.
+    """
+    linear = [core.is_undefined(a) for a in args]
+    nonzero = [type(ct) is not Zero for ct in cts]
+    backward, nonzero_out = transpose_jaxpr(closed, linear, nonzero)
+    known = [a for a, lin in zip(args, linear) if not lin]
+    outs = iter(call(backward, known, [ct for ct, nz in zip(cts, nonzero) if nz]))
+    flags = iter(nonzero_out)
+    return [
+        (next(outs) if next(flags) else Zero(a.aval.to_tangent_aval())) if lin else None
+        for a, lin in zip(args, linear)
+    ]

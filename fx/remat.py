@@ -17,11 +17,11 @@ from fx import checkpoint_policies as checkpoint_policies
 from fx import core, ref_loops
 from fx.avals import ShapedArray
 from fx.case import Case
-from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, Zero, get_aval, set_trace
+from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, get_aval, set_trace
 from fx.flatten import check_callable, flatten_call, name_of, wraps
 from fx.jit_rules import hoisted, run_known
-from fx.jvp import jvp_jaxpr
-from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
+from fx.jvp import jvp_call
+from fx.linearize import partial_eval_jaxpr, transpose_call
 from fx.lower import lower_closed
 from fx.passes import dce_closed, hoist_consts, inline_jits
 from fx.refs import live
@@ -115,16 +115,8 @@ def _bind(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> l
 
 
 def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tuple[Any, Any]:
-    closed: ClosedJaxpr = params["jaxpr"]
-    forward, nonzero_out = jvp_jaxpr(closed, [type(t) is not Zero for t in tangents])
-    live = [t for t in tangents if type(t) is not Zero]
-    outs = _bind(forward, [*primals, *live], {**params, "waits": 0})
-    n = len(closed.out_avals)
-    given = iter(outs[n:])
-    return outs[:n], [
-        next(given) if nz else Zero(a.to_tangent_aval())
-        for nz, a in zip(nonzero_out, closed.out_avals)
-    ]
+    call = partial(_bind, params={**params, "waits": 0})
+    return jvp_call(params["jaxpr"], primals, tangents, call)
 
 
 def _partial_eval(
@@ -234,19 +226,11 @@ def _copy(eqns: Sequence[JaxprEqn], names: dict[Var, Any]) -> tuple[list[JaxprEq
 
 
 def _transpose(cts: Sequence[Any], *args: Any, **params: Any) -> list[Any]:
-    linear = [core.is_undefined(a) for a in args]
-    backward, nonzero_out = transpose_jaxpr(
-        params["jaxpr"], linear, [type(ct) is not Zero for ct in cts]
-    )
-    operands = [a for a, lin in zip(args, linear) if not lin]
-    live = [c for c in cts if type(c) is not Zero]
-    waits = len(operands) if params["differentiated"] else 0
-    outs = iter(_bind(backward, [*operands, *live], {**params, "waits": waits}))
-    flags = iter(nonzero_out)
-    return [
-        (next(outs) if next(flags) else Zero(a.aval.to_tangent_aval())) if lin else None
-        for a, lin in zip(args, linear)
-    ]
+    def call(backward: ClosedJaxpr, known: list[Any], given: list[Any]) -> list[Any]:
+        waits = len(known) if params["differentiated"] else 0
+        return _bind(backward, [*known, *given], {**params, "waits": waits})
+
+    return transpose_call(params["jaxpr"], cts, args, call)
 
 
 def _batch(
