@@ -567,7 +567,7 @@ def _references_of_host_storage() -> int:
 
 
 core.register_aval(Array, lambda x: x.aval)
-core.set_host(core.Host(to_numpy, from_numpy, None))
+core.set_host(core.Host(to_numpy, from_numpy))
 
 __all__ = [
     "Array",

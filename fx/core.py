@@ -108,7 +108,6 @@ class Primitive:
         self.cases: Any = None  # test cases: a callable that yields Case objects
         self.limits: dict[str, str] = {}  # what no case reaches -> why (fx/prims/coverage.py)
         self.elementwise = False  # operands of equal shape and dtype in, that shape out
-        self.weak_from: tuple[int, ...] | None = None  # operands that decide weak type; None = all
         self.linear = False
         self._known: dict[Any, ShapedArray] = {}  # remembered results of `abstract`
         self.where: dict[str, str] = {}  # rule -> file:line, for the cards
@@ -365,10 +364,9 @@ class Host(NamedTuple):
 
     to_numpy: Callable[[Any], np.ndarray]
     from_numpy: Callable[[Any, bool], Any]
-    evaluate_on_device: Callable[..., Any] | None  # for devices whose memory the host cannot see
 
 
-host = Host(np.asarray, lambda a, weak: a, None)
+host = Host(np.asarray, lambda a, weak: a)
 
 
 def set_host(new: Host) -> None:

@@ -18,8 +18,7 @@ from fx.core import ensure_compile_time_eval as ensure_compile_time_eval
 from fx.flatten import check_callable, flatten_call, name_of, wraps
 from fx.linearize import linearize_flat
 from fx.passes import cse_jaxpr, dce_closed
-from fx.printer import short_dtype
-from fx.tree_util import tree_flatten, tree_map
+from fx.tree_util import tree_flatten
 
 
 class ShapeDtypeStruct:
@@ -192,13 +191,3 @@ def simplified(closed: ClosedJaxpr) -> ClosedJaxpr:
     """A closed jaxpr without dead code and with common subexpressions computed once."""
     closed, _ = dce_closed(closed, None, True)
     return ClosedJaxpr(cse_jaxpr(closed.jaxpr), closed.consts)
-
-
-def shapes_of(tree: Any) -> Any:
-    """The types of a tree's arrays in short form (`f32[2,3]`), for messages."""
-
-    def text(x: Any) -> str:
-        aval = _aval(x)
-        return f"{short_dtype(aval.dtype)}[{','.join(map(str, aval.shape))}]"
-
-    return tree_map(text, tree)

@@ -46,7 +46,6 @@ def build_nest(
     roots: Sequence[Root],
     space: tuple[int, ...],
     inside: Callable[[g.Node], bool],
-    dynamic_updates: bool = True,
 ) -> Nest:
     """The nest that computes `roots` over `space`; raises Cut where a node must be in memory
     first.

@@ -201,9 +201,7 @@ class LoopEmitter(_Emitter):
             return 1, 1
         return self.width, self.unroll
 
-    def declare_state(
-        self, prefix: str, dtype: np.dtype, mask: frozenset[int]
-    ) -> tuple[list[str], int]:
+    def declare_state(self, prefix: str, mask: frozenset[int]) -> tuple[list[str], int]:
         width, copies = self.varies(mask)
         name = self.fresh(prefix)
         return [f"{name}_{u}" for u in range(copies)], width
@@ -215,7 +213,7 @@ class LoopEmitter(_Emitter):
         state: list[tuple[list[str], int]] = []
         for carry, init in zip(body.carries, body.inits):
             value = self.values[carry]
-            names, width = self.declare_state("c", value.dtype, value.mask)
+            names, width = self.declare_state("c", value.mask)
             kind = scalar.register_type(value.dtype, width)
             for u, name in enumerate(names):
                 self.line(f"{kind} {name} = {self.get(init, u, width)};")
@@ -276,7 +274,7 @@ class LoopEmitter(_Emitter):
         state: list[tuple[list[str], int]] = []
         for j, dtype in enumerate(body.dtypes):
             mask = frozenset().union(*(self.values[r[j]].mask for r in body.results))
-            names, width = self.declare_state("d", dtype, mask)
+            names, width = self.declare_state("d", mask)
             for name in names:
                 self.line(f"{scalar.register_type(dtype, width)} {name};")
             state.append((names, width))

@@ -402,7 +402,7 @@ class _Fuser:
                     return
         group = Group(space, blocks=blocks, closed=alone)
         self.groups.append(group)
-        self.add_root(n, group, root_dims(n, space))
+        self.add_root(n, group, root_dims(n))
 
     def piecewise(self, n: g.Node) -> None:
         """A concatenation in memory: one group an operand, in order, each writing its range; one
@@ -474,7 +474,7 @@ class _Fuser:
         if reader and self.read_elsewhere(n, group):
             return None
         if space == group.space:
-            return root_dims(n, space)
+            return root_dims(n)
         k = len(n.shape)
         rows = isinstance(n.form, g.Map | g.Reduce | g.ArgReduce | g.Broadcast | g.Reshape)
         if blocks is None and rows and n.shape == group.space[:k] and space == n.shape:
@@ -486,7 +486,7 @@ class _Fuser:
         plain = (r.dims == tuple(range(len(r.dims or ()))) != () for r in group.roots)
         if grows and all(plain) and all(r.piece is None for r in group.roots):
             group.space = space
-            return root_dims(n, space)
+            return root_dims(n)
         return None
 
     def read_at(self, n: g.Node, group: Group) -> DimMap:

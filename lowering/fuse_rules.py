@@ -50,7 +50,7 @@ def spreads(n: g.Node) -> bool:
     )
 
 
-def root_dims(n: g.Node, space: tuple[int, ...]) -> tuple[int, ...]:
+def root_dims(n: g.Node) -> tuple[int, ...]:
     if isinstance(n.form, BlockReduce):
         return ()
     return tuple(range(n.ndim))

@@ -22,7 +22,7 @@ def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
     x, indices = args[:2]
     if not isinstance(x.form, g.Map) or n.size * FEWER > x.size or not n.size:
         return None
-    leaves, cost = _leaves(n, x)
+    leaves, cost = _leaves(x)
     gathers = sum(_axes_kept(n, leaf) is None for leaf in leaves)
     if cost > MOST_COST or gathers > MOST_GATHERS or gathers == len(leaves) > 1:
         return None
@@ -34,7 +34,7 @@ def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
     return b.select(_inside(b, n, x, indices), moved, b.broadcast(args[2], n.shape, ()))
 
 
-def _leaves(n: g.Node, x: g.Node) -> tuple[list[g.Node], float]:
+def _leaves(x: g.Node) -> tuple[list[g.Node], float]:
     """What the maps stand on, and what they cost an element."""
     leaves: dict[int, g.Node] = {}
     seen: set[int] = set()

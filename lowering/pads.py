@@ -10,8 +10,6 @@ from __future__ import annotations
 from lowering import graph as g
 from lowering.walk import users_of
 
-Piece = tuple[int, int, g.Node]  # from, to, what stands there
-
 
 def side_by_side(graph: g.Graph) -> dict[int, tuple[int, list[g.Node]]]:
     """Sums by id: the axis and the operands of the concatenation that each is."""

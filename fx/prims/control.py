@@ -99,10 +99,6 @@ def either(a: Sequence[bool], b: Sequence[bool]) -> list[bool]:
     return [x or y for x, y in zip(a, b, strict=True)]
 
 
-def tangent_aval(x: Any) -> ShapedArray:
-    return get_aval(x).to_tangent_aval()
-
-
 def fill_tangents(primals: Sequence[Any], flags: Sequence[bool], given: Sequence[Any]) -> list[Any]:
     """One tangent per primal: the given ones where flagged, Zero elsewhere."""
     it = iter(given)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray, dtype_name, is_floating, is_inexact, is_key
 from fx.case import Case
-from fx.core import Primitive, UndefinedPrimal, Zero, instantiate, is_undefined, no
+from fx.core import Primitive, UndefinedPrimal, Zero, instantiate, no
 
 __all__ = [
     "Case",
@@ -350,7 +350,3 @@ def transpose_linear_operand(rule: Callable[..., Any]) -> Callable[..., list[Any
         return [Zero(x.aval) if type(ct) is Zero else rule(ct, x.aval, **params)]
 
     return transpose
-
-
-def undefined_flags(args: Iterable[Any]) -> list[bool]:
-    return [is_undefined(a) for a in args]
