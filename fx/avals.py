@@ -90,9 +90,18 @@ class ShapedArray:
     def __str__(self) -> str:
         return self.str_short()
 
-    def str_short(self) -> str:
-        """float32[2,3], as errors and printed jaxprs show it."""
+    def str_short(self, short_dtypes: bool = False, mesh_axis_types: bool = False) -> str:
+        """float32[2,3], as errors and printed jaxprs show it; or f32[2,3]."""
         name = self.dtype.names[0] if self.dtype.names else self.dtype.name
+        if short_dtypes:
+            for long, short in (
+                ("bfloat", "bf"),
+                ("float", "f"),
+                ("complex", "c"),
+                ("uint", "u"),
+                ("int", "i"),
+            ):
+                name = name.replace(long, short)
         return f"{name}[{','.join(map(str, self.shape))}]"
 
     def update(self, **changes: Any) -> ShapedArray:

@@ -183,6 +183,11 @@ config = Config()
 _UNSET = object()
 
 
+def disable_jit(disable: bool = True) -> Any:
+    """Context manager: functions under `jit` run operation by operation inside the block."""
+    return config.override("disable_jit", disable)
+
+
 def _flag_context(name: str, default: Any = True) -> Callable[..., Any]:
     def manager(new_val: Any = _UNSET) -> Any:
         return config.override(name, default if new_val is _UNSET else new_val)
@@ -195,7 +200,6 @@ def _flag_context(name: str, default: Any = True) -> Callable[..., Any]:
 enable_x64 = _flag_context("enable_x64")
 debug_nans = _flag_context("debug_nans")
 debug_infs = _flag_context("debug_infs")
-disable_jit = _flag_context("disable_jit")
 log_compiles = _flag_context("log_compiles")
 explain_cache_misses = _flag_context("explain_cache_misses")
 check_tracer_leaks = _flag_context("check_tracer_leaks")

@@ -46,10 +46,10 @@ def default_backend() -> str:
 
 
 @contextmanager
-def default_device(device: Any) -> Iterator[None]:
-    """Run what is inside the block on `device` (a Device or a name as FX_DEVICE takes it)."""
+def default_device(new_val: Any) -> Iterator[None]:
+    """Run what is inside the block on `new_val` (a Device or a name as FX_DEVICE takes it)."""
     old = array._default
-    array.set_default_device(device)
+    array.set_default_device(new_val)
     try:
         yield
     finally:

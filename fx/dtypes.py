@@ -115,13 +115,12 @@ def is_integer(dtype: np.dtype) -> bool:
     return dtype.kind in "iu" or dtype.name in _SMALL_INTEGERS
 
 
-def issubdtype(arg1: Any, arg2: Any) -> bool:
-    """Whether `arg1` stands below `arg2` in the hierarchy of kinds; bfloat16 counts as floating.
+def issubdtype(a: Any, b: Any) -> bool:
+    """Whether `a` stands below `b` in the hierarchy of kinds; bfloat16 counts as floating.
 
     >>> issubdtype('bfloat16', np.floating)
     True
     """
-    a, b = arg1, arg2
     if b in (extended, prng_key):
         if isinstance(a, type) and issubclass(a, np.generic):
             return issubclass(a, b)
@@ -161,9 +160,9 @@ def finfo(dtype: Any) -> Any:
     return ml_dtypes.finfo(d) if d.kind == "V" else np.finfo(d)
 
 
-def iinfo(dtype: Any) -> Any:
+def iinfo(int_type: Any) -> Any:
     """Limits of an integer dtype."""
-    d = as_dtype(dtype)
+    d = as_dtype(int_type)
     return ml_dtypes.iinfo(d) if d.name in _SMALL_INTEGERS else np.iinfo(d)
 
 

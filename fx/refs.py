@@ -39,11 +39,16 @@ class AbstractRef:
     dtype = property(lambda self: self.inner_aval.dtype)
     ndim = property(lambda self: self.inner_aval.ndim)
 
-    def str_short(self) -> str:
-        """`Ref{float32[3]}`."""
-        return f"Ref{{{self.inner_aval.str_short()}}}"
+    kind: Any = None
 
-    __repr__ = __str__ = str_short
+    def str_short(self, short_dtypes: bool = False, mesh_axis_types: bool = False) -> str:
+        """`Ref{float32[3]}`."""
+        return f"Ref{{{self.inner_aval.str_short(short_dtypes)}}}"
+
+    def __repr__(self) -> str:
+        return self.str_short()
+
+    __str__ = __repr__
 
 
 class Ref:
@@ -74,9 +79,9 @@ class Ref:
     def __setitem__(self, idx: Any, value: Any) -> None:
         write(self, read(self).at[idx].set(value))
 
-    def addupdate(self, value: Any, idx: Any = ...) -> None:
-        """ref[idx] += value; repeated indices add up."""
-        write(self, read(self).at[idx].add(value))
+    def addupdate(self, x: Any, idx: Any = ()) -> None:
+        """ref[idx] += x; repeated indices add up."""
+        write(self, read(self).at[idx].add(x))
 
     def __repr__(self) -> str:
         return "Ref" + repr(self._value).removeprefix("Array") if self._alive else "Ref(freed)"

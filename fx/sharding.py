@@ -77,9 +77,11 @@ class PartitionSpec(tuple):
     def __reduce__(self) -> Any:
         return PartitionSpec, tuple(self)
 
-    def update(self, **changes: Any) -> PartitionSpec:
+    def update(
+        self, partitions: Any = None, unreduced: Any = None, reduced: Any = None
+    ) -> PartitionSpec:
         """A copy with other `partitions`."""
-        return PartitionSpec(*changes.get("partitions", self))
+        return PartitionSpec(*(self if partitions is None else partitions))
 
     @property
     def partitions(self) -> tuple[Any, ...]:
@@ -432,7 +434,7 @@ def _placed(x: Any, sharding: Any) -> Any:
 
 
 def make_array_from_callback(
-    shape: Sequence[int], sharding: Any, data_callback: Any, *, dtype: Any = None
+    shape: Sequence[int], sharding: Any, data_callback: Any, dtype: Any = None
 ) -> Any:
     """An array of `shape` whose piece at an index is `data_callback(index)`."""
     piece = np.asarray(data_callback((slice(None),) * len(shape)), dtype)

@@ -71,8 +71,8 @@ class Traced(_Stage):
         """The jaxpr; closed-over arrays are its leading inputs."""
         return self._entry.closed
 
-    def lower(self) -> Lowered:
-        """Lower to a Graph."""
+    def lower(self, *, lowering_platforms: Any = None, _private_parameters: Any = None) -> Lowered:
+        """Lower to a Graph; which is of no platform yet."""
         return Lowered(self._jitted, self._entry, self.in_tree, self._in_avals)
 
 
@@ -83,7 +83,9 @@ class Lowered(_Stage):
         super().__init__(*args)
         self._graph = graph_of(dce_closed(self._entry.closed)[0])
 
-    def compile(self, compiler_options: dict[str, Any] | None = None) -> Compiled:
+    def compile(
+        self, compiler_options: dict[str, Any] | None = None, *, device_assignment: Any = None
+    ) -> Compiled:
         """Compile for the jitted function's device, or the default one."""
         return Compiled(self._jitted, self._entry, self.in_tree, self._in_avals)
 

@@ -162,7 +162,6 @@ def vmap(
     axis_name: Any = None,
     axis_size: int | None = None,
     spmd_axis_name: Any = None,
-    *,
     sum_match: bool = False,
 ) -> Callable[..., Any]:
     """A function that maps `fun` over an axis of its arguments.

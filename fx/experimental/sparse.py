@@ -343,7 +343,7 @@ def bcoo_sort_indices(mat: BCOO) -> BCOO:
     )  # fmt: skip
 
 
-def bcoo_sum_duplicates(mat: BCOO, *, nse: int | None = None) -> BCOO:
+def bcoo_sum_duplicates(mat: BCOO, nse: int | None = None) -> BCOO:
     """Equal indices merged; under jit the number of stored elements stays unless nse is given."""
     _only_sparse("bcoo_sum_duplicates", mat)
     flat = _flat_index(mat)
@@ -365,7 +365,11 @@ def bcoo_sum_duplicates(mat: BCOO, *, nse: int | None = None) -> BCOO:
 
 
 def bcoo_update_layout(
-    mat: BCOO, *, n_batch: int | None = None, n_dense: int | None = None, on_inefficient: Any = None
+    mat: BCOO,
+    *,
+    n_batch: int | None = None,
+    n_dense: int | None = None,
+    on_inefficient: Any = "error",
 ) -> BCOO:
     """The same array with other numbers of batch and dense axes (by way of the dense array)."""
     batch: int = mat.n_batch if n_batch is None else n_batch
@@ -390,7 +394,9 @@ def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
     )
 
 
-def bcoo_reshape(mat: BCOO, *, new_sizes: Sequence[int], dimensions: Any = None) -> BCOO:
+def bcoo_reshape(
+    mat: BCOO, *, new_sizes: Sequence[int], dimensions: Any = None, sharding: Any = None
+) -> BCOO:
     """The same elements in another shape."""
     _only_sparse("bcoo_reshape", mat)
     shape = tuple(np.empty(mat.shape, bool).reshape(new_sizes).shape)
@@ -401,7 +407,7 @@ def bcoo_reshape(mat: BCOO, *, new_sizes: Sequence[int], dimensions: Any = None)
 
 
 def bcoo_broadcast_in_dim(
-    mat: BCOO, *, shape: Sequence[int], broadcast_dimensions: Sequence[int]
+    mat: BCOO, *, shape: Sequence[int], broadcast_dimensions: Sequence[int], sharding: Any = None
 ) -> BCOO:
     """The array repeated along new axes."""
     from fx.experimental.sparse_slices import bcoo_repeat

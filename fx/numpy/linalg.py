@@ -9,9 +9,10 @@ import numpy as np
 
 from fx import lax
 from fx.avals import canonicalize_dtype
+from fx.core import get_aval
 from fx.dtypes import finfo
 from fx.lax import linalg as factor
-from fx.numpy import diagonals, reductions
+from fx.numpy import diagonals, products, reductions
 from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufunc_base as base
@@ -19,11 +20,17 @@ from fx.numpy import ufuncs as u
 from fx.numpy.contraction import einsum
 from fx.numpy.creation import asarray, zeros
 from fx.numpy.matrix_rules import determinant, pseudo_inverse
-from fx.numpy.products import cross, matmul, outer, tensordot, vecdot  # noqa: F401 (namespace)
+from fx.numpy.products import matmul, tensordot, vecdot  # noqa: F401 (namespace)
 from fx.numpy.ranges import eye
 from fx.numpy.recorded import recorded
 from fx.numpy.sorting import argsort
-from fx.numpy.util import broadcast_value, canonical_axes, convert, promote_inexact
+from fx.numpy.util import (
+    broadcast_value,
+    canonical_axes,
+    check_arraylike,
+    convert,
+    promote_inexact,
+)
 from fx.numpy.util import promote_dtypes_inexact as inexact
 
 
@@ -517,3 +524,26 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
     """The traces of the last two axes."""
     return diagonals.trace(x, offset=offset, axis1=-2, axis2=-1, dtype=dtype)
+
+
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """The cross product of vectors of three components."""
+    check_arraylike("linalg.cross", x1, x2)
+    lengths = [get_aval(x).shape[axis] for x in (x1, x2)]
+    if lengths != [3, 3]:
+        raise ValueError(
+            "Both input arrays must be (arrays of) 3-dimensional vectors, but they have "
+            f"{lengths[0]} and {lengths[1]} components along axis {axis}"
+        )
+    return products.cross(x1, x2, axis=axis)
+
+
+def outer(x1: Any, x2: Any, /) -> Any:
+    """x1[i] * x2[j] of two vectors."""
+    check_arraylike("linalg.outer", x1, x2)
+    ranks = [get_aval(x).ndim for x in (x1, x2)]
+    if ranks != [1, 1]:
+        raise ValueError(
+            f"Input arrays must be one-dimensional, but they have {ranks[0]} and {ranks[1]} axes"
+        )
+    return products.outer(x1, x2)

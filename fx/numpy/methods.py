@@ -167,9 +167,9 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     return lax.bitcast_convert_type(grouped, wanted)
 
 
-def _flatten(self: Any, order: str = "C") -> Any:
+def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
     """All elements in one axis."""
-    return m.ravel(self, order)
+    return m.ravel(self, order, out_sharding=out_sharding)
 
 
 def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
