@@ -37,19 +37,27 @@ __all__ = [
 
 
 def callback(
-    callback: Callable[..., Any],
+    callback: Callable[..., Any] | None = None,
     *args: Any,
     ordered: bool = False,
     partitioned: bool = False,
     **kwargs: Any,
-) -> None:
+) -> Any:
     """Call `callback(*args, **kwargs)` on the host for its side effect; what it returns is ignored.
 
     Arguments that are no arrays (strings, functions) are passed as they are. ordered: in program
-    order with the other ordered ones.
+    order with the other ordered ones. Without a callback: a function that takes it and its
+    arguments.
 
     >>> fx.jit(lambda x: callback(lambda v: None, x))(1.0)
     """
+    if callback is None and not args and not kwargs:
+        return lambda f, *a, **k: _call(f, a, k, ordered)
+    _call(callback, args, kwargs, ordered)
+    return None
+
+
+def _call(callback: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ordered: bool) -> None:
     if not callable(callback):
         raise TypeError("first argument to debug.callback must be callable")
     leaves, tree = tree_flatten((args, kwargs))

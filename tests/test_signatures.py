@@ -50,3 +50,10 @@ def test_disable_jit_takes_disable() -> None:
 def test_vectors_of_the_wrong_shape(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         getattr(jnp.linalg, name)(jnp.ones((2, 2)), jnp.ones((2, 2)))
+
+
+def test_debug_callback_takes_its_options_first() -> None:
+    seen = []
+    fx.jit(lambda x: fx.debug.callback(ordered=True)(lambda v: seen.append(float(v)), x))(2.0)
+    fx.effects_barrier()
+    assert seen == [2.0]
