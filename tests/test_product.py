@@ -249,6 +249,26 @@ def test_bits_do_not_depend_on_the_block_of_rows():
     np.testing.assert_array_equal(got[0], got[1])
 
 
+def test_blocks_of_k_are_of_about_one_size():
+    """A last block of a few k costs a tile's frame for nearly nothing."""
+    for k, blocks in ((250, 1), (288, 1), (600, 2), (784, 3), (1100, 4)):
+        plan = check(bias_gelu, normal(130, k), normal(k, 64), normal(64), tolerance=2e-4)
+        size = -(-k // blocks // 8) * 8
+        step = f"k0 += {size})" if blocks > 1 else "{ const int k0 = d0;"
+        assert step in plan.programs[0].source, (k, size)
+
+
+def test_large_operands_of_an_epilogue_are_asked_for_ahead():
+    def moved(b, x, y, z):
+        return b.map("add", b.contract(x, y, ((1,), (0,))), z)
+
+    for n, expected in ((530, True), (64, False)):
+        plan = check(moved, normal(300, 70), normal(70, n), normal(300, n))
+        assert ("g; __builtin_prefetch" in plan.programs[0].source.replace("\n", "")) is False
+        loop = plan.programs[0].source.split("tile_f32")[-2]
+        assert ("__builtin_prefetch(b" in loop) == expected
+
+
 # ---------------------------------------------------------------- convolutions
 
 CONVOLUTIONS = {

@@ -18,7 +18,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Store, Value
 from lowering.product import FEW, K_BLOCK, Access, Product, Tile, near
 from lowering.profile import Profile
-from lowering.templates import masks, micro, product_gpu, whole
+from lowering.templates import ahead, masks, micro, product_gpu, whole
 from lowering.templates.access import offset
 
 ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
@@ -180,14 +180,17 @@ def _strip(form: Product, row_tiles: int, itemsize: int) -> tuple[int, int, int]
     in_place = not (form.b.panel or form.b.packed)
     if in_place and row_tiles <= FEW and abs(form.b.k or 0) * itemsize > STRIP_BYTES:
         return 8 * one, SMALL_BLOCK, SMALL_BLOCK
-    block = _block(form, itemsize)
-    wider = 4 if form.a.panel else 2 if form.k > 4 * K_BLOCK else 1
-    return wider * one, block, 4 * K_BLOCK // wider
+    wider = 4 if form.a.panel else 2 if form.k > 4 * K_BLOCK + K_BLOCK // 2 else 1
+    most = 4 * K_BLOCK // wider
+    part = -(-form.k // -(-form.k // (most + most // 8)))  # depths and blocks of about one size
+    blocks = -(-part // _block(form, itemsize))
+    block = -(-part // (8 * blocks)) * 8
+    return wider * one, block, block * blocks
 
 
 def _block(form: Product, itemsize: int) -> int:
-    """k of a block: what is read in place should stay in the first-level cache."""
-    block = K_BLOCK
+    """k of a block at most: what is read in place should stay in the first-level cache."""
+    block = K_BLOCK + K_BLOCK // 4
     for access, lanes in ((form.a, form.rows), (form.b, form.columns)):
         if not (access.panel or access.packed) and access.lane == 1 and access.k not in (None, 1):
             block = min(block, near(access.k, form.k, lanes, itemsize) or block)
@@ -442,6 +445,7 @@ class _ProductEmitter(_Emitter):
         block = self.push(frozenset())
         self.line(f"const int k1 = {'ke - k0' if one else _min('ke - k0', str(self.block))};")
         columns = self.push(frozenset())
+        self.ask_ahead("" if one else "if (k0 + k1 == K) ")
         target = f"sums + (t0 - s0) * {form.rows}"
         if form.streamed:
             name, count = (
@@ -459,6 +463,19 @@ class _ProductEmitter(_Emitter):
         self.pop(columns, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
         over = f"for (int k0 = d0; k0 < ke; k0 += {self.block}) {{"
         self.pop(block, "{ const int k0 = d0;" if one else over)
+
+    def ask_ahead(self, test: str) -> None:
+        """Requests for the lines of a tile's epilogue, before the tile."""
+        wanted = ahead.lines(self.nest, self.axes.rows, self.axes.columns)
+        if not wanted or len(wanted) * self.form.rows > ahead.LINES or self.needed is not None:
+            return
+        rows = self.push(frozenset())
+        self.decode("g", self.axes.rows)
+        self.line(f"const int i{self.axes.columns[0]} = t0;")
+        for buffer, index in wanted:
+            self.line(f"__builtin_prefetch(b{buffer} + ({self.affine(index)}));")
+        end = _min(f"r0 + {self.form.rows}", "m1")
+        self.pop(rows, f"{test}for (int g = r0, ge = {end}; g < ge; ++g) {{")
 
     def test_needed(self, r0: str, r1: str, t0: str, t1: str) -> str:
         """`if (...) ` where the epilogue may discard the tiles of these rows and columns."""
