@@ -412,12 +412,22 @@ def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> in
         return 1
     if not folded and not any(st.partial and not st.index.axes for st in nest.stores):
         return 1
+    if v not in folded and work(nest) > 30 and _lane_by_lane(nest, v):
+        return 1
     heavy = work(nest) > 60
     strips = nest.extents[v] // width
     for u in (2, 1) if heavy else (4, 2, 1):
         if strips >= u and (strips % u == 0 or strips >= 16 * u):
             return u
     return 1
+
+
+def _lane_by_lane(nest: Nest, v: int) -> bool:
+    """Whether strips are read or written lane by lane at several places: enough is in flight, and
+    the text is long.
+    """
+    loads = [x.attr[1] for x in nest.values if x.op == "load"]
+    return sum(abs(e.coef(v)) > 1 for e in (*loads, *(st.index for st in nest.stores))) > 1
 
 
 def _blocks(nest, v, parallel, folds, grid, step) -> tuple[int, int]:

@@ -70,3 +70,15 @@ def test_lanes_are_rows_where_rows_are_short(n, by_rows):
     plan = compiler.make_plan(b.graph([b.reduce("add", x, (1,))]), AVX2)
     text = plan.programs[0].source
     assert ("fold_add" not in text) == by_rows
+
+
+def test_a_gradient_that_goes_lane_by_lane_has_one_strip_in_flight():
+    """Its strips are gathered and scattered: several of them are long text and no faster."""
+
+    def gradient(x):
+        return fx.grad(lambda x: (nn.log_softmax(x)[:, 1] ** 2).sum())(x)
+
+    x = rows(10, count=512)
+    check(gradient, x)
+    text = fx.jit(gradient).lower(x).compile().as_text()
+    assert "[10], (" in text and "* i0 + i1 + 160)" not in text
