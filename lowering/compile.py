@@ -19,6 +19,9 @@ from lowering.plan import Plan
 from lowering.profile import Profile
 from lowering.walk import inner_graphs
 
+LONG = 40
+"""Nodes of a graph from which its plan may have several programs: their builders start early."""
+
 
 def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
@@ -102,6 +105,10 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
     key = saved.key_of(graph, device.profile, donated, name)
     plan = None if key is None else saved.load(key)
     if plan is None:
+        if device.driver == "pocl" and sum(1 for _ in graph.nodes()) > LONG:
+            from lowering.runtime import builders
+
+            builders.prepare()
         plan = make_plan(graph, device.profile, donated=donated, name=name)
         if key is not None:
             saved.store(key, plan)

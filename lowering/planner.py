@@ -141,7 +141,12 @@ class Planner:
         buffers = tuple(self.buffer(k, offsets, k in used) for k in range(len(self.slots)))
         separate = self.profile.schedule == "gpu"
         programs, placed = program.assemble(
-            stages, steps, self.extra_programs, separate, self.profile.vector_bytes
+            stages,
+            steps,
+            self.extra_programs,
+            separate,
+            self.profile.vector_bytes,
+            self.profile.compute_units,
         )
         meta = {
             "name": name,

@@ -19,6 +19,10 @@ from lowering.plan import CondStep, IntArg, Launch, LoopStep, Program, Step
 from lowering.templates import team, whole
 
 PER_PROGRAM = 24
+SHARE = 7500
+"""Characters of stages that are worth a program of their own, which another process builds."""
+MOST = 4
+"""Programs that one function's stages are dealt to for that."""
 
 
 def assemble(
@@ -27,12 +31,15 @@ def assemble(
     extra: Sequence[Program],
     separate: bool = False,
     vector_bytes: int = 32,
+    cores: int = 1,
 ) -> tuple[tuple[Program, ...], tuple[Step, ...]]:
     """The programs of a plan, and its steps with every launch placed."""
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
     programs: list[Program] = []
-    for start in range(0, len(stages), PER_PROGRAM):
-        part = stages[start : start + PER_PROGRAM]
+    order: dict[int, int] = {}
+    for numbers in _deal(stages, 1 if separate else min(cores, MOST)):
+        part = [stages[k] for k in numbers]
+        order.update({k: len(homes) + at for at, k in enumerate(numbers)})
         buffers = max(len(s.buffers) for s in part)
         ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
@@ -44,7 +51,7 @@ def assemble(
         if isinstance(step, Launch):
             if step.stage is None:
                 return replace(step, program=first_extra + step.program)
-            home, case, buffers, ints = homes[step.stage]
+            home, case, buffers, ints = homes[order[step.stage]]
             stage = stages[step.stage]
             if separate:
                 return replace(step, program=home, kernel=f"fx{case}", stage=case)
@@ -63,6 +70,22 @@ def assemble(
         return step
 
     return (*programs, *extra), tuple(map(place, steps))
+
+
+def _deal(stages: Sequence[Stage], cores: int) -> list[list[int]]:
+    """The numbers of the stages of each program: in order, or, where the texts are long, the
+    longest first, each to the program that has least yet.
+    """
+    sizes = [len(s.text) + sum(map(len, s.helpers)) for s in stages]
+    count = min(cores, sum(sizes) // SHARE, len(stages))
+    if count * PER_PROGRAM < len(stages) or count < 2:
+        starts = range(0, len(stages), PER_PROGRAM)
+        return [list(range(len(stages)))[k : k + PER_PROGRAM] for k in starts]
+    programs: list[list[int]] = [[] for _ in range(count)]
+    for k in sorted(range(len(stages)), key=lambda k: -sizes[k]):
+        open_ = [p for p in programs if len(p) < PER_PROGRAM]
+        min(open_, key=lambda p: sum(sizes[j] for j in p)).append(k)
+    return [sorted(p) for p in programs]
 
 
 def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int = 32) -> str:

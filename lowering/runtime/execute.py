@@ -65,7 +65,7 @@ class Executable:
         self.plan = plan
         self.device = device
         self.lane = lane or device
-        self._built = build_all(self.lane, plan.programs)
+        self._built = build_all(self.lane, plan)
         self._consts = {
             b.id: device.upload(np.frombuffer(b.data or b"", np.uint8))
             if not device.shared

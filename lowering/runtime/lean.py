@@ -9,18 +9,19 @@ PoCL gives back, and a program is made of that (docs/why/lean-builds.md).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from lowering.runtime.ahead import Job, bitcode_of
 from lowering.runtime.devices import cpu_features
 
 # the wheel of PyPI, and no other: what follows relies on how this one is made
 _VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")
-_OPTIONS = b" -D_OPENCL_H_"  # the guard of opencl-c.h
+_OPTIONS = " -D_OPENCL_H_"  # the guard of opencl-c.h
 _KERNEL = re.compile(r"^__kernel void (fx\d*)\(", re.M)
 _ABSENT = re.compile(
     r"\b(?:fmod|barrier|mem_fence|get_(?:local|global|num|work)\w*|vload\w*|vstore\w*)\("
 )
-_MAGIC = b"BC\xc0\xde"
 _TYPES = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "float", "double")
 
 
@@ -49,18 +50,24 @@ def bitcode(device: Any, source: str, options: str, key: str) -> bytes | None:
     import pyopencl as cl
     from pyopencl import _cl
 
-    text = prelude() + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
+    text = _text(source, key)
     program = _cl._Program(device.context, text)
     try:
-        program.compile(options.encode() + _OPTIONS, [device.cl_device], [])
+        program.compile((options + _OPTIONS).encode(), [device.cl_device], [])
         binaries: Any = program.get_info(cl.program_info.BINARIES)
-        packed = bytes(binaries[0])
     except cl.Error:
         return None
-    start = packed.find(_MAGIC)
-    size = int.from_bytes(packed[start - 4 : start], "little")
-    whole = start > 4 and start + size <= len(packed)
-    return packed[start : start + size] if whole else None
+    return bitcode_of(bytes(binaries[0]))
+
+
+def job(source: str, options: str, key: str, launches: Iterable[tuple[str, int, int]]) -> Job:
+    """The same and the machine code of some launches, as another process is asked for it."""
+    named = tuple((f"{name}_{key}", size, local) for name, size, local in launches)
+    return _text(source, key), options + _OPTIONS, options, named
+
+
+def _text(source: str, key: str) -> str:
+    return prelude() + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
 
 
 def load(device: Any, code: bytes, options: str) -> Any:

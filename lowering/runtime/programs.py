@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from lowering.errors import KernelBuildError
-from lowering.plan import Program
-from lowering.runtime import cache, lean
+from lowering.plan import Launch, Plan, Program
+from lowering.runtime import ahead, builders, cache, lean
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 
 KEEP_NO_BINARIES = frozenset({"intel"})
 """Drivers without a disk cache of their own."""
+
+SMALL_GRID = (1 << 16) - 1
+"""Groups from which PoCL makes other machine code of a kernel."""
 
 _lock = threading.Lock()
 
@@ -37,18 +40,46 @@ class Built:
     suffix: str = ""
 
 
-def build_all(device: Device, programs: Sequence[Program]) -> list[Built]:
-    """The built programs, in order; those not known yet are built on two threads, but for PoCL,
-    which compiles one at a time.
+def build_all(device: Device, plan: Plan) -> list[Built]:
+    """A plan's built programs, in order; several that are not known yet are built side by side: on
+    two threads, or, for PoCL, which compiles one at a time, in several processes.
     """
+    programs = plan.programs
     missing = [p for p in programs if (p.source, p.options) not in device.programs]
-    if len(missing) < 2 or device.driver == "pocl":
+    if len(missing) < 2:
+        return [build(device, p) for p in programs]
+    if device.driver == "pocl":
+        _build_ahead(device, plan, missing)
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
     from concurrent.futures import ThreadPoolExecutor  # cannot be imported while Python ends
 
     with ThreadPoolExecutor(2) as threads:
         return list(threads.map(lambda p: build(device, p), programs))
+
+
+def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None:
+    """Put bitcode and machine code of a plan's programs on disk, where `build` finds them."""
+    if os.environ.get("POCL_KERNEL_CACHE") == "0" or cache.directory() is None:
+        return  # nothing is kept that another process could have made
+    launches: dict[int, dict[Any, tuple[str, int, int]]] = {}
+    for s in plan.walk():
+        if isinstance(s, Launch) and s.stage is not None and s.kernel == "fx" and s.groups:
+            (size,), (local,) = s.global_size, s.local_size or (1,)
+            kind = s.kernel, local, s.groups < SMALL_GRID
+            launches.setdefault(s.program, {})[kind] = s.kernel, size, local
+    jobs: dict[str, ahead.Job] = {}
+    for k, p in enumerate(plan.programs):
+        if p in missing and k in launches and lean.suits(device, p.source):
+            key = _lean_key(device, p)
+            if cache.load("bitcode", key) is None:
+                jobs[key] = lean.job(p.source, p.options, key[:32], launches[k].values())
+    if len(jobs) < 2:
+        return
+    for key, code in zip(jobs, builders.share(list(jobs.values())), strict=True):
+        if code is not None:
+            counts.compiles += 1
+            cache.store("bitcode", key, code)
 
 
 def build(device: Device, program: Program) -> Built:
@@ -79,14 +110,18 @@ def _disk_key(device: Device, program: Program) -> str:
     return cache.key_of(*parts, features, program.options, program.source)
 
 
+def _lean_key(device: Device, program: Program) -> str:
+    parts = (lean.prelude(), program.options, program.source)
+    return cache.key_of(*lean.machine(device), *parts)
+
+
 def _lean(device: Device, program: Program) -> Built | None:
     """The program by PoCL's short way, from bitcode kept on disk if it is there."""
     import pyopencl as cl
 
     if not lean.suits(device, program.source):
         return None
-    parts = (lean.prelude(), program.options, program.source)
-    key = cache.key_of(*lean.machine(device), *parts)
+    key = _lean_key(device, program)
     name = key[:32]
     code = cache.load("bitcode", key)
     counts.cache_hits += code is not None

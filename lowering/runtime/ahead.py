@@ -1,0 +1,178 @@
+"""Ahead: kernels to PoCL's machine code before they are needed, here or in a process of its own.
+
+PoCL makes the machine code of a kernel when the kernel is enqueued, and keeps it on disk. Ours are
+switches over their first argument, so they are enqueued for a stage that they do not have.
+`python -I -S ahead.py LIBRARY` does so for jobs that it reads (marshal) from standard input; so
+nothing is imported here but the standard library.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import marshal
+import os
+import select
+import signal
+import sys
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
+from typing import Any
+
+IDLE = 20.0
+"""Seconds without a job after which a process of its own ends."""
+
+SERIAL = ("basic", "cpu-minimal")
+"""PoCL's names of the device that runs kernels in the thread that enqueues them."""
+
+Job = tuple[str, str, str, tuple[tuple[str, int, int], ...]]
+"""Source, options of the front end, options of the build, (kernel, global size, local size)."""
+
+NO_STAGE = -1
+
+_MAGIC = b"BC\xc0\xde"
+_ALL_DEVICES = 0xFFFFFFFF
+_PLATFORM_NAME, _DEVICE_NAME = 0x0902, 0x102B
+_BINARY_SIZES, _BINARIES = 0x1165, 0x1166
+_NUM_ARGS = 0x1191
+
+
+class Refused(Exception):
+    """A call that PoCL answers with an error."""
+
+
+def bitcode_of(packed: bytes) -> bytes | None:
+    """LLVM's bitcode inside what PoCL gives as a program's binary."""
+    start = packed.find(_MAGIC)
+    size = int.from_bytes(packed[start - 4 : start], "little")
+    whole = start > 4 and start + size <= len(packed)
+    return packed[start : start + size] if whole else None
+
+
+class Compiler:
+    """PoCL's serial device, by the C interface of the OpenCL library at `path`: unlike pyopencl's,
+    these calls let other Python threads run.
+    """
+
+    def __init__(self, path: str):
+        folder = os.path.dirname(path)
+        for name in os.listdir(folder):
+            if name.startswith("libpocl"):  # which the library asks for by its name alone
+                ctypes.CDLL(os.path.join(folder, name))
+        self._cl = ctypes.CDLL(path)
+        self._device = c_void_p(self._find())
+        self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
+        self._queue = self._made("clCreateCommandQueue", self._context, self._device, c_ulong(0))
+
+    def build(self, source: str, front: str, back: str, launches: Any) -> bytes:
+        """The program's bitcode, when the machine code of its launches is on disk."""
+        code = self._bitcode(source.encode(), front.encode())
+        self._machine_code(code, back.encode(), launches)
+        return code
+
+    def _bitcode(self, source: bytes, options: bytes) -> bytes:
+        lines = (c_char_p * 1)(source)
+        program = self._made("clCreateProgramWithSource", self._context, 1, lines, None)
+        try:
+            nothing = (0, None, None, None, None)
+            self._call("clCompileProgram", program, 1, byref(self._device), options, *nothing)
+            size, got = c_size_t(), c_size_t()
+            self._call("clGetProgramInfo", program, _BINARY_SIZES, c_size_t(8), byref(size), None)
+            packed = ctypes.create_string_buffer(size.value)
+            place = (c_void_p * 1)(ctypes.addressof(packed))
+            self._call("clGetProgramInfo", program, _BINARIES, c_size_t(8), place, byref(got))
+        finally:
+            self._cl.clReleaseProgram(program)
+        code = bitcode_of(packed.raw)
+        if code is None:
+            raise Refused("no bitcode")
+        return code
+
+    def _machine_code(self, code: bytes, options: bytes, launches: Any) -> None:
+        size, held = c_size_t(len(code)), ctypes.create_string_buffer(code, len(code))
+        place = (c_void_p * 1)(ctypes.addressof(held))
+        args = (self._context, 1, byref(self._device), byref(size), place, None)
+        program = self._made("clCreateProgramWithBinary", *args)
+        try:
+            self._call("clBuildProgram", program, 1, byref(self._device), options, None, None)
+            for name, global_size, local_size in launches:
+                self._compile(program, name.encode(), global_size, local_size)
+        finally:
+            self._cl.clReleaseProgram(program)
+
+    def _compile(self, program: Any, name: bytes, global_size: int, local_size: int) -> None:
+        """Run a kernel for a stage that it does not have: it touches no argument."""
+        kernel = self._made("clCreateKernel", program, name)
+        try:
+            count = c_uint()
+            self._call("clGetKernelInfo", kernel, _NUM_ARGS, c_size_t(4), byref(count), None)
+            stage = c_int(NO_STAGE)
+            self._call("clSetKernelArg", kernel, 0, c_size_t(4), byref(stage))
+            empty = (ctypes.c_char * 8)()  # no memory, or zero
+            for k in range(1, count.value):
+                self._call("clSetKernelArg", kernel, k, c_size_t(8), empty)
+            sizes = (c_size_t * 1)(global_size), (c_size_t * 1)(local_size)
+            waits = (0, None, None)
+            self._call("clEnqueueNDRangeKernel", self._queue, kernel, 1, None, *sizes, *waits)
+            self._call("clFinish", self._queue)
+        finally:
+            self._cl.clReleaseKernel(kernel)
+
+    def _find(self) -> int:
+        for platform in self._ids("clGetPlatformIDs"):
+            name = self._name("clGetPlatformInfo", platform, _PLATFORM_NAME)
+            if "portable computing" not in name.lower():
+                continue
+            for device in self._ids("clGetDeviceIDs", c_void_p(platform), c_ulong(_ALL_DEVICES)):
+                if self._name("clGetDeviceInfo", device, _DEVICE_NAME).startswith(SERIAL):
+                    return device
+        raise Refused("PoCL has no serial device here")
+
+    def _ids(self, function: str, *args: Any) -> list[int]:
+        count = c_uint()
+        self._call(function, *args, 0, None, byref(count))
+        found = (c_void_p * count.value)()
+        self._call(function, *args, count, found, None)
+        return [x for x in found if x]
+
+    def _name(self, function: str, of: int, what: int) -> str:
+        text = ctypes.create_string_buffer(256)
+        self._call(function, c_void_p(of), c_uint(what), c_size_t(256), text, None)
+        return text.value.decode(errors="replace")
+
+    def _made(self, function: str, *args: Any) -> c_void_p:
+        error = c_int()
+        make = getattr(self._cl, function)
+        make.restype = c_void_p
+        made = make(*args, byref(error))
+        if error.value or not made:
+            raise Refused(f"{function}: {error.value}")
+        return c_void_p(made)
+
+    def _call(self, function: str, *args: Any) -> None:
+        error = getattr(self._cl, function)(*args)
+        if error:
+            raise Refused(f"{function}: {error}")
+
+
+def serve(path: str) -> None:
+    """Answer jobs with bitcode, or None where PoCL refuses one, until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that asks
+    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for k in range(3):  # what LLVM prints is no answer
+        os.dup2(nowhere, k)
+    compiler = Compiler(path)
+    while select.select([jobs], [], [], IDLE)[0]:
+        try:
+            job = marshal.load(jobs)
+        except EOFError:
+            return
+        try:
+            code = compiler.build(*job)
+        except Refused:
+            code = None
+        marshal.dump(code, answers)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])

@@ -1,0 +1,160 @@
+"""Builders: processes that make machine code while this one does, for functions of many stages.
+
+LLVM inside PoCL works for one thread of a process at a time, so a second core needs a second
+process. A builder that fails or dies costs time only: its job is done here (docs/why/builders.md).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import marshal
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lowering.runtime import ahead
+
+MOST = 4
+"""Processes that share the builds of one function, this one included."""
+
+_lock = threading.Lock()
+_builders: list[Builder] = []
+_own: list[ahead.Compiler] = []
+
+
+class Builder:
+    """A process that answers jobs one after the other."""
+
+    def __init__(self, library: str):
+        command = [sys.executable, "-I", "-S", str(Path(ahead.__file__)), library]
+        pipe = subprocess.PIPE
+        environment = os.environ | {"POCL_DEVICES": "basic"}
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
+        )
+
+    def build(self, *job: Any) -> bytes | None:
+        """As `Compiler.build`; None where it is refused. A dead one: OSError, EOFError."""
+        jobs, answers = self.process.stdin, self.process.stdout
+        assert jobs is not None and answers is not None
+        marshal.dump(job, jobs)
+        jobs.flush()
+        return marshal.load(answers)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # what was not sent cannot be any more
+                pipe.close()  # type: ignore[union-attr]
+
+
+def library() -> str | None:
+    """The OpenCL library that pyopencl's wheel brings along."""
+    import pyopencl
+
+    found = sorted((Path(pyopencl.__file__).parent / ".libs").glob("libOpenCL*.so*"))
+    return str(found[0]) if len(found) == 1 and sys.executable else None
+
+
+def processes() -> int:
+    """How many processes there are cores for."""
+    return min(MOST, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
+
+
+def prepare() -> None:
+    """Start the builders, if they are not there: they are ready when the programs are written."""
+    path = library()
+    if path is None or not _lock.acquire(blocking=False):
+        return
+    try:
+        for b in [b for b in _builders if not b.alive]:
+            b.close()
+            _builders.remove(b)
+        while len(_builders) < processes() - 1:
+            _builders.append(Builder(path))
+    except OSError:  # no more processes for this user: it goes without
+        return
+    finally:
+        _lock.release()
+
+
+def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
+    """The bitcode of each job, its machine code being on disk; None where it was refused."""
+    path = library()
+    codes: list[bytes | None] = [None] * len(jobs)
+    prepare()
+    if path is None or not _lock.acquire(blocking=False):
+        return codes  # another thread builds
+    try:
+        if not _own:
+            _own.append(ahead.Compiler(path))
+        todo = deque(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
+        threads = [
+            threading.Thread(target=_work, args=(b, jobs, todo, codes), daemon=True)
+            for b in _builders[: len(jobs) - 1]
+        ]
+        for t in threads:
+            t.start()
+        _work(_own[0], jobs, todo, codes)
+        for t in threads:
+            t.join()
+        _work(_own[0], jobs, todo, codes)  # what a dead builder left
+    except ahead.Refused:  # no serial device: PoCL was told which devices to offer
+        return codes
+    finally:
+        _lock.release()
+    return codes
+
+
+def _work(
+    builder: Builder | ahead.Compiler,
+    jobs: Sequence[ahead.Job],
+    todo: deque[int],
+    codes: list[bytes | None],
+) -> None:
+    """Take jobs, the longest first, until none is left."""
+    while todo:
+        try:
+            k = todo.pop()
+        except IndexError:
+            return
+        try:
+            codes[k] = builder.build(*jobs[k])
+        except ahead.Refused:
+            continue
+        except (OSError, EOFError, ValueError, TypeError):
+            todo.append(k)
+            return
+
+
+def _forget() -> None:
+    """In a forked child: the builders and what they say belong to the parent."""
+    global _lock
+    _lock = threading.Lock()
+    for b in _builders:
+        b.process.returncode = 0
+    _builders.clear()
+    _own.clear()
+
+
+@atexit.register
+def close() -> None:
+    """End the builders."""
+    for b in _builders:
+        b.close()
+    _builders.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

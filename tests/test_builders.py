@@ -1,0 +1,136 @@
+"""Builders: processes that build programs give the same results, and can fail or die."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from lowering import program
+from lowering.graph import Builder
+from lowering.runtime import ahead, builders, devices, lean, programs
+from lowering.runtime.counters import counters
+from lowering.runtime.execute import Executable
+
+pytestmark = pytest.mark.driver
+
+SIMPLE = "__kernel void fx(const int stage, __global float *x) { if (stage == 0) x[0] += 1.0f; }"
+
+
+@pytest.fixture
+def device(tmp_path, monkeypatch):
+    """PoCL of the version whose programs are shared, without programs, with a cache of its own."""
+    found = [d for d in devices.devices() if lean.suits(d, SIMPLE)]
+    if not found or builders.library() is None:
+        pytest.skip("needs the PoCL that has the short way")
+    monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(builders, "processes", lambda: 2)
+    monkeypatch.setattr(program, "SHARE", 100)
+    kept = dict(found[0].programs)
+    found[0].programs.clear()
+    yield found[0]
+    found[0].programs.clear()
+    found[0].programs.update(kept)
+    builders.close()
+
+
+def job(k: int) -> ahead.Job:
+    """A program that no other test has."""
+    return lean.job(f"// {os.getpid()} {k}\n{SIMPLE}", "-w", f"k{os.getpid()}_{k}", [("fx", 1, 1)])
+
+
+def long_plan(size: int):
+    """A plan of two programs: products of several shapes."""
+    from lowering.compile import make_plan
+    from lowering.profile import AVX2
+
+    b = Builder()
+    f32 = np.dtype(np.float32)
+    x = b.input((size, 48), f32)
+    outs = []
+    for width in (40, 56, 72):
+        w = b.input((48, width), f32)
+        outs.append(b.map("tanh", b.contract(x, w, ((1,), (0,)))))
+    return make_plan(b.graph(outs), AVX2, merge=False)
+
+
+def run(plan, device, arrays):
+    outs, event = Executable(plan, device)([device.put(a.copy()) for a in arrays])
+    if event is not None:
+        device.wait(event)
+    made = [plan.buffers[k] for k in plan.outputs]
+    return [device.fetch(o, b.shape, b.dtype).copy() for o, b in zip(outs, made, strict=True)]
+
+
+def test_long_functions_have_several_programs_and_equal_bits(device, monkeypatch):
+    rng = np.random.default_rng(0)
+    plan = long_plan(64)
+    assert len(plan.programs) == 2
+    shapes = [plan.buffers[k].shape for k in plan.inputs]
+    arrays = [rng.standard_normal(s).astype(np.float32) for s in shapes]
+    before = counters().compiles
+    shared = run(plan, device, arrays)
+    assert counters().compiles == before + 2
+    assert builders._builders and builders._builders[0].alive
+    monkeypatch.setattr(program, "MOST", 1)
+    alone = long_plan(64)
+    assert len(alone.programs) == 1
+    for a, b in zip(shared, run(alone, device, arrays), strict=True):
+        np.testing.assert_array_equal(a, b)
+    x, *weights = arrays
+    for got, w in zip(shared, weights, strict=True):
+        np.testing.assert_allclose(got, np.tanh(x @ w), rtol=2e-5, atol=2e-6)
+
+
+def test_a_job_gives_bitcode(device):
+    codes = builders.share([job(k) for k in range(4)])
+    assert all(code is not None and code[:2] == b"BC" for code in codes)
+
+
+def test_what_is_refused_is_none(device):
+    wrong = lean.job(SIMPLE.replace("+= 1.0f", "= nonsense"), "-w", "wrong", [("fx", 1, 1)])
+    first, second, third = builders.share([job(10), wrong, job(11)])
+    assert first is not None and third is not None
+    assert second is None
+
+
+def test_a_dead_builder_leaves_its_jobs_to_this_process(device):
+    builders.prepare()
+    for b in builders._builders:
+        b.process.kill()
+        b.process.wait()
+    dead = list(builders._builders)
+    assert all(c is not None for c in builders.share([job(20), job(21), job(22)]))
+    assert not set(dead) & set(builders._builders)
+
+
+def test_a_builder_that_dies_at_work_leaves_its_job(device, monkeypatch):
+    builders.prepare()
+
+    def dies(self, *job):
+        self.process.kill()
+        raise EOFError
+
+    monkeypatch.setattr(builders.Builder, "build", dies)
+    assert all(c is not None for c in builders.share([job(30), job(31)]))
+
+
+def test_a_forked_child_has_no_builders(device):
+    builders.prepare()
+    assert builders._builders
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, b"none" if not builders._builders else b"some")
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 4) == b"none"
+    assert builders._builders[0].alive
+
+
+def test_without_a_cache_nothing_is_shared(device, monkeypatch):
+    monkeypatch.setenv("FX_CACHE_DIR", "off")
+    monkeypatch.setattr(builders, "share", lambda jobs: pytest.fail("shared"))
+    plan = long_plan(80)
+    assert len(programs.build_all(device, plan)) == 2
