@@ -110,7 +110,7 @@ class Jitted:
         self._last: Any = None  # signature of the last trace, for log_compiles
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if live and (found := self._with_refs(args, kwargs)) is not None:
+        if live and not config.disable_jit and (found := self._with_refs(args, kwargs)) is not None:
             return found[0]
         if state.trace is EVAL and self._plain:
             leaves: list[Any] = []

@@ -41,7 +41,21 @@ def test_disable_jit_takes_disable() -> None:
     seen = []
     with fx.disable_jit(disable=True):
         fx.jit(lambda x: seen.append(isinstance(x, fx.core.Tracer)))(1.0)
-    assert seen and not any(seen)
+    assert seen == [False]
+
+
+def test_disable_jit_calls_once_while_a_ref_lives() -> None:
+    seen = []
+    ref = fx.new_ref(jnp.zeros(()))
+
+    def f(x):
+        seen.append(x)
+        ref[...] += x
+
+    with fx.disable_jit():
+        fx.jit(f)(2.0)
+    assert seen == [2.0]
+    assert float(ref[...]) == 2.0
 
 
 @pytest.mark.parametrize(
