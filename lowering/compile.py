@@ -105,10 +105,11 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
     key = saved.key_of(graph, device.profile, donated, name)
     plan = None if key is None else saved.load(key)
     if plan is None:
-        if device.driver == "pocl" and sum(1 for _ in graph.nodes()) > LONG:
-            from lowering.runtime import builders
+        if sum(1 for _ in graph.nodes()) > LONG:
+            from lowering.runtime import builders, programs
 
-            builders.prepare()
+            if programs.shared(device):
+                builders.prepare()
         plan = make_plan(graph, device.profile, donated=donated, name=name)
         if key is not None:
             saved.store(key, plan)

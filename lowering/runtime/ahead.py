@@ -21,7 +21,8 @@ IDLE = 20.0
 """Seconds without a job after which a process of its own ends."""
 
 SERIAL = ("basic", "cpu-minimal")
-"""PoCL's names of the device that runs kernels in the thread that enqueues them."""
+"""PoCL's names of the device that runs kernels in the thread that enqueues them: until PoCL 3, and
+since PoCL 4."""
 
 Job = tuple[str, str, str, tuple[tuple[str, int, int], ...]]
 """Source, options of the front end, options of the build, (kernel, global size, local size)."""

@@ -110,7 +110,7 @@ def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
         for t in threads:
             t.join()
         _work(_own[0], jobs, todo, codes)  # what a dead builder left
-    except ahead.Refused:  # no serial device: PoCL was told which devices to offer
+    except (ahead.Refused, OSError):  # no serial device: PoCL was told which devices to offer
         return codes
     finally:
         _lock.release()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lowering.errors import DeviceError
+from lowering.runtime.ahead import SERIAL
 from lowering.runtime.cache import CacheWarning
 
 MEND = 'pip install "pyopencl[pocl]"'
@@ -76,12 +77,9 @@ def _devices_of(platform: Any) -> list[Any]:
     finally:
         del os.environ["POCL_DEVICES"]
     for d in there:
-        if d.name.startswith(_SERIAL):
+        if d.name.startswith(SERIAL):
             _serial[platform] = d
-    return [d for d in there if not d.name.startswith(_SERIAL)]
-
-
-_SERIAL = ("basic", "cpu-minimal")  # its names, until PoCL 3 and since PoCL 4
+    return [d for d in there if not d.name.startswith(SERIAL)]
 
 
 def serial_device(platform: Any) -> Any:

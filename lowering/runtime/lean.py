@@ -27,12 +27,15 @@ _TYPES = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "f
 
 def suits(device: Any, source: str) -> bool:
     """Whether this driver and this source can do without."""
-    return (
-        device.driver == "pocl"
-        and _VERSION.match(device.cl_device.platform.version) is not None
-        and _KERNEL.search(source) is not None
-        and _ABSENT.search(source) is None
-    )
+    named = _KERNEL.search(source) is not None
+    return known(device) and named and _ABSENT.search(source) is None
+
+
+def known(device: Any) -> bool:
+    """Whether this is the driver that has a short way."""
+    if device.driver != "pocl":
+        return False
+    return _VERSION.match(device.cl_device.platform.version) is not None
 
 
 def machine(device: Any) -> tuple[Any, ...]:

@@ -49,7 +49,8 @@ def build_all(device: Device, plan: Plan) -> list[Built]:
     if len(missing) < 2:
         return [build(device, p) for p in programs]
     if device.driver == "pocl":
-        _build_ahead(device, plan, missing)
+        if shared(device):
+            _build_ahead(device, plan, missing)
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
     from concurrent.futures import ThreadPoolExecutor  # cannot be imported while Python ends
@@ -58,15 +59,19 @@ def build_all(device: Device, plan: Plan) -> list[Built]:
         return list(threads.map(lambda p: build(device, p), programs))
 
 
+def shared(device: Device) -> bool:
+    """Whether other processes build for this device: what they make must be kept on disk."""
+    kept = os.environ.get("POCL_KERNEL_CACHE") != "0" and cache.directory() is not None
+    return lean.known(device) and kept
+
+
 def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None:
     """Put bitcode and machine code of a plan's programs on disk, where `build` finds them."""
-    if os.environ.get("POCL_KERNEL_CACHE") == "0" or cache.directory() is None:
-        return  # nothing is kept that another process could have made
     launches: dict[int, dict[Any, tuple[str, int, int]]] = {}
     for s in plan.walk():
         if isinstance(s, Launch) and s.stage is not None and s.kernel == "fx" and s.groups:
             (size,), (local,) = s.global_size, s.local_size or (1,)
-            kind = s.kernel, local, s.groups < SMALL_GRID
+            kind = local, s.groups < SMALL_GRID
             launches.setdefault(s.program, {})[kind] = s.kernel, size, local
     jobs: dict[str, ahead.Job] = {}
     for k, p in enumerate(plan.programs):

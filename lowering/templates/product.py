@@ -18,7 +18,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Store, Value
 from lowering.product import FEW, K_BLOCK, Access, Product, Tile, near
 from lowering.profile import Profile
-from lowering.templates import ahead, masks, micro, product_gpu, whole
+from lowering.templates import masks, micro, prefetch, product_gpu, whole
 from lowering.templates.access import offset
 
 ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
@@ -466,8 +466,8 @@ class _ProductEmitter(_Emitter):
 
     def ask_ahead(self, test: str) -> None:
         """Requests for the lines of a tile's epilogue, before the tile."""
-        wanted = ahead.lines(self.nest, self.axes.rows, self.axes.columns)
-        if not wanted or len(wanted) * self.form.rows > ahead.LINES or self.needed is not None:
+        wanted = prefetch.lines(self.nest, self.axes.rows, self.axes.columns)
+        if not wanted or len(wanted) * self.form.rows > prefetch.LINES or self.needed is not None:
             return
         rows = self.push(frozenset())
         self.decode("g", self.axes.rows)

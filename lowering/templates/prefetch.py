@@ -1,4 +1,4 @@
-"""Ahead: what a product's epilogue reads and writes is asked for while the tile is computed.
+"""Prefetch: what a product's epilogue reads and writes is asked for while the tile is computed.
 
 A row tile's part of each array is a few lines of several rows, far from each other: too short for
 the cores to fetch ahead by themselves, and all of them waited for in the epilogue. A request before
