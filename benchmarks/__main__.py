@@ -78,7 +78,8 @@ def main() -> int:
     text = report.write(Path(options.out), rows, results, roofline, peers, facts)
     print(text)
     if options.doc:
-        report.publish(Path(options.out), ROOT / "docs" / "performance.md")
+        page = ROOT / "docs" / "performance.md"
+        report.publish(Path(options.out), page, options.device)
     return 0
 
 

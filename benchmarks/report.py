@@ -142,14 +142,15 @@ def write(folder: Path, rows: dict[str, Row], results: Results, roofline: Roofli
     return text
 
 
-MARKS = ("<!-- table: begin -->", "<!-- table: end -->")
-
-
-def publish(folder: Path, page: Path) -> None:
-    """Puts the folder's table between the marks of the page, and its plot beside the page."""
-    text = page.read_text()
-    before, rest = text.split(MARKS[0], 1)
-    after = rest.split(MARKS[1], 1)[1]
+def publish(folder: Path, page: Path, device: str | None = None) -> None:
+    """Puts the folder's table between the marks of the page that name the device (none: of the
+    default one), and its plot beside the page.
+    """
+    named = f" {device}" if device else ""
+    begin, end = (f"<!-- table{named}: {where} -->" for where in ("begin", "end"))
+    before, rest = page.read_text().split(begin, 1)
+    after = rest.split(end, 1)[1]
     table_text = (folder / "table.md").read_text().strip()
-    page.write_text(f"{before}{MARKS[0]}\n\n{table_text}\n\n{MARKS[1]}{after}")
-    page.with_suffix(".png").write_bytes((folder / "ratios.png").read_bytes())
+    page.write_text(f"{before}{begin}\n\n{table_text}\n\n{end}{after}")
+    plot = page.with_name(f"{page.stem}-{device}.png" if device else f"{page.stem}.png")
+    plot.write_bytes((folder / "ratios.png").read_bytes())

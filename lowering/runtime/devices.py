@@ -38,6 +38,9 @@ CALLS_AHEAD = 64
 """Calls whose completion nobody has looked at yet, before the host waits for as many before them:
 what queued calls read is held, and a process can only end when the queue is empty."""
 
+LOCAL_THREAD = "cl_intel_exec_by_local_thread"
+IN_CALLING_THREAD = 1 << 31  # the property of a queue that this extension adds
+
 _lock = threading.RLock()  # discovery, contexts, queues: things made once
 
 
@@ -61,6 +64,7 @@ class Device:
         self.unseen = 0  # calls enqueued since `milestone`
         self.milestone: Any = None  # a call's event
         self._cl_device = cl_device
+        self._twin: Device | None = None  # whose context this one shares
         self._context: Any = None
         self._queue: Any = None
         self._long = False
@@ -93,7 +97,9 @@ class Device:
 
             with _lock:
                 if self._context is None:
-                    self._context = cl.Context([self.cl_device])
+                    self._context = (
+                        cl.Context([self.cl_device]) if self._twin is None else self._twin.context
+                    )
         return self._context
 
     @property
@@ -103,7 +109,8 @@ class Device:
 
             with _lock:
                 if self._queue is None:
-                    self._queue = cl.CommandQueue(self.context)
+                    how: Any = 0 if self._twin is None else IN_CALLING_THREAD
+                    self._queue = cl.CommandQueue(self.context, properties=how)
                     # a driver that is unloaded while it still builds or runs crashes the process
                     atexit.register(self._finish_at_exit, os.getpid())
         return self._queue
@@ -200,6 +207,16 @@ class Device:
             cl.enqueue_copy(self.queue, out.reshape(-1).view(np.uint8), store.arg, is_blocking=True)
         return out
 
+    def in_calling_thread(self, serial: Any = None) -> Device:
+        """This device as one whose kernels run in the thread that enqueues them: PoCL has another,
+        `serial`, for that; Intel's runtime has queues that do it.
+        """
+        lane = Device(self.id, self.profile, serial or self._cl_device, self.place)
+        lane.pool = self.pool
+        if serial is None:
+            lane._twin, lane.programs = self, self.programs
+        return lane
+
     def as_explicit(self) -> Device:
         """This device with memory of its own, as a GPU has: for testing that path on a CPU."""
         profile = self.profile.with_(host_visible=False)
@@ -241,9 +258,8 @@ def _discover() -> list[Device]:
     there = [Device(k, profile, d, place) for k, (profile, d, place, _) in enumerate(found)]
     for d, (*_, platform) in zip(there, found, strict=True):
         serial = drivers.serial_device(platform)
-        if serial is not None and d.shared:
-            d.direct = Device(d.id, d.profile, serial, d.place)
-            d.direct.pool = d.pool
+        if d.shared and (serial is not None or LOCAL_THREAD in d.cl_device.extensions):
+            d.direct = d.in_calling_thread(serial)
     return there
 
 

@@ -1,9 +1,9 @@
 """Small plans run in the calling thread: no other thread is woken, no event is waited for.
 
 On PoCL a launch wakes a thread and a wait is woken by it, 40 us together, while JAX's whole call of
-a tiny function takes 10. PoCL's serial device runs a kernel inside the enqueueing call, in 1.2 us.
-It shares no queue with the device proper, so a call runs there only when nothing is pending;
-otherwise it waits, and a plan that often has to is built for the device's queue as well.
+a tiny function takes 10. PoCL's serial device and a queue of Intel's run a kernel inside the
+enqueueing call, in 1.2 and 5 us. Not being the device's queue, they serve a call only when nothing
+is pending there; otherwise it waits, and a plan that often has to is built for that queue too.
 """
 
 from __future__ import annotations
