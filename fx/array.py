@@ -369,6 +369,8 @@ def from_dlpack(x: Any, *, copy: bool | None = None) -> Array:
     except (BufferError, RuntimeError) as e:
         raise TypeError(f"from_dlpack: {type(x).__name__} cannot be imported: {e}") from None
     dtype = canonicalize_dtype(a.dtype)
+    if copy is False and a.dtype != dtype:
+        raise ValueError(f"from_dlpack: {a.dtype} becomes {dtype}, which copies, but copy=False")
     return Array(np.array(a, dtype) if copy or a.dtype != dtype else a)
 
 

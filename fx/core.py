@@ -484,9 +484,11 @@ ParamDict, Value = dict[str, Any], Any  # for annotations
 # ---------------------------------------------------------------- evaluation of jaxprs
 
 
-def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
+def eval_jaxpr(
+    jaxpr: Jaxpr, consts: Sequence[Any], *args: Any, propagate_source_info: bool = True
+) -> list[Any]:
     """Bind the jaxpr's equations one by one under the current trace; values are freed at their last
-    use.
+    use. propagate_source_info: what they record names the equations' lines, not this one.
     """
     env: dict[Var, Any] = dict(zip(jaxpr.constvars, consts, strict=True))
     env.update(zip(jaxpr.invars, args, strict=True))
@@ -494,7 +496,8 @@ def eval_jaxpr(jaxpr: Jaxpr, consts: Sequence[Any], *args: Any) -> list[Any]:
     old = state.source
     try:
         for k, eqn in enumerate(jaxpr.eqns):
-            state.source = eqn.source
+            if propagate_source_info:
+                state.source = eqn.source
             values = [a.val if isinstance(a, Literal) else env[a] for a in eqn.invars]
             out = eqn.primitive.bind(*values, **eqn.params)
             for v, o in zip(

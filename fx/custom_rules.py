@@ -280,7 +280,7 @@ def _with_consts(
     for v, c in zip(jaxpr.constvars, consts):
         leading[order[id(c)]] = v
     invars = [*leading, *jaxpr.invars]
-    return ClosedJaxpr(core.Jaxpr([], invars, jaxpr.eqns, jaxpr.outvars, jaxpr.effects))
+    return ClosedJaxpr(core.Jaxpr([], invars, jaxpr.outvars, jaxpr.eqns, jaxpr.effects))
 
 
 def _rules(params: dict[str, Any]) -> CustomRules:

@@ -90,9 +90,8 @@ def _check_format(fmt: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
             used.add(int(name) if name.isdigit() else name)
     missing = [u for u in used if (u >= len(args) if isinstance(u, int) else u not in kwargs)]
     if missing:
-        raise ValueError(
-            f"debug.print: the format {fmt!r} needs arguments {missing} that are not given"
-        )
+        kind = IndexError if any(isinstance(u, int) for u in missing) else KeyError
+        raise kind(f"debug.print: the format {fmt!r} needs arguments {missing} that are not given")
     unused = [k for k in range(len(args)) if k not in used] + [k for k in kwargs if k not in used]
     if unused:
         raise ValueError(f"Unused arguments to debug.print: {unused}; the format is {fmt!r}")
@@ -106,21 +105,40 @@ def _shown(x: Any) -> Any:
 
 
 def print(
-    fmt: str,
+    fmt: str | None = None,
     *args: Any,
     ordered: bool = False,
     partitioned: bool = False,
     skip_format_check: bool = False,
     _use_logging: bool = False,
     **kwargs: Any,
-) -> None:
+) -> Callable[..., None] | None:
     """Print `fmt.format(*args, **kwargs)` with the values at run time.
 
-    Raises ValueError while tracing where arguments are missing or unused.
+    Without a format: a function that takes it and its arguments, whose names are then free. Raises
+    IndexError or KeyError while tracing where arguments are missing, ValueError where some are
+    unused.
 
     >>> print("x = {x:.1f}", x=2.0)
     x = 2.0
+    >>> print(ordered=True)("{} is {ordered}", 3, ordered=True)
+    3 is True
     """
+    options = ordered, skip_format_check, _use_logging
+    if fmt is None and not args and not kwargs:
+        return lambda fmt, *a, **k: _print(fmt, a, k, *options)
+    _print(fmt, args, kwargs, *options)
+    return None
+
+
+def _print(
+    fmt: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    ordered: bool,
+    skip_format_check: bool,
+    use_logging: bool,
+) -> None:
     if not isinstance(fmt, str):
         raise TypeError("First argument to `fx.debug.print` must be a string.")
     if not skip_format_check:
@@ -131,24 +149,24 @@ def print(
 
         shown = [tree_map(_shown, v) for v in values]
         text = fmt.format(*shown, **{k: tree_map(_shown, v) for k, v in named.items()})
-        if _use_logging:
+        if use_logging:
             logging.getLogger("fx.debug").info(text)
         else:
             builtins.print(text)
 
-    callback(show, *args, ordered=ordered, **kwargs)
+    _call(show, args, kwargs, ordered)
 
 
 def log(
-    fmt: str,
+    fmt: str | None = None,
     *args: Any,
     ordered: bool = False,
     partitioned: bool = False,
     skip_format_check: bool = False,
     **kwargs: Any,
-) -> None:
+) -> Callable[..., None] | None:
     """`print` to the logger 'fx.debug', at level INFO."""
-    print(
+    return print(
         fmt,
         *args,
         ordered=ordered,

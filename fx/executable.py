@@ -45,7 +45,7 @@ class Runner:
         self.graph = self.call = None
         if jaxpr.eqns or computed:
             invars = [jaxpr.invars[k] for k in used]
-            slim = ClosedJaxpr(Jaxpr([], invars, jaxpr.eqns, computed, jaxpr.effects))
+            slim = ClosedJaxpr(Jaxpr([], invars, computed, jaxpr.eqns, jaxpr.effects))
             self.graph = graph_of(slim)
             from fx.jit import compile_graph
 

@@ -113,20 +113,45 @@ class JaxprEqn:
 
     __slots__ = ("effects", "invars", "outvars", "params", "primitive", "source")
 
-    def __init__(self, primitive, invars, outvars, params, effects=frozenset(), source=None):
-        self.primitive: Primitive = primitive
-        self.invars: list[Atom] = invars
-        self.outvars: list[Var] = outvars
-        self.params: dict[str, Any] = params
-        self.effects: frozenset = effects
-        self.source: Source | None = source
+    def __init__(
+        self,
+        invars: list[Atom],
+        outvars: list[Var],
+        primitive: Primitive,
+        params: dict[str, Any],
+        effs: frozenset = frozenset(),
+        source_info: Source | None = None,
+        ctx: EquationContext | None = None,
+    ):
+        self.primitive = primitive
+        self.invars = invars
+        self.outvars = outvars
+        self.params = params
+        self.effects = effs
+        self.source = source_info
 
     source_info = property(lambda self: self.source)
     ctx = property(lambda self: EquationContext())
 
-    def replace(self, **changes: Any) -> JaxprEqn:
-        fields = {k: getattr(self, k) for k in self.__slots__} | changes
-        return JaxprEqn(**fields)
+    def replace(
+        self,
+        invars: list[Atom] | None = None,
+        outvars: list[Var] | None = None,
+        primitive: Primitive | None = None,
+        params: dict[str, Any] | None = None,
+        effects: frozenset | None = None,
+        source_info: Source | None = None,
+        ctx: EquationContext | None = None,
+    ) -> JaxprEqn:
+        """The equation with some of its parts changed."""
+        return JaxprEqn(
+            self.invars if invars is None else invars,
+            self.outvars if outvars is None else outvars,
+            self.primitive if primitive is None else primitive,
+            self.params if params is None else params,
+            self.effects if effects is None else effects,
+            self.source if source_info is None else source_info,
+        )
 
 
 class DebugInfo(NamedTuple):
@@ -135,6 +160,9 @@ class DebugInfo(NamedTuple):
     name: str = "<unknown>"
     arg_names: tuple[str, ...] = ()
     result_paths: tuple[str, ...] = ()
+
+    func_name = property(lambda self: self.name)
+    func_src_info = property(lambda self: self.name)
 
 
 NO_INFO = DebugInfo()
@@ -148,7 +176,15 @@ class Jaxpr:
 
     __slots__ = ("__weakref__", "constvars", "debug_info", "effects", "eqns", "invars", "outvars")
 
-    def __init__(self, constvars, invars, eqns, outvars, effects=None, debug_info=NO_INFO):
+    def __init__(
+        self,
+        constvars: Sequence[Var],
+        invars: Sequence[Var],
+        outvars: Sequence[Atom],
+        eqns: Sequence[JaxprEqn],
+        effects: frozenset | None = None,
+        debug_info: DebugInfo | None = None,
+    ):
         self.constvars: list[Var] = list(constvars)
         self.invars: list[Var] = list(invars)
         self.eqns: list[JaxprEqn] = list(eqns)
@@ -156,7 +192,21 @@ class Jaxpr:
         if effects is None:
             effects = frozenset().union(*(e.effects for e in self.eqns))
         self.effects: frozenset = effects
-        self.debug_info: DebugInfo = debug_info
+        self.debug_info: DebugInfo = debug_info or NO_INFO
+
+    in_avals = property(lambda self: [v.aval for v in self.invars])
+    out_avals = property(lambda self: [v.aval for v in self.outvars])
+
+    def replace(self, **changes: Any) -> Jaxpr:
+        """The jaxpr with some of its parts changed: constvars, invars, outvars, eqns, effects or
+        debug_info. Names of arguments are dropped where the variables are others.
+        """
+        kept = {k: getattr(self, k) for k in self.__slots__[1:]}
+        if any(changes.get(k, kept[k]) != kept[k] for k in ("invars", "outvars")):
+            kept["debug_info"] = DebugInfo(self.debug_info.name)
+        if unknown := changes.keys() - kept.keys():
+            raise ValueError(f"Unknown keyword arguments: {sorted(unknown)}; a jaxpr has {[*kept]}")
+        return Jaxpr(**kept | changes)
 
     def __str__(self) -> str:
         return _printer[0](self)
@@ -178,7 +228,23 @@ class ClosedJaxpr:
     out_avals = property(lambda self: [v.aval for v in self.jaxpr.outvars])
     eqns = property(lambda self: self.jaxpr.eqns)
     effects = property(lambda self: self.jaxpr.effects)
+    constvars = property(lambda self: self.jaxpr.constvars)
+    invars = property(lambda self: self.jaxpr.invars)
+    outvars = property(lambda self: self.jaxpr.outvars)
+    debug_info = property(lambda self: self.jaxpr.debug_info)
     literals = property(lambda self: self.consts)
+
+    def replace(
+        self, *, jaxpr: Jaxpr | None = None, consts: Sequence[Any] | None = None
+    ) -> ClosedJaxpr:
+        """The closed jaxpr with another program or other constants."""
+        return ClosedJaxpr(
+            self.jaxpr if jaxpr is None else jaxpr, self.consts if consts is None else consts
+        )
+
+    def map_jaxpr(self, f: Callable[[Jaxpr], Jaxpr]) -> ClosedJaxpr:
+        """The closed jaxpr of `f(jaxpr)` with the same constants."""
+        return ClosedJaxpr(f(self.jaxpr), self.consts)
 
     def remember(self, key: Any, derived: Any) -> Any:
         """Keep what a pass derived, unless this jaxpr closes over values of one call."""

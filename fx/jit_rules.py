@@ -116,7 +116,7 @@ def run_known(
         reduced = known.cache.get("forwarded")
         if reduced is None:
             slim = core.Jaxpr(
-                jaxpr.constvars, jaxpr.invars, jaxpr.eqns, kept, jaxpr.effects, jaxpr.debug_info
+                jaxpr.constvars, jaxpr.invars, kept, jaxpr.eqns, jaxpr.effects, jaxpr.debug_info
             )
             reduced = known.cache["forwarded"] = ClosedJaxpr(slim, known.consts)
         known = reduced

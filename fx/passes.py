@@ -102,7 +102,7 @@ def dce_jaxpr(
     info = jaxpr.debug_info
     if len(info.arg_names) == len(used_inputs):
         info = info._replace(arg_names=tuple(n for n, u in zip(info.arg_names, used_inputs) if u))
-    return Jaxpr(jaxpr.constvars, invars, eqns[::-1], outvars, None, info), used_inputs
+    return Jaxpr(jaxpr.constvars, invars, outvars, eqns[::-1], None, info), used_inputs
 
 
 def dce_closed(
@@ -152,7 +152,7 @@ def cse_jaxpr(jaxpr: Jaxpr) -> Jaxpr:
             seen[key] = eqn.outvars
         eqns.append(eqn)
     outvars = [resolve(a) for a in jaxpr.outvars]
-    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, outvars, jaxpr.effects, jaxpr.debug_info)
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, outvars, eqns, jaxpr.effects, jaxpr.debug_info)
 
 
 def _eqn_key(eqn: JaxprEqn) -> Any:
@@ -221,7 +221,7 @@ def inline_jits(jaxpr: Jaxpr) -> Jaxpr:
 
     sweep(jaxpr.eqns, False)
     outvars = [resolve(a) for a in jaxpr.outvars]
-    return Jaxpr(jaxpr.constvars, jaxpr.invars, eqns, outvars, jaxpr.effects, jaxpr.debug_info)
+    return Jaxpr(jaxpr.constvars, jaxpr.invars, outvars, eqns, jaxpr.effects, jaxpr.debug_info)
 
 
 def hoist_consts(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list[Any]]:
@@ -233,7 +233,7 @@ def hoist_consts(jaxpr: Jaxpr, consts: Sequence[Any]) -> tuple[ClosedJaxpr, list
         arg_names=tuple(f"constant {k}" for k in range(len(consts))) + names
     )
     hoisted = Jaxpr(
-        [], [*jaxpr.constvars, *jaxpr.invars], jaxpr.eqns, jaxpr.outvars, jaxpr.effects, info
+        [], [*jaxpr.constvars, *jaxpr.invars], jaxpr.outvars, jaxpr.eqns, jaxpr.effects, info
     )
     return ClosedJaxpr(hoisted), list(consts)
 

@@ -109,7 +109,7 @@ class JaxprTrace(Trace):
         effects = p.effects(*avals, **params) if p.effects is not None else frozenset()
         outs = [Var(a) for a in (out if p.multiple_results else (out,))]
         source = user_source()
-        self.eqns.append(JaxprEqn(p, atoms, outs, params, effects, source))
+        self.eqns.append(JaxprEqn(atoms, outs, p, params, effects, source))
         tracers = [JaxprTracer(self, v) for v in outs]
         for t in tracers:
             t._source = source
@@ -122,7 +122,7 @@ class JaxprTrace(Trace):
         outvars = [self.atom(o) for o in outs]
         constvars = [v for v, _ in self.constants.values()]
         consts = [c for _, c in self.constants.values()]
-        jaxpr = Jaxpr(constvars, [a.variable for a in args], self.eqns, outvars, None, debug_info)
+        jaxpr = Jaxpr(constvars, [a.variable for a in args], outvars, self.eqns, None, debug_info)
         return jaxpr, consts
 
 

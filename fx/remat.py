@@ -171,7 +171,7 @@ def split_by_policy(
     n_known = len(k.outvars) - n_res
     residuals = k.outvars[n_known:]
     saved = _saved(k, residuals, policy)
-    forward = Jaxpr(k.constvars, k.invars, k.eqns, [*k.outvars[:n_known], *saved], k.effects)
+    forward = Jaxpr(k.constvars, k.invars, [*k.outvars[:n_known], *saved], k.eqns, k.effects)
     eqns = [e for e in k.eqns if not e.effects]
     replaced = [Var(v.aval) for v in saved]
     names = dict(zip(saved, replaced))
@@ -184,7 +184,7 @@ def split_by_policy(
     names.update(zip(u.invars[n_res:], unknown_args))
     more, rename = _copy(u.eqns, names)
     again = Jaxpr(
-        [], [*replaced, *invars, *unknown_args], again_eqns + more, [rename(a) for a in u.outvars]
+        [], [*replaced, *invars, *unknown_args], [rename(a) for a in u.outvars], again_eqns + more
     )
     found = ClosedJaxpr(forward, known.consts), ClosedJaxpr(again), unknown_out, len(saved)
     return closed.remember(key, found)

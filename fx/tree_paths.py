@@ -113,6 +113,15 @@ def children_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any] | None:
     return None
 
 
+def is_node_type(typ: Any) -> bool:
+    """Whether values of this type are nodes: children_with_keys gives their children."""
+    if not isinstance(typ, type):
+        return False
+    if typ in _KEYED or typ in (list, tuple, deque, dict, defaultdict, OrderedDict, type(None)):
+        return True
+    return issubclass(typ, tuple) and hasattr(typ, "_fields")
+
+
 def _sorted_keys(x: dict[Any, Any]) -> list[Any]:
     try:
         return sorted(x)

@@ -27,11 +27,11 @@ class PyTreeRegistry:
 
     def flatten_one_level(self, tree: Any) -> tuple[Iterable[Any], Any] | None:
         """The children and auxiliary data of a node; None for a leaf."""
-        return tu.flatten_one_level(tree) if tu.is_tree_node(tree) else None
+        return tu.flatten_one_level(tree) if tu.is_tree_node(type(tree)) else None
 
     def flatten_one_level_with_keys(self, tree: Any) -> tuple[Iterable[Any], Any] | None:
         """The (key, child) pairs and auxiliary data of a node; None for a leaf."""
-        return tu.flatten_one_level_with_keys(tree) if tu.is_tree_node(tree) else None
+        return tu.flatten_one_level_with_keys(tree) if tu.is_tree_node(type(tree)) else None
 
     def register_node(
         self,

@@ -26,6 +26,7 @@ from fx.tree_paths import (  # noqa: F401 (JAX has the keys here)
     SequenceKey,
     children_with_keys,
     forget_keys,
+    is_node_type,
     keystr,
     register_keys,
 )
@@ -150,9 +151,13 @@ def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = 
     return all(_C.flatten(x, is_leaf, False, NAMESPACE)[1].is_leaf() for x in iterable)
 
 
-def is_tree_node(tree: Any) -> bool:
-    """Whether `tree` is a container rather than a leaf."""
-    return children_with_keys(tree) is not None
+def is_tree_node(typ: type) -> bool:
+    """Whether a type is one of containers: built in, registered, or a named tuple.
+
+    >>> is_tree_node(list), is_tree_node(float)
+    (True, False)
+    """
+    return is_node_type(typ)
 
 
 def flatten_one_level(tree: Any) -> tuple[Iterable[Any], Any]:

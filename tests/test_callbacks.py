@@ -81,7 +81,7 @@ def test_io_callback() -> None:
 
 def test_bad_formats_and_breakpoints() -> None:
     """Formats are checked while tracing; breakpoint under jit says what to do instead."""
-    with pytest.raises(ValueError, match="not given"):
+    with pytest.raises(IndexError, match="not given"):
         fx.debug.print("{} {}", 1)
     with pytest.raises(ValueError, match="Unused"):
         fx.debug.print("{}", 1, 2)

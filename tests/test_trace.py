@@ -9,7 +9,7 @@ import fx
 import fx.numpy as fnp
 from fx import core
 from fx.ad_checkpoint import saved_residuals
-from fx.core import JaxprEqn, Literal, Var
+from fx.core import Jaxpr, JaxprEqn, Literal, Var
 from fx.passes import check_jaxpr, count_eqns, cse_jaxpr, dce_jaxpr, inline_jits
 from fx.trace import simplified
 
@@ -75,7 +75,7 @@ def test_check_finds_broken_programs():
     check_jaxpr(closed)
     jaxpr = closed.jaxpr
     unbound = JaxprEqn(
-        core.PRIMITIVES["sin"], [Var(jaxpr.invars[0].aval)], [Var(jaxpr.invars[0].aval)], {}
+        [Var(jaxpr.invars[0].aval)], [Var(jaxpr.invars[0].aval)], core.PRIMITIVES["sin"], {}
     )
     jaxpr.eqns.insert(0, unbound)
     with pytest.raises(TypeError, match="sin: variable used before it is bound"):
@@ -223,3 +223,30 @@ def test_no_kind_of_tracer_hides_a_method_of_arrays():
     for kind in kinds:
         changed = [n for n in public if getattr(kind, n) is not getattr(core.Tracer, n)]
         assert set(changed) <= {"dtype", "shape", "ndim", "size"}, (kind, changed)
+
+
+def test_jaxprs_are_built_in_the_order_of_their_text():
+    closed = fx.make_jaxpr(lambda x, y: (fnp.sin(x), x * y))(1.0, 2.0)
+    j = closed.jaxpr
+    again = Jaxpr(j.constvars, j.invars, j.outvars[1:], j.eqns, j.effects)
+    assert core.eval_jaxpr(again, closed.consts, 2.0, 3.0) == [6.0]
+    eqn = j.eqns[0]
+    copy = JaxprEqn(
+        eqn.invars, eqn.outvars, eqn.primitive, eqn.params, eqn.effects, eqn.source_info, eqn.ctx
+    )
+    assert str(closed.map_jaxpr(lambda j: j.replace(eqns=[copy, *j.eqns[1:]]))) == str(closed)
+    fewer = j.replace(outvars=j.outvars[:1])
+    assert (fewer.out_avals, fewer.debug_info.arg_names) == (closed.out_avals[:1], ())
+    assert closed.replace(jaxpr=fewer).outvars == fewer.outvars
+    with pytest.raises(ValueError, match="Unknown keyword arguments"):
+        j.replace(outs=[])
+
+
+def test_evaluated_jaxprs_may_name_the_line_that_evaluates():
+    closed = fx.make_jaxpr(lambda x: fnp.sin(x))(1.0)
+
+    def again(x):
+        return core.eval_jaxpr(closed.jaxpr, [], x, propagate_source_info=False)
+
+    line = fx.make_jaxpr(again)(1.0).eqns[0].source_info.line
+    assert line != closed.eqns[0].source_info.line

@@ -11,6 +11,7 @@ from fx.nn.convolution import *  # noqa: F403
 from fx.nn.images import *  # noqa: F403
 from fx.nn.normal import *  # noqa: F403
 from fx.nn.normalization import *  # noqa: F403
+from fx.nn.scaled import *  # noqa: F403
 from fx.numpy.recorded import replace as _record
 
 _record(

@@ -281,8 +281,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     """An array over the memory of a DLPack exporter, without a copy on devices that share the
     host's memory.
     """
-    a = np.from_dlpack(x) if copy is None else np.array(np.from_dlpack(x), copy=copy or None)
-    return place(wrap(a), device)
+    from fx import dlpack
+
+    return dlpack.from_dlpack(x, device=device, copy=copy)
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:

@@ -32,6 +32,7 @@ from fx.numpy.util import (
     promote_inexact,
 )
 from fx.numpy.util import promote_dtypes_inexact as inexact
+from fx.prims.linalg_orthogonal import geqrf_p
 
 
 class EigResult(NamedTuple):
@@ -102,11 +103,18 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """Orthogonal times triangular."""
+    """Orthogonal times triangular.
+
+    mode: "reduced", "complete", "r" for the triangular factor alone, "raw" for LAPACK's reflections
+    (transposed) and their scales.
+    """
     a = _matrix("qr", a)
-    if mode not in ("reduced", "complete", "full", "r"):
+    if mode not in ("reduced", "complete", "full", "r", "raw"):
         raise ValueError(f"Unsupported QR decomposition mode '{mode}'")
-    q, r = factor.qr(a, full_matrices=mode in ("complete", "full"))
+    if mode == "raw":
+        packed, taus = geqrf_p.bind(a)
+        return QRResult(m.matrix_transpose(packed), taus)
+    q, r = factor.qr(a, full_matrices=mode == "complete")
     return r if mode == "r" else QRResult(q, r)
 
 

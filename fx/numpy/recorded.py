@@ -299,7 +299,7 @@ def _inlined(eqns: Sequence[JaxprEqn], same: dict[Any, Any]) -> Iterator[JaxprEq
                 outs = [Var(v.aval) for v in inner.outvars]
                 ins = [same.get(a, a) for a in inner.invars]
                 same.update(zip(inner.outvars, outs))
-                yield JaxprEqn(inner.primitive, ins, outs, inner.params, inner.effects, None)
+                yield JaxprEqn(ins, outs, inner.primitive, inner.params, inner.effects)
             for v, a in zip(eqn.outvars, body.outvars, strict=True):
                 same[v] = same.get(a, a)
         elif p.evaluate is not None or "eval" in p.trace_rules or eqn.effects:

@@ -45,7 +45,7 @@ def reorder(
     invars = j.invars if ins is None else [j.invars[k] for k in ins]
     outvars = j.outvars if outs is None else [j.outvars[k] for k in outs]
     info = j.debug_info._replace(arg_names=(), result_paths=())
-    return ClosedJaxpr(Jaxpr(j.constvars, invars, j.eqns, outvars, j.effects, info), closed.consts)
+    return ClosedJaxpr(Jaxpr(j.constvars, invars, outvars, j.eqns, j.effects, info), closed.consts)
 
 
 def insert_inputs(closed: ClosedJaxpr, at: int, avals: Sequence[ShapedArray]) -> ClosedJaxpr:
@@ -54,7 +54,7 @@ def insert_inputs(closed: ClosedJaxpr, at: int, avals: Sequence[ShapedArray]) ->
     invars = [*j.invars[:at], *(Var(a) for a in avals), *j.invars[at:]]
     info = j.debug_info._replace(arg_names=())
     return ClosedJaxpr(
-        Jaxpr(j.constvars, invars, j.eqns, j.outvars, j.effects, info), closed.consts
+        Jaxpr(j.constvars, invars, j.outvars, j.eqns, j.effects, info), closed.consts
     )
 
 

@@ -135,6 +135,37 @@ qr_p = host_primitive(
 # ---------------------------------------------------------------- products of reflections
 
 
+def _geqrf_abstract(a):
+    m, n = check_matrix("geqrf", a)
+    return [a, ShapedArray((*a.shape[:-2], min(m, n)), a.dtype)]
+
+
+def _geqrf_numpy(a):
+    packed, taus = np.linalg.qr(a, mode="raw")
+    return [np.ascontiguousarray(np.swapaxes(packed, -1, -2)).astype(a.dtype), taus.astype(a.dtype)]
+
+
+geqrf_p = host_primitive(
+    "geqrf",
+    "LAPACK's QR: R in the upper triangle, the reflections below it, and their scales.",
+    multiple_results=True,
+    abstract=_geqrf_abstract,
+    numpy=_geqrf_numpy,
+    jvp=_REFLECTIONS,
+    transpose=_NOT_LINEAR,
+    limits=MATRICES,
+    cases=lambda: [
+        Case((s,), {}, (d,), diff=())
+        for s, d in (
+            ((3, 3), np.float32),
+            ((2, 4, 2), np.float32),
+            ((2, 3), np.complex64),
+            ((0, 2), np.float32),
+        )
+    ],
+)
+
+
 def _householder_abstract(a, taus):
     m, n = check_matrix("householder_product", a)
     if m < n or taus.shape[-1:] > (n,) or taus.shape[:-1] != a.shape[:-2] or taus.dtype != a.dtype:

@@ -238,12 +238,12 @@ class _Residuals:
                 stacked_places.append(k)
         self.step_places = x_places + stacked_places
         outs = [*jaxpr.outvars[:n_out], *stacked_atoms]
-        loop = Jaxpr([], jaxpr.invars, jaxpr.eqns, outs, jaxpr.effects)
+        loop = Jaxpr([], jaxpr.invars, outs, jaxpr.eqns, jaxpr.effects)
         self.loop = ClosedJaxpr(dce_jaxpr(loop, [True] * len(outs), True)[0])
         self.outside = None
         if computed:
             eqns = [e for e in jaxpr.eqns if all(v in invariant for v in e.outvars)]
-            outer = Jaxpr([], jaxpr.invars[:n_consts], eqns, computed)
+            outer = Jaxpr([], jaxpr.invars[:n_consts], computed, eqns)
             self.outside = dce_jaxpr(outer, [True] * len(computed), True)[0]
 
 

@@ -45,7 +45,7 @@ def new_jaxpr_eqn(
     ctx: Any = None,
 ) -> JaxprEqn:
     """An equation."""
-    return JaxprEqn(primitive, list(invars), list(outvars), params, frozenset(effects), source_info)
+    return JaxprEqn(list(invars), list(outvars), primitive, params, frozenset(effects), source_info)
 
 
 def mapped_aval(size: int, axis: int, aval: ShapedArray) -> ShapedArray:
