@@ -25,6 +25,7 @@ from fx.custom_rules import (
     symbolic,
 )
 from fx.flatten import check_callable, flatten_function, name_after, name_of
+from fx.refs import apart
 from fx.tree_util import Partial, tree_flatten, tree_map, tree_structure
 
 
@@ -75,10 +76,11 @@ class _Custom:
         nondiff = {n % len(full) for n in self.nondiff_argnums}
         static = [full[n] for n in sorted(nondiff)]
         dynamic = [a for k, a in enumerate(full) if k not in nondiff]
-        leaves, in_tree = tree_flatten(tuple(dynamic))
+        bare, put_back = apart(tuple(dynamic))
+        leaves, in_tree = tree_flatten(bare)
 
         def merged(*given: Any) -> list[Any]:
-            rest = iter(given)
+            rest = iter(put_back(given))
             return [full[k] if k in nondiff else next(rest) for k in range(len(full))]
 
         rules = _PythonRules(self, static, merged, in_tree)
@@ -226,17 +228,20 @@ class _PythonRules(CustomRules):
                 f"{pair!r:.80}"
             )
         outs, self.out.tree = tree_flatten(pair[0])
-        residuals, tree = tree_flatten(pair[1])
-        return outs, residuals, tree
+        bare, put_back = apart(pair[1])
+        residuals, tree = tree_flatten(bare)
+        return outs, residuals, (tree, put_back)
 
     def bwd(
-        self, tree: Any, residuals: Sequence[Any], cts: Sequence[Any], avals: Sequence[Any]
+        self, key: Any, residuals: Sequence[Any], cts: Sequence[Any], avals: Sequence[Any]
     ) -> list[Any]:
         rule = self.custom.bwd
         assert rule is not None
         name = f"Custom VJP bwd rule {name_of(rule)} for function {self.name}"
         given = [symbolic(c) if self.custom.vjp_symbolic else instantiate(c) for c in cts]
-        result = rule(*self.static, tree.unflatten(residuals), self.out.tree.unflatten(given))
+        tree, put_back = key
+        kept = put_back(tree.unflatten(residuals))
+        result = rule(*self.static, kept, self.out.tree.unflatten(given))
         if isinstance(result, list):
             result = tuple(result)
         return _flat_cotangents(name, result, self.in_tree, avals)

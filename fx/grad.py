@@ -15,6 +15,7 @@ from fx import core, ref_loops
 from fx.avals import ShapedArray, float0, is_floating, is_inexact
 from fx.core import ClosedJaxpr, Jaxpr, UndefinedPrimal, Zero, get_aval, instantiate
 from fx.flatten import (
+    OutTree,
     argument_names,
     check_callable,
     flatten_function,
@@ -42,14 +43,36 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     """
     check_callable(fun)
     leaves, in_tree = tree_flatten(primals)
-    flat_fun, out = flatten_function(fun, in_tree, has_aux)
-    lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
-    core.check_leaks()
+    seen = ref_loops.Observed(fun, has_aux) if live else None
+    lin, out = _linearized(fun, in_tree, leaves, has_aux, seen)
     count = out.tree.num_leaves
     in_avals = tuple(get_aval(x).to_tangent_aval() for x in leaves)
     pushforward = Pushforward(lin, in_tree, out.tree, in_avals)
     result = out.tree.unflatten(lin.outs[:count]), Partial(pushforward, lin.consts)
-    return (*result, out.aux_tree.unflatten(lin.outs[count:])) if has_aux else result
+    aux = _aux(lin, out, seen) if has_aux or seen else None
+    return (*result, aux) if has_aux else result
+
+
+def _linearized(
+    fun: Callable[..., Any],
+    in_tree: Any,
+    leaves: Sequence[Any],
+    has_aux: bool,
+    seen: ref_loops.Observed | None,
+) -> tuple[Linearized, OutTree]:
+    """The function's linearization and the structure of its output."""
+    if seen is not None:
+        fun, has_aux = seen.fun, True
+    flat_fun, out = flatten_function(fun, in_tree, has_aux)
+    lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
+    core.check_leaks()
+    return lin, out
+
+
+def _aux(lin: Linearized, out: OutTree, seen: ref_loops.Observed | None) -> Any:
+    """The auxiliary output; what the function left in refs is written to them."""
+    aux = out.aux_tree.unflatten(lin.outs[out.tree.num_leaves :])
+    return aux if seen is None else seen.store(aux)
 
 
 class Pushforward:
@@ -106,15 +129,15 @@ def vjp(
     """
     check_callable(fun)
     leaves, in_tree = tree_flatten(primals)
-    flat_fun, out = flatten_function(fun, in_tree, has_aux)
-    lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
-    core.check_leaks()
+    seen = ref_loops.Observed(fun, has_aux) if live else None
+    lin, out = _linearized(fun, in_tree, leaves, has_aux, seen)
     count = out.tree.num_leaves
     out_avals = [get_aval(o) for o in lin.outs[:count]]
     in_avals = [get_aval(x) for x in leaves]
     pull = Pullback(lin, in_tree, out.tree, in_avals, out_avals, name_of(fun))
     result = out.tree.unflatten(lin.outs[:count]), Partial(pull, lin.consts)
-    return (*result, out.aux_tree.unflatten(lin.outs[count:])) if has_aux else result
+    aux = _aux(lin, out, seen) if has_aux or seen else None
+    return (*result, aux) if has_aux else result
 
 
 class Pullback:
@@ -202,33 +225,21 @@ def value_and_grad(
     @wraps(fun)
     def value_and_grad_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         nums = normalize_argnums(argnums, len(args), f"grad of {name_of(fun)}")
-        if live:
-
-            def run(f: Callable[..., Any]) -> Any:
-                options = (holomorphic, allow_int, reduce_axes)
-                again = value_and_grad(f, argnums, True, *options, allow_unused=allow_unused)
-                return again(*args, **kwargs)
-
-            found = ref_loops.grad(fun, args, kwargs, has_aux, run)
-            if found is not None:
-                return found
         dynamic = tuple(args[n] for n in nums)
         leaves, in_tree = tree_flatten(dynamic)
         for k, leaf in enumerate(leaves):
             _check_input(leaf, k, fun, args, nums, holomorphic, allow_int)
 
         partial = of_positions(fun, nums, args, kwargs)
-        flat_fun, out = flatten_function(partial, in_tree, has_aux)
-        lin = linearize_flat(flat_fun, leaves, lambda: out.tree.num_leaves)
-        core.check_leaks()
+        seen = ref_loops.Observed(partial, has_aux) if live else None
+        lin, out = _linearized(partial, in_tree, leaves, has_aux, seen)
         value = out.tree.unflatten(lin.outs[: out.tree.num_leaves])
         _check_scalar(fun, value, holomorphic)
+        aux = _aux(lin, out, seen) if has_aux or seen else None
         grads = _gradient(lin, leaves, allow_unused)
         tree = in_tree.unflatten(grads)
         gradient = tree[0] if isinstance(argnums, int) else tree
-        if has_aux:
-            return (value, out.aux_tree.unflatten(lin.outs[out.tree.num_leaves :])), gradient
-        return value, gradient
+        return ((value, aux) if has_aux else value), gradient
 
     return value_and_grad_f
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fx import core
+from fx import core, ref_loops
 from fx.avals import ShapedArray, float0
 from fx.core import (
     ClosedJaxpr,
@@ -27,6 +27,7 @@ from fx.core import (
     state,
 )
 from fx.flatten import flatten_function
+from fx.refs import live
 from fx.tree_util import tree_flatten, tree_unflatten
 
 
@@ -132,6 +133,14 @@ def jvp(
             "primal and tangent arguments to jvp must be tuples or lists; "
             f"found {type(primals).__name__} and {type(tangents).__name__}."
         )
+    if live:
+        return ref_loops.jvp(fun, tuple(primals), tuple(tangents), has_aux, _jvp_of_values)
+    return _jvp_of_values(fun, primals, tangents, has_aux)
+
+
+def _jvp_of_values(
+    fun: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool
+) -> tuple[Any, ...]:
     flat_primals, in_tree = tree_flatten(tuple(primals))
     flat_tangents, tangent_tree = tree_flatten(tuple(tangents))
     if in_tree != tangent_tree:

@@ -11,7 +11,7 @@ from typing import Any
 
 from fx import core
 from fx.flatten import wraps
-from fx.refs import Taken, lifted, one_of, store, touched, values_of
+from fx.refs import Taken, lifted, observed, one_of, store, touched, values_of
 from fx.tree_util import tree_leaves, tree_map
 
 
@@ -83,21 +83,53 @@ def checkpoint(fun: Any, args: Any, kwargs: Any, run: Callable[..., Any]) -> Any
     return (out,)
 
 
-def grad(fun: Any, args: Any, kwargs: Any, has_aux: bool, run: Callable[..., Any]) -> Any:
-    """`value_and_grad`: what the function leaves in refs comes out as auxiliary data."""
-    found = touched(fun, *args, **kwargs)
-    if not found:
-        return None
-    before = values_of(found)
+class Observed:
+    """A function for `linearize`, `vjp` and `grad`: what it leaves in refs is auxiliary data.
 
-    @wraps(fun)
-    def with_aux(*args: Any, **kwargs: Any) -> Any:
-        out, new = lifted(fun, found)(before, *args, **kwargs)
-        return (out[0], (out[1], new)) if has_aux else (out, (None, new))
+    store(aux) writes that to the refs and gives back the user's own auxiliary data. It comes before
+    the backward pass, where rules of the user's may write to the same refs.
+    """
 
-    (value, (aux, new)), gradient = run(with_aux)
-    store(found, new)
-    return ((value, aux) if has_aux else value), gradient
+    def __init__(self, fun: Any, has_aux: bool):
+        self.refs: list[Any] = []
+
+        @wraps(fun)
+        def with_aux(*args: Any) -> Any:
+            out, new = observed(fun, *args)
+            self.refs = list(new)
+            new = list(new.values())
+            if not has_aux:
+                return out, (None, new)
+            is_pair = isinstance(out, tuple | list) and len(out) == 2
+            return (out[0], (out[1], new)) if is_pair else out  # what the caller refuses
+
+        self.fun = with_aux
+
+    def store(self, aux: Any) -> Any:
+        store(self.refs, aux[1])
+        return aux[0]
+
+
+def jvp(fun: Any, primals: Any, tangents: Any, has_aux: bool, run: Callable[..., Any]) -> Any:
+    """`jvp`: a ref among the primals has a ref of tangents, and both are written."""
+    taken, directions = Taken(primals), Taken(tangents)
+    if taken.positions != directions.positions:
+        raise TypeError("jvp: a Ref among the primals needs a Ref among the tangents in its place")
+    inner = _made_and_run(taken, fun)
+    seen = Observed(inner, False)
+
+    def of_values(*args: Any) -> Any:
+        ((out, made), aux_of_refs) = seen.fun(args)
+        out, aux = out if has_aux else (out, None)
+        return (out, made), (aux, aux_of_refs)
+
+    pairs = run(of_values, taken.args, directions.args, True)
+    (out, made), (tangent, moved), (aux, aux_of_refs) = pairs
+    taken.check_apart(seen.refs)
+    seen.store(aux_of_refs)
+    store(taken.refs, made)
+    store(directions.refs, moved)
+    return (out, tangent, aux) if has_aux else (out, tangent)
 
 
 def vmap(

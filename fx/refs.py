@@ -23,7 +23,15 @@ live: set[Any] = set()  # weak references to the refs there are: where there is 
 
 class _Scopes(threading.local):
     def __init__(self) -> None:
-        self.stack: list[dict[Ref, None] | None] = []
+        self.stack: list[_Scope | None] = []
+
+
+class _Scope:
+    """The refs from outside that a function touched: all of them, or those touched in `trace`."""
+
+    def __init__(self, trace: Any = None):
+        self.found: dict[Ref, tuple[Any, Any]] = {}  # with their value and trace before
+        self.trace = trace
 
 
 _scopes = _Scopes()
@@ -137,14 +145,14 @@ def _touch(ref: Ref) -> None:
         raise ValueError("this Ref has been frozen or freed; it holds nothing any more")
     if ref._trace is state.trace:
         return
-    found = _scopes.stack[-1] if _scopes.stack else None
-    if found is None:
+    scope = _scopes.stack[-1] if _scopes.stack else None
+    if scope is None or scope.trace not in (None, state.trace):
         raise NotImplementedError(
             f"A Ref of type {ref._aval.str_short()} made outside of {state.trace.function} is used "
             "inside of it, and this transformation does not carry refs in and out. Pass "
             "ref[...] as an argument and return the new value."
         )
-    found.setdefault(ref)
+    scope.found.setdefault(ref, (ref._value, ref._trace))
     ref._trace = state.trace
 
 
@@ -156,8 +164,8 @@ def touched(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Ref]:
     from fx.trace import eval_shape
 
     before = {r: (r._value, r._trace) for w in list(live) if (r := w()) is not None}
-    found: dict[Ref, None] = {}
-    _scopes.stack.append(found)
+    scope = _Scope()
+    _scopes.stack.append(scope)
     try:
         eval_shape(lambda: _array_leaves(fun(*args, **kwargs)))
     finally:
@@ -166,7 +174,7 @@ def touched(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Ref]:
             ref._value, ref._trace = value, trace
             if not ref._alive:
                 raise ValueError("a Ref from outside was frozen inside a transformed function")
-    return [r for r in found if r in before]
+    return [r for r in scope.found if r in before]
 
 
 def _array_leaves(out: Any) -> list[Any]:
@@ -198,6 +206,21 @@ def lifted(fun: Callable[..., Any], refs: Sequence[Ref]) -> Callable[..., Any]:
     return of_values
 
 
+def observed(fun: Callable[..., Any], *args: Any) -> tuple[Any, dict[Ref, Any]]:
+    """fun(*args), and what it leaves in the refs from outside that it touches, which hold their old
+    values again: for traces that take values from outside as constants.
+    """
+    scope = _Scope(state.trace)
+    _scopes.stack.append(scope)
+    try:
+        out = fun(*args)
+        return out, {r: r._value for r in scope.found}
+    finally:
+        _scopes.stack.pop()
+        for ref, (value, trace) in scope.found.items():
+            ref._value, ref._trace = value, trace
+
+
 def values_of(refs: Sequence[Ref]) -> list[Any]:
     """What refs hold, as operands."""
     return [read(r) for r in refs]
@@ -218,6 +241,24 @@ def one_of(x: Any, axis: int = 0) -> Any:
 
 
 # ---------------------------------------------------------------- refs among arguments
+
+
+def apart(tree: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """A tree with None in the place of its refs, and a function that puts them back."""
+    from fx.tree_util import tree_flatten, tree_leaves
+
+    leaves, structure = tree_flatten(tree)
+    refs = {k: x for k, x in enumerate(leaves) if isinstance(x, Ref)}
+    if not refs:
+        return tree, lambda bare: bare
+
+    def put_back(bare: Any) -> Any:
+        given = iter(tree_leaves(bare))
+        return structure.unflatten(
+            [refs[k] if k in refs else next(given) for k in range(len(leaves))]
+        )
+
+    return structure.unflatten([None if k in refs else x for k, x in enumerate(leaves)]), put_back
 
 
 class Taken:

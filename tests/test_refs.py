@@ -1,11 +1,20 @@
 """Mutable arrays: reads and writes inside transformed functions against the same done by hand."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import fx
 import fx.numpy as jnp
 from fx import lax, refs
+
+
+@pytest.fixture(autouse=True)
+def _no_ref_outlives_its_test():
+    """Where a ref lives, jitted functions run once more: other tests count runs."""
+    yield
+    gc.collect()
 
 
 def total(v):
@@ -127,7 +136,7 @@ def test_switch():
         (lambda r: lax.scan(lambda c, _: (c, None), r, None, length=2), ValueError),
         (lambda r: bool(r), TypeError),
         (lambda r: refs.write(r, jnp.ones(2)), TypeError),
-        (lambda r: fx.jvp(lambda x: x * r[0], (1.0,), (1.0,)), NotImplementedError),
+        (lambda r: fx.jvp(lambda x, r: x * r[0], (1.0, r), (1.0, r[...])), TypeError),
     ],
 )
 def test_misuse(misuse, error):
@@ -154,3 +163,63 @@ def test_a_ref_that_lives_elsewhere_does_not_hide_an_axis():
 
     out = fx.vmap(fx.vmap(total, axis_name="i"), axis_name="j")(x[None])
     assert (out == 6).all() and r[...].sum() == 0
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit])
+def test_derivatives_read_and_write_refs(wrap):
+    r = fx.new_ref(4.0)
+
+    def f(v):
+        r[...] += 1
+        return v * r[...]
+
+    assert [float(t) for t in wrap(lambda v: fx.jvp(f, (v,), (1.0,)))(2.0)] == [10, 5]
+    value, push = fx.linearize(f, 2.0)
+    assert (float(value), float(push(1.0)), float(r[...])) == (12, 6, 6)
+    value, pull, aux = fx.vjp(lambda v: (f(v), r[...]), 2.0, has_aux=True)
+    assert (float(value), float(pull(1.0)[0]), float(aux), float(r[...])) == (14, 7, 7, 7)
+
+
+def test_jvp_of_a_ref_writes_its_tangent():
+    r, direction = fx.new_ref(jnp.arange(3.0)), fx.new_ref(jnp.ones(3))
+
+    def f(r, v):
+        r[0] = v * v
+        return r[1] * v
+
+    assert [float(t) for t in fx.jvp(f, (r, 2.0), (direction, 1.0))] == [2, 3]
+    assert (r[...].tolist(), direction[...].tolist()) == ([4, 1, 2], [4, 1, 1])
+
+
+def test_a_backward_rule_writes_to_a_ref():
+    seen = fx.new_ref(0.0)
+    f = fx.custom_vjp(lambda v: v)
+
+    def bwd(_, ct):
+        seen[...] += ct
+        return (ct,)
+
+    f.defvjp(lambda v: (v, None), bwd)
+    for wrap in (lambda f: f, fx.jit):
+        assert float(wrap(fx.grad(lambda v: f(v * v) * 3))(2.0)) == 12.0
+    assert float(seen[...]) == 6.0
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit])
+def test_a_backward_rule_writes_to_a_ref_that_it_is_given(wrap):
+    seen = fx.new_ref(jnp.zeros(2))
+    keep = fx.custom_vjp(lambda r, v: v)
+
+    def bwd(residuals, ct):
+        residuals["ref"][residuals["at"]] = ct
+        return None, ct
+
+    keep.defvjp(lambda r, v: (v, {"ref": r, "at": 1}), bwd)
+
+    def f(r, v):
+        return keep(r, v * v) * 3
+
+    assert float(wrap(fx.grad(f, argnums=1))(seen, 2.0)) == 12.0
+    assert seen[...].tolist() == [0, 3]
+    with pytest.raises(NotImplementedError, match="does not carry refs"):
+        fx.grad(lambda v: fx.jit(lambda v: f(seen, v))(v))(2.0)
