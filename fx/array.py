@@ -501,7 +501,8 @@ class Call:
                 if store is None or x._device is not device:
                     store = x._storage(device)
             else:
-                a, shared = _argument(x, self.in_avals[len(stores)].dtype)
+                k = len(stores)
+                a, shared = _argument(x, self.in_avals[k].dtype, k in donated)
                 wait |= shared
                 store = device.put(a)
             stores.append(store)
@@ -526,11 +527,13 @@ class Call:
         return made
 
 
-def _argument(x: Any, dtype: np.dtype) -> tuple[np.ndarray, bool]:
-    """A NumPy array or scalar as an argument, and whether the caller may still write to it."""
+def _argument(x: Any, dtype: np.dtype, given: bool) -> tuple[np.ndarray, bool]:
+    """A NumPy array or scalar as an argument, and whether the caller may still write to it;
+    `given`: it may become a result.
+    """
     if not isinstance(x, np.ndarray):
         return np.asarray(x, dtype), False
-    if x.dtype != dtype or x.nbytes <= COPY_BELOW:
+    if x.dtype != dtype or x.nbytes <= COPY_BELOW or given:
         return np.array(x, dtype, order="C"), False
     return x, True
 

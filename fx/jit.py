@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
+
 from fx import array, core, ref_loops
 from fx.config import config
 from fx.core import EVAL, ClosedJaxpr, DebugInfo, Tracer, get_aval, state
@@ -226,7 +228,7 @@ class Jitted:
         names = self._leaf_names(args, kwargs)
         info = DebugInfo(self.name, names)
         jaxpr, consts = core.trace_to_jaxpr(flat_fun, avals, names, info)
-        closed, consts = hoist_consts(jaxpr, consts)
+        closed, consts = hoist_consts(jaxpr, [_kept(c) for c in consts])
         params = {
             "jaxpr": closed,
             "name": self.name,
@@ -321,6 +323,13 @@ class Jitted:
 
     def _cache_size(self) -> int:
         return len(self._entries)
+
+
+def _kept(const: Any) -> Any:
+    """A captured value as later calls see it: a NumPy array as it was when it was traced."""
+    if not isinstance(const, np.ndarray):
+        return const
+    return array.from_numpy(np.array(array.to_numpy(const)))
 
 
 def compile_graph(graph: Any, donated: Sequence[bool], device: Any, name: str) -> Any:

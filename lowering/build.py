@@ -74,6 +74,7 @@ class NestBuilder:
         self.keys: list[Any] = []  # what each axis stands for, the same in every attempt
         self.memo: dict[Any, Any] = {}
         self.nesting = 0  # of operations whose operands are being computed
+        self.depth = 0  # of values that are being computed
         self.value_of: dict[Any, int] = {}
         self.buffer_of: dict[int, int] = {}
         self.space = tuple(self.new_axis(("space", k), n) for k, n in enumerate(space))
@@ -175,7 +176,11 @@ class NestBuilder:
                 linear, wraps = turns.linearize(index, node.shape)
                 found = self.load(node, linear, guards, wraps=wraps)
             else:
+                self.depth += 1  # a builder that fails is not used again
+                if self.depth > DEEPEST:
+                    raise Cut(node, f"{DEEPEST} operations and views stand upon it")
                 found = RULES[type(node.form)](self, node, index, guards)
+                self.depth -= 1
             self.memo[key] = found
         return found
 
@@ -293,6 +298,9 @@ def _map(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
 DEEP = 30
 """Operations upon operations before what is below is computed first: a chain may be longer than
 the stack is deep."""
+
+DEEPEST = 120
+"""Operations and views upon each other in one nest, where what is below is not computed first."""
 
 
 def _operands_first(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> list[g.Node]:

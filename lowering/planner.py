@@ -7,6 +7,7 @@ What is no nest is planned by `singles`.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
@@ -20,7 +21,7 @@ from lowering.build import Root, build_nest
 from lowering.condense import condense
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse
-from lowering.fuse_rules import spreads
+from lowering.fuse_rules import root_dims, spreads
 from lowering.lend import lend
 from lowering.nest import Nest
 from lowering.plan import (
@@ -42,6 +43,7 @@ from lowering.templates import product
 # positive.
 REPEATS = ("reduce", "argreduce", "cumscan")
 FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Contract, g.Conv, g.Window)
+FOLLOWED = (g.Map, g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse)
 
 
 @dataclass(eq=False)
@@ -226,31 +228,59 @@ class Planner:
             found = {}
             joins = region.depth > 0 and not _repeats(region)
             stored = region.fusion.stored
-            try:
-                for group in region.fusion.groups:
-                    if group.single is None:
-                        found[id(group)] = self.nest(group.roots, group.space, stored, joins)
+            more: dict[int, tuple[g.Node, str]] = {}
+            for group in region.fusion.groups:
+                if group.single is not None:
+                    continue
+                try:
+                    found[id(group)] = self.nest(group.roots, group.space, stored, joins)
+                except Cut as cut:
+                    more |= self.cuts(cut, group, region.fusion, keep)
+            if not more:
                 more = inplace.to_keep(self, region, found)
                 if not more.keys() - keep.keys():
                     return found
-                keep |= more
-            except Cut as cut:
-                more = _to_keep(cut, group, region.fusion, keep)
-                if not more:
-                    raise AssertionError(f"no kernel for {cut.node!r}: {cut.reason}") from cut
-                keep |= {id(n): (n, cut.reason) for n in more}
+            keep |= more
             enabled = self.options.get("fuse", True)
             region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
 
-    def nest(
-        self, roots: list[Root], space: tuple[int, ...], stored: set[int], joins: bool = False
-    ) -> tuple[Nest, Stage]:
+    def cuts(
+        self, cut: Cut, group: Group, fusion: Fusion, kept: dict[int, Any]
+    ) -> dict[int, tuple[g.Node, str]]:
+        """What to keep in memory after a group failed, and what the nests of these nodes will then
+        ask for: a chain with many such places need not be fused anew for each of them.
+        """
+        more = _to_keep(cut, group, fusion, kept)
+        if not more:
+            raise AssertionError(f"no kernel for {cut.node!r}: {cut.reason}") from cut
+        found = {id(n): (n, cut.reason) for n in more}
+        todo = [n for n in more if id(n) not in fusion.stored]
+        while todo:
+            n = todo.pop()
+            if not isinstance(n.form, FOLLOWED):
+                continue
+            try:
+                self.built([Root(n, root_dims(n))], n.shape, fusion.stored | found.keys())
+            except Cut as below:
+                x = below.node
+                if isinstance(x, g.Node) and id(x) not in fusion.stored | found.keys():
+                    found[id(x)] = x, below.reason
+                    todo += [n, x]
+        return found
+
+    def built(self, roots: list[Root], space: tuple[int, ...], stored: Collection[int]) -> Nest:
+        """The nest of these roots, made of what is not stored."""
         own = {id(r.node) for r in roots}
 
         def inside(n: g.Node) -> bool:
             return not isinstance(n.form, g.Input) and (id(n) in own or id(n) not in stored)
 
-        built = build_nest(roots, space, inside)
+        return build_nest(roots, space, inside)
+
+    def nest(
+        self, roots: list[Root], space: tuple[int, ...], stored: set[int], joins: bool = False
+    ) -> tuple[Nest, Stage]:
+        built = self.built(roots, space, stored)
         if any(isinstance(b.node.form, Tile) for b in built.buffers):
             return built, product.stage(built, self.profile)
         nest = schedule.merge_axes(built)

@@ -116,6 +116,20 @@ def test_a_builder_that_dies_at_work_leaves_its_job(device, monkeypatch):
     assert all(c is not None for c in builders.share([job(30), job(31)]))
 
 
+def test_ctrl_c_leaves_no_answers_for_other_jobs(device, monkeypatch):
+    def interrupted(self, *job):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ahead.Compiler, "build", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            builders.share([job(k) for k in range(40, 50)])
+    assert not builders._builders
+    codes = builders.share([job(k) for k in range(50, 54)])
+    for k, code in zip(range(50, 54), codes, strict=True):
+        assert code is not None and f"k{os.getpid()}_{k}".encode() in code
+
+
 def test_a_forked_child_has_no_builders(device):
     builders.prepare()
     assert builders._builders

@@ -115,3 +115,19 @@ def test_opencl_call() -> None:
     np.testing.assert_array_equal(fx.grad(lambda x: twice(x).sum())(X), [2, 2, 2])
     with pytest.raises(NotImplementedError, match="custom_jvp"):
         fx.grad(lambda x: call(x).sum())(X)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit])
+def test_a_callback_may_return_the_same_memory_each_time(wrap: Any) -> None:
+    """Results are what the function returned when it returned."""
+    memory = np.zeros(3, np.float32)
+
+    def fill(x: Any) -> np.ndarray:
+        memory[:] = np.asarray(x) * 2
+        return memory
+
+    f = wrap(lambda x: fx.pure_callback(fill, fx.ShapeDtypeStruct((3,), np.float32), x))
+    first, second = f(X), f(X + 1)
+    memory[:] = -1
+    np.testing.assert_array_equal(first, [0, 2, 4])
+    np.testing.assert_array_equal(second, [2, 4, 6])

@@ -143,6 +143,23 @@ def test_constants_are_arguments_not_literals():
     assert len(traced.jaxpr.in_avals) == 2 and traced.jaxpr.consts == []
 
 
+def test_captured_numpy_arrays_are_as_they_were_when_traced():
+    c = np.ones(4, np.float64)
+    f = fx.jit(lambda x: x * c)
+    f(1.0)
+    c[:] = 7
+    np.testing.assert_array_equal(f(2.0), np.full(4, 2.0))
+
+
+def test_results_do_not_follow_the_arguments_memory():
+    for n in (4, 400_000):
+        x = np.ones(n, np.float32)
+        outs = fx.jit(lambda x: (x, x.reshape(2, -1), x[1:3], x[::-1]), donate_argnums=0)(x)
+        x[:] = 7
+        for out in outs:
+            assert np.all(np.asarray(out) == 1)
+
+
 def test_closed_over_tracers_are_operands():
     def f(x):
         return fx.jit(lambda y: y * x)(fnp.sin(x))

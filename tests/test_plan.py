@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_runtime import ADD, f32, launch, plan
 
+from lowering import fuse, planner
 from lowering import graph as g
 from lowering.compile import make_plan
 from lowering.errors import DeviceError
@@ -64,3 +65,23 @@ def test_arrays_of_more_than_two_billion_elements_are_counted_with_64_bits():
     x = b.input(((1 << 31) + 5,), np.int8)
     with pytest.raises(DeviceError, match="2147483653 elements"):
         make_plan(b.graph([b.map("add", x, x)]), GPU)
+
+
+@pytest.mark.parametrize("view", ["transpose", "reshape", "reverse"])
+def test_long_chains_of_operations_and_views_are_planned(view, monkeypatch):
+    """However many places a nest cannot go past, the graph is fused a few times only."""
+    fused = []
+    monkeypatch.setattr(planner, "fuse", lambda *a, **k: fused.append(1) or fuse.fuse(*a, **k))
+    b = g.Builder()
+    x = b.input((4, 4), np.float32)
+    for k in range(600):
+        x = b.map("add", x, b.const(k, np.float32))
+        if view == "reverse":
+            x = b.reverse(x, (0,))
+            continue
+        x = b.transpose(x, (1, 0))
+        if view == "reshape":
+            x = b.transpose(b.reshape(x, (2, 8)), (1, 0))
+            x = b.reshape(x, (4, 4))
+    make_plan(b.graph([x]), AVX2)
+    assert len(fused) <= 8

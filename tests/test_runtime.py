@@ -162,6 +162,16 @@ def test_nothing_to_do_and_nothing_inside(device):
         assert out.shape == (0,)
 
 
+def test_a_call_that_enqueues_nothing_leaves_what_is_pending(shared):
+    p = plan([f32(0, "input", 0), f32(1, "output", 0)], [launch("bump", 0, n=0)], (0,), (0, 1))
+    pending = shared.tail = [shared.queue]  # any object stands for the event of an earlier call
+    try:
+        Executable(p, shared)([shared.put(X[:0])])
+        assert shared.tail is pending
+    finally:
+        shared.tail = [None]
+
+
 @pytest.mark.parametrize("kind", ["contiguous", "readonly", "strided", "fortran"])
 def test_numpy_arrays_of_any_origin(device, kind):
     x = {"contiguous": X, "readonly": X.view(), "strided": np.arange(32, dtype=F4)[::2],

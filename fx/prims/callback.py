@@ -63,7 +63,7 @@ class FlatCallback:
                 f"{self.name}: the callback returned an array of shape {out.shape}, expected "
                 f"{aval.str_short()} from result_shape_dtypes."
             )
-        return np.asarray(out, aval.dtype)
+        return np.array(out, aval.dtype)  # the function may write to what it returned later on
 
     def __repr__(self) -> str:
         return f"<{getattr(self.fun, '__name__', 'callback')}>"

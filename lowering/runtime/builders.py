@@ -93,13 +93,13 @@ def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
     """The bitcode of each job, its machine code being on disk; None where it was refused."""
     path = library()
     codes: list[bytes | None] = [None] * len(jobs)
+    todo = deque(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
     prepare()
     if path is None or not _lock.acquire(blocking=False):
         return codes  # another thread builds
     try:
         if not _own:
             _own.append(ahead.Compiler(path))
-        todo = deque(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
         threads = [
             threading.Thread(target=_work, args=(b, jobs, todo, codes), daemon=True)
             for b in _builders[: len(jobs) - 1]
@@ -112,6 +112,10 @@ def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
         _work(_own[0], jobs, todo, codes)  # what a dead builder left
     except (ahead.Refused, OSError):  # no serial device: PoCL was told which devices to offer
         return codes
+    except BaseException:  # Ctrl-C: what the builders say next answers jobs that nobody waits for
+        todo.clear()
+        close()
+        raise
     finally:
         _lock.release()
     return codes

@@ -156,8 +156,12 @@ class Executable:
                 for k, place in moving:
                     setter(k, env[place].arg)
                 event = enqueue(queue, kernel, global_size, local_size)
+        except BaseException:  # what was enqueued still reads the inputs
+            device.finish()
+            raise
         finally:  # before a block goes back to the pool: whoever takes it asks for the tail
-            device.tail = [event]
+            if event is not None:
+                device.tail = [event]
         if self._flush:
             queue.flush()
         self._frames.append(frame)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
+
 from lowering.graph import Graph
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import PlainStorage
@@ -32,5 +34,9 @@ class InterpreterExecutable:
             a.view(n.dtype) if a.dtype.kind == "V" and a.dtype.names else a
             for a, n in zip(arrays, nodes)
         ]  # random keys are integers here
-        results = self._run(self.graph, arrays)
+        given = set(map(id, arrays))
+        results = [  # the caller may write to what the inputs are views of
+            np.array(r) if id(r) in given or not r.flags.owndata else r
+            for r in self._run(self.graph, arrays)
+        ]
         return [PlainStorage(r) for r in results], None
