@@ -263,13 +263,13 @@ class Cond(Fields):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Opaque(Fields):
-    """A host step: fn(*arrays) -> tuple of arrays on host memory; equal keys, equal functions.
-    `effect`: it must run, in order with the others, even if no one reads its outputs.
-    """
+    """A host step: fn(*arrays) -> arrays; equal keys, equal functions. `effect`: it must run, in
+    order, even if no one reads its outputs. `stage`: what `written` may do instead."""
 
     key: Any
     fn: Callable[..., Any]
     effect: bool = False
+    stage: tuple = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Opaque) and (self.key, self.effect) == (other.key, other.effect)
@@ -593,8 +593,8 @@ class Builder:
         outs = [(o.shape, o.dtype) for o in branches[0].outputs]
         return self.several(Cond(tuple(branches)), (index, *operands), outs)
 
-    def opaque(self, key, fn, args, outs, effect=False) -> tuple[Node, ...]:
-        return self.several(Opaque(key, fn, effect), args, outs)
+    def opaque(self, key, fn, args, outs, effect=False, stage=()) -> tuple[Node, ...]:
+        return self.several(Opaque(key, fn, effect, stage), args, outs)
 
     def kernel_call(self, form: KernelCall, args, outs) -> tuple[Node, ...]:
         return self.several(form, args, outs)

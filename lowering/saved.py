@@ -93,9 +93,11 @@ def _write(graph: Graph, lines: list[str]) -> None:
 
 def _line(n: Node, numbers: dict[int, int], lines: list[str]) -> str:
     form = n.form
-    if isinstance(form, Opaque):
+    if isinstance(form, Opaque) and not form.stage:
         raise _Live
-    if isinstance(form, Loop):
+    if isinstance(form, Opaque):
+        static = form.key  # a function of this package, which pickles by name
+    elif isinstance(form, Loop):
         for inner in filter(None, (form.body, form.cond)):
             _write(inner, lines)
         static = (form.length, form.reverse, form.n_cond_consts, form.n_consts, form.n_carry)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import graph as g
-from lowering import host, inplace, loops, scatter_cpu, scatter_gpu, sorting, topk
+from lowering import host, inplace, loops, scatter_cpu, scatter_gpu, sorting, topk, written
 from lowering.fuse_rules import operands
 from lowering.plan import (
     ArrayRef,
@@ -142,7 +142,8 @@ def _sorted_by_kernels(p: Planner, region: Region, node: g.Node) -> bool:
 
 
 def _opaque(p: Planner, region: Region, node: g.Node) -> None:
-    _host(p, region, node, node.form.fn, node.form.key, node.form.effect)
+    if not (node.form.stage and written.planned(p, region, node)):
+        _host(p, region, node, node.form.fn, node.form.key, node.form.effect)
 
 
 def _kernel_call(p: Planner, region: Region, node: g.Node) -> None:

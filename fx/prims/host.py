@@ -45,8 +45,10 @@ class HostStep:
         return HostStep, (self.name, self.params)
 
 
-def lower_host(p_of: Callable[[], Primitive]) -> Any:
-    """A lower rule: one host step."""
+def lower_host(
+    p_of: Callable[[], Primitive], stage: Callable[..., tuple[Any, ...]] = lambda **params: ()
+) -> Any:
+    """A lower rule: one host step; `stage` of the parameters: what may do it on a device."""
 
     def lower(b: Any, *nodes: Any, **params: Any) -> Any:
         p = p_of()
@@ -54,15 +56,19 @@ def lower_host(p_of: Callable[[], Primitive]) -> Any:
         outs = outs if p.multiple_results else [outs]
         key = (p.name, tuple(sorted(params.items(), key=lambda kv: kv[0])))
         shapes = [(o.shape, o.dtype) for o in outs]
-        found = b.opaque(key, HostStep(p.name, params), nodes, shapes)
+        found = b.opaque(key, HostStep(p.name, params), nodes, shapes, stage=stage(**params))
         return list(found) if p.multiple_results else found[0]
 
     return lower
 
 
-def lower_small_or_host(small: Callable[..., Any], p_of: Callable[[], Primitive]) -> Any:
+def lower_small_or_host(
+    small: Callable[..., Any],
+    p_of: Callable[[], Primitive],
+    stage: Callable[..., tuple[Any, ...]],
+) -> Any:
     """A lower rule: what `small` makes of the operands, or one host step where that is None."""
-    host = lower_host(p_of)
+    host = lower_host(p_of, stage)
 
     def lower(b: Any, *nodes: Any, **params: Any) -> Any:
         made = small(b, *nodes, **params)

@@ -102,7 +102,7 @@ cholesky_p = host_primitive(
     "Lower triangular L with A = L L^H, of Hermitian positive definite matrices; NaN for others.",
     abstract=_cholesky_abstract,
     numpy=_cholesky_numpy,
-    lower=lower_small_or_host(linalg_small.cholesky, lambda: cholesky_p),
+    lower=lower_small_or_host(linalg_small.cholesky, lambda: cholesky_p, lambda: ("cholesky",)),
     jvp=_cholesky_jvp,
     transpose=no("it is not linear"),
     limits=MATRICES,
@@ -167,6 +167,10 @@ def _solve_one(a, b, *, left_side, lower, transpose_a, conjugate_a, unit_diagona
     return (x if left_side else x.T,)
 
 
+def _triangular_stage(*, left_side, lower, transpose_a, conjugate_a, unit_diagonal):
+    return "triangular_solve", left_side, lower, transpose_a, unit_diagonal
+
+
 def _triangular_numpy(a, b, **params):
     if linalg_stacks.worthwhile(a) and linalg_stacks.worthwhile(b):
         return linalg_stacks.triangular_solve(a, b, **params)
@@ -222,7 +226,9 @@ triangular_solve_p = host_primitive(
     "x with op(a) x = b or x op(a) = b for a triangular a; the other triangle is not read.",
     abstract=_triangular_abstract,
     numpy=_triangular_numpy,
-    lower=lower_small_or_host(linalg_small.triangular_solve, lambda: triangular_solve_p),
+    lower=lower_small_or_host(
+        linalg_small.triangular_solve, lambda: triangular_solve_p, _triangular_stage
+    ),
     jvp=_triangular_jvp,
     transpose=_triangular_transpose,
     limits=MATRICES,
@@ -331,7 +337,7 @@ lu_p = host_primitive(
     multiple_results=True,
     abstract=_lu_abstract,
     numpy=_lu_numpy,
-    lower=lower_small_or_host(linalg_small.lu, lambda: lu_p),
+    lower=lower_small_or_host(linalg_small.lu, lambda: lu_p, lambda: ("lu",)),
     jvp=_lu_jvp,
     transpose=no("it is not linear"),
     limits=MATRICES,

@@ -1,0 +1,111 @@
+"""Matrices of middle size by stages written by hand: LAPACK's numbers, and no step of the host."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import lax
+from fx.lax import linalg
+from fx.lower import subgraph
+from lowering import compile as compiler
+from lowering import graph as g
+from lowering.runtime import devices
+from lowering.saved import key_of
+
+pytestmark = [pytest.mark.driver, pytest.mark.lowering]
+
+SIDES = [
+    {"left_side": left, "lower": lower, "transpose_a": turned, "unit_diagonal": unit}
+    for left, lower, turned, unit in (
+        (True, True, False, False),
+        (True, False, False, True),
+        (True, True, True, True),
+        (True, False, True, False),
+        (False, True, False, True),
+        (False, False, True, False),
+        (False, True, True, False),
+    )
+]
+
+
+def here() -> bool:
+    return devices.default_device().profile.schedule == "cpu" and not interpreted()
+
+
+def interpreted() -> bool:
+    return devices.default_device().profile.driver == "interpreter"
+
+
+def everything(a, s, y):
+    """Each factorisation, and each kind of triangular system with few and with many columns."""
+    out = [*linalg.lu(a), *linalg.lu(a[..., :-2]), *linalg.lu(a[..., 1:, :]), linalg.cholesky(s)]
+    for k, side in enumerate(SIDES):
+        part = y[..., : (1, 2, 5)[k % 3]] if k else y
+        part = part if side["left_side"] else jnp.swapaxes(part, -1, -2)
+        out.append(linalg.triangular_solve(s, part, **side))
+    return out
+
+
+@pytest.mark.parametrize("stack", [(), (3,), (2, 20)])
+@pytest.mark.parametrize("n", [5, 9, 33])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers(dtype, n, stack):
+    rng = np.random.default_rng(n)
+    with fx.enable_x64(dtype == np.float64):
+        a = rng.standard_normal((*stack, n, n)).astype(dtype)
+        s = (a @ a.swapaxes(-1, -2) / n + 2 * np.eye(n)).astype(dtype)
+        y = rng.standard_normal((*stack, n, 70)).astype(dtype)
+        # a unit diagonal wants small others; few distinct pivots want few ties
+        s = np.where(np.eye(n, dtype=bool), s, s / n).astype(dtype)
+        f = fx.jit(everything)
+        found, expected = f(a, s, y), everything(a, s, y)
+        if here():
+            assert f.lower(a, s, y).compile()._plan.host_steps == 0
+    for x, e in zip(found, expected, strict=True):
+        x, e = np.asarray(x), np.asarray(e)
+        assert x.dtype == e.dtype and x.shape == e.shape
+        if e.dtype.kind == "i":
+            np.testing.assert_array_equal(x, e)
+        else:
+            tolerance = 1e-3 if dtype == np.float32 else 1e-10
+            np.testing.assert_allclose(x, e, rtol=tolerance, atol=tolerance * np.abs(e).max())
+
+
+def test_what_has_no_factor_is_nan():
+    x = np.eye(6, dtype=np.float32)
+    x[3, 3] = -1
+    lower = np.asarray(fx.jit(linalg.cholesky)(x))
+    assert np.isnan(lower[np.tril_indices(6)]).all()
+    assert (lower[np.triu_indices(6, 1)] == 0).all()
+    singular = fx.jit(jnp.linalg.solve)(np.zeros((6, 6), np.float32), np.ones(6, np.float32))
+    assert not np.isfinite(np.asarray(singular)).any()
+
+
+def solved(x, eye):
+    """A loop of systems of six equations."""
+    step = lambda k, x: jnp.linalg.solve(jnp.outer(x, x) + eye, jnp.sin(x) + 1)
+    return lax.fori_loop(0, 10, step, x)
+
+
+def test_a_loop_of_systems_is_one_task_and_the_stage_an_option():
+    x = np.linspace(0.5, 1.5, 6, dtype=np.float32)
+    eye = np.eye(6, dtype=np.float32)
+    profile = devices.default_device().profile
+    graph = subgraph(g.Builder(), fx.make_jaxpr(solved)(x, eye))
+    plans = [compiler.make_plan(graph, profile, written=w) for w in (True, False)]
+    if here():
+        assert [p.host_steps > 0 for p in plans] == [False, True]
+    np.testing.assert_allclose(fx.jit(solved)(x, eye), solved(x, eye), rtol=1e-4)
+
+
+def test_plans_of_written_stages_are_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
+    x = np.eye(8, dtype=np.float32)
+    keys = []
+    for f in (linalg.cholesky, lambda x: linalg.lu(x)[0], lambda x: linalg.eigh(x)[0]):
+        graph = subgraph(g.Builder(), fx.make_jaxpr(f)(x))
+        keys.append(key_of(graph, devices.default_device().profile, (False,), "f"))
+    assert keys[0] and keys[1] and keys[0] != keys[1] and keys[2] is None
