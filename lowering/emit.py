@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from lowering.affine import Cut
 from lowering.emit_folds import Folds
-from lowering.emit_scope import Emission, Event, Fold, Scope, Stage
+from lowering.emit_scope import SHORT, Emission, Event, Fold, Scope, Stage
 from lowering.nest import Nest
 from lowering.schedule import Schedule
 
@@ -35,7 +35,8 @@ class _Emitter(Folds):
         self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
         strips = s.items[1]
         if strips > 1:
-            self.line(f"const long ig = item / {strips}, is = item % {strips};")
+            n = self.int_argument(strips)
+            self.line(f"const long ig = item / {n}, is = item % {n};")
         else:
             self.line("const long ig = item;")
         events = self.store_events()
@@ -114,6 +115,8 @@ class _Emitter(Folds):
         s = self.s
         v, w, u = s.v, s.width, s.unroll
         step = w * u
+        if not s.rows and n is not None and n > SHORT:
+            hi, n = self.extent(v, n), None
         name, ix = f"i{v}", self.ix
         start = lo
         if w > 1 and (n is None or n >= step):
@@ -303,12 +306,13 @@ class _Emitter(Folds):
         if a == self.s.v:
             self.open_v(members, "0", str(n), n, reverse)
             return
+        end = self.extent(a, n)
         outer = self.push(frozenset({a}))
         self.body(members)
         if reverse:
-            self.pop(outer, f"for ({self.ix} i{a} = {n - 1}; i{a} >= 0; --i{a}) {{")
+            self.pop(outer, f"for ({self.ix} i{a} = {end} - 1; i{a} >= 0; --i{a}) {{")
         else:
-            self.pop(outer, f"for ({self.ix} i{a} = 0; i{a} < {n}; ++i{a}) {{")
+            self.pop(outer, f"for ({self.ix} i{a} = 0; i{a} < {end}; ++i{a}) {{")
 
     def perform(self, e: Event) -> None:
         if e[0] == "store":

@@ -65,11 +65,6 @@ class GpuEmitter(_Emitter):
         stage.alone = self.meetings > 0
         return stage
 
-    def int_argument(self, value: int) -> str:
-        """A number that is no part of the text, so that other extents share it."""
-        self.ints.append(value)
-        return f"n{len(self.ints) - 1}"
-
     def points(self, axes: tuple[int, ...]) -> int:
         return prod(self.nest.extents[a] for a in axes)
 
@@ -187,22 +182,21 @@ class GpuEmitter(_Emitter):
 
     def open_v(self, events, lo, hi, n: int, reverse=False) -> None:
         """Items stride along v; where a running fold passes through them, all make every trip."""
-        s = self.s
-        if s.items[1] > 1:
-            lo, hi = "s0", "s1"
+        s, end = self.s, self.extent(self.s.v, n)
+        lo, hi = ("s0", "s1") if s.items[1] > 1 else (lo, end)
         outer = self.push(frozenset({s.v}))
         if not any(self.runs_along_v(k) for k in self.reach(events)):
             self.in_lane(events)
             self.pop(outer, self.strided(lo, hi))
             return
         on, base = self.fresh("on"), self.fresh("p")
-        self.line(f"const bool {on} = {base} + lid < {n};")
-        place = f"min({base} + lid, {n - 1})"
-        self.line(f"const int i{s.v} = {f'{n - 1} - {place}' if reverse else place};")
+        self.line(f"const bool {on} = {base} + lid < {end};")
+        place = f"min({base} + lid, {end} - 1)"
+        self.line(f"const int i{s.v} = {f'{end} - 1 - {place}' if reverse else place};")
         old, self.active = self.active, on
         self.in_lane(events)
         self.active = old
-        self.pop(outer, f"for (int {base} = 0; {base} < {n}; {base} += {s.local}) {{")
+        self.pop(outer, f"for (int {base} = 0; {base} < {end}; {base} += {s.local}) {{")
 
     def runs_along_v(self, k: int) -> bool:
         v = self.values[k]

@@ -92,6 +92,8 @@ def emit_loop(nest: Nest, s: Schedule) -> Stage:
 class LoopEmitter(_Emitter):
     """Writes loops, branches and what they hand on; all else is as in `emit`."""
 
+    scales = False  # a step's constants are no sizes, and registers are what it is short of
+
     def __init__(self, nest: Nest, s: Schedule):
         super().__init__(nest, s)
         self.kept: dict[int, list[tuple[list[str], int]]] = {}  # loop or branch -> names, width
@@ -103,59 +105,55 @@ class LoopEmitter(_Emitter):
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
         self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
-        ints: list[int] = []
         grid = prod(nest.extents[a] for a in s.rows)
         if s.mode == "gpu":
-            self.gpu_rows(grid, ints)
+            self.gpu_rows(grid)
         else:
-            self.cpu_rows(grid, ints)
+            self.cpu_rows(grid)
         text = "\n".join(self.scope.lines)
-        return Stage(text, nest.buffers, ints, s.items[0] * s.items[1], s.local, nest.label)
+        return Stage(text, nest.buffers, self.ints, s.items[0] * s.items[1], s.local, nest.label)
 
-    def gpu_rows(self, grid: int, ints: list[int]) -> None:
+    def gpu_rows(self, grid: int) -> None:
         if grid == 1:
             self.stores()
             return
-        ints.append(grid)
         self.line(f"const long g = item * {GROUP} + get_local_id(0);")
-        self.line("if (g >= n0) return;")
+        self.line(f"if (g >= {self.int_argument(grid)}) return;")
         self.scope.open |= frozenset(self.s.rows)
         self.row_indices("g")
         self.stores()
 
-    def cpu_rows(self, grid: int, ints: list[int]) -> None:
+    def cpu_rows(self, grid: int) -> None:
         s = self.s
         strips = s.items[1]
         if strips > 1:
-            self.line(f"const long ig = item / {strips}, is = item % {strips};")
+            n = self.int_argument(strips)
+            self.line(f"const long ig = item / {n}, is = item % {n};")
         else:
             self.line("const long ig = item, is = 0;")
         if not s.rows:
-            self.strips(ints)
+            self.strips()
             return
-        ints += [grid, s.row_block]
-        self.line("const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);")
+        n, block = self.int_argument(grid), self.int_argument(s.row_block)
+        self.line(f"const int g0 = ig * {block}, g1 = min((long){n}, (ig + 1) * (long){block});")
         outer = self.push(frozenset(s.rows))
         self.row_indices("g")
-        self.strips(ints)
+        self.strips()
         self.pop(outer, "for (int g = g0; g < g1; ++g) {")
 
-    def strips(self, ints: list[int]) -> None:
+    def strips(self) -> None:
         s = self.s
         if s.v is None:
             self.stores()
             return
         n, step = self.nest.extents[s.v], s.width * s.unroll
-        ints += [n, s.strip_block * step]
-        k = len(ints) - 2
+        end, block = self.int_argument(n), self.int_argument(s.strip_block * step)
         name = f"i{s.v}"
-        self.line(f"const int s0 = is * n{k + 1}, s1 = min((long)n{k}, (is + 1) * (long)n{k + 1});")
+        self.line(f"const int s0 = is * {block}, s1 = min((long){end}, (is + 1) * (long){block});")
         self.width, self.unroll = s.width, s.unroll
         outer = self.push(frozenset({s.v}), s.width)
-        last = f"(int)n{k} - {step}"
-        self.line(
-            f"const int {name} = s < {last} ? s : {last};" if n % step else f"const int {name} = s;"
-        )
+        last = f"(int){end} - {step}"
+        self.line(f"const int {name} = s < {last} ? s : {last};")
         self.stores()
         self.pop(outer, f"for (int s = s0; s < s1; s += {step}) {{")
 
@@ -239,7 +237,7 @@ class LoopEmitter(_Emitter):
     def head(self, body: LoopBody) -> str:
         if body.stop is not None and not body.chunk:
             return "for (;;) {"
-        steps = body.chunk or body.length
+        steps = body.chunk or self.extent(body.axis, body.length)
         return f"for (int i{body.axis} = 0; i{body.axis} < {steps}; ++i{body.axis}) {{"
 
     def going_on(self, stop: int) -> str:

@@ -70,6 +70,10 @@ class Scope:
 
 Event = tuple[str, Any]
 
+SHORT = 64
+"""Steps of a loop up to which their number is part of the text; longer loops share one text, and so
+one build, over all sizes of a batch."""
+
 
 class Emission:
     """The open scopes of one stage."""
@@ -87,6 +91,8 @@ class Emission:
         self.kept_bytes = 0
         self.count = 0
         self.ints: list[int] = []  # integer arguments of the stage
+        self.numbers: dict[int, str] = {}  # constant value -> the argument that is its number
+        self.extents: dict[int, str] = {}  # axis -> the argument that says how long it is
         self.partials: dict[int, Fold] = {}
         self.joins = nest.joins and nest.contract_fp
         self.uses = uses_of(nest) if self.joins else Counter()
@@ -94,6 +100,29 @@ class Emission:
     def line(self, text: str, scope: Scope | None = None) -> None:
         scope = scope or self.scope
         scope.lines.append("  " * scope.depth + text)
+
+    def int_argument(self, value: int) -> str:
+        """A number that is no part of the text, so that other extents share it."""
+        self.ints.append(value)
+        return f"n{len(self.ints) - 1}"
+
+    def extent(self, axis: int, n: int) -> str:
+        """How far a loop over an axis goes: an argument, but a number where that lets the compiler
+        unroll it.
+        """
+        if n <= SHORT:
+            return str(n)
+        if axis not in self.extents:
+            self.extents[axis] = f"e{axis}"
+            self.outermost(f"const {self.ix} e{axis} = {self.int_argument(n)};")
+        return self.extents[axis]
+
+    def outermost(self, text: str) -> None:
+        """A line before the loops that are being written."""
+        scope = self.scope
+        while scope.parent is not None:
+            scope = scope.parent
+        self.line(text, scope)
 
     def fresh(self, prefix: str) -> str:
         self.count += 1

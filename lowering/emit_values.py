@@ -6,20 +6,30 @@ only inside its guards: strips that cross an edge go lane by lane.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from lowering import scalar, scalar_text
 from lowering.affine import Affine, Range
-from lowering.emit_scope import Emission, Scope
+from lowering.emit_scope import SHORT, Emission, Scope
 from lowering.nest import Store, Value
 
 INT = np.dtype(np.int32)
 
 
+def counts(v: Value) -> bool:
+    """Whether a constant is a whole number above SHORT, which a float32 holds as it is."""
+    if v.dtype.char not in "fd" or not isfinite(v.attr):
+        return False
+    return SHORT < v.attr < 2**24 and v.attr == int(v.attr)
+
+
 class Values(Emission):
     """Names and texts of values."""
+
+    scales = True  # whether whole numbers become arguments
 
     is_fold: Any  # what follows is Folds', which stands on this class
     fold_axes: Any
@@ -30,10 +40,20 @@ class Values(Emission):
         """Value k as C text of the wanted width."""
         v = self.values[k]
         if v.op == "const":
+            if self.scales and counts(v):
+                return scalar.splat(v.dtype, width, self.count_argument(k, v))
             return scalar.constant(v.attr, v.dtype, width)
         own = self.value_width(v)
         name = self.name(k, u if self.s.v in v.mask else 0)
         return name if own == width else scalar.splat(v.dtype, width, name)
+
+    def count_argument(self, k: int, v: Value) -> str:
+        """A number that may come from a size, as what a mean divides by does, is an argument."""
+        if k not in self.numbers:
+            self.numbers[k] = name = f"d{k}"
+            kind = scalar.register_type(v.dtype, 1)
+            self.outermost(f"const {kind} {name} = {self.int_argument(int(v.attr))};")
+        return self.numbers[k]
 
     def name(self, k: int, u: int) -> str:
         found = self.home(self.values[k]).names.get((k, u))

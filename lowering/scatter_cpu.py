@@ -106,6 +106,7 @@ class _Writer:
         self.points = _joined([a for a in points if a.n > 1]) or [Axis(1, 0, 0, 0)]
         self.dtype = node.dtype
         self.lines: list[str] = []
+        self.ints: list[int] = []
         self.depth = 1
         given = flat(updates)
         self.literal = given.form.value if isinstance(given.form, g.Const) else None
@@ -160,7 +161,7 @@ class _Writer:
         }
         n = extents.get(split, 1)
         share = -(-n // items)
-        self.line(f"const long lo = {share} * item, hi = min({n}L, lo + {share});")
+        self.parts_of(n, share)
         copies = starts and self.background is None
         if starts:
             per = self.node.size // n if owner is not None else self.node.size
@@ -185,7 +186,7 @@ class _Writer:
         label = self.node.tag or "scatter"
         text = "\n".join(self.lines)
         cost = 4.0 * self.updates.size + self.node.size / 4
-        return Stage(text, buffers, [], items, 1, label, cost=cost)
+        return Stage(text, buffers, self.ints, items, 1, label, cost=cost)
 
     def update_buffer(self) -> NestBuffer:
         """Updates that are one constant are written into the text; the indices stand for them."""
@@ -201,7 +202,7 @@ class _Writer:
         share = -(-self.points[0].n // items)
         items = -(-self.points[0].n // share)
         self.dtype = kind
-        self.line(f"const long lo = {share} * item, hi = min({self.points[0].n}L, lo + {share});")
+        self.parts_of(self.points[0].n, share)
         start = IDENTITY[self.f.op](kind)
         self.fill("b2", f"item * {room * ways}", f"(item + 1) * {room * ways}", start)
         self.line(f"__global {scalar.memory_type(kind)} *const c = b2 + item * {room * ways};")
@@ -223,7 +224,7 @@ class _Writer:
         node, kind, size = self.node, parts.dtype, self.node.size
         share = max(1024, -(-size // ITEMS))
         lines = [
-            f"  const long lo = {share} * item, hi = min({size}L, lo + {share});",
+            "  const long lo = n1 * item, hi = min(n0, lo + n1);",
             "  long e = lo;",
         ]
         for width in (self.profile.lanes(4), 1):
@@ -246,12 +247,18 @@ class _Writer:
         ]
         label = f"{node.tag or 'scatter'}: copies"
         cost = float(size * copies)
-        return Stage("\n".join(lines), buffers, [], -(-size // share), 1, label, cost=cost)
+        ints = [size, share]
+        return Stage("\n".join(lines), buffers, ints, -(-size // share), 1, label, cost=cost)
 
     # ------------------------------------------------ text
 
     def line(self, text: str) -> None:
         self.lines.append("  " * self.depth + text)
+
+    def parts_of(self, n: int, share: int) -> None:
+        """An item's part of n, by numbers that are no part of the text."""
+        self.ints = [n, share]
+        self.line("const long lo = n1 * item, hi = min(n0, lo + n1);")
 
     def fill(
         self, buffer: str, lo: str, hi: str, value: object = None, source: str | None = None

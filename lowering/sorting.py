@@ -184,7 +184,7 @@ def _by_rows(j: Job) -> Sorting:
     kind = "ulong" if words == 2 else "uint"
     passes = max(sort_keys.bits(j.xs[k].dtype) for k in j.keys) // DIGIT
     lines = [
-        f"const long lo = {share} * item, hi = min({j.rows}L, lo + {share});",
+        "const long lo = n1 * item, hi = min(n0, lo + n1);",
         f"__global uint *const own = {names['s0']} + item * {room * 2 * (words + 1)};",
         f"__global {kind} *ka = (__global {kind} *)own, *kb = ka + {room};",
         f"__global uint *ia = own + {2 * room * words}, *ib = ia + {room};",
@@ -208,7 +208,8 @@ def _by_rows(j: Job) -> Sorting:
     body += _outputs(j, "r", "ia", names, ("0", str(j.kept)))
     lines += ["  " + x for x in body] + ["}"]
     cost = float(j.rows * n * (20 + 12 * passes * len(j.keys)))
-    stage = Stage("\n".join("  " + x for x in lines), buffers, [], items, 1, "sort", cost=cost)
+    text = "\n".join("  " + x for x in lines)
+    stage = Stage(text, buffers, [j.rows, share], items, 1, "sort", cost=cost)
     return Sorting([(stage, order)], [total])
 
 

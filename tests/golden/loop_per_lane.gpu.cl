@@ -1,6 +1,6 @@
 // launches: 1, programs: 1
 
-__kernel void fx0(__global const float *b0, __global float *b1, const long n0) {
+__kernel void fx0(__global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
   const long item = get_group_id(0);
   const long g = item * 64 + get_local_id(0);
@@ -8,7 +8,8 @@ __kernel void fx0(__global const float *b0, __global float *b1, const long n0) {
   const int i0 = g;
   const float x2 = *(b0 + (i0));
   float c1_0 = x2;
-  for (int i1 = 0; i1 < 100; ++i1) {
+  const int e1 = n1;
+  for (int i1 = 0; i1 < e1; ++i1) {
     const float x3 = sin_f32x1(c1_0);
     const float x4 = ((c1_0 * 0.5f) + x3);
     c1_0 = x4;

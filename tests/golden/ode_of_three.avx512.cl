@@ -5,7 +5,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const long ig = item, is = 0;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
   for (int s = s0; s < s1; s += 64) {
-    const int i0 = s;
+    const int i0 = s < (int)n0 - 64 ? s : (int)n0 - 64;
     const float16 x2 = *(__global const float16_u *)(b0 + (i0));
     float16 c1_0 = x2;
     const float16 x3 = *(__global const float16_u *)(b0 + (i0 + 16));

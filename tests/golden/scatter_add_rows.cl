@@ -1,7 +1,7 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const int *b0, __global const float *b1, __global float *b2, __global const float *b3) {
-  const long lo = 1000 * item, hi = min(1000L, lo + 1000);
+FX_STAGE void stage_0(const long item, __global const int *b0, __global const float *b1, __global float *b2, __global const float *b3, const long n0, const long n1) {
+  const long lo = n1 * item, hi = min(n0, lo + n1);
   {
     long e = lo * 64;
     for (; e + 8 <= hi * 64; e += 8) *((__global float8_u *)(b2 + e)) = *(__global const float8_u *)(b3 + e);
@@ -21,9 +21,9 @@ FX_STAGE void stage_0(const long item, __global const int *b0, __global const fl
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const int *)p0, (__global const float *)p1, (__global float *)p2, (__global const float *)p3); break;
+  case 0: stage_0(item, (__global const int *)p0, (__global const float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1); break;
   }
 }

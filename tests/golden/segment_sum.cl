@@ -12,8 +12,8 @@ FX_STAGE void stage_0(const long item, __global float *b0, const long n0) {
   }
 }
 
-FX_STAGE void stage_1(const long item, __global const int *b0, __global const float *b1, __global float *b2) {
-  const long lo = 1 * item, hi = min(1L, lo + 1);
+FX_STAGE void stage_1(const long item, __global const int *b0, __global const float *b1, __global float *b2, const long n0, const long n1) {
+  const long lo = n1 * item, hi = min(n0, lo + n1);
   for (long s0 = 0; s0 < 4096; ++s0) {
     const long at = 0 + s0 * 1;
     const int v0 = b0[at + 0];
@@ -25,10 +25,10 @@ FX_STAGE void stage_1(const long item, __global const int *b0, __global const fl
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1) {
   const long item = get_group_id(0);
   switch (stage) {
   case 0: stage_0(item, (__global float *)p0, n0); break;
-  case 1: stage_1(item, (__global const int *)p0, (__global const float *)p1, (__global float *)p2); break;
+  case 1: stage_1(item, (__global const int *)p0, (__global const float *)p1, (__global float *)p2, n0, n1); break;
   }
 }

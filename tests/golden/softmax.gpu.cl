@@ -1,16 +1,17 @@
 // launches: 1, programs: 1
 
-__kernel void fx0(__global const float *b0, __global float *b1, const long n0, const long n1) {
+__kernel void fx0(__global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT OFF
   const long item = get_group_id(0);
   const int lid = get_local_id(0);
   __local uint la[256];
   __local uint lb[16];
   const long ig = item, is = 0;
-  for (int g = ig * n1, ge = min(n0, (ig + 1) * n1); g < ge; ++g) {
+  const int e1 = n0;
+  for (int g = ig * n2, ge = min(n1, (ig + 1) * n2); g < ge; ++g) {
     const int i0 = g;
     float a1 = (-INFINITY);
-    for (int i1 = 0 + lid; i1 < 1024; i1 += 256) {
+    for (int i1 = 0 + lid; i1 < e1; i1 += 256) {
       const float x2 = *(b0 + (1024 * i0 + i1));
       a1 = max_f32x1(a1, x2);
     }
@@ -25,7 +26,7 @@ __kernel void fx0(__global const float *b0, __global float *b1, const long n0, c
     a1 = ((__local float *)(lb))[0];
     for (int j = 1; j < 16; ++j) a1 = max_f32x1(a1, ((__local float *)(lb))[j]);
     float a3 = 0.0f;
-    for (int i1 = 0 + lid; i1 < 1024; i1 += 256) {
+    for (int i1 = 0 + lid; i1 < e1; i1 += 256) {
       const float x4 = *(b0 + (1024 * i0 + i1));
       const float x5 = (x4 - a1);
       const float x6 = exp_f32x1(x5);
@@ -41,7 +42,7 @@ __kernel void fx0(__global const float *b0, __global float *b1, const long n0, c
     barrier(CLK_LOCAL_MEM_FENCE);
     a3 = ((__local float *)(lb))[0];
     for (int j = 1; j < 16; ++j) a3 = (a3 + ((__local float *)(lb))[j]);
-    for (int i1 = 0 + lid; i1 < 1024; i1 += 256) {
+    for (int i1 = 0 + lid; i1 < e1; i1 += 256) {
       const float x7 = *(b0 + (1024 * i0 + i1));
       const float x8 = (x7 - a1);
       const float x9 = exp_f32x1(x8);

@@ -1,14 +1,14 @@
 // launches: 2, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
-  const long ig = item / 32, is = item % 32;
+  const long ig = item / n0, is = item % n0;
   float8 p1_0 = (float8)(0.0f);
   float8 p1_1 = (float8)(0.0f);
   float8 p1_2 = (float8)(0.0f);
   float8 p1_3 = (float8)(0.0f);
   float p1 = 0.0f;
-  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
   for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
     const float8 x2 = *(__global const float8_u *)(b0 + (i0));
     p1_0 = (p1_0 + x2);
@@ -57,10 +57,10 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
   *(b1 + (0)) = a1;
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
   case 1: stage_1(item, (__global const float *)p0, (__global float *)p1); break;
   }
 }

@@ -14,10 +14,10 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   }
 }
 
-FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT OFF
-  const long ig = item / 2, is = item % 2;
-  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  const long ig = item / n0, is = item % n0;
+  const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
   for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
     float8 a1_0 = (float8)(0.0f);
     float8 a1_1 = (float8)(0.0f);
@@ -48,10 +48,10 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
   const long item = get_group_id(0);
   switch (stage) {
   case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
-  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
   }
 }
