@@ -13,56 +13,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from seed_rows import close, f32
+from seed_rows import close
 
 import fx
 import fx.numpy as fnp
-import fx.optim as optim
-from fx import lax, nn
+from benchmarks import memory
+from benchmarks.memory import measured, random
+from fx import lax
 from fx.ad_checkpoint import saved_residuals
-from fx.jaxpr import Var
-from fx.passes import dce_closed, inline_jits
 
 pytestmark = pytest.mark.driver
 
 ROOT = Path(__file__).resolve().parent.parent
 RNG = np.random.default_rng(0)
-
-
-def random(*shape):
-    return fnp.asarray(f32(RNG.normal(size=shape)))
-
-
-def measured(f, *args):
-    """Bytes above what was there before: the most during a warm call, and what stays after it."""
-    fx.block_until_ready(f(*args))
-    gc.collect()
-    fx.debug.reset_counters()
-    base = fx.counters().live_bytes
-    out = fx.block_until_ready(f(*args))
-    c = fx.counters()
-    peak, kept = c.peak_bytes - base, c.live_bytes - base
-    del out
-    return peak, kept, c
-
-
-def nbytes(atoms):
-    return sum(a.aval.size * a.aval.dtype.itemsize for a in set(atoms))
-
-
-def liveness_bound(f, *args):
-    """The most bytes that are live at any equation of the jaxpr; inputs belong to the caller."""
-    closed = dce_closed(fx.make_jaxpr(f)(*args))[0]
-    jaxpr = inline_jits(closed.jaxpr)
-    inputs = {*jaxpr.constvars, *jaxpr.invars}
-    last = {a: k for k, e in enumerate(jaxpr.eqns) for a in e.invars if isinstance(a, Var)}
-    last |= {a: len(jaxpr.eqns) for a in jaxpr.outvars if isinstance(a, Var)}
-    live, most = set(inputs), nbytes(inputs)
-    for k, e in enumerate(jaxpr.eqns):
-        live |= set(e.outvars)
-        most = max(most, nbytes(live))
-        live = {a for a in live if a in inputs or last.get(a, -1) > k}
-    return most
 
 
 # ---------------------------------------------------------------- peaks
@@ -94,47 +57,15 @@ def test_M4_an_eager_chain_keeps_one_array_an_operation():
     assert peak <= (CHAIN + 3) * x.nbytes + (1 << 20)
 
 
-def attention(q, k, v):
-    return (nn.softmax(q @ k.T / 8) @ v).sum()
-
-
-def convolution(w, x):
-    return (nn.relu(nn.conv2d(x, w)) ** 2).mean()
-
-
-def mlp(params, x):
-    for w in params:
-        x = fnp.tanh(x @ w)
-    return (x**2).mean()
-
-
-def adam(params, state, grads):
-    updates, state = optim.adam(1e-3).update(grads, state, params)
-    return optim.apply_updates(params, updates), state
-
-
-WEIGHTS = [random(256, 256) for _ in range(3)]
 # the most that the peak may be of the bound
-PROGRAMS = {
-    "chain": (lambda x: fnp.exp(fnp.sin(x) * 2) + 1, [random(512, 256)], 1.0),
-    "diamond": (lambda x: fnp.sin(x) * fnp.cos(x) + x, [random(512, 256)], 1.0),
-    "softmax": (nn.softmax, [random(512, 256)], 1.0),
-    "layernorm": (nn.layer_norm, [random(512, 256)], 1.0),
-    "mlp gradient": (fx.grad(mlp), [WEIGHTS, random(256, 256)], 1.1),
-    "attention gradient": (fx.grad(attention, (0, 1, 2)), [random(256, 64)] * 3, 1.1),
-    "convolution gradient": (
-        fx.grad(convolution), [random(8, 8, 3, 3), random(4, 8, 24, 24)], 1.1,
-    ),
-    "adam": (adam, [WEIGHTS, optim.adam(1e-3).init(WEIGHTS), WEIGHTS], 1.1),
-}  # fmt: skip
+MOST = {"chain": 1.0, "diamond": 1.0, "softmax": 1.0, "layernorm": 1.0}
+PROGRAMS = memory.programs()
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_M7_Z24_peaks_are_near_the_bound(name):
-    f, args, ratio = PROGRAMS[name]
-    peak, _, _ = measured(fx.jit(f), *args)
-    given = sum(x.nbytes for x in fx.tree_util.tree_leaves(args))
-    assert (peak + given) / liveness_bound(f, *args) <= ratio
+    f, args = PROGRAMS[name]
+    assert memory.peak_of(f, *args) / memory.liveness_bound(f, *args) <= MOST.get(name, 1.1)
 
 
 # ---------------------------------------------------------------- nothing stays
