@@ -155,8 +155,10 @@ def is_public_module(path: Path) -> bool:
 IMPORT = """
 import sys, time
 start = time.process_time()
+import numpy
+middle = time.process_time()
 import fx
-print(time.process_time() - start, int("pyopencl" in sys.modules))
+print(middle - start, time.process_time() - start, int("pyopencl" in sys.modules))
 """
 
 
@@ -170,10 +172,12 @@ def test_import_is_quick_and_touches_no_driver(tmp_path):
             [sys.executable, "-c", IMPORT],
             capture_output=True, text=True, check=True, cwd=ROOT, env=environment,
         ).stdout  # fmt: skip
-        seconds, loaded = out.split()
-        times.append(float(seconds))
+        numpys, seconds, loaded = out.split()
+        times.append((float(seconds), float(seconds) / float(numpys)))
         assert loaded == "0", "import fx loads pyopencl"
-    assert min(times) < 0.25
+    quickest, least = (min(column) for column in zip(*times, strict=True))
+    # a slow or busy machine is told by NumPy, which takes 0.1 s of it on two cores of an EPYC
+    assert quickest < 0.25 or least < 2.4
 
 
 # ---------------------------------------------------------------- documents
