@@ -57,7 +57,7 @@ def rewrite(
 
 
 def _no_view() -> g.Node:
-    raise AssertionError("the windows of an input have no view in memory")
+    raise product.NoView("the windows of an input overlap")
 
 
 def _by_stride(axes: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lowering import scalar
-from lowering.affine import Affine
+from lowering.affine import Affine, bounds
 from lowering.nest import Nest, NestBuffer, Value
 from lowering.schedule import Schedule
 
@@ -132,15 +132,21 @@ class Emission:
         """C text of an index; in a vector scope v stands for its strip's first lane."""
         parts = []
         const = e.const
+        far = self.far(e)
         for a, c in e.terms:
             name = f"i{a}"
             if a == self.s.v and self.width > 1 and u:
                 const += c * u * self.width
-            big = "(long)" if self.nest.extents[a] * abs(c) >= 2**31 else ""
-            parts.append(name if c == 1 else f"{big}{c} * {name}")
+            big = "(long)" if far or self.nest.extents[a] * abs(c) >= 2**31 else ""
+            parts.append(big + name if c == 1 else f"{big}{c} * {name}")
         if const or not parts:
             parts.append(str(const))
         return " + ".join(parts)
+
+    def far(self, e: Affine) -> bool:
+        """Whether an index may be beyond what an int holds (a stride or a dilation was huge)."""
+        low, high = bounds(e, self.nest.extents)
+        return low < -(2**31) or high >= 2**31
 
     def push(self, axes: frozenset[int], width: int = 0) -> Scope:
         outer = self.scope

@@ -179,7 +179,12 @@ class Values(Emission):
             return "(" + " && ".join(self.scalar_guard(r, u) for r in ranges) + ")"
         parts = []
         for r in ranges:
-            if r.index.coef(self.s.v):
+            if r.index.coef(self.s.v) and self.far(r.index):
+                tests = [
+                    self.scalar_guard(r, u, r.index.coef(self.s.v) * lane) for lane in range(width)
+                ]
+                parts.append(f"(int{width})({', '.join(f'-{t}' for t in tests)})")
+            elif r.index.coef(self.s.v):
                 e = self.fresh("e")
                 self.line(f"const int{width} {e} = {self.index_text(r.index, INT, width, u)};")
                 parts.append(f"({e} >= {r.low}) & ({e} < {r.high})")
@@ -189,7 +194,7 @@ class Values(Emission):
 
     def scalar_guard(self, r: Range, u: int, offset: int = 0) -> str:
         e = self.affine(r.index + offset, u)
-        if r.low == 0 and not self.s.wide:
+        if r.low == 0 and not self.s.wide and not self.far(r.index + offset):
             return f"((uint)({e}) < {r.high}u)"
         return f"({r.low} <= {e} && {e} < {r.high})"
 
@@ -276,7 +281,8 @@ class Values(Emission):
             least, most = (first, f"{first} + {step}") if step > 0 else (f"{first} + {step}", first)
             some.append(f"{least} < {r.high} && {most} >= {r.low}")
         for r in in_v:
-            e = f"({self.affine(r.index, u)}) + {r.index.coef(self.s.v)} * l"
+            big = "(long)" if self.far(r.index) else ""
+            e = f"({self.affine(r.index, u)}) + {big}{r.index.coef(self.s.v)} * l"
             tests.append(f"({r.low} <= {e} && {e} < {r.high})")
         at = f"({base})[{c} * l" if c else f"({base})[0"
         self.line(f"else if ({' && '.join(some)}) {{")

@@ -137,9 +137,15 @@ class Space:
         return strided.axis(a, self.extents)
 
 
+class NoView(Exception):
+    """An operand would have to be copied, and has no view to copy from."""
+
+
 @dataclass(slots=True)
 class Operand:
-    """An operand: where it stands in memory, if it does, and a view of it as [*outer, lane, k]."""
+    """An operand: where it stands in memory, if it does, and a view of it as [*outer, lane, k]
+    (which raises NoView where there is none).
+    """
 
     side: Side | None
     flat: Callable[[], g.Node]
@@ -179,8 +185,27 @@ def make(
         if acc.kind != "f":
             return None
         return _make_gpu(b, space, left, right, acc, profile)
+    turned = _turned(space, left, right, profile.lanes(acc.itemsize))
+    for turn in (True, False) if turned else (False,):
+        try:
+            return _made(b, space, left, right, acc, profile, scattered, turn)
+        except NoView:
+            continue
+    return None
+
+
+def _made(
+    b: g.Builder,
+    space: Space,
+    left: Operand,
+    right: Operand,
+    acc: np.dtype,
+    profile: Profile,
+    scattered: bool,
+    turned: bool,
+) -> g.Node | None:
+    """The product on a CPU, or its transpose by the operands in the other order."""
     width = profile.lanes(acc.itemsize)
-    turned = _turned(space, left, right, width)
     if turned:
         space = Space(space.extents, space.outer, space.n, space.m, space.k)
         left, right = right, left
