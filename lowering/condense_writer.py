@@ -194,9 +194,13 @@ class Writer:
                 step, level = moves[j]
                 text += f" + {self.times[-1 - level]} * {step}"
             args.append(text)
-        args += [f"{a.value}L" for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
+        args += [self.number(a.value) for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
         args += [f"a{last}, {last}, &a{last}, &{last}"] if r is not None else []
         self.call(f"@{self.names[key]}", args, s.groups)
+
+    def number(self, value: int) -> str:
+        """A number that depends on shapes."""
+        return f"{value}L"
 
     def call(self, name: str, args: list[str], groups: int) -> None:
         """Run the items of a stage."""

@@ -34,6 +34,7 @@ class Stage:
     inner: tuple[NestBuffer, ...] = ()  # the buffers of its helpers
     cost: float = 1e9  # flops of one launch, roughly
     alone: bool = False  # it has local memory, which only a kernel's own body can declare
+    head: str = "FX_STAGE"  # how its function is compiled: a macro of `program.source`
 
     def signature(self, name: str) -> str:
         """The head of the C function that holds the stage."""
@@ -42,7 +43,7 @@ class Stage:
             const = "" if b.written else "const "
             params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
         params += [f"const long n{j}" for j in range(len(self.ints))]
-        return f"FX_STAGE void {name}({', '.join(params)})"
+        return f"{self.head} void {name}({', '.join(params)})"
 
 
 @dataclass(slots=True)

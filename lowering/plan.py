@@ -121,6 +121,17 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """Where a launch of several parts says when each was done: words of 64 bits of a buffer, from
+    `first` on, the begin before them; and the parts' labels.
+    """
+
+    id: int
+    first: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """Enqueue `kernel` of `Plan.programs[program]`; `args`: all in order, stage number included.
 
@@ -137,6 +148,7 @@ class Launch:
     label: str = ""
     reads: tuple[int, ...] = ()
     writes: tuple[int, ...] = ()
+    times: Times | None = None
 
     @property
     def groups(self) -> int:

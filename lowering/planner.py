@@ -18,6 +18,7 @@ from lowering import effort, inplace, live, memory, merge, program, schedule, si
 from lowering import graph as g
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
+from lowering.chain import chains
 from lowering.condense import condense
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse
@@ -55,6 +56,7 @@ class Slot:
     dtype: np.dtype
     alias: int | None = None  # input whose contents an output starts with
     own: bool = False  # a temp outside the arena (it is swapped with an output)
+    data: bytes | None = None  # of a constant that the plan brings along
 
     @property
     def nbytes(self) -> int:
@@ -136,8 +138,10 @@ class Planner:
             steps = merge.merge(self, steps)
         if self.options.get("lend", True):
             steps = lend(self, steps)
-        steps, stages = merge.prune(self, steps)
         spans = live.spans(self, steps)
+        if self.options.get("chain", True) and not effort.small(self.stages, steps, self.profile):
+            steps = chains(self, steps)
+        steps, stages = merge.prune(self, steps)
         offsets, arena = memory.place(spans)
         used = set().union(*map(live.touched, steps))
         buffers = tuple(self.buffer(k, offsets, k in used) for k in range(len(self.slots)))
@@ -166,7 +170,8 @@ class Planner:
         """The plan's entry for a slot; temporaries that nothing touches any more take no room."""
         s = self.slots[k]
         nbytes, offset = (s.nbytes, offsets.get(k)) if used or s.kind != "temp" else (0, 0)
-        return Buffer(k, s.kind, nbytes, s.shape, s.dtype, s.alias, offset)  # type: ignore[arg-type]
+        kind: Any = s.kind
+        return Buffer(k, kind, nbytes, s.shape, s.dtype, s.alias, offset, s.data)
 
     def slot(self, kind: str, shape: tuple[int, ...], dtype: np.dtype, own: bool = False) -> int:
         self.slots.append(Slot(kind, tuple(shape), np.dtype(dtype), None, own))

@@ -23,6 +23,11 @@ SHARE = 7500
 """Characters of stages that are worth a program of their own, which another process builds."""
 MOST = 4
 """Programs that one function's stages are dealt to for that."""
+HEADS = {
+    "FX_SHORT": "static inline __attribute__((always_inline))",
+    "FX_LIST": "static __attribute__((noinline, optnone))",  # calls: nothing to optimise
+}
+"""How functions other than stages are compiled."""
 
 
 def assemble(
@@ -37,7 +42,7 @@ def assemble(
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
     programs: list[Program] = []
     order: dict[int, int] = {}
-    for numbers in _deal(stages, 1 if separate else min(cores, MOST)):
+    for numbers in _deal(stages, 1 if separate else cores):
         part = [stages[k] for k in numbers]
         order.update({k: len(homes) + at for at, k in enumerate(numbers)})
         buffers = max(len(s.buffers) for s in part)
@@ -72,12 +77,30 @@ def assemble(
     return (*programs, *extra), tuple(map(place, steps))
 
 
+def size(s: Stage) -> int:
+    """Characters of a stage's text."""
+    return len(s.text) + sum(map(len, s.helpers))
+
+
+def pieces(s: Stage) -> set[str]:
+    """The functions that a program with this stage has; equal ones of two stages are there once."""
+    body = stage_function(0, s)
+    own = {x.replace("@", "") for x in (s.text, *s.helpers)}
+    library = mathlib.source(mathlib.needed(body)) + whole.source(body)
+    return own.union(library.split("\n}\n"))
+
+
+def count_of(sizes: Sequence[int], cores: int) -> int:
+    """How many programs are built side by side of stages of these sizes."""
+    return max(1, min(cores, MOST, sum(sizes) // SHARE))
+
+
 def _deal(stages: Sequence[Stage], cores: int) -> list[list[int]]:
     """The numbers of the stages of each program: in order, or, where the texts are long, the
     longest first, each to the program that has least yet.
     """
-    sizes = [len(s.text) + sum(map(len, s.helpers)) for s in stages]
-    count = min(cores, sum(sizes) // SHARE, len(stages))
+    sizes = [size(s) for s in stages]
+    count = min(count_of(sizes, cores), len(stages))
     if count * PER_PROGRAM < len(stages) or count < 2:
         starts = range(0, len(stages), PER_PROGRAM)
         return [list(range(len(stages)))[k : k + PER_PROGRAM] for k in starts]
@@ -98,8 +121,8 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int =
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
     functions = [stage_function(k, s) for k, s in enumerate(stages)]
     body = _prelude(stages, "\n\n".join(functions), calls=True)
-    short = "#define FX_SHORT static inline __attribute__((always_inline))"
-    head = f"{head}\n{short}" if "FX_SHORT" in body[-1] else head
+    for name, kind in HEADS.items():
+        head += f"\n#define {name} {kind}" if name in body[-1] else ""
     return "\n".join([head, *body, "", kernel(stages, buffers, ints)])
 
 

@@ -34,14 +34,16 @@ WORDS = 8  # of 64 bits in a line of the cache
 DRIVERS = ("pocl", "intel")  # whose compilers are known to take C's atomic operations
 
 
+def shares(p: Planner) -> bool:
+    """Whether a team is of use here: several cores, and a compiler that is known."""
+    profile = p.profile
+    known = profile.driver in DRIVERS and profile.schedule == "cpu"
+    return known and profile.compute_units > 1 and p.options.get("team", True)
+
+
 def team_us(p: Planner, s: LoopStep) -> float | None:
     """Microseconds of a loop that can be one task, run by a team; None if a team cannot."""
-    cores = p.profile.compute_units
-    if p.profile.driver not in DRIVERS or p.profile.schedule != "cpu" or cores < 2:
-        return None
-    if not p.options.get("team", True):
-        return None
-    once = _in_turn_us(p.stages, cores, (*s.cond, *s.body))
+    once = _in_turn_us(p.stages, p.profile.compute_units, (*s.cond, *s.body)) if shares(p) else None
     if once is None:
         return None
     total = once * steps_of(s)
@@ -136,30 +138,23 @@ class TeamWriter(Writer):
                 super().steps(list(run))
 
     @contextmanager
-    def claimed(self, items: int, head: str) -> Iterator[None]:
-        """What is written here is done for each of so many items by the member that claims it."""
-        self.line(f"team_begin(&t, {items});")
-        self.line(f"{head} {{")
-        yield
-        self.line("team_done(&t); }")
-        self.line("team_meet(&t);")
-
-    @contextmanager
     def one(self) -> Iterator[None]:
         """What is written here is done by one member."""
-        with self.claimed(1, "while (team_next(&t) >= 0)"):
-            self.alone = True
-            yield
-            self.alone = False
+        self.line("while (team_next(&t, 1) >= 0) {")
+        self.alone = True
+        yield
+        self.alone = False
+        self.line("}")
 
     def shared(self, parts: Sequence[Launch]) -> None:
         """Their items, one after the other, by whoever claims them."""
         q = self.item = self.fresh("q")
-        items = sum(x.groups for x in parts)
-        with self.claimed(items, f"for (long {q}; ({q} = team_next(&t)) >= 0;)"):
-            self.first = 0
-            for x in parts:
-                self.launch(x)
+        items = self.number(sum(x.groups for x in parts))
+        self.line(f"for (long {q}; ({q} = team_next(&t, {items})) >= 0;) {{")
+        self.first = 0
+        for x in parts:
+            self.launch(x)
+        self.line("}")
 
     def call(self, name: str, args: list[str], groups: int) -> None:
         if self.alone:

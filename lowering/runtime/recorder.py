@@ -8,6 +8,7 @@ against the host's by one marker.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from lowering.runtime.devices import Device
@@ -44,6 +45,14 @@ class Recorder:
     def launched(self, event: Any, function: str, label: str) -> None:
         """Keep a launch; its times are read at the end."""
         self._found.append((event, function, label))
+
+    def chained(self, event: Any, function: str, labels: Sequence[str], clock: Any) -> None:
+        """Keep the parts of a launch that is done, each from one reading of a clock to the next."""
+        begin, end = event.profile.start * 1e-9, event.profile.end * 1e-9
+        ticks = [int(x) - int(clock[0]) for x in clock]
+        times = [begin + self._offset + (end - begin) * t / max(ticks[-1], 1) for t in ticks]
+        for label, start, stop in zip(labels, times, times[1:]):
+            self._steps.append(Launched(function, label, self.place, start, stop - start))
 
     def host(self, function: str, label: str, start: float) -> None:
         """Keep a host step that began at `start` and ends now."""

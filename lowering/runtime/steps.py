@@ -29,6 +29,7 @@ from lowering.plan import (
     LoopStep,
     Plan,
     Step,
+    Times,
 )
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import HostStorage, host_bytes, part_of
@@ -68,6 +69,14 @@ class State:
         """The byte offset of `ref` in this iteration."""
         return ref.offset + ref.step * self.iters[-1] if ref.step else ref.offset
 
+    def times(self, where: Times) -> np.ndarray:
+        """The clock before and after each part of a launch that is done."""
+        store, count = self.env[where.id], len(where.labels) + 1
+        host = host_bytes(store)
+        if host is None:
+            return self.download(store, 8 * where.first, 8 * count).view(np.uint64)
+        return np.ndarray(count, np.uint64, host, 8 * where.first).copy()
+
     def read(self, ref: BufferRef, dtype: np.dtype) -> Any:
         """The scalar at `ref`, once everything enqueued has run."""
         self.device.finish()
@@ -93,7 +102,7 @@ class BoundLaunch:
 
     __slots__ = (
         *("buffers", "global_size", "iters", "kernel", "label", "local_size", "moving"),
-        "set_bytes",
+        *("set_bytes", "times"),
     )
 
     def __init__(self, launch: Launch, built: Any, device: Any):
@@ -101,6 +110,7 @@ class BoundLaunch:
         self.kernel = make_kernel(built, launch.kernel)
         # pyopencl's public set_arg takes 20 us for a scalar, this 0.1
         self.set_bytes = getattr(self.kernel, "_set_arg_buf", self.kernel.set_arg)
+        self.times = launch.times
         self.global_size = launch.global_size
         self.local_size = launch.local_size
         self.buffers: list[tuple[int, int]] = []
@@ -145,8 +155,12 @@ class BoundLaunch:
         self.set_args(state)
         counts.launches += 1
         event = enqueue_nd_range_kernel(state.queue, self.kernel, self.global_size, self.local_size)
-        if state.device.recorder is not None:
-            state.device.recorder.launched(event, state.function, self.label)
+        recorder = state.device.recorder
+        if recorder is not None and self.times is not None:
+            event.wait()  # the next call's times take the place of these
+            recorder.chained(event, state.function, self.times.labels, state.times(self.times))
+        elif recorder is not None:
+            recorder.launched(event, state.function, self.label)
         state.launched(event, 1)
 
 

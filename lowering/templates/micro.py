@@ -223,11 +223,7 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     # two steps an iteration: with one, PoCL keeps the sums in memory
     lines += ["  int k = 0;", "  for (; k + 2 <= k1; k += 2) {", *step(0), *step(1), "  }"]
     lines += ["  if (k1 & 1) {", *step(0), "  }"]
-    for op, guard in (("+=", "if (more)"), ("=", "else")):
-        puts = [
-            f"*({vec} *)(t + {(r * v + j) * w}) {op} {c};"
-            for r, row in enumerate(sums)
-            for j, c in enumerate(row)
-        ]
-        lines.append(f"  {guard} {{ {' '.join(puts)} }}")
+    places = [(c, f"*({vec} *)(t + {k * w})") for k, c in enumerate(c for row in sums for c in row)]
+    lines.append(f"  if (more) {{ {' '.join(f'{c} += {at};' for c, at in places)} }}")
+    lines.append("  " + " ".join(f"{at} = {c};" for c, at in places))
     return "\n".join([*lines, "}"])

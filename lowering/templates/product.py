@@ -27,7 +27,7 @@ ITEMS = 12  # of each core at most, so that cores finish together
 LEAST_ITEMS = 4  # of each core, for which an item takes so few rows that filling panels tells
 SHARED_ROWS, FEWEST_ROWS = 176, 10  # row tiles that share an item's panels of B
 OWN_BYTES = 1 << 19  # of sums and of panels of A that an item keeps
-HEAVY = 60.0  # flops of an epilogue that is not written out for each strip
+HEAVY = 60.0  # flops of an epilogue that is not written out for each strip, nor one with gathers
 COLUMN_TILES = 32  # of an item at most
 STRIP_BYTES = 256  # of a row of a strip, of which there are one, two or four in B's panels
 SHARED_FLOPS = 1 << 15  # of a row tile, from which the shared function costs nothing
@@ -518,9 +518,11 @@ class _ProductEmitter(_Emitter):
         """
         width, columns, name = self.s.width, self.form.columns, f"i{self.s.v}"
         events, rest = self.store_events(), self.node.shape[-1] % self.form.columns
+        steps = {index.coef(self.s.v) for index in schedule._indices(self.nest)}
+        light = schedule.work(self.nest) <= HEAVY and steps <= {0, 1}
 
         def strips(count: int) -> None:
-            if count == 1 or (count <= 8 and schedule.work(self.nest) <= HEAVY):
+            if count == 1 or (count <= 8 and light):
                 self.run_strip(events, width, count, f"{{ const int {name} = {lo};")
             else:
                 end = f"{lo} + {count * width}"

@@ -2,8 +2,8 @@
 
 Each member has a share of the items and takes those of the others when its own are gone. A claim
 is a word of (stage's number, items taken), exchanged by compare-and-swap, so a member that comes
-late takes nothing of a stage that is over. `done` counts all items; who waits for it, waits for
-items that run.
+late takes nothing of a stage that is over. The first word counts what is done of all stages; who
+waits for it, waits for items that run. `times`: the clock at the begin and after each stage.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ _WAIT = """
 #else
 #define team_pause()
 #endif
+#if __has_builtin(__builtin_readcyclecounter)
+#define team_clock() __builtin_readcyclecounter()
+#else
+#define team_clock() 0UL
+#endif
 static void team_yield(void) {
 #if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__x86_64__) && defined(__linux__)
   long result = 24; // sched_yield
@@ -25,24 +30,33 @@ static void team_yield(void) {
 _TEXT = """
 typedef struct {
   __global ulong *words;
-  uint me, members, stage, items, tried;
+  __global ulong *times;
+  uint me, members, stage, tried;
   ulong until;
+  int open;
 } team;
 static team team_of(__global ulong *words, uint me, uint members) {
-  team t = { words, me, members, 0, 0, 0, 0 };
+  team t = { words, 0, me, members, 0, 0, 0, 0 };
   return t;
 }
-static void team_begin(team *t, uint items) {
-  t->stage += 1;
-  t->items = items;
-  t->until += items;
-  t->tried = 0;
+static void team_timed(team *t, __global ulong *times) {
+  t->times = times;
+  if (__atomic_fetch_add(t->words + 2, 1UL, __ATOMIC_RELAXED) == 0) *times = team_clock();
 }
-static long team_next(team *t) {
+FX_STAGE long team_next(team *t, uint items) {
+  if (t->open) {
+    const ulong all = __atomic_add_fetch(t->words, 1UL, __ATOMIC_RELEASE);
+    if (t->times && all == t->until) t->times[t->stage] = team_clock();
+  } else {
+    t->open = 1;
+    t->stage += 1;
+    t->until += items;
+    t->tried = 0;
+  }
   for (; t->tried < t->members; ++t->tried) {
     const uint whose = (t->me + t->tried) % t->members;
-    const uint first = (ulong)t->items * whose / t->members;
-    const uint count = (ulong)t->items * (whose + 1) / t->members - first;
+    const uint first = (ulong)items * whose / t->members;
+    const uint count = (ulong)items * (whose + 1) / t->members - first;
     __global ulong *word = t->words + 8 * (whose + 1);
     ulong seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
     for (;;) {
@@ -53,13 +67,16 @@ static long team_next(team *t) {
         return first + taken;
     }
   }
-  return -1;
-}
-static void team_done(team *t) { __atomic_fetch_add(t->words, 1UL, __ATOMIC_RELEASE); }
-static void team_meet(team *t) {
   for (int k = 0; __atomic_load_n(t->words, __ATOMIC_ACQUIRE) < t->until; ++k) {
     if (k < 500) team_pause(); else team_yield();
   }
+  t->open = 0;
+  return -1;
+}
+FX_STAGE void team_leave(team *t) {
+  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
+  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
+  t->words[1] = t->words[2] = 0;
 }"""
 
 

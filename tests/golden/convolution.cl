@@ -108,8 +108,8 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
       { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; }
   }
-  if (more) { *(float8 *)(t + 0) += c0_0; *(float8 *)(t + 8) += c0_1; *(float8 *)(t + 16) += c1_0; *(float8 *)(t + 24) += c1_1; *(float8 *)(t + 32) += c2_0; *(float8 *)(t + 40) += c2_1; *(float8 *)(t + 48) += c3_0; *(float8 *)(t + 56) += c3_1; *(float8 *)(t + 64) += c4_0; *(float8 *)(t + 72) += c4_1; *(float8 *)(t + 80) += c5_0; *(float8 *)(t + 88) += c5_1; }
-  else { *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1; }
+  if (more) { c0_0 += *(float8 *)(t + 0); c0_1 += *(float8 *)(t + 8); c1_0 += *(float8 *)(t + 16); c1_1 += *(float8 *)(t + 24); c2_0 += *(float8 *)(t + 32); c2_1 += *(float8 *)(t + 40); c3_0 += *(float8 *)(t + 48); c3_1 += *(float8 *)(t + 56); c4_0 += *(float8 *)(t + 64); c4_1 += *(float8 *)(t + 72); c5_0 += *(float8 *)(t + 80); c5_1 += *(float8 *)(t + 88); }
+  *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1;
 }
 #define by_top 0
 #define fill_none 0
@@ -207,7 +207,7 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
             for (int t0 = s0; t0 < s1; t0 += 16) {
               const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
               const float *sum = row + (t0 - s0) * 6;
-              { const int i1 = t0;
+              for (int i1 = t0; i1 < t0 + 16; i1 += 8) {
                 const float8 x1 = *(__private const float8_u *)(sum + i1 - tn);
                 const float8 t2 = x1;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[0] = t2.s0;
@@ -218,16 +218,6 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
                 (b0 + (4096 * i0 + 256 * i1 + i3))[1280] = t2.s5;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[1536] = t2.s6;
                 (b0 + (4096 * i0 + 256 * i1 + i3))[1792] = t2.s7;
-                const float8 x3 = *(__private const float8_u *)(sum + i1 - tn + 8);
-                const float8 t4 = x3;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[0] = t4.s0;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[256] = t4.s1;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[512] = t4.s2;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[768] = t4.s3;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1024] = t4.s4;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1280] = t4.s5;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1536] = t4.s6;
-                (b0 + (4096 * i0 + 256 * i1 + i3 + 2048))[1792] = t4.s7;
               }
             }
           }

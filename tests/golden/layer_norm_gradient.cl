@@ -1,6 +1,12 @@
-// launches: 2, programs: 1
+// launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global const float *b1, __global const float *b2, __global const float *b3, __global const float *b4, __global const float *b5, __global float *b6, __global float *b7, __global float *b8, const long n0, const long n1) {
+FX_STAGE void team_leave(team *t) {
+  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
+  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
+  t->words[1] = t->words[2] = 0;
+}
+
+FX_STAGE void stage_0_0(const long item, __global const float *b0, __global const float *b1, __global const float *b2, __global const float *b3, __global const float *b4, __global const float *b5, __global float *b6, __global float *b7, __global float *b8, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   for (int k = 0; k < 768; ++k) *(b7 + item * 768 + k) = 0.0f;
@@ -237,8 +243,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
     }
   }
 }
-
-FX_STAGE void stage_1_p0_(const long item, __global const float *b0, __global float *b1, const long n0) {
+FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global float *b1, const long n0) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   for (int i0 = 0; i0 + 32 <= n0; i0 += 32) {
@@ -270,15 +275,38 @@ FX_STAGE void stage_1_p0_(const long item, __global const float *b0, __global fl
     *(b1 + (i0)) = a6_0;
   }
 }
-FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4) {
-  if (item >= n1 && item < n2) stage_1_p0_(item - n1, b0, b1, n0);
-  if (item >= n3 && item < n4) stage_1_p0_(item - n3, b2, b3, n0);
+FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4) {
+  if (item >= n1 && item < n2) stage_0_1_p0_(item - n1, b0, b1, n0);
+  if (item >= n3 && item < n4) stage_0_1_p0_(item - n3, b2, b3, n0);
+}
+FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6, __global uchar *b7, __global uchar *b8, __global uchar *b9, __global uchar *b10, __global uchar *b11) {
+  __global uchar *p0 = b0;
+  __global uchar *p1 = b1;
+  __global uchar *p2 = b2;
+  __global uchar *p3 = b3;
+  __global uchar *p4 = b4;
+  __global uchar *p5 = b5;
+  __global uchar *p6 = b6;
+  __global uchar *p7 = b7;
+  __global uchar *p8 = b8;
+  __global uchar *p9 = b9;
+  __global uchar *p10 = b10;
+  __global uchar *p11 = b11;
+  team t = team_of((__global ulong *)p0, (uint)item, 2);
+  team_timed(&t, (__global ulong *)p0 + 24);
+  __global const long *n = (__global const long *)p0 + 27;
+  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
+  stage_0_0(q1, (__global const float *)(p1), (__global const float *)(p2), (__global const float *)(p3), (__global const float *)(p4), (__global const float *)(p5), (__global const float *)(p6), (__global float *)(p7), (__global float *)(p8), (__global float *)(p9), n[1], n[2]);
+  }
+  for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
+  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[4], n[5], n[6], n[7], n[8]);
+  }
+  team_leave(&t);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, __global uchar *p5, __global uchar *p6, __global uchar *p7, __global uchar *p8, const long n0, const long n1, const long n2, const long n3, const long n4) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, __global uchar *p5, __global uchar *p6, __global uchar *p7, __global uchar *p8, __global uchar *p9, __global uchar *p10, __global uchar *p11) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global const float *)p1, (__global const float *)p2, (__global const float *)p3, (__global const float *)p4, (__global const float *)p5, (__global float *)p6, (__global float *)p7, (__global float *)p8, n0, n1); break;
-  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global float *)p3, n0, n1, n2, n3, n4); break;
+  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3, (__global uchar *)p4, (__global uchar *)p5, (__global uchar *)p6, (__global uchar *)p7, (__global uchar *)p8, (__global uchar *)p9, (__global uchar *)p10, (__global uchar *)p11); break;
   }
 }

@@ -1,10 +1,15 @@
-// launches: 2, programs: 1
+// launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global ulong *b0) {
-  for (int k = 0; k < 24; ++k) b0[k] = 0;
+FX_STAGE void team_leave(team *t) {
+  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
+  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
+  t->words[1] = t->words[2] = 0;
 }
 
-FX_STAGE void stage_1_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_SHORT void stage_0_0(const long item, __global ulong *b0) {
+  for (int k = 0; k < 24; ++k) b0[k] = 0;
+}
+FX_STAGE void stage_0_1_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
@@ -41,7 +46,7 @@ FX_STAGE void stage_1_0(const long item, __global const float *b0, __global floa
     }
   }
 }
-FX_STAGE void stage_1(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2) {
+FX_STAGE void stage_0_1(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;
   __global uchar *p2 = b2;
@@ -50,28 +55,39 @@ FX_STAGE void stage_1(const long item, __global uchar *b0, __global uchar *b1, _
   {
   for (long k2 = 0; k2 < 20; ++k2) {
     const long t3 = k2;
-    team_begin(&t, 4);
-    for (long q4; (q4 = team_next(&t)) >= 0;) {
-    if (q4 >= 0 && q4 < 4) stage_1_0(q4, (__global const float *)(p1), (__global float *)(p2), 64L, 16L);
-    team_done(&t); }
-    team_meet(&t);
+    for (long q4; (q4 = team_next(&t, 4L)) >= 0;) {
+    if (q4 >= 0 && q4 < 4) stage_0_1_0(q4, (__global const float *)(p1), (__global float *)(p2), 64L, 16L);
+    }
     { __global uchar *const x = p1; p1 = p2; p2 = x; }
   }
   }
   if (p1 != o1) {
-  team_begin(&t, 1);
-  while (team_next(&t) >= 0) {
+  while (team_next(&t, 1) >= 0) {
   for (long k5 = 0; k5 < 4096; ++k5) ((__global uint *)(o1))[k5] = ((__global const uint *)(p1))[k5];
-  team_done(&t); }
-  team_meet(&t);
+  }
   p2 = p1; p1 = o1;
   }
 }
+FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
+  __global uchar *p0 = b0;
+  __global uchar *p1 = b1;
+  __global uchar *p2 = b2;
+  __global uchar *p3 = b3;
+  team t = team_of((__global ulong *)p0, (uint)item, 2);
+  team_timed(&t, (__global ulong *)p0 + 24);
+  __global const long *n = (__global const long *)p0 + 27;
+  while (team_next(&t, 1) >= 0) {
+  stage_0_0(0L, (__global ulong *)(p1));
+  }
+  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
+  stage_0_1(q1, (__global uchar *)(p1), (__global uchar *)(p2), (__global uchar *)(p3));
+  }
+  team_leave(&t);
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global ulong *)p0); break;
-  case 1: stage_1(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2); break;
+  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3); break;
   }
 }

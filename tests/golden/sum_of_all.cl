@@ -1,6 +1,12 @@
-// launches: 2, programs: 1
+// launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
+FX_STAGE void team_leave(team *t) {
+  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
+  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
+  t->words[1] = t->words[2] = 0;
+}
+
+FX_STAGE void stage_0_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item / n0, is = item % n0;
   float8 p1_0 = (float8)(0.0f);
@@ -30,8 +36,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   p1 = (h7 + p1);
   *(b1 + item) = p1;
 }
-
-FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1) {
+FX_SHORT void stage_0_1(const long item, __global const float *b0, __global float *b1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   float8 a1_0 = (float8)(0.0f);
@@ -56,11 +61,26 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
   a1 = (h6 + a1);
   *(b1 + (0)) = a1;
 }
+FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
+  __global uchar *p0 = b0;
+  __global uchar *p1 = b1;
+  __global uchar *p2 = b2;
+  __global uchar *p3 = b3;
+  team t = team_of((__global ulong *)p0, (uint)item, 2);
+  team_timed(&t, (__global ulong *)p0 + 24);
+  __global const long *n = (__global const long *)p0 + 27;
+  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
+  stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2], n[3]);
+  }
+  while (team_next(&t, 1) >= 0) {
+  stage_0_1(0L, (__global const float *)(p2), (__global float *)(p3));
+  }
+  team_leave(&t);
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
-  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1); break;
+  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3); break;
   }
 }

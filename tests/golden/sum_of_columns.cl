@@ -1,6 +1,12 @@
-// launches: 2, programs: 1
+// launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void team_leave(team *t) {
+  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
+  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
+  t->words[1] = t->words[2] = 0;
+}
+
+FX_STAGE void stage_0_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
   for (int k = 0; k < 1024; ++k) *(b1 + item * 1024 + k) = 0.0f;
@@ -13,8 +19,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     }
   }
 }
-
-FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
+FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item / n0, is = item % n0;
   const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
@@ -47,11 +52,26 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
     *(b1 + (i0)) = a6_0;
   }
 }
+FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
+  __global uchar *p0 = b0;
+  __global uchar *p1 = b1;
+  __global uchar *p2 = b2;
+  __global uchar *p3 = b3;
+  team t = team_of((__global ulong *)p0, (uint)item, 2);
+  team_timed(&t, (__global ulong *)p0 + 24);
+  __global const long *n = (__global const long *)p0 + 27;
+  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
+  stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2]);
+  }
+  for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
+  stage_0_1(q2, (__global const float *)(p2), (__global float *)(p3), n[4], n[5], n[6]);
+  }
+  team_leave(&t);
+}
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
-  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
+  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3); break;
   }
 }
