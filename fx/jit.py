@@ -1,8 +1,9 @@
 """`jit`: trace once per signature, compile, and call at the speed of a dictionary lookup.
 
 A signature is the tree structure, the avals (interned, so they hash at C speed), the static
-values and the configuration. Closed-over arrays become hidden arguments; closed-over tracers of
-outer transformations become operands of the `jit` equation, and such an entry is not kept.
+values and the configuration. All `jit` of one function share its entries. Closed-over arrays
+become hidden arguments; closed-over tracers of outer transformations become operands of the `jit`
+equation, and such an entry is not kept.
 """
 
 from __future__ import annotations
@@ -75,6 +76,18 @@ class Hit:
 _ALL: weakref.WeakSet[Jitted] = weakref.WeakSet()  # every jitted function, for clear_caches
 
 
+# By function and options: what a call without transformations finds, and what has been traced.
+_CACHES: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
+
+
+def _caches(fun: Callable[..., Any], options: Any) -> tuple[dict[Any, Hit], dict[Any, Entry]]:
+    """The caches that all `jit(fun)` with these options share, while `fun` lives."""
+    try:
+        return _CACHES.setdefault(fun, {}).setdefault(options, ({}, {}))
+    except TypeError:  # no hash, or no weak references
+        return {}, {}
+
+
 def clear_caches() -> None:
     """Forget what every jitted function has traced and compiled."""
     for jitted in list(_ALL):
@@ -104,8 +117,8 @@ class Jitted:
         self.keep_unused, self.inline = keep_unused, inline
         self.device = device
         self.name = name_of(fun)
-        self._hits: dict[Any, Hit] = {}  # what a call without transformations finds
-        self._entries: dict[Any, Entry] = {}  # what has been traced
+        options = (static_argnums, static_argnames, donate_argnums, donate_argnames)
+        self._hits, self._entries = _caches(fun, (*options, keep_unused, inline, device))
         _ALL.add(self)
         self._plain = not static_argnums and not static_argnames and device is None
         self._refs: Any = None  # made at the first call while refs exist

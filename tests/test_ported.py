@@ -184,3 +184,44 @@ def test_bind_params_and_taken_traces():
         return x
 
     fx.make_jaxpr(f)(1.0)
+
+
+# ---------------------------------------------------------------- dtypes, scalars, products
+
+
+def test_scalar_types_equal_numpys():
+    assert jnp.float32 == np.float32 and np.float32 == jnp.float32
+    assert {np.int8: 1}[jnp.int8] == 1
+    assert jnp.bfloat16 != jnp.float16 and jnp.int8 != "int8"
+
+
+@pytest.mark.parametrize("scalar", [1.5, 1j])
+def test_lax_cuts_no_python_scalars(scalar):
+    with pytest.raises(TypeError, match="would be cut to int32"):
+        lax.add(jnp.int32(1), scalar)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit])
+def test_products_of_two_dtypes(wrap):
+    x, y = jnp.ones(3), jnp.arange(3)
+    assert wrap(lax.dot)(x, y).dtype == np.float32
+    assert wrap(lax.dot)(x.astype(jnp.float16), x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+    assert wrap(fx.grad(lax.dot))(x, y).tolist() == [0, 1, 2]
+    narrow = wrap(fx.grad(lambda y: lax.dot(x, y)))(x.astype(jnp.bfloat16))
+    assert narrow.dtype == jnp.bfloat16 and narrow.tolist() == [1, 1, 1]
+
+
+def test_jit_of_one_function_traces_once():
+    traces = []
+
+    def double(x):
+        traces.append(x)
+        return x * 2
+
+    for _ in range(3):
+        fx.jit(double)(1.0)
+    assert len(traces) == 1
+    fx.jit(double, static_argnums=0)(1.0)
+    fx.jit(double).clear_cache()
+    fx.jit(double)(1.0)
+    assert len(traces) == 3

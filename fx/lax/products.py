@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from fx import core
-from fx.avals import canonicalize_dtype
+from fx.avals import canonicalize_dtype, is_floating
 from fx.prims import compare, cumulative, elementwise
 from fx.prims import shape as views
 from fx.prims.dot import dot_general_p
@@ -58,7 +59,8 @@ def dot_general(
     """Sum of products over the contracted axes.
 
     dimension_numbers: ((lhs contracted, rhs contracted), (lhs batch, rhs batch)). The result's axes
-    are batch, free axes of lhs, free axes of rhs; its dtype is preferred_element_type or lhs's.
+    are batch, free axes of lhs, free axes of rhs; its dtype is preferred_element_type, or the wider
+    of the operands'.
 
     >>> import fx.lax as lax, numpy as np
     >>> x = np.ones((2, 3), np.float32)
@@ -70,10 +72,31 @@ def dot_general(
         tuple(_axes(axes, core.get_aval(x).ndim) for axes, x in zip(pair, (lhs, rhs)))
         for pair in (contract, batch)
     )
-    dtype = None if preferred_element_type is None else canonicalize_dtype(preferred_element_type)
+    dtype = _element_type(core.get_aval(lhs).dtype, core.get_aval(rhs).dtype)
+    if preferred_element_type is not None:
+        dtype = canonicalize_dtype(preferred_element_type)
     return dot_general_p.bind(
         lhs, rhs, dimension_numbers=numbers, precision=None, preferred_element_type=dtype
     )
+
+
+def _element_type(x: np.dtype, y: np.dtype) -> np.dtype | None:
+    """None for operands of one dtype, else the wider: complex before float before integer, then by
+    range and precision, signed before unsigned.
+    """
+    if x == y:
+        return None
+
+    def width(dtype: np.dtype) -> tuple[bool, int, int, int, bool]:
+        real = np.dtype(f"f{dtype.itemsize // 2}") if dtype.kind == "c" else dtype
+        info = ml_dtypes.finfo(real) if is_floating(real) else None
+        exponent, digits = (int(info.maxexp), int(info.nmant)) if info else (-1, -1)
+        bits = 1 if dtype.kind == "b" else 8 * real.itemsize
+        return dtype.kind == "c", exponent, digits, bits, dtype.kind != "u"
+
+    if width(x) == width(y):
+        raise TypeError(f"lax.dot_general argument type error: {x.name}, {y.name}")
+    return x if width(x) > width(y) else y
 
 
 def _axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:

@@ -69,22 +69,17 @@ __all__ = [
 
 
 class ScalarMeta(type):
-    """Type of the scalar types: they compare and hash as their dtype, and calling one makes an
-    array.
+    """Type of the scalar types: they compare and hash as NumPy's class of that name, and calling
+    one makes an array.
     """
 
     dtype: np.dtype
 
     def __hash__(cls) -> int:
-        return hash(cls.dtype)
+        return hash(cls.dtype.type)
 
     def __eq__(cls, other: object) -> bool:
-        if cls is other:
-            return True
-        try:
-            return bool(cls.dtype == getattr(other, "dtype", other))
-        except TypeError:
-            return False
+        return cls is other or bool(cls.dtype.type == other)
 
     def __ne__(cls, other: object) -> bool:
         return not cls == other

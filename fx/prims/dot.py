@@ -139,9 +139,8 @@ def _transpose_left(ct: Any, aval: ShapedArray, y: Any, dims: Dims, *, swap: boo
     first = n_batch if swap else n_batch + len(free_x)
     ct_free_y = tuple(range(first, first + len(free_y)))
     wide = core.get_aval(ct).dtype
-    product = dot_general(
-        ct, y, (ct_free_y, free_y), (range(n_batch), by), wide if wide != aval.dtype else None
-    )
+    mixed = not wide == aval.dtype == core.get_aval(y).dtype
+    product = dot_general(ct, y, (ct_free_y, free_y), (range(n_batch), by), wide if mixed else None)
     # its axes: batch, free of x, then the contracted ones in y's order
     contracted = [cx[cy.index(k)] for k in sorted(cy)]
     order = [*bx, *free_x, *contracted]

@@ -32,6 +32,7 @@ from fx.prims.registry import (
     unary,
     unspread,
 )
+from fx.prims.scalars import matched
 from lowering import scalar
 
 INTS = (np.int32, np.uint8)
@@ -540,28 +541,6 @@ def one_like(x: Any) -> Any:
 def zero_like(x: Any) -> Any:
     """The scalar 0 in the dtype of x."""
     return core.get_aval(x).dtype.type(0)
-
-
-_PYTHON = (bool, int, float, complex)
-
-
-def matched(x: Any, y: Any) -> tuple[Any, Any]:
-    """Python scalars take the other operand's dtype; of two, the narrower becomes the wider."""
-    if type(x) in _PYTHON and type(y) not in _PYTHON:
-        return _scalar_like(x, core.get_aval(y)), y
-    if type(y) in _PYTHON and type(x) not in _PYTHON:
-        return x, _scalar_like(y, core.get_aval(x))
-    if type(x) is not type(y) and type(x) in _PYTHON and type(y) in _PYTHON:
-        wider = _PYTHON[max(_PYTHON.index(type(x)), _PYTHON.index(type(y)))]
-        return wider(x), wider(y)
-    return x, y
-
-
-def _scalar_like(scalar: Any, aval: ShapedArray) -> Any:
-    """A Python scalar in the dtype of an array; beside a weak array it stays a Python scalar."""
-    if not aval.weak_type:
-        return aval.dtype.type(scalar)
-    return {"f": float, "c": complex}.get(aval.dtype.kind, int)(scalar)
 
 
 def add(x: Any, y: Any) -> Any:
