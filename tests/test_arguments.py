@@ -65,3 +65,56 @@ def test_scaled_products():
     assert fx.nn.scaled_matmul(a, b, s, t, preferred_element_type=fnp.bfloat16).dtype == "bfloat16"
     with pytest.raises(ValueError, match=r"lhs \(2, 3, 8\).*wanted"):
         fx.nn.scaled_matmul(a, b, s, t[:, :3])
+
+
+F = np.array([1.5, 2.5, 0.25, 4], np.float32)
+I = np.array([2, 0, 3], np.int32)
+
+
+def test_sums_and_products_of_truth():
+    for x in (F, I, I * 0, I == 2):
+        bits = x.astype(bool)
+        assert fnp.sum(x, dtype=bool) == bits.any() and fnp.prod(x, dtype=bool) == bits.all()
+        assert fnp.cumsum(x, dtype=bool).tolist() == np.logical_or.accumulate(bits).tolist()
+        assert fnp.cumprod(x, dtype=bool).tolist() == np.logical_and.accumulate(bits).tolist()
+    assert fnp.sum(I, dtype=bool, where=I < 2, initial=3)
+    assert fnp.nansum(F, dtype=bool).dtype == bool
+
+
+def test_means_in_a_dtype():
+    assert (fnp.mean(F, dtype="int32"), fnp.nanmean(F, dtype="int8")) == (1, 1)  # 7 // 4
+    assert fnp.nanmean(F, dtype="int8").dtype == "int8"
+    assert fnp.mean(F, dtype="int32", where=F > 2).dtype == "int32"
+    assert fnp.var(F, dtype="complex64").dtype == fnp.std(F, dtype="complex64").dtype == "complex64"
+    assert fnp.nanvar(F, dtype=float).dtype == "float32"
+    for f in (fnp.mean, fnp.nanmean, fnp.var, fnp.std):
+        with pytest.raises(TypeError):
+            f(F, dtype=bool)
+    for f in (fnp.var, fnp.std, fnp.nanvar, fnp.nanstd):
+        with pytest.raises(ValueError, match="must be inexact"):
+            f(F, dtype="int32")
+    with pytest.raises(ValueError, match="complex64"):
+        fnp.nanvar(F + 1j, dtype="float32")
+
+
+def test_quantiles_have_the_type_of_their_values():
+    b = fnp.asarray(F, "bfloat16")
+    for method in ("linear", "lower", "nearest"):
+        assert fnp.quantile(b, np.float32(0.3), method=method).dtype == "bfloat16"
+    weighted = fnp.quantile(b, 0.3, weights=fnp.ones(4), method="inverted_cdf")
+    assert (weighted.dtype, weighted.weak_type) == ("float32", False)
+
+
+def test_axes_beyond_the_reach_of_indices():
+    x = fx.ShapeDtypeStruct((2**31 + 5,), np.int8)
+    for f in (lambda x, i: x[i], lambda x, i: x.at[2**31 + 1].set(1)):
+        with pytest.raises(OverflowError, match="do not reach"):
+            fx.eval_shape(f, x, fx.ShapeDtypeStruct((), np.int32))
+    with pytest.raises(OverflowError, match="2147483653 elements"):
+        fx.eval_shape(lambda x: x[np.array([2**31 + 1])], x)
+    assert fx.eval_shape(lambda x: x[2**31 + 1] + x[-1], x).shape == ()
+
+
+def test_taylor_series_of_weak_values_stay_weak():
+    value, series = fx.experimental.jet.jet(lambda v: v**3, (2.0,), ((1.0, 0.0),))
+    assert value.weak_type and all(t.weak_type for t in series)

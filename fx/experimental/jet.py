@@ -17,6 +17,7 @@ import numpy as np
 import fx.numpy as fnp
 from fx.avals import is_inexact
 from fx.core import ClosedJaxpr, JaxprEqn, Literal, get_aval
+from fx.grad import of_type
 from fx.jvp import jvp
 from fx.trace import make_jaxpr
 from fx.tree_util import tree_flatten
@@ -177,7 +178,8 @@ def _by_jvp(eqn: JaxprEqn, args: list[Series], order: int) -> list[Series]:
     for _ in range(order):
         along = once_more(along)
     columns = along(fnp.zeros((), np.float32))
-    return [list(c) for c in zip(*columns, strict=True)]
+    avals = [v.aval for v in eqn.outvars]
+    return [[of_type(x, a) for x in c] for *c, a in zip(*columns, avals, strict=True)]
 
 
 # ---------------------------------------------------------------- functions with an equation

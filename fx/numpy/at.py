@@ -15,7 +15,7 @@ import numpy as np
 from fx import core, lax
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
-from fx.numpy.index_parse import Index, parse
+from fx.numpy.index_parse import Index, check_reach, parse
 from fx.numpy.indexing import (
     expand_scalar_masks,
     forward,
@@ -265,6 +265,8 @@ def _static(x: Any, index: Index, values: Any, op: str) -> Any:
         window = _SAME[op](old, window)
     if whole:
         return window if core.get_aval(window).shape else asarray(window)
+    if max(starts, default=0) > np.iinfo(np.int32).max:
+        check_reach(max(shape), np.dtype(np.int32))
     return lax.dynamic_update_slice(x, window, [np.int32(s) for s in starts])
 
 

@@ -42,6 +42,9 @@ def _cumulative(name: str, a: Any, axis: Any, dtype: Any, op: Any, widen: bool) 
         d = canonicalize_dtype(np.int64)
     elif widen:
         d = sum_dtype(d)
+    if d == np.bool_:
+        ones = lax.convert_element_type(u_cast(x, d), np.int32)
+        return lax.ne(op(ones, k), np.int32(0))
     return op(u_cast(x, d), k)
 
 

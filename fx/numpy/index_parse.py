@@ -195,6 +195,16 @@ def _mask(shape: tuple[int, ...], axis: int, mask: Any, position: int) -> list[t
     return [("array", core.host.from_numpy(i.astype(dtype), False)) for i in np.nonzero(m)]
 
 
+def check_reach(size: int, dtype: np.dtype) -> None:
+    """OverflowError where indices of this dtype do not reach the end of an axis."""
+    if size > np.iinfo(dtype).max:
+        raise OverflowError(
+            f"indices of {dtype.name} do not reach the end of an axis of {size} elements. Index it "
+            "by Python integers or slices, split the array, or set fx.config.update("
+            "'enable_x64', True) and give indices of int64."
+        )
+
+
 def nonnegative(item: Any, size: int, wrap: bool = True) -> Any:
     """An integer array index as int32 (or wider), counted from the front."""
     from fx.numpy import ufunc_base as base
@@ -209,6 +219,7 @@ def nonnegative(item: Any, size: int, wrap: bool = True) -> Any:
             a = np.where(a < 0, a + size, a)
         dtype = canonicalize_dtype(np.int64)
         info = np.iinfo(dtype)
+        check_reach(size, dtype)  # int64 indices have been cut to 32 bits before
         return core.host.from_numpy(np.clip(a, info.min, info.max).astype(dtype), False)
     d = core.get_aval(item).dtype
     if d.itemsize < 4 or d.kind == "u":
@@ -219,4 +230,5 @@ def nonnegative(item: Any, size: int, wrap: bool = True) -> Any:
     if d.kind == "u" or not wrap:
         return item
     d = core.get_aval(item).dtype
+    check_reach(size, d)
     return base.where_(u.less(item, d.type(0)), u.add(item, d.type(size)), convert(item, d))

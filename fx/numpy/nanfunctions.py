@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fx import core
+from fx import core, lax
 from fx.avals import is_inexact
+from fx.dtypes import check_requested
 from fx.numpy import cumulative
 from fx.numpy import reductions as r
 from fx.numpy import ufunc_base as base
@@ -133,7 +134,10 @@ def nanmean(
         mask = u.logical_and(mask, where)
     count = r.sum(mask, axis=axis, dtype=np.int32, keepdims=keepdims)
     total = nansum(x, axis, dtype=dtype, keepdims=keepdims, where=where)
-    return u.divide(total, convert(count, core.get_aval(total).dtype))
+    count = convert(count, core.get_aval(total).dtype)
+    if is_inexact(core.get_aval(total).dtype):
+        return u.divide(total, count)
+    return lax.div(total, count)  # which refuses booleans
 
 
 def nanvar(
@@ -149,6 +153,14 @@ def nanvar(
     """The variance of the numbers; NaN where fewer than ddof + 1 are left."""
     no_out("nanvar", out)
     (x,) = promote_inexact("nanvar", a)
+    d = None if dtype is None else check_requested(dtype, "nanvar")
+    if d is not None and not is_inexact(d):
+        raise ValueError(f"dtype argument to fx.numpy.nanvar must be inexact; got {d.name}")
+    if d is not None and d.kind != "c" and core.get_aval(x).dtype.kind == "c":
+        raise ValueError(
+            f"fx.numpy.nanvar: the variance of complex values in the real dtype {d.name} is "
+            f"unclear; request {core.get_aval(x).dtype.name} instead."
+        )
     x = shape_dtype("nanvar", x)[0]
     center = nanmean(x, axis, dtype, keepdims=True, where=where) if mean is None else mean
     nans = u.isnan(x)
@@ -166,7 +178,7 @@ def nanvar(
     total = r.sum(squares, axis=axis, dtype=None, keepdims=keepdims, where=where)
     out_value = u.divide(total, convert(where_(enough, left, 1), core.get_aval(total).dtype))
     result = where_(enough, out_value, base.const_as(out_value, np.nan))
-    return result if dtype is None else convert(result, np.dtype(dtype))
+    return result if d is None else convert(result, d)
 
 
 def nanstd(

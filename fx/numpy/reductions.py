@@ -110,6 +110,8 @@ def _reduce(
     else:
         out_dtype = check_requested(dtype, name)
     work = work_dtype(out_dtype)
+    if work == np.bool_:
+        op, combine = _OF_BOOLS[op]
     x = u_cast(x, work)
     if where is not None:
         x = masked(name, x, where, neutral)
@@ -123,6 +125,12 @@ def _reduce(
         _scalar_initial(name, initial)
         out = combine(convert(value(initial), work), out)
     return convert(out, out_dtype)
+
+
+_OF_BOOLS: dict[Any, tuple[Any, Any]] = {
+    lax.reduce_sum: (lax.reduce_or, u.logical_or),
+    lax.reduce_prod: (lax.reduce_and, u.logical_and),
+}
 
 
 def _scalar_initial(name: str, initial: Any) -> None:
@@ -372,7 +380,9 @@ def counted(x: Any, axes: tuple[int, ...], where: Any, dtype: np.dtype, keepdims
 
 def _mean_dtypes(name: str, d: np.dtype, dtype: Any) -> tuple[np.dtype, np.dtype]:
     out = to_inexact(d) if dtype is None else check_requested(dtype, name)
-    return work_dtype(to_inexact(out)), out
+    if out == np.bool_:
+        raise TypeError(f"{name} divides, which dtype bool does not; give an inexact dtype")
+    return work_dtype(out), out
 
 
 def mean(
@@ -396,8 +406,10 @@ def mean(
         )
         x = broadcast_value(x, shape)
     axes = _positions(axis, len(core.get_aval(x).shape), "mean")
-    total = sum(x, axis=axes, keepdims=keepdims, where=where)
+    total = sum(x, axis=axes, dtype=work, keepdims=keepdims, where=where)
     count = counted(x, axes, where, work, keepdims)
+    if not is_inexact(work):
+        return lax.div(total, broadcast_value(count, core.get_aval(total).shape))
     return convert(u.divide(total, count), out_dtype)
 
 
@@ -425,6 +437,8 @@ def _variance(
             f"{aval.dtype.name} instead."
         )
     work, out_dtype = _mean_dtypes(name, aval.dtype, dtype)
+    if not is_inexact(work):
+        raise ValueError(f"dtype argument to fx.numpy.{name} must be inexact; got {work.name}")
     x = u_cast(x, work)
     if where is not None:
         x = broadcast_value(
@@ -448,7 +462,7 @@ def _variance(
         u.subtract(count, real.type(ddof)) if where is not None else real.type(float(count) - ddof)
     )
     out = _divide_or_nan(total, left)
-    if out_dtype.kind == "c":
+    if dtype is None and out_dtype.kind == "c":
         out_dtype = real
     return out, out_dtype
 

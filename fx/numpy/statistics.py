@@ -62,7 +62,9 @@ def _quantile(
         )
     if weights is not None and method != "inverted_cdf":
         raise ValueError(f"{name}: weights are only supported by method='inverted_cdf'")
-    a, q = promote_dtypes_inexact(name, a, q)
+    given = [a] if weights is None else [a, weights]
+    dtype = core.get_aval(promote_dtypes_inexact(name, *given)[0]).dtype
+    a, *_, q = promote_dtypes_inexact(name, *given, q)
     a, q = shape_dtype(name, a)[0], shape_dtype(name, q)[0]
     if core.get_aval(a).dtype.kind == "c":
         raise ValueError(
@@ -83,6 +85,8 @@ def _quantile(
         out = _weighted(flat, q, weights)
     else:
         out = _along_last(flat, q, method, squash_nans)
+    weak = weights is None and core.get_aval(out).weak_type
+    out = convert(out, dtype, weak)
     if keepdims:
         lead = len(core.get_aval(q).shape)
         out = restore_axes(out, (), tuple(k + lead for k in axes))
