@@ -168,7 +168,9 @@ class _Splitter:
         args = [self.stacked(a) if id(a) in self.pairs else self.real[id(a)] for a in n.args]
         wrapped = OnComplex(fn, tuple(id(a) in self.pairs for a in n.args))
         flat = [((*s, 2), part_dtype(d)) if is_complex(d) else (s, d) for s, d in outs]
-        got = self.b.opaque(("complex", key, wrapped.flags), wrapped, args, flat, effect)
+        stage = getattr(form, "stage", ())
+        stage = stage if stage[:1] == ("fft",) else ()  # what is written for arrays of parts
+        got = self.b.opaque(("complex", key, wrapped.flags), wrapped, args, flat, effect, stage)
         self.remember_effect(n, got)
         self.several[id(n)] = tuple(
             self.unstack(x) if is_complex(d) else x for x, (_, d) in zip(got, outs)

@@ -109,3 +109,43 @@ def test_plans_of_written_stages_are_kept(monkeypatch, tmp_path):
         graph = subgraph(g.Builder(), fx.make_jaxpr(f)(x))
         keys.append(key_of(graph, devices.default_device().profile, (False,), "f"))
     assert keys[0] and keys[1] and keys[0] != keys[1] and keys[2] is None
+
+
+def transforms(x, r, h):
+    """Along rows, along columns and along both; of real rows and back."""
+    m, n = x.shape
+    fft = jnp.fft
+    whole = [fft.fft(x), fft.ifft(x), fft.fft2(x), fft.ifft2(x), fft.fft(x, axis=0)]
+    return [*whole, fft.rfft(r), fft.rfft2(r), fft.irfft(h, n=n), fft.irfft2(h, s=(m, n))]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 15, 36, 100, 320])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transforms(dtype, n):
+    rng = np.random.default_rng(n)
+    m = 12 if n < 100 else 5
+    with fx.enable_x64(dtype == np.float64):
+        r = rng.standard_normal((m, n)).astype(dtype)
+        x = r + 1j * rng.standard_normal((m, n)).astype(dtype)
+        h = x[:, : n // 2 + 1]
+        f = fx.jit(transforms)
+        found, expected = f(x, r, h), transforms(x, r, h)
+        if here():
+            assert f.lower(x, r, h).compile()._plan.host_steps == 0
+    for got, e in zip(found, expected, strict=True):
+        assert got.dtype == e.dtype and got.shape == e.shape
+        np.testing.assert_allclose(
+            got, e, rtol=0, atol=np.finfo(dtype).eps * 12 * np.abs(np.asarray(e)).max()
+        )
+
+
+def test_long_rows_and_what_the_host_keeps():
+    rng = np.random.default_rng(0)
+    for n, host in ((4096, 0), (8192, 0), (7, 1), (8190, 1)):
+        x = rng.standard_normal(n).astype(np.float32)
+        f = fx.jit(jnp.fft.rfft)
+        np.testing.assert_allclose(f(x), np.fft.rfft(x), rtol=0, atol=2e-6 * n)
+        if here():
+            assert f.lower(x).compile()._plan.host_steps == host
+    x = np.zeros((0, 8), np.complex64)
+    assert fx.jit(jnp.fft.fft)(x).shape == (0, 8)

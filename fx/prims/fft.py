@@ -1,4 +1,4 @@
-"""fft: discrete Fourier transforms over the last axes, as host steps on scipy.fft.
+"""fft: discrete Fourier transforms over the last axes, on scipy.fft, or by a kernel.
 
 Linear, so a jvp is the transform of the tangent. Cotangents of complex values are not conjugated
 (JAX's convention), so the transpose of a complex transform is itself; those of the real ones weigh
@@ -20,7 +20,7 @@ from fx.core import get_aval
 from fx.lazy import LazyModule
 from fx.prims import elementwise, parts, shape
 from fx.prims import matrix as mx
-from fx.prims.host import host_primitive
+from fx.prims.host import host_primitive, lower_host
 from fx.prims.registry import Case, transpose_linear_operand
 
 sf = LazyModule("scipy.fft")
@@ -138,6 +138,9 @@ fft_p = host_primitive(
     uses_blas=False,
     abstract=_abstract,
     numpy=_numpy,
+    lower=lower_host(
+        lambda: fft_p, lambda *, fft_type, fft_lengths: ("fft", fft_type.name, fft_lengths)
+    ),
     jvp="linear",
     transpose=transpose_linear_operand(_transpose),
     batch=_batch,
