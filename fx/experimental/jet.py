@@ -42,7 +42,7 @@ def jet(
 
     >>> import fx.numpy as fnp
     >>> jet(lambda x: x**3, (2.0,), ([1.0, 0.0],))[1]
-    [Array(12., dtype=float32), Array(12., dtype=float32)]
+    [Array(12., dtype=float32, weak_type=True), Array(12., dtype=float32, weak_type=True)]
     """
     leaves, _ = tree_flatten(tuple(primals))
     terms = [tree_flatten(s)[0] for s in _per_leaf(primals, series)]
