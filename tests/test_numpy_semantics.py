@@ -9,7 +9,7 @@ import pytest
 
 import fx
 import fx.numpy as fnp
-from fx import core, dtypes, errors
+from fx import core, dtypes, errors, lax
 from fx.numpy import fast
 
 # ---------------------------------------------------------------- dtypes
@@ -228,6 +228,12 @@ OPERANDS = [
 ]
 
 
+def general(name):
+    """The function of fx.numpy without the fast path before it."""
+    found = getattr(fnp, name)
+    return getattr(found, "_call", found).__wrapped__
+
+
 @pytest.mark.parametrize("pair", OPERANDS, ids=range(len(OPERANDS)))
 @pytest.mark.parametrize("name", fast.BINARY)
 def test_fast_path_equals_the_general_one(name, pair):
@@ -238,7 +244,7 @@ def test_fast_path_equals_the_general_one(name, pair):
     slow |= {"eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal"}
     slow |= {"gt": "greater", "ge": "greater_equal"}
     try:
-        expected = getattr(fnp, slow[name])(x, y)
+        expected = general(slow[name])(x, y)
     except TypeError:
         with pytest.raises(TypeError):
             op(x, y)
@@ -246,6 +252,24 @@ def test_fast_path_equals_the_general_one(name, pair):
     found = op(x, y)
     assert found.aval == expected.aval
     assert np.array_equal(np.asarray(found), np.asarray(expected), equal_nan=True)
+
+
+@pytest.mark.parametrize("name", fast.UNARY)
+def test_fast_functions_equal_the_general_ones(name):
+    values = [-np.inf, -2.5, -1.0, -0.0, 0.0, 0.3, 1.0, 200.0, np.inf, np.nan]
+    weak = lax.mul(fnp.asarray(0.5), 1.0)
+    with np.errstate(invalid="ignore"):
+        bits = [fnp.asarray(np.array(values).astype(t)) for t in ("f2", "f4", "i4", "?")]
+    for x in (*bits, fnp.zeros((0, 2)), fnp.asarray(1.0), weak, fnp.asarray(0.5 + 1j)):
+        try:
+            expected = general(name)(x)
+        except TypeError:
+            with pytest.raises(TypeError):
+                getattr(fnp, name)(x)
+            continue
+        found = getattr(fnp, name)(x)
+        assert found.aval == expected.aval
+        assert np.asarray(found).tobytes() == np.asarray(expected).tobytes()
 
 
 def test_fast_path_is_not_taken_while_tracing():

@@ -349,6 +349,18 @@ def replace(namespace: dict[str, Any], names: Sequence[str], scalars: bool = Tru
 
 def _quick(name: str, call: Any) -> Any:
     """Where fx.numpy.fast has the operation: that first."""
+    alone = fast.UNARY.get(name)
+    if alone is not None:
+
+        @wraps(call)
+        def quick_alone(x: Any, /) -> Any:
+            if type(x) is Array:
+                out = alone(x)
+                if out is not fast.MISS:
+                    return out
+            return call(x)
+
+        return quick_alone
     entry = fast.FUNCTIONS.get(name)
     if entry is None:
         return call
