@@ -20,6 +20,7 @@ from lowering.fuse_rules import (
     CHEAP,
     FOLDS,
     MAX_NODES,
+    MOST_PATHS,
     MOST_PIECES,
     REPEATED,
     SHORT,
@@ -34,6 +35,8 @@ from lowering.fuse_rules import (
     operand_dims,
     operands,
     own_cost,
+    path_costs,
+    places,
     root_dims,
     root_space,
     spreads,
@@ -98,6 +101,7 @@ class _Fuser:
         self.enabled = enabled
         self.order = graph.nodes()
         self.users = users_of(self.order)
+        self.costs = path_costs(self.order)
         self.follows = self.after_products()
         self.stored: set[int] = set()
         self.reasons: list[tuple[str, str]] = []
@@ -243,6 +247,8 @@ class _Fuser:
                 return "it is read at an index that goes round"
             if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
+        if (at := places(users)) > 1 and at * self.costs[id(n)] > MOST_PATHS:
+            return "it is read at several places and costs too much to repeat there"
         if isinstance(n.form, g.Concat) and self.is_index(n):
             return None  # each component is computed where it is used
         if turns.of(n) is not None:
@@ -291,11 +297,8 @@ class _Fuser:
             if isinstance(n.form, BlockReduce):
                 return "its blocks are combined by a second kernel"
             if isinstance(n.form, g.Contract | g.Conv):
-                return (
-                    None
-                    if whole and None not in dims and n.size <= 4096
-                    else "it is a product of its own"
-                )
+                small = whole and None not in dims and n.size <= 4096
+                return None if small else "it is a product of its own"
             if isinstance(n.form, g.Window):
                 return None if whole else "its windows would be folded again and again"
             axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)

@@ -6,6 +6,8 @@ axis of a group's space it is, None where it is mixed or folded.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lowering import graph as g
 from lowering import scalar
 from lowering.build import BlockReduce
@@ -25,6 +27,7 @@ VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
 MAX_NODES = 400  # of one kernel: beyond it compile time grows faster than launches cost
 REPEATED = 48.0  # flops up to which an activation is computed again from a product's result
 CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
+MOST_PATHS = 512.0  # flops of what is computed again at each place where parts of it are read
 
 MOST_PIECES = 16  # of a concatenation that one kernel writes
 SHORT = 16  # elements of an outer axis that are folded where the result is used
@@ -114,6 +117,25 @@ def cone_cost(n: g.Node, depth: int = 6) -> float:
     if isinstance(n.form, g.Gather):
         return 4.0 + sum(cone_cost(a, depth - 1) for a in n.args[1:])
     return total + sum(cone_cost(a, depth - 1) for a in n.args if not isinstance(a.form, g.Input))
+
+
+def path_costs(nodes: Sequence[g.Node]) -> dict[int, float]:
+    """Flops of each node by id, what it needs counted once a path: as if each reader computed it.
+    What folds, or is no part of a nest, counts as memory.
+    """
+    costs: dict[int, float] = {}
+    for n in nodes:
+        if n.outs is not None or isinstance(n.form, (*FOLDS, Product, g.Get)):
+            costs[id(n)] = 0.0
+        else:
+            below = {id(a): costs.get(id(a), 0.0) for a in n.args}
+            costs[id(n)] = own_cost(n) + sum(below.values())
+    return costs
+
+
+def places(users: Sequence[g.Node]) -> int:
+    """At how many places of an array its readers read, where they read parts of it."""
+    return sum(isinstance(u.form, g.Slice | g.Pad) for u in users)
 
 
 def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:

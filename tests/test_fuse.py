@@ -52,3 +52,26 @@ def test_short_rows_are_folded_side_by_side(n):
     for k in found:
         np.testing.assert_allclose(found[k], expected[k], 1e-4, 1e-5, err_msg=k)
         np.testing.assert_allclose(alone[k], expected[k], 1e-4, 1e-5, err_msg=k)
+
+
+def steps(count):
+    """A function that takes steps on a grid; each reads the one before at three places."""
+
+    def run(x):
+        for _ in range(count):
+            y = 0.3 * x * x + x
+            x = fnp.pad(y[1:], (0, 1)) + fnp.pad(y[:-1], (1, 0)) - y
+        return x
+
+    return run
+
+
+def test_what_is_read_at_several_places_is_not_repeated_without_end():
+    x = np.linspace(-0.5, 0.5, 64, dtype=np.float32)
+    texts = []
+    for count in (2, 8):
+        plan = lower_function(steps(count), (x,), ()).plan
+        texts.append(sum(len(p.source) for p in plan.programs))
+    assert texts[1] < 10 * texts[0]  # each step within the next: 700 times
+    assert stored(steps(2), (64,)) == [1]
+    np.testing.assert_allclose(fx.jit(steps(8))(x), steps(8)(x), rtol=1e-4, atol=1e-5)
