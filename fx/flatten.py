@@ -168,7 +168,7 @@ def normalize_argnums(argnums: Any, count: int, what: str) -> tuple[int, ...]:
                 f"{what}: argnums must be an int or a sequence of ints, got {argnums!r}"
             )
         if not -count <= n < count:
-            raise ValueError(
+            raise (TypeError if what.startswith("grad ") else ValueError)(
                 f"{what}: argnums {argnums!r} is out of range: the function was called with "
                 f"{count} positional argument{'s' if count != 1 else ''}"
             )

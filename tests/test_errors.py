@@ -211,6 +211,57 @@ MISTAKES = {
         TypeError,
         ["same", "pair", "tangent"],
     ),
+    "scan of unequal leaves": (
+        lambda: lax.scan(lambda c, x: (c, None), 0.0, {"a": fnp.ones((3, 2)), "b": fnp.ones(4)}),
+        ValueError,
+        ["xs['a'] of shape (3, 2)", "xs['b'] of shape (4,)"],
+    ),
+    "scan of a wrong length": (
+        lambda: lax.scan(lambda c, x: (c, None), 0.0, fnp.ones(3), length=4),
+        ValueError,
+        ["length", "4", "xs of shape (3,)"],
+    ),
+    "scan of a scalar": (
+        lambda: lax.scan(lambda c, x: (c, None), 0.0, [fnp.ones(3), 1.0]),
+        ValueError,
+        ["no leading axis", "xs[1] of shape ()"],
+    ),
+    "convolution channels": (
+        lambda: lax.conv(np.ones((1, 3, 8, 8)), np.ones((4, 2, 3, 3)), (1, 1), "SAME"),
+        ValueError,
+        ["3 // 1 != 2", "(1, 3, 8, 8)", "(4, 2, 3, 3)", "feature_group_count"],
+    ),
+    "convolution strides": (
+        lambda: lax.conv(np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3)), (1,), "SAME"),
+        ValueError,
+        ["window_strides", "2 and 1"],
+    ),
+    "pads": (
+        lambda: lax.pad(np.ones(3), 0.0, [(1, 1, -1)]),
+        ValueError,
+        ["interior padding", "(1, 1, -1)"],
+    ),
+    "negative pads": (lambda: fnp.pad(np.ones(3), -1), ValueError, ["pad_width", "slice"]),
+    "keys of a negative number": (
+        lambda: fx.random.split(fx.random.key(0), -1),
+        ValueError,
+        ["non-negative", "(-1,)"],
+    ),
+    "samples of a negative shape": (
+        lambda: fx.random.normal(fx.random.key(0), (2, -1)),
+        ValueError,
+        ["non-negative", "(2, -1)"],
+    ),
+    "integer probability": (
+        lambda: fx.random.bernoulli(fx.random.key(0), 1),
+        TypeError,
+        ["bernoulli", "floating", "int32"],
+    ),
+    "fractional repeats": (lambda: fnp.repeat(np.ones(3), 1.5), TypeError, ["repeat", "1.5"]),
+    "negative repeats": (lambda: fnp.repeat(np.ones(3), -1), TypeError, ["repeat", "-1"]),
+    "fractional triangle": (lambda: fnp.tri(2.5), TypeError, ["integer", "2.5"]),
+    "fractional classes": (lambda: fx.nn.one_hot(np.ones(3), 2.5), TypeError, ["integer"]),
+    "kind of sort": (lambda: fnp.sort(np.ones(3), kind="heap"), TypeError, ["kind", "stable"]),
     "no such output type": (
         lambda: fx.jit(lambda x: {"a": "text"})(1.0),
         TypeError,

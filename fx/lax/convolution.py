@@ -192,7 +192,7 @@ def _pairs(
     """Checked strides, and padding as pairs."""
     rank = len(space)
     if len(strides) != rank:
-        raise TypeError(
+        raise ValueError(
             "conv_general_dilated window and window_strides must have the same number of "
             f"dimensions, got {rank} and {len(strides)}."
         )

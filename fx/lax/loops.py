@@ -6,7 +6,7 @@ The body is traced once; carries must keep their types.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import isqrt
 from typing import Any
@@ -22,7 +22,14 @@ from fx.prims import scan as scan_prim
 from fx.prims import shape as views
 from fx.prims import while_ as while_prim
 from fx.refs import live
-from fx.tree_util import tree_flatten, tree_leaves, tree_map, tree_structure
+from fx.tree_paths import keystr
+from fx.tree_util import (
+    tree_flatten,
+    tree_leaves,
+    tree_leaves_with_path,
+    tree_map,
+    tree_structure,
+)
 
 __all__ = ["fori_loop", "map", "scan", "while_loop"]
 
@@ -59,7 +66,7 @@ def scan(
     if live and (found := ref_loops.scan(f, init, xs, again)) is not None:
         return found
     xs_flat, xs_tree = tree_flatten(xs)
-    length = _scan_length(xs_flat, length)
+    length = _scan_length(xs_flat, xs_tree, length)
     if not isinstance(unroll, bool) and operator.index(unroll) < 0:
         raise ValueError("`unroll` must be a `bool` or a non-negative `int`.")
     if config.disable_jit:
@@ -100,12 +107,13 @@ def _check_pair(traced: Any) -> None:
         raise TypeError(f"scan body output must be a pair, got {shown}.")
 
 
-def _scan_length(xs: list[Any], length: Any) -> int:
+def _scan_length(xs: list[Any], tree: Any, length: Any) -> int:
     sizes = []
-    for x in xs:
+    for k, x in enumerate(xs):
         aval = get_aval(x)
         if aval.ndim == 0:
-            raise ValueError(f"scan got value with no leading axis to scan over: {x}.")
+            name = list(_shapes(xs, tree))[k]
+            raise ValueError(f"scan got value with no leading axis to scan over: {x}, as {name}.")
         sizes.append(aval.shape[0])
     if length is not None:
         try:
@@ -115,19 +123,26 @@ def _scan_length(xs: list[Any], length: Any) -> int:
         if any(s != length for s in sizes):
             raise ValueError(
                 f"scan got `length` argument of {length} which disagrees with leading axis sizes "
-                f"{sizes}."
+                f"{sizes}. The values are {', '.join(_listed(_shapes(xs, tree)))}."
             )
         return length
     if len(set(sizes)) > 1:
         raise ValueError(
-            f"scan got values with different leading axis sizes: {', '.join(_listed(sizes))}."
+            f"scan got values with different leading axis sizes: {', '.join(_listed(sizes))}. The "
+            f"values are {', '.join(_listed(_shapes(xs, tree)))}."
         )
     if not sizes:
         raise ValueError("scan got no values to scan over and `length` not provided.")
     return sizes[0]
 
 
-def _listed(sizes: list[int]) -> list[str]:
+def _shapes(xs: list[Any], tree: Any) -> list[str]:
+    """xs['a'] of shape (3, 2), for each leaf."""
+    paths = tree_leaves_with_path(tree.unflatten(range(len(xs))))
+    return [f"xs{keystr(p)} of shape {get_aval(x).shape}" for (p, _), x in zip(paths, xs)]
+
+
+def _listed(sizes: Sequence[Any]) -> list[str]:
     return [str(s) for s in sizes]
 
 
@@ -368,7 +383,7 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
     from fx.vmap import vmap
 
     flat, tree = tree_flatten(xs)
-    length = _scan_length(flat, None)
+    length = _scan_length(flat, tree, None)
     count = length // batch_size
     whole = count * batch_size
     g = vmap(f)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -133,9 +134,7 @@ def standardize(
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
     """Ones where the class index is, zeros elsewhere; indices out of range give zeros."""
-    classes = (
-        int(np.asarray(value(num_classes))) if not isinstance(num_classes, int) else num_classes
-    )
+    classes = operator.index(value(num_classes))
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "one_hot")
     x = fnp.asarray(x)
     if isinstance(axis, str):

@@ -469,6 +469,8 @@ def repeat(
             )
         return _repeat_traced(x, repeats, axis, int(total_repeat_length or 0))
     counts = np.asarray(concrete(repeats) if core.is_array_value(repeats) else repeats)
+    if counts.size and (counts.dtype.kind not in "iub" or (counts < 0).any()):
+        raise TypeError(f"repeat: counts must be non-negative integers, got {repeats}")
     if counts.ndim == 0 or counts.size == 1:
         count = int(counts.reshape(()))
         if total_repeat_length is None or total_repeat_length == n * count:

@@ -56,12 +56,12 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     unknown = set(kwargs) - _KEYWORDS[mode]
     if unknown:
         raise ValueError(f"unsupported keyword arguments for mode '{mode}': {unknown}")
+    if any(a < 0 or b < 0 for a, b in widths):
+        raise ValueError(f"pad_width can't contain negative values, got {widths}: slice instead")
     if mode == "constant":
         return _constant(x, widths, kwargs.get("constant_values", 0))
     if mode == "empty":
         return _constant(x, widths, 0)
-    if any(a < 0 or b < 0 for a, b in widths):
-        raise ValueError("index can't contain negative values")
     for k, (before, after) in enumerate(widths):
         if before == after == 0:
             continue

@@ -216,7 +216,7 @@ def identity(n: Any, dtype: Any = None) -> Any:
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones at and below the k-th diagonal of an N x M array."""
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "tri")
-    m = N if M is None else M
+    N, m = canonical_shape((N, N if M is None else M))
     if core.state.trace is core.EVAL:
         return asarray(np.tri(N, m, k).astype(wanted))
     return convert(tri_mask((N, m), k), wanted)

@@ -34,11 +34,12 @@ __all__ = [
 
 def _check(kind: Any, order: Any, stable: Any) -> bool:
     if kind is not None:
-        import warnings
-
-        warnings.warn("The 'kind' argument to sort has no effect.", stacklevel=3)
+        raise TypeError(
+            "'kind' argument to sort is not supported. Use stable=True or stable=False to specify "
+            "sort stability."
+        )
     if order is not None:
-        raise ValueError("'order' argument to sort is not supported.")
+        raise TypeError("'order' argument to sort is not supported.")
     return True if stable is None else bool(stable)
 
 

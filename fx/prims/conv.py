@@ -90,14 +90,14 @@ def _abstract(x: ShapedArray, w: ShapedArray, **p: Any) -> ShapedArray:
             "lax.conv_general_dilated requires arguments to have the same dtypes, got "
             f"{x.dtype.name}, {w.dtype.name}."
         )
-    (n_at, c_at, *x_space), (o_at, i_at, *w_space), out_spec = p["dimension_numbers"]
+    (n_at, _, *x_space), (o_at, _, *w_space), out_spec = p["dimension_numbers"]
     for what in ("window_strides", "padding", "lhs_dilation", "rhs_dilation"):
         if len(p[what]) != x.ndim - 2:
             raise TypeError(
                 f"conv_general_dilated {what} must have one entry for each of the {x.ndim - 2} "
                 f"spatial axes, got {p[what]}."
             )
-    _check_groups(x.shape[n_at], x.shape[c_at], w.shape[o_at], w.shape[i_at], p)
+    _check_groups(x, w, p)
     windows = _windows([w.shape[k] for k in w_space], p)
     space = windows.result_shape([x.shape[k] for k in x_space])
     sizes = (x.shape[n_at] // p["batch_group_count"], w.shape[o_at], *space)
@@ -108,9 +108,13 @@ def _abstract(x: ShapedArray, w: ShapedArray, **p: Any) -> ShapedArray:
     return ShapedArray(out, dtype, x.weak_type and w.weak_type and preferred is None)
 
 
-def _check_groups(n: int, c: int, o: int, i: int, p: dict[str, Any]) -> None:
+def _check_groups(x: ShapedArray, w: ShapedArray, p: dict[str, Any]) -> None:
+    (n_at, c_at, *_), (o_at, i_at, *_), _ = p["dimension_numbers"]
+    n, c, o, i = x.shape[n_at], x.shape[c_at], w.shape[o_at], w.shape[i_at]
     features, batches = p["feature_group_count"], p["batch_group_count"]
     name = "conv_general_dilated"
+    given = f" lhs has shape {x.shape} and rhs {w.shape}, with dimension_numbers "
+    given += f"{tuple(p['dimension_numbers'])}."
     if features < 1 or batches < 1:
         raise ValueError(f"{name} group counts must be positive, got {features} and {batches}.")
     if features > 1 and batches > 1:
@@ -121,27 +125,27 @@ def _check_groups(n: int, c: int, o: int, i: int, p: dict[str, Any]) -> None:
     if c % features:
         raise ValueError(
             f"{name} feature_group_count must divide lhs feature dimension size, but {features} "
-            f"does not divide {c}."
+            f"does not divide {c}." + given
         )
     if c // features != i:
         raise ValueError(
             f"{name} lhs feature dimension size divided by feature_group_count must equal the rhs "
-            f"input feature dimension size, but {c} // {features} != {i}."
+            f"input feature dimension size, but {c} // {features} != {i}." + given
         )
     if o % features:
         raise ValueError(
             f"{name} rhs output feature dimension size must be a multiple of feature_group_count, "
-            f"but {o} is not a multiple of {features}."
+            f"but {o} is not a multiple of {features}." + given
         )
     if n % batches:
         raise ValueError(
             f"{name} batch_group_count must divide lhs batch dimension size, but {batches} does "
-            f"not divide {n}."
+            f"not divide {n}." + given
         )
     if o % batches:
         raise ValueError(
             f"{name} rhs output feature dimension size must be a multiple of batch_group_count, "
-            f"but {o} is not a multiple of {batches}."
+            f"but {o} is not a multiple of {batches}." + given
         )
 
 

@@ -134,14 +134,14 @@ def _pad_abstract(x: ShapedArray, value: ShapedArray, *, padding_config: Any) ->
             f"{value.dtype.name}."
         )
     if value.shape:
-        raise TypeError(f"padding_value must be a scalar; got shape {value.shape}")
+        raise ValueError(f"padding_value must be a scalar; got shape {value.shape}")
     if len(padding_config) != x.ndim:
-        raise TypeError(
+        raise ValueError(
             "length of padding_config must equal the number of axes of operand, got "
             f"padding_config {padding_config} for operand shape {x.shape}"
         )
     if any(i < 0 for _, _, i in padding_config):
-        raise TypeError(f"interior padding must be nonnegative, got {padding_config}")
+        raise ValueError(f"interior padding must be nonnegative, got {padding_config}")
     shape = tuple(
         lo + hi + n + max(n - 1, 0) * i for (lo, hi, i), n in zip(padding_config, x.shape)
     )

@@ -150,7 +150,7 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
     """
     k, raw = typed("split", key)
     shape = tuple(num) if isinstance(num, Sequence) else (operator.index(num),)
-    keys = prims.random_split_p.bind(k, shape=tuple(map(operator.index, shape)))
+    keys = prims.random_split_p.bind(k, shape=canonical_shape(shape))
     return prims.random_unwrap_p.bind(keys) if raw else keys
 
 
@@ -194,11 +194,14 @@ def bits(
 def canonical_shape(shape: Any) -> tuple[int, ...]:
     """A shape as a tuple of Python integers."""
     try:
-        return tuple(map(operator.index, shape))
+        sizes = tuple(map(operator.index, shape))
     except TypeError:
         raise TypeError(
             f"Shapes must be 1D sequences of concrete values of integer type, got {shape}."
         ) from None
+    if any(s < 0 for s in sizes):
+        raise ValueError(f"shape must have non-negative sizes, got {sizes}")
+    return sizes
 
 
 def float_dtype(name: str, dtype: Any, complex_too: bool = False) -> np.dtype:

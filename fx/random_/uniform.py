@@ -154,11 +154,8 @@ def bernoulli(
         raise ValueError(f"got mode={mode!r}, expected 'high' or 'low'")
     k, _ = typed("bernoulli", key)
     dtype = dtypes.canonicalize_dtype(get_aval(p).dtype)
-    dtype = (
-        dtype
-        if dtypes.issubdtype(dtype, np.floating)
-        else np.dtype(dtypes.canonicalize_dtype(float))
-    )
+    if not dtypes.issubdtype(dtype, np.floating):
+        raise TypeError(f"bernoulli probability `p` must have a floating dtype, got {dtype.name}")
     p = param(p, dtype)
     shape = sample_shape("bernoulli", shape, p)
     if mode == "low":
