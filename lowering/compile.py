@@ -47,7 +47,7 @@ def make_plan(
     if options.pop("bounds", True):
         graph = bounds.narrow(graph)
     if moving:
-        graph = motion.lift_panels(graph)
+        graph = motion.lift(graph)
     _refuse_huge(graph, profile)
     plan = Planner(profile, options).plan(graph, tuple(donated), name)
     if "FX_DUMP" in os.environ:

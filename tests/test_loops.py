@@ -306,6 +306,27 @@ def test_a_gradient_of_weights_is_added_up_after_the_loop(reverse):
     run(graph, arrays)
 
 
+def test_what_constants_alone_make_is_made_before_the_loop():
+    """Operands of products, and folds; a view is nothing to make, and small things stay inside."""
+
+    def body(c, w, total, h):
+        scaled = c.map("tanh", c.transpose(w, (1, 0)))
+        z = c.contract(h, scaled, ((1,), (0,)))
+        short = c.broadcast(c.map("sin", c.slice(w, (0, 0), (1, 1))), z.shape, (0, 1))
+        fold = c.broadcast(c.reduce("add", w, (1,)), z.shape, (1,))
+        new = c.map("tanh", c.map("add", c.map("add", z, fold), short))
+        return [c.map("add", total, c.contract(h, w, ((1,), (1,)))), new]
+
+    graph, arrays = scan(body, [normal(16, 64)] * 2, consts=[normal(64, 64) * 0.1], length=9)
+    moved = motion.lift(graph)
+    (loop,) = [n for n in moved.nodes() if isinstance(n.form, g.Loop)]
+    inside = [n.form for n in loop.form.body.nodes()]
+    assert loop.form.n_consts == 3
+    assert g.Map("sin") in inside and not any(isinstance(f, g.Reduce) for f in inside)
+    run(graph, arrays)
+    run(graph, arrays, motion=False)
+
+
 def test_a_sum_over_lanes_is_kept_a_lane():
     def body(c, p, total, x):
         y = c.map("mul", c.broadcast(c.map("sin", p), x.shape, ()), x)
