@@ -193,7 +193,7 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     lines = [
         f"FX_STAGE void {head}(__global const {kind} *a, __global const {kind} *b,",
         "    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,",
-        f"    const long b_k, const int k1, {kind} *t, const int more) {{",
+        f"    const long b_k, const int k1, {kind} *t, const long ld, const int more) {{",
         "  #pragma OPENCL FP_CONTRACT ON",
         *(f"  {vec} {', '.join(f'{c} = 0' for c in row)};" for row in sums),
     ]
@@ -223,7 +223,11 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     # two steps an iteration: with one, PoCL keeps the sums in memory
     lines += ["  int k = 0;", "  for (; k + 2 <= k1; k += 2) {", *step(0), *step(1), "  }"]
     lines += ["  if (k1 & 1) {", *step(0), "  }"]
-    places = [(c, f"*({vec} *)(t + {k * w})") for k, c in enumerate(c for row in sums for c in row)]
+    places = [
+        (c, f"*({vec}_u *)(t + {f'{r} * ld + ' if r else ''}{j * w})")
+        for r, row in enumerate(sums)
+        for j, c in enumerate(row)
+    ]
     lines.append(f"  if (more) {{ {' '.join(f'{c} += {at};' for c, at in places)} }}")
     lines.append("  " + " ".join(f"{at} = {c};" for c, at in places))
     return "\n".join([*lines, "}"])

@@ -457,7 +457,7 @@ class _ProductEmitter(_Emitter):
             name = micro.name(form, dtype, self.lanes)
             rows = "ro + (r0 - m0)" if form.a.lane is None else "0"
             offsets = "ko + (k0 - d0)" if form.a.k is None else "0"
-            rest = f"{rows}, M - 1 - r0, a_k, {offsets}, b_k, k1, {target}, k0"
+            rest = f"{rows}, M - 1 - r0, a_k, {offsets}, b_k, k1, {target}, {form.columns}, k0"
         test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
         self.line(f"{test}{name}({a}, {b}, a_lane, {rest});")
         self.pop(columns, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")

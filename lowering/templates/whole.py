@@ -117,7 +117,9 @@ def _begin(fills: set[str], fill: str, panels: str, in_place: str) -> str:
     return f"{fill} ? {panels} : {in_place}" if "none" in fills else panels
 
 
-_TILE = Template("tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);")
+_TILE = Template(
+    "tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : $C, d0 + k0);"
+)
 _FILL_A = Template(
     "    panel_${vectors}_$R$order(a + k0 * a_k, a_lane, a_k, (a_fill == fill_$word) * a_count,\n"
     "      a_there, k1, x, x_step);\n"
@@ -164,23 +166,25 @@ _WHOLE = Template("""FX_STAGE void whole_$family(const int by, const int a_fill,
         __global const $T *ys = $begin_y;
         for (int r0 = m0; r0 < m1; r0 += $R) {
           __global const $T *xs = $begin_x;
+          __global $T *row = to + r0 * ld + s0;
+          const uint there = m1 - r0 < $R ? 0 : (s1 - s0) / $C * $C;  // whose sums are made there
           $T *t = acc + (r0 - m0) / $R * size;
           __global const $T *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
-            $T *v = t;
             long at = 0;
-            for (int t0 = s0; t0 < s1; t0 += $C, at += y_step, v += $R * $C) {
+            for (int t0 = s0; t0 < s1; t0 += $C, at += y_step) {
+              const int in = t0 - s0 < there;
+              $T *v = in ? ($T *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * $R;
               __global const $T *w = yk + (at < y_last - s0 ? at : y_last - s0);
               $tiles
             }
           }
           if (d0 + d < K) continue;
-          __global $T *row = to + r0 * ld + s0;
           const uint n = s1 - s0;
-          for (int g = 0; g < (m1 - r0 < $R ? m1 - r0 : $R); ++g, row += ld) {
-            const $T *p = t + g * $C;
-            uint c = 0, e = 0;
+          for (int g = 0; there < n && g < (m1 - r0 < $R ? m1 - r0 : $R); ++g, row += ld) {
+            const $T *p = t + g * $C + there * $R;
+            uint c = there, e = 0;
             for (; c + $C <= n; c += $C, p += $C * $R) { $copies }
             p += shift;
 $rests

@@ -2,7 +2,7 @@
 
 FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
-    const long b_k, const int k1, float *t, const int more) {
+    const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
   float8 c0_0 = 0, c0_1 = 0;
   float8 c1_0 = 0, c1_1 = 0;
@@ -34,8 +34,8 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       b += b_k; a += 1; }
   }
-  if (more) { c0_0 += *(float8 *)(t + 0); c0_1 += *(float8 *)(t + 8); c1_0 += *(float8 *)(t + 16); c1_1 += *(float8 *)(t + 24); c2_0 += *(float8 *)(t + 32); c2_1 += *(float8 *)(t + 40); c3_0 += *(float8 *)(t + 48); c3_1 += *(float8 *)(t + 56); }
-  *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1;
 }
 FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
   #pragma OPENCL FP_CONTRACT ON
@@ -74,7 +74,7 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
           { const int k0 = d0;
             const int k1 = ke - k0;
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_4x2_l1k(a_o + r0 / 4 * x_step + k0 * a_k, b_o + (t0 < y_last ? t0 : y_last) + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, k0);
+              tile_f32x8_4x2_l1k(a_o + r0 / 4 * x_step + k0 * a_k, b_o + (t0 < y_last ? t0 : y_last) + k0 * b_k, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, 16, k0);
             }
           }
           for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {

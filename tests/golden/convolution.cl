@@ -62,7 +62,7 @@ FX_STAGE void panel_f32x8_16c(__global const float *x,
 }
 FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
-    const long b_k, const int k1, float *t, const int more) {
+    const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
   float8 c0_0 = 0, c0_1 = 0;
   float8 c1_0 = 0, c1_1 = 0;
@@ -108,8 +108,8 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
       { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; }
   }
-  if (more) { c0_0 += *(float8 *)(t + 0); c0_1 += *(float8 *)(t + 8); c1_0 += *(float8 *)(t + 16); c1_1 += *(float8 *)(t + 24); c2_0 += *(float8 *)(t + 32); c2_1 += *(float8 *)(t + 40); c3_0 += *(float8 *)(t + 48); c3_1 += *(float8 *)(t + 56); c4_0 += *(float8 *)(t + 64); c4_1 += *(float8 *)(t + 72); c5_0 += *(float8 *)(t + 80); c5_1 += *(float8 *)(t + 88); }
-  *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
 #define by_top 0
 #define fill_none 0
@@ -197,7 +197,7 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
           { const int k0 = d0;
             const int k1 = ke - k0;
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_6x2_top(a_o + r0 / 6 * x_step + k0 * a_k, bp + 0 * y_block + (t0 - s0) / 16 * y_step, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, k0);
+              tile_f32x8_6x2_top(a_o + r0 / 6 * x_step + k0 * a_k, bp + 0 * y_block + (t0 - s0) / 16 * y_step, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, 16, k0);
             }
           }
           for (int g = r0, ge = (r0 + 6 < m1 ? r0 + 6 : m1); g < ge; ++g) {

@@ -16,7 +16,7 @@ FX_STAGE void panel_f32x16_32r(__global const float *x,
 }
 FX_STAGE void tile_f32x16_8x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
-    const long b_k, const int k1, float *t, const int more) {
+    const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
   float16 c0_0 = 0, c0_1 = 0;
   float16 c1_0 = 0, c1_1 = 0;
@@ -68,8 +68,8 @@ FX_STAGE void tile_f32x16_8x2_l1p(__global const float *a, __global const float 
       { const float16 x = (float16)(a[l7]); c7_0 = x * v0 + c7_0; c7_1 = x * v1 + c7_1; }
       b += 32; a += 1; }
   }
-  if (more) { c0_0 += *(float16 *)(t + 0); c0_1 += *(float16 *)(t + 16); c1_0 += *(float16 *)(t + 32); c1_1 += *(float16 *)(t + 48); c2_0 += *(float16 *)(t + 64); c2_1 += *(float16 *)(t + 80); c3_0 += *(float16 *)(t + 96); c3_1 += *(float16 *)(t + 112); c4_0 += *(float16 *)(t + 128); c4_1 += *(float16 *)(t + 144); c5_0 += *(float16 *)(t + 160); c5_1 += *(float16 *)(t + 176); c6_0 += *(float16 *)(t + 192); c6_1 += *(float16 *)(t + 208); c7_0 += *(float16 *)(t + 224); c7_1 += *(float16 *)(t + 240); }
-  *(float16 *)(t + 0) = c0_0; *(float16 *)(t + 16) = c0_1; *(float16 *)(t + 32) = c1_0; *(float16 *)(t + 48) = c1_1; *(float16 *)(t + 64) = c2_0; *(float16 *)(t + 80) = c2_1; *(float16 *)(t + 96) = c3_0; *(float16 *)(t + 112) = c3_1; *(float16 *)(t + 128) = c4_0; *(float16 *)(t + 144) = c4_1; *(float16 *)(t + 160) = c5_0; *(float16 *)(t + 176) = c5_1; *(float16 *)(t + 192) = c6_0; *(float16 *)(t + 208) = c6_1; *(float16 *)(t + 224) = c7_0; *(float16 *)(t + 240) = c7_1;
+  if (more) { c0_0 += *(float16_u *)(t + 0); c0_1 += *(float16_u *)(t + 16); c1_0 += *(float16_u *)(t + 1 * ld + 0); c1_1 += *(float16_u *)(t + 1 * ld + 16); c2_0 += *(float16_u *)(t + 2 * ld + 0); c2_1 += *(float16_u *)(t + 2 * ld + 16); c3_0 += *(float16_u *)(t + 3 * ld + 0); c3_1 += *(float16_u *)(t + 3 * ld + 16); c4_0 += *(float16_u *)(t + 4 * ld + 0); c4_1 += *(float16_u *)(t + 4 * ld + 16); c5_0 += *(float16_u *)(t + 5 * ld + 0); c5_1 += *(float16_u *)(t + 5 * ld + 16); c6_0 += *(float16_u *)(t + 6 * ld + 0); c6_1 += *(float16_u *)(t + 6 * ld + 16); c7_0 += *(float16_u *)(t + 7 * ld + 0); c7_1 += *(float16_u *)(t + 7 * ld + 16); }
+  *(float16_u *)(t + 0) = c0_0; *(float16_u *)(t + 16) = c0_1; *(float16_u *)(t + 1 * ld + 0) = c1_0; *(float16_u *)(t + 1 * ld + 16) = c1_1; *(float16_u *)(t + 2 * ld + 0) = c2_0; *(float16_u *)(t + 2 * ld + 16) = c2_1; *(float16_u *)(t + 3 * ld + 0) = c3_0; *(float16_u *)(t + 3 * ld + 16) = c3_1; *(float16_u *)(t + 4 * ld + 0) = c4_0; *(float16_u *)(t + 4 * ld + 16) = c4_1; *(float16_u *)(t + 5 * ld + 0) = c5_0; *(float16_u *)(t + 5 * ld + 16) = c5_1; *(float16_u *)(t + 6 * ld + 0) = c6_0; *(float16_u *)(t + 6 * ld + 16) = c6_1; *(float16_u *)(t + 7 * ld + 0) = c7_0; *(float16_u *)(t + 7 * ld + 16) = c7_1;
 }
 #define by_l1p 0
 #define fill_none 0
@@ -113,23 +113,25 @@ FX_STAGE void whole_f32x16_8x2(const int by, const int a_fill, const int b_fill,
         __global const float *ys = y;
         for (int r0 = m0; r0 < m1; r0 += 8) {
           __global const float *xs = ao + r0 / 8 * x_step + d0 * a_k;
+          __global float *row = to + r0 * ld + s0;
+          const uint there = m1 - r0 < 8 ? 0 : (s1 - s0) / 32 * 32;  // whose sums are made there
           float *t = acc + (r0 - m0) / 8 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
-            float *v = t;
             long at = 0;
-            for (int t0 = s0; t0 < s1; t0 += 32, at += y_step, v += 8 * 32) {
+            for (int t0 = s0; t0 < s1; t0 += 32, at += y_step) {
+              const int in = t0 - s0 < there;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 8;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x16_8x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);
+              tile_f32x16_8x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 32, d0 + k0);
             }
           }
           if (d0 + d < K) continue;
-          __global float *row = to + r0 * ld + s0;
           const uint n = s1 - s0;
-          for (int g = 0; g < (m1 - r0 < 8 ? m1 - r0 : 8); ++g, row += ld) {
-            const float *p = t + g * 32;
-            uint c = 0, e = 0;
+          for (int g = 0; there < n && g < (m1 - r0 < 8 ? m1 - r0 : 8); ++g, row += ld) {
+            const float *p = t + g * 32 + there * 8;
+            uint c = there, e = 0;
             for (; c + 32 <= n; c += 32, p += 32 * 8) { *(__global float16_u *)(row + c + 0) = *(float16_u *)(p + 0); *(__global float16_u *)(row + c + 16) = *(float16_u *)(p + 16); }
             p += shift;
         if (c + e + 16 <= n) { *(__global float16_u *)(row + c + e) = *(float16_u *)(p + e); e += 16; }

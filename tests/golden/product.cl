@@ -16,7 +16,7 @@ FX_STAGE void panel_f32x8_16r(__global const float *x,
 }
 FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
-    const long b_k, const int k1, float *t, const int more) {
+    const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
   float8 c0_0 = 0, c0_1 = 0;
   float8 c1_0 = 0, c1_1 = 0;
@@ -58,8 +58,8 @@ FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; a += 1; }
   }
-  if (more) { c0_0 += *(float8 *)(t + 0); c0_1 += *(float8 *)(t + 8); c1_0 += *(float8 *)(t + 16); c1_1 += *(float8 *)(t + 24); c2_0 += *(float8 *)(t + 32); c2_1 += *(float8 *)(t + 40); c3_0 += *(float8 *)(t + 48); c3_1 += *(float8 *)(t + 56); c4_0 += *(float8 *)(t + 64); c4_1 += *(float8 *)(t + 72); c5_0 += *(float8 *)(t + 80); c5_1 += *(float8 *)(t + 88); }
-  *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1; *(float8 *)(t + 64) = c4_0; *(float8 *)(t + 72) = c4_1; *(float8 *)(t + 80) = c5_0; *(float8 *)(t + 88) = c5_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
 #define by_l1p 0
 #define fill_none 0
@@ -103,23 +103,25 @@ FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
         __global const float *ys = y;
         for (int r0 = m0; r0 < m1; r0 += 6) {
           __global const float *xs = ao + r0 / 6 * x_step + d0 * a_k;
+          __global float *row = to + r0 * ld + s0;
+          const uint there = m1 - r0 < 6 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
           float *t = acc + (r0 - m0) / 6 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
-            float *v = t;
             long at = 0;
-            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step, v += 6 * 16) {
+            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step) {
+              const int in = t0 - s0 < there;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 6;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x8_6x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);
+              tile_f32x8_6x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
             }
           }
           if (d0 + d < K) continue;
-          __global float *row = to + r0 * ld + s0;
           const uint n = s1 - s0;
-          for (int g = 0; g < (m1 - r0 < 6 ? m1 - r0 : 6); ++g, row += ld) {
-            const float *p = t + g * 16;
-            uint c = 0, e = 0;
+          for (int g = 0; there < n && g < (m1 - r0 < 6 ? m1 - r0 : 6); ++g, row += ld) {
+            const float *p = t + g * 16 + there * 6;
+            uint c = there, e = 0;
             for (; c + 16 <= n; c += 16, p += 16 * 6) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
             p += shift;
         if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }

@@ -2,7 +2,7 @@
 
 FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
-    const long b_k, const int k1, float *t, const int more) {
+    const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
   float8 c0_0 = 0, c0_1 = 0;
   float8 c1_0 = 0, c1_1 = 0;
@@ -34,8 +34,8 @@ FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
       b += b_k; a += a_k; }
   }
-  if (more) { c0_0 += *(float8 *)(t + 0); c0_1 += *(float8 *)(t + 8); c1_0 += *(float8 *)(t + 16); c1_1 += *(float8 *)(t + 24); c2_0 += *(float8 *)(t + 32); c2_1 += *(float8 *)(t + 40); c3_0 += *(float8 *)(t + 48); c3_1 += *(float8 *)(t + 56); }
-  *(float8 *)(t + 0) = c0_0; *(float8 *)(t + 8) = c0_1; *(float8 *)(t + 16) = c1_0; *(float8 *)(t + 24) = c1_1; *(float8 *)(t + 32) = c2_0; *(float8 *)(t + 40) = c2_1; *(float8 *)(t + 48) = c3_0; *(float8 *)(t + 56) = c3_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1;
 }
 #define by_lkk 0
 #define fill_none 0
@@ -65,23 +65,25 @@ FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
         __global const float *ys = bo + s0 / 16 * y_step + d0 * b_k;
         for (int r0 = m0; r0 < m1; r0 += 4) {
           __global const float *xs = ao + r0 / 4 * x_step + d0 * a_k;
+          __global float *row = to + r0 * ld + s0;
+          const uint there = m1 - r0 < 4 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
           float *t = acc + (r0 - m0) / 4 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
-            float *v = t;
             long at = 0;
-            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step, v += 4 * 16) {
+            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step) {
+              const int in = t0 - s0 < there;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 4;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x8_4x2_lkk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, d0 + k0);
+              tile_f32x8_4x2_lkk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
             }
           }
           if (d0 + d < K) continue;
-          __global float *row = to + r0 * ld + s0;
           const uint n = s1 - s0;
-          for (int g = 0; g < (m1 - r0 < 4 ? m1 - r0 : 4); ++g, row += ld) {
-            const float *p = t + g * 16;
-            uint c = 0, e = 0;
+          for (int g = 0; there < n && g < (m1 - r0 < 4 ? m1 - r0 : 4); ++g, row += ld) {
+            const float *p = t + g * 16 + there * 4;
+            uint c = there, e = 0;
             for (; c + 16 <= n; c += 16, p += 16 * 4) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
             p += shift;
         if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }
