@@ -107,7 +107,10 @@ class Lowered(_Stage):
 
 
 class Compiled(_Stage):
-    """A function compiled for one signature and one device; calling it checks the signature."""
+    """A function compiled for one signature and one device; calling it checks the signature.
+
+    Static arguments are in it: a call gives the others alone.
+    """
 
     def __init__(self, *args: Any):
         super().__init__(*args)
@@ -117,14 +120,18 @@ class Compiled(_Stage):
         self._runner: Runner = runner_for(entry.closed, entry.donated, device, entry.name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        dynamic, dynamic_kw, _ = self._jitted._split(args, kwargs)
-        leaves, tree = tree_flatten((dynamic, dynamic_kw))
+        leaves, tree = tree_flatten((args, kwargs))
         if tree != self.in_tree:
             raise TypeError(
                 "Function compiled with input pytree does not match the input pytree it was called "
                 f"with: compiled for {self.in_tree}, called with {tree}"
             )
         for k, (x, aval) in enumerate(zip(leaves, self._in_avals)):
+            if isinstance(x, array.core.Tracer):
+                raise TypeError(
+                    "Cannot apply transformations to a function lowered and compiled for a "
+                    f"particular signature; call the jitted function instead. Got {x}."
+                )
             given = array.core.get_aval(x)
             if given.shape != aval.shape or given.dtype != aval.dtype:
                 names = self._entry.closed.jaxpr.debug_info.arg_names

@@ -225,3 +225,13 @@ def test_jit_of_one_function_traces_once():
     fx.jit(double).clear_cache()
     fx.jit(double)(1.0)
     assert len(traces) == 3
+
+
+def test_compiled_functions_take_the_arguments_that_are_not_static():
+    lowered = fx.jit(lambda x, y, *, k: 2 * x + k * y, static_argnums=0, static_argnames="k")
+    compiled = lowered.lower(7, 8, k=3).compile()
+    assert int(compiled(5)) == 29
+    with pytest.raises(TypeError, match="does not match the input pytree"):
+        compiled(7, 5, k=3)
+    with pytest.raises(TypeError, match="Cannot apply transformations"):
+        fx.vmap(compiled)(np.arange(3))
