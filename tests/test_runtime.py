@@ -523,3 +523,41 @@ g = fx.jit(lambda y: lax.fori_loop(1, 2_000_000, lambda i, y: y.at[i % 99].set(y
 g(fx.numpy.ones(99))
 """
     assert run_python(text).strip().endswith("finished True")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_says_that_it_cannot_use_the_device():
+    text = """
+import os, signal, sys
+sys.path.insert(0, "tests")
+from test_runtime import *
+d = devices.default_device()
+exe = Executable(ADD, d)
+print("parent", results(ADD, d, *exe([d.put(X), d.put(X)]))[0][3])
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    try:
+        results(ADD, d, *exe([d.put(X), d.put(X)]))
+    except DeviceError as e:
+        print("child", "forked" in str(e), flush=True)
+    os._exit(0)
+print("ended", os.waitpid(child, 0)[1])
+print("parent", results(ADD, d, *exe([d.put(X), d.put(X)]))[0][3])
+"""
+    out = run_python(text)
+    assert out.split("\n")[:4] == ["parent 6.0", "child True", "ended 0", "parent 6.0"], out
+
+
+def test_what_waits_does_not_wait_for_other_threads_work(shared, monkeypatch):
+    """A call with a host step or a condition waits for its own launches, not for the queue."""
+    p = plan(
+        [f32(0, "input"), f32(1, "temp"), f32(2, "output")],
+        [
+            launch("add", 0, 0, 1),
+            HostStep("double", double, (ArrayRef(1, (16,), F4),), (ArrayRef(2, (16,), F4),)),
+        ],
+        (0,), (2,),
+    )  # fmt: skip
+    monkeypatch.setattr(shared, "finish", lambda: pytest.fail("waited for the queue"))
+    np.testing.assert_array_equal(run(p, shared, X)[0], 4 * X)

@@ -248,7 +248,10 @@ def devices() -> list[Device]:
 
 
 def _discover() -> list[Device]:
+    from lowering.runtime import forks
+
     pairs = drivers.opencl_devices()
+    forks.watch()
     platforms = list(dict.fromkeys(p for p, _ in pairs))
     found = []
     for number, p in enumerate(platforms):

@@ -64,7 +64,11 @@ class DirectExecutable(Executable):
         if self._queued is None:
             self._waited += 1
             if self._waited <= WAITS:
-                self.device.finish()
+                pending = self.device.tail[0]
+                if (
+                    pending is not None
+                ):  # not for the queue: other threads may keep it busy for ever
+                    self.device.wait(pending)
                 return self(inputs, donated)
             self._queued = Executable(self.plan, self.device)
         return self._queued(inputs, donated)

@@ -77,9 +77,18 @@ class State:
             return self.download(store, 8 * where.first, 8 * count).view(np.uint64)
         return np.ndarray(count, np.uint64, host, 8 * where.first).copy()
 
+    def settle(self) -> None:
+        """Return when what this call has enqueued has run, and all before it. Not when the queue is
+        empty: other threads may keep it busy for ever.
+        """
+        if self.event is None:
+            self.device.finish()
+        else:
+            self.device.wait(self.event)
+
     def read(self, ref: BufferRef, dtype: np.dtype) -> Any:
         """The scalar at `ref`, once everything enqueued has run."""
-        self.device.finish()
+        self.settle()
         offset = self.place(ref)
         host = host_bytes(self.env[ref.id])
         if host is None:
@@ -105,7 +114,7 @@ class BoundLaunch:
         *("set_bytes", "times"),
     )
 
-    def __init__(self, launch: Launch, built: Any, device: Any):
+    def __init__(self, launch: Launch, built: Any):
         self.label = launch.label or launch.kernel
         self.kernel = make_kernel(built, launch.kernel)
         # pyopencl's public set_arg takes 20 us for a scalar, this 0.1
@@ -178,7 +187,7 @@ class BoundHost:
 
     def run(self, state: State) -> None:
         step, recorder = self.step, state.device.recorder
-        state.device.finish()
+        state.settle()
         if recorder is not None:
             begin = time.perf_counter()
             self._compute(state, step)
@@ -395,7 +404,7 @@ def bind_steps(steps: Sequence[Step], plan: Plan, built: Sequence[Any], device: 
     bound: list[Any] = []
     for s in steps:
         if isinstance(s, Launch):
-            bound.append(BoundLaunch(s, built[s.program], device))
+            bound.append(BoundLaunch(s, built[s.program]))
         elif isinstance(s, HostStep):
             bound.append(BoundHost(s, plan))
         elif isinstance(s, CopyStep):
