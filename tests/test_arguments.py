@@ -118,3 +118,24 @@ def test_axes_beyond_the_reach_of_indices():
 def test_taylor_series_of_weak_values_stay_weak():
     value, series = fx.experimental.jet.jet(lambda v: v**3, (2.0,), ((1.0, 0.0),))
     assert value.weak_type and all(t.weak_type for t in series)
+
+
+@pytest.mark.parametrize("entry", [1.5, np.float32(1), 1j, np.array([1])])
+def test_slices_are_of_integers(entry):
+    x = fnp.arange(5.0)
+    for f in (lambda x: x[entry:3], lambda x: x.at[entry:3].set(0.0), fx.jit(lambda x: x[:entry])):
+        with pytest.raises(TypeError):
+            f(x)
+    assert x[np.uint8(1) : fnp.int32(3)].tolist() == [1, 2]
+
+
+def test_select_takes_numbers_as_conditions():
+    assert fnp.select([np.array([0, 0.5, 0])], [np.arange(3)], 9).tolist() == [9, 1, 9]
+
+
+def test_gradients_of_functions_applied_at_repeated_places():
+    def f(x):
+        return (x.at[np.array([1, 1, 3])].apply(lambda v: v * v) * np.arange(5)).sum()
+
+    want = [0, 4 * 2**3, 2, 3 * 2 * 4, 4]
+    assert fx.grad(f)(fnp.arange(1.0, 6.0)).tolist() == want

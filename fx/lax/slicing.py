@@ -324,8 +324,8 @@ def scatter_apply(
 ) -> Array:
     """`operand` with the elementwise `func` applied at the indexed windows, once per occurrence.
 
-    update_shape is the shape that updates would have. With indices that may repeat, the number of
-    applications is data, so the loop over them has no reverse-mode derivative.
+    update_shape is the shape that updates would have. Where traced indices may repeat, the number
+    of applications is data, so the loop over them has no reverse-mode derivative.
     """
     x = core.get_aval(operand)
     ones = views.full(update_shape, 1, np.int32)
@@ -341,13 +341,14 @@ def scatter_apply(
     once = unique_indices or prod(core.get_aval(scatter_indices).shape[:-1]) <= 1
     if once:
         return compare.select(compare.gt(count, np.int32(0)), func(operand), operand)
-    from fx.lax.loops import while_loop
+    from fx.lax.loops import fori_loop
     from fx.prims.reduce import reduce_max_p
 
     highest = reduce_max_p.bind(count, axes=tuple(range(x.ndim)))
+    if not isinstance(highest, core.Tracer):
+        highest = int(highest)
 
-    def step(carry: Any) -> Any:
-        k, y = carry
-        return elementwise.add(k, 1), compare.select(compare.gt(count, k), func(y), y)
+    def step(k: Any, y: Any) -> Any:
+        return compare.select(compare.gt(count, k), func(y), y)
 
-    return while_loop(lambda carry: compare.lt(carry[0], highest), step, (np.int32(0), operand))[1]
+    return fori_loop(0, highest, step, operand)

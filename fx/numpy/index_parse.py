@@ -156,6 +156,10 @@ def _slice(s: slice, size: int, position: int) -> slice:
                 f"{p.origin()}"
             )
         if p is not None and core.is_array_value(p) and not isinstance(p, int):
+            if core.get_aval(p).dtype.kind not in "iub" or core.get_aval(p).shape:
+                raise TypeError(
+                    f"slice entries must be integers, got {p!r} in {s} at position {position}"
+                )
             p = int(concrete(p))
         parts.append(p)
     try:

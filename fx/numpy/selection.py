@@ -281,8 +281,6 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
         raise ValueError("condlist must be non-empty")
     *choices, out = promote("select", *choicelist, default)
     for condition, choice in zip(reversed(condlist), reversed(choices)):
-        if core.get_aval(value(condition)).dtype != np.bool_:
-            raise ValueError("invalid entry in condlist: should be boolean")
         out = where(condition, choice, out)
     return out
 
