@@ -7,6 +7,8 @@ lanes, `unroll` of them side by side. The text is canonical: equal nests give eq
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from lowering.affine import Cut
 from lowering.emit_folds import Folds
 from lowering.emit_scope import SHORT, Emission, Event, Fold, Scope, Stage
@@ -230,15 +232,9 @@ class _Emitter(Folds):
 
     def phases(self, reach: list[int], here: set[int]) -> dict[int, int]:
         """For each value the number of the loop, at this level, in which it is first known."""
-        phase: dict[int, int] = {}
-
-        class Known(dict):
-            def __missing__(self, key: int) -> int:
-                return 0
-
-        phase = Known()
+        phase: dict[int, int] = defaultdict(int)
         for k in reach:
-            at = max((phase[a] for a in self.values[k].args), default=0)
+            at = max((phase.get(a, 0) for a in self.values[k].args), default=0)
             phase[k] = at + 1 if k in here else at
         return phase
 

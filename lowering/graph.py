@@ -353,15 +353,14 @@ def toposort(roots: Iterable[Node]) -> list[Node]:
     """Nodes reachable from `roots`, each after its operands; iterative, so depth is no limit."""
     order: list[Node] = []
     done: set[int] = set()
-    stack = [(r, False) for r in reversed(list(roots))]
+    stack: list[Any] = [*roots][::-1]
     while stack:
-        node, ready = stack.pop()
-        if ready:
-            order.append(node)
+        node = stack.pop()
+        if node is None:  # all operands of what lies beneath are there
+            order.append(stack.pop())
         elif id(node) not in done:
             done.add(id(node))
-            stack.append((node, True))
-            stack.extend((a, False) for a in reversed(node.args) if id(a) not in done)
+            stack += (node, None, *node.args[::-1])
     return order
 
 

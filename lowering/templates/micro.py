@@ -14,9 +14,9 @@ import numpy as np
 
 from lowering.product import Product
 
-_CALL = re.compile(r"\btile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
-_STREAM = re.compile(r"\bstream_([fiu]\d+)x(\d+)_(\d+)(?=\()")
-_FILL = re.compile(r"\bpanel_([fiu]\d+)x(\d+)_(\d+)([rc])(?=\()")
+_CALL = re.compile(r"tile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
+_STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)(?=\()")
+_FILL = re.compile(r"panel_([fiu]\d+)x(\d+)_(\d+)([rc])(?=\()")
 
 
 KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
