@@ -122,7 +122,7 @@ def _jvp(primals: Sequence[Any], tangents: Sequence[Any], **params: Any) -> tupl
 def _partial_eval(
     trace: Any, known: Sequence[bool], args: Sequence[Any], params: dict[str, Any]
 ) -> list[Any]:
-    forward, again, unknown_out, _n_saved = split_by_policy(
+    forward, again, unknown_out = split_by_policy(
         params["jaxpr"], [not k for k in known], params["policy"]
     )
     known_args = [a for a, k in zip(args, known) if k]
@@ -152,7 +152,7 @@ def _run(closed: ClosedJaxpr, args: Sequence[Any], params: dict[str, Any]) -> li
 
 def split_by_policy(
     closed: ClosedJaxpr, unknown_in: Sequence[bool], policy: Callable[..., Any] | None
-) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool], int]:
+) -> tuple[ClosedJaxpr, ClosedJaxpr, list[bool]]:
     """Split as partial evaluation does, then move the equations of unsaved residuals to the second
     half.
 
@@ -186,7 +186,7 @@ def split_by_policy(
     again = Jaxpr(
         [], [*replaced, *invars, *unknown_args], [rename(a) for a in u.outvars], again_eqns + more
     )
-    found = ClosedJaxpr(forward, known.consts), ClosedJaxpr(again), unknown_out, len(saved)
+    found = ClosedJaxpr(forward, known.consts), ClosedJaxpr(again), unknown_out
     return closed.remember(key, found)
 
 

@@ -223,13 +223,10 @@ class NestBuilder:
         rule = ROOT_RULES.get(type(node.form))
         if rule is not None:
             return rule(self, node, index)
-        v = (
-            RULES[type(node.form)](self, node, index, ())
-            if not isinstance(node.form, g.Const)
-            else None
-        )
-        if v is None:
+        if isinstance(node.form, g.Const):
             v = self.value(node, index)
+        else:  # the node stands in memory for all others
+            v = RULES[type(node.form)](self, node, index, ())
         self.memo[(id(node), index, ())] = v
         self.store(node, affine.linearize(index, node.shape), v)
 

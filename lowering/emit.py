@@ -8,6 +8,7 @@ lanes, `unroll` of them side by side. The text is canonical: equal nests give eq
 from __future__ import annotations
 
 from collections import defaultdict
+from math import prod
 
 from lowering.affine import Cut
 from lowering.emit_folds import Folds
@@ -81,7 +82,7 @@ class _Emitter(Folds):
         s, ints = self.s, self.ints
         if self.parallel_axes() != {s.v}:
             k = len(ints)
-            ints += [_product(self.nest, s.rows), s.row_block]
+            ints += [prod(self.nest.extents[a] for a in s.rows), s.row_block]
             self.line(
                 f"const {self.ix} g0 = ig * n{k + 1}, "
                 f"g1 = min((long)n{k}, (ig + 1) * (long)n{k + 1});"
@@ -315,10 +316,3 @@ class _Emitter(Folds):
             self.perform_store(e[1])
         else:
             self.accumulate(e[1])
-
-
-def _product(nest: Nest, axes: tuple[int, ...]) -> int:
-    n = 1
-    for a in axes:
-        n *= nest.extents[a]
-    return n

@@ -241,9 +241,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     if width == 1:
         v = None if v in folded else v
     rows = tuple(a for a in parallel if a != v)
-    folds = tuple(sorted((a for a in folded if a != v), key=lambda a: a)) + (
-        (v,) if v in folded else ()
-    )
+    folds = tuple(sorted(a for a in folded if a != v)) + ((v,) if v in folded else ())
     inner = _turned(nest, v, rows) if v is not None and v in parallel else None
     turned = inner is not None
     if v is not None and inner is not None:
@@ -395,8 +393,7 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
 def _width(nest: Nest, v: int, profile: Profile) -> int:
     """Lanes of a strip: a full register of the widest common type, no more than the axis has."""
     sizes = [x.dtype.itemsize for x in nest.values if x.dtype.kind != "b" and v in x.mask]
-    size = max([4, *sizes]) if any(s > 4 for s in sizes) else 4
-    width = profile.lanes(size)
+    width = profile.lanes(max([4, *sizes]))
     if work(nest) > 40:  # long dependent chains: two registers a strip overlap (1.2x on AVX2)
         width = min(16, 2 * width)
     while width > nest.extents[v]:

@@ -132,9 +132,6 @@ def register_intel() -> None:
     if system.is_dir():
         for icd in system.glob("*.icd"):
             (folder / icd.name).write_bytes(icd.read_bytes())
-    import atexit
-    import shutil
-
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["OCL_ICD_VENDORS"] = str(folder)
     os.environ["OCL_ICD_FILENAMES"] = str(library)  # the Khronos loader adds it to the system's

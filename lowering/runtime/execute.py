@@ -230,10 +230,8 @@ class Executable:
         """Copy inputs to the outputs that begin with their contents and did not take their memory
         over; the event of the last copy, which is the call's last one where no launch follows.
         """
-        state, first = (
-            State(self.lane, [], self.plan.meta.get("name", "")),
-            len(env) - len(self._copies),
-        )
+        state = State(self.lane, [], self.plan.meta.get("name", ""))
+        first = len(env) - len(self._copies)
         for store, (alias, nbytes) in zip(env[first:], self._copies, strict=True):
             source = inputs[alias]
             if store is not source:
