@@ -271,7 +271,9 @@ class Values(Emission):
         return out
 
     def load_lanes(self, v, u, width, out, base, c, in_v, plain, dynamic) -> None:
-        """The strip that crosses a guard's edge: lane by lane; one outside stays 0."""
+        """The strip that crosses a guard's edge: as a whole where the array goes on, else lane by
+        lane; what is outside stays 0.
+        """
         memory = scalar.memory_type(v.dtype)
         tests = [self.scalar_guard(r, u) for r in plain]
         some = list(tests)
@@ -291,12 +293,30 @@ class Values(Emission):
             kind = scalar.register_type(self.values[dynamic].dtype, width)
             self.line(f"  const {kind} d = {d};")
             at += f" + (({scalar.register_type(self.values[dynamic].dtype, 1)} *)&d)[l]"
+        whole = dynamic is None and self.load_masked(v, u, width, out, in_v)
         self.line(f"  {memory}{width} t = 0;")
         inside = " && ".join(tests)
         self.line(f"  for (int l = 0; l < {width}; ++l)")
         self.line(f"    if ({inside}) (({memory} *)&t)[l] = {at}];")
         self.line(f"  {out} = {scalar_text.from_memory(v.dtype, width, 't')};")
-        self.line("}")
+        self.line("}}" if whole else "}")
+
+    def load_masked(self, v, u, width, out, in_v) -> bool:
+        """Write such a strip's first case, that all of its lanes are elements of the array, and
+        begin the other one; False where masks have other lanes than the strip.
+        """
+        buffer, index, *_ = v.attr
+        narrow = scalar.code(v.dtype) in ("f32", "i32", "u32")
+        if not narrow or index.coef(self.s.v) != 1 or self.far(index):
+            return False
+        inside = self.guard_text(tuple(in_v), width, u)
+        at, size = self.affine(index, u), self.nest.buffers[buffer].size
+        text = _load_text(v.dtype, width, f"b{buffer} + ({at})", 1)
+        zero = scalar.constant(0, v.dtype, width)
+        self.line(f"  if (0 <= {at} && {at} <= {size - width})")
+        self.line(f"    {out} = {inside} ? {text} : {zero};")
+        self.line("  else {")
+        return True
 
     def gather_text(self, v: Value, base: str, c: int, offsets: str, width: int) -> str:
         lanes = []

@@ -137,17 +137,21 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global fl
       float8 x1 = (float8)(0.0f);
       if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u) && ((uint)(i3 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17));
       else if (((uint)(i2 + -1) < 16u) && (i3 + -1) < 16 && (i3 + -1) + 7 >= 0) {
+      const int8 e2 = (int8)((int)(i3 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        if (0 <= 256 * i1 + 16 * i2 + i3 + -17 && 256 * i1 + 16 * i2 + i3 + -17 <= 4088)
+          x1 = ((e2 >= 0) & (e2 < 16)) ? *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17)) : (float8)(0.0f);
+        else {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if (((uint)(i2 + -1) < 16u) && (0 <= (i3 + -1) + 1 * l && (i3 + -1) + 1 * l < 16)) ((float *)&t)[l] = (b0 + (256 * i1 + 16 * i2 + i3 + -17))[1 * l];
         x1 = t;
-      }
+      }}
       *((__global float8_u *)(b1 + (324 * i1 + 18 * i2 + i3))) = x1;
     }
     for (int i3 = 16; i3 < 18; ++i3) {
-      float x2 = 0.0f;
-      if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u)) x2 = *(b0 + (256 * i1 + 16 * i2 + i3 + -17));
-      *(b1 + (324 * i1 + 18 * i2 + i3)) = x2;
+      float x3 = 0.0f;
+      if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u)) x3 = *(b0 + (256 * i1 + 16 * i2 + i3 + -17));
+      *(b1 + (324 * i1 + 18 * i2 + i3)) = x3;
     }
   }
 }

@@ -10,17 +10,21 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       float8 x1 = (float8)(0.0f);
       if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u) && ((uint)(i1 + 7) < 40u)) x1 = *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40));
       else if (((uint)(i0 + -1) < 30u) && (i1) < 40 && (i1) + 7 >= 0) {
+      const int8 e2 = (int8)((int)(i1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        if (0 <= 40 * i0 + i1 + -40 && 40 * i0 + i1 + -40 <= 1192)
+          x1 = ((e2 >= 0) & (e2 < 40)) ? *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40)) : (float8)(0.0f);
+        else {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if (((uint)(i0 + -1) < 30u) && (0 <= (i1) + 1 * l && (i1) + 1 * l < 40)) ((float *)&t)[l] = (b0 + (40 * i0 + i1 + -40))[1 * l];
         x1 = t;
-      }
+      }}
       *((__global float8_u *)(b1 + (43 * i0 + i1))) = x1;
     }
     for (int i1 = 40; i1 < 43; ++i1) {
-      float x2 = 0.0f;
-      if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u)) x2 = *(b0 + (40 * i0 + i1 + -40));
-      *(b1 + (43 * i0 + i1)) = x2;
+      float x3 = 0.0f;
+      if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u)) x3 = *(b0 + (40 * i0 + i1 + -40));
+      *(b1 + (43 * i0 + i1)) = x3;
     }
   }
 }

@@ -25,24 +25,32 @@ FX_STAGE void stage_0_1_0(const long item, __global const float *b0, __global fl
       float8 x5 = (float8)(0.0f);
       if (((uint)(i1 + 1) < 64u) && ((uint)(i1 + 8) < 64u)) x5 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
       else if ((i1 + 1) < 64 && (i1 + 1) + 7 >= 0) {
+      const int8 e6 = (int8)((int)(i1 + 1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        if (0 <= 64 * i0 + i1 + 1 && 64 * i0 + i1 + 1 <= 4088)
+          x5 = ((e6 >= 0) & (e6 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1)) : (float8)(0.0f);
+        else {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if ((0 <= (i1 + 1) + 1 * l && (i1 + 1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + 1))[1 * l];
         x5 = t;
-      }
-      const float8 x6 = (x4 + x5);
-      float8 x7 = (float8)(0.0f);
-      if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x7 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
+      }}
+      const float8 x7 = (x4 + x5);
+      float8 x8 = (float8)(0.0f);
+      if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x8 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
       else if ((i1 + -1) < 64 && (i1 + -1) + 7 >= 0) {
+      const int8 e9 = (int8)((int)(i1 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        if (0 <= 64 * i0 + i1 + -1 && 64 * i0 + i1 + -1 <= 4088)
+          x8 = ((e9 >= 0) & (e9 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1)) : (float8)(0.0f);
+        else {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
           if ((0 <= (i1 + -1) + 1 * l && (i1 + -1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + -1))[1 * l];
-        x7 = t;
-      }
-      const float8 x8 = (x6 + x7);
-      const float8 x9 = (x8 - ((float8)(4.0f) * x1));
-      const float8 x10 = (x1 + ((float8)(0.1f) * x9));
-      *((__global float8_u *)(b1 + (64 * i0 + i1))) = x10;
+        x8 = t;
+      }}
+      const float8 x10 = (x7 + x8);
+      const float8 x11 = (x10 - ((float8)(4.0f) * x1));
+      const float8 x12 = (x1 + ((float8)(0.1f) * x11));
+      *((__global float8_u *)(b1 + (64 * i0 + i1))) = x12;
     }
   }
 }
