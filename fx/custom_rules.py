@@ -29,6 +29,7 @@ from fx.core import (
 from fx.jvp import jvp_flat
 from fx.linearize import backward_pass
 from fx.lower import lower_closed
+from fx.tree_util import tree_map
 
 
 class SymbolicZero:
@@ -56,9 +57,13 @@ def symbolic(t: Any) -> Any:
 
 
 def zero_from_primal(x: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangent of a primal value."""
-    zero = Zero.like(x)
-    return SymbolicZero(zero.aval) if symbolic_zeros else instantiate(zero)
+    """The zero tangents of a tree of primal values."""
+
+    def zero_of(leaf: Any) -> Any:
+        zero = Zero.like(leaf)
+        return SymbolicZero(zero.aval) if symbolic_zeros else instantiate(zero)
+
+    return tree_map(zero_of, x)
 
 
 def check_tangents(name: str, outs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
@@ -347,10 +352,18 @@ def _call_primitive(name: str, doc: str) -> Primitive:
     return p
 
 
+def _transpose_custom_jvp(
+    cts: Any, *args: Any, call_jaxpr: ClosedJaxpr, **params: Any
+) -> list[Any]:
+    """A call in linear code is transposed as its body; the rule says nothing more."""
+    return backward_pass(call_jaxpr.jaxpr, call_jaxpr.consts, args, cts)
+
+
 custom_jvp_call_p = _call_primitive(
     "custom_jvp_call", "Calls a function that has its own jvp rule."
 )
 custom_jvp_call_p.trace_rules["jvp"] = _jvp_of_custom_jvp
+custom_jvp_call_p.transpose = _transpose_custom_jvp
 custom_vjp_call_p = _call_primitive(
     "custom_vjp_call", "Calls a function that has its own vjp rule."
 )

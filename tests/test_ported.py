@@ -235,3 +235,26 @@ def test_compiled_functions_take_the_arguments_that_are_not_static():
         compiled(7, 5, k=3)
     with pytest.raises(TypeError, match="Cannot apply transformations"):
         fx.vmap(compiled)(np.arange(3))
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit])
+def test_linear_functions_with_a_jvp_rule_are_transposed(wrap):
+    @fx.custom_jvp
+    def weigh(w, x):
+        return w * x
+
+    weigh.defjvps(None, lambda t, out, w, x: w * t)
+    transposed = fx.linear_transpose(wrap(lambda x: weigh(3.0, x) + x), 1.0)
+    assert float(transposed(2.0)[0]) == 8.0
+
+
+def test_zeros_from_primals_are_trees():
+    zeros = fx.custom_derivatives.zero_from_primal({"a": jnp.ones(2), "b": (3.0, None)})
+    assert zeros["a"].tolist() == [0, 0] and float(zeros["b"][0]) == 0.0
+    symbolic = fx.custom_derivatives.zero_from_primal((jnp.ones(2),), symbolic_zeros=True)
+    assert symbolic[0].shape == (2,)
+
+
+def test_the_shape_of_none_is_deprecated():
+    with pytest.warns(DeprecationWarning, match="got None"):
+        assert jnp.shape(None) == ()

@@ -5,6 +5,7 @@ broadcast.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -64,9 +65,13 @@ __all__ = [
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The shape of an array or scalar."""
+    """The shape of an array or scalar; None has none, with a DeprecationWarning."""
     if hasattr(a, "shape"):
         return tuple(a.shape)
+    if a is None:
+        message = "shape requires ndarray or scalar arguments, got None; this will be an error."
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return ()
     check_arraylike("shape", a)
     return ()
 
