@@ -263,9 +263,12 @@ def prefix_leaves(
             found.extend([p] * len(tree_leaves(t)))
             return
         t_children = children_with_keys(t)
-        if t_children is None or type(p) is not type(t):
+        if t_children is None:
+            _prefix_error(what, path, f"a {type(p).__name__}", "a leaf")
+        if type(p) is not type(t):
             _prefix_error(what, path, f"a {type(p).__name__}", f"a {type(t).__name__}")
             return
+        assert t_children is not None
         (pc, p_aux), (tc, t_aux) = p_children, t_children
         if len(pc) != len(tc):
             given = f"a {type(p).__name__} of length {len(pc)}"

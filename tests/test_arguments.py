@@ -139,3 +139,29 @@ def test_gradients_of_functions_applied_at_repeated_places():
 
     want = [0, 4 * 2**3, 2, 3 * 2 * 4, 4]
     assert fx.grad(f)(fnp.arange(1.0, 6.0)).tolist() == want
+
+
+@pytest.mark.parametrize("bins", [[-1, 0, 2], [2, 0, -1]])
+@pytest.mark.parametrize("right", [False, True])
+def test_digits_of_bins_that_rise_or_fall(bins, right):
+    x = np.array([-2, -1, -0.5, 0, 1, 2, 3], np.float32)
+    got = fnp.digitize(x, np.array(bins), right=right)
+    assert got.tolist() == np.digitize(x, bins, right=right).tolist()
+
+
+def test_products_of_complex_values_in_a_real_dtype():
+    c = np.array([[1 + 2j, 3 - 1j], [2j, 1]], np.complex64)
+    for f in (fnp.dot, fnp.matmul, fx.lax.dot):
+        got = f(c, c, preferred_element_type=np.float32)
+        assert got.dtype == "float32"
+        np.testing.assert_allclose(got, (c @ c).real)
+
+
+def test_types_of_elementwise_functions():
+    assert fnp.square(np.array([True, False])).dtype == "int32"
+    assert not fnp.heaviside(np.array([True, False]), 0.5).weak_type
+    assert fnp.setxor1d(np.array([1, 2, 3]), np.array([3, 4]), size=5).tolist() == [1, 2, 4, 1, 1]
+    with pytest.raises(ValueError, match="ldexp"):
+        fnp.ldexp(np.complex64(1j), 1)
+    with pytest.raises(ValueError, match="complex"):
+        fnp.interp(np.complex64(1j), F, F)

@@ -257,6 +257,16 @@ MISTAKES = {
         TypeError,
         ["bernoulli", "floating", "int32"],
     ),
+    "axes of a leaf": (
+        lambda: fx.vmap(lambda x: x, out_axes=(0, 0))(np.ones(3)),
+        ValueError,
+        ["out_axes", "a tuple", "a leaf"],
+    ),
+    "axis of classes": (
+        lambda: fx.random.categorical(fx.random.key(0), np.ones(3), axis=2),
+        ValueError,
+        ["axis 2", "dimension 1"],
+    ),
     "fractional repeats": (lambda: fnp.repeat(np.ones(3), 1.5), TypeError, ["repeat", "1.5"]),
     "negative repeats": (lambda: fnp.repeat(np.ones(3), -1), TypeError, ["repeat", "-1"]),
     "fractional triangle": (lambda: fnp.tri(2.5), TypeError, ["integer", "2.5"]),

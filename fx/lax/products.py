@@ -17,6 +17,8 @@ from fx import core
 from fx.avals import canonicalize_dtype, is_floating
 from fx.prims import compare, cumulative, elementwise
 from fx.prims import shape as views
+from fx.prims.complex_ import real
+from fx.prims.convert import convert
 from fx.prims.dot import dot_general_p
 from fx.typing import Array, ArrayLike, DTypeLike
 
@@ -72,12 +74,18 @@ def dot_general(
         tuple(_axes(axes, core.get_aval(x).ndim) for axes, x in zip(pair, (lhs, rhs)))
         for pair in (contract, batch)
     )
-    dtype = _element_type(core.get_aval(lhs).dtype, core.get_aval(rhs).dtype)
-    if preferred_element_type is not None:
-        dtype = canonicalize_dtype(preferred_element_type)
-    return dot_general_p.bind(
-        lhs, rhs, dimension_numbers=numbers, precision=None, preferred_element_type=dtype
+    given = core.get_aval(lhs).dtype, core.get_aval(rhs).dtype
+    dtype = _element_type(*given)
+    wanted = None if preferred_element_type is None else canonicalize_dtype(preferred_element_type)
+    keeps = wanted is None or wanted.kind == "c" or all(d.kind != "c" for d in given)
+    product = dot_general_p.bind(
+        lhs,
+        rhs,
+        dimension_numbers=numbers,
+        precision=None,
+        preferred_element_type=wanted if wanted is not None and keeps else dtype,
     )
+    return product if keeps else convert(real(product), wanted)  # the real part of the product
 
 
 def _element_type(x: np.dtype, y: np.dtype) -> np.dtype | None:

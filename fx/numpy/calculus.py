@@ -205,6 +205,8 @@ def interp(
     if len(np.shape(xp)) != 1 or np.shape(xp) != np.shape(fp):
         raise ValueError("xp and fp must be one-dimensional arrays of equal size")
     x, xp = promote_dtypes_inexact("interp", x, xp)
+    if core.get_aval(x).dtype.kind == "c":
+        raise ValueError("interp: complex x values are not supported.")
     (fp,) = promote_dtypes_inexact("interp", fp)
     x, xp, fp = (shape_dtype("interp", v)[0] for v in (x, xp, fp))
     if period is not None:

@@ -14,6 +14,7 @@ from fx.numpy.creation import asarray
 from fx.numpy.joining import concatenate
 from fx.numpy.manipulation import ravel
 from fx.numpy.reductions import any as any_
+from fx.numpy.reductions import argmax
 from fx.numpy.searching import nonzero, unique
 from fx.numpy.selection import take, where
 from fx.numpy.sorting import argsort, searchsorted, sort
@@ -121,8 +122,9 @@ def _count_unique(x: Any) -> Any:
 def _picked(x: Any, keep: Any, size: int, fill_value: Any) -> Any:
     (index,) = nonzero(keep, size=size, fill_value=core.get_aval(x).size)
     found = u.less(index, core.get_aval(x).size)
-    fill = 0 if fill_value is None else fill_value
-    return where(found, take(x, index, mode="clip"), convert(asarray(fill), core.get_aval(x).dtype))
+    picked = take(x, index, mode="clip")
+    fill = asarray(0 if fill_value is None else fill_value)
+    return where(found, picked, convert(fill, core.get_aval(x).dtype))
 
 
 def setxor1d(
@@ -150,6 +152,8 @@ def setxor1d(
         changes = u.not_equal(lax.slice_in_dim(joined, 1, n), lax.slice_in_dim(joined, 0, n - 1))
         first = lax.concatenate([lax.full((1,), True, np.dtype(np.bool_)), changes], 0)
         keep = u.logical_and(keep, first)
+    if fill_value is None and n:
+        fill_value = take(joined, argmax(keep))
     return _picked(joined, keep, size, fill_value)
 
 

@@ -228,10 +228,9 @@ def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = Non
         return broadcast_value(np.int32(0), core.get_aval(x).shape)
     bins = shape_dtype("digitize", bins)[0]
     side = "right" if not right else "left"
-    other = "left" if not right else "right"
     kw = {"method": method or "scan"}
     rising = searchsorted(bins, x, side=side, **kw)
-    falling = u.subtract(np.int32(n), searchsorted(lax.rev(bins, (0,)), x, side=other, **kw))
+    falling = u.subtract(np.int32(n), searchsorted(lax.rev(bins, (0,)), x, side=side, **kw))
     first = lax.squeeze(lax.slice_in_dim(bins, 0, 1), (0,))
     last = lax.squeeze(lax.slice_in_dim(bins, n - 1, n), (0,))
     up = u.greater_equal(last, first)

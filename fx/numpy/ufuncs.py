@@ -381,7 +381,11 @@ sqrt = float_unary("sqrt", lax.sqrt, "Square root.")
 cbrt = float_unary("cbrt", lax.cbrt, "Cube root.")
 negative = same_unary("negative", lax.neg, "-x.")
 square = same_unary(
-    "square", lambda x: lax.integer_pow(x, 2) if dtype_of(x) != np.bool_ else x, "x * x."
+    "square",
+    lambda x: (
+        lax.integer_pow(x, 2) if dtype_of(x) != np.bool_ else lax.convert_element_type(x, np.int32)
+    ),
+    "x * x; of truth values 0 or 1.",
 )
 reciprocal = float_unary("reciprocal", lambda x: lax.integer_pow(x, -1), "1 / x.")
 floor = rounding("floor", lax.floor, "The largest integer not above x.")

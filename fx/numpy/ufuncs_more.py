@@ -211,7 +211,8 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
 def ldexp(x1: Any, x2: Any, /) -> Any:
     """x1 * 2**x2, in two steps so that no intermediate overflows."""
     check_arraylike("ldexp", x1, x2)
-    if not is_integer(dtype_of(value(x2))) and dtype_of(value(x2)) != np.bool_:
+    whole = is_integer(dtype_of(value(x2))) or dtype_of(value(x2)) == np.bool_
+    if not whole or dtype_of(value(x1)).kind == "c":
         raise ValueError(f"ldexp not supported for input types {(dtype_of(x1), dtype_of(x2))}")
     (x1,) = promote_dtypes("ldexp", *promote_inexact("ldexp", x1))
     shape = np.broadcast_shapes(core.get_aval(x1).shape, core.get_aval(x2).shape)
@@ -258,10 +259,11 @@ def sinc(x: Any, /) -> Any:
 
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, x2 at zero, 1 above."""
+    weak = all(core.get_aval(value(x)).weak_type for x in (x1, x2))
     x1, x2 = promote_inexact("heaviside", x1, x2)
     zero, one = const_as(x1, 0), const_as(x1, 1)
     out = base.where_(lax.lt(x1, zero), zero, base.where_(lax.gt(x1, zero), one, x2))
-    return base.where_(u.isnan(x1), x1, out)
+    return convert(base.where_(u.isnan(x1), x1, out), dtype_of(x1), weak)
 
 
 def fmax(x1: Any, x2: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import dtypes, lax
+from fx.numpy.util import canonical_axis
 from fx.random_.keys import (
     canonical_shape,
     constant,
@@ -105,7 +106,7 @@ def categorical(
     logits = jnp.asarray(logits)
     if not dtypes.issubdtype(logits.dtype, np.inexact):
         logits = logits.astype(float)
-    axis = range(logits.ndim)[axis]
+    axis = canonical_axis(axis, logits.ndim)
     batch = logits.shape[:axis] + logits.shape[axis + 1 :]
     shape = batch if shape is None else sample_shape("categorical", shape, jnp.empty(batch))
     prefix = shape[: len(shape) - len(batch)]
