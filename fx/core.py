@@ -37,6 +37,7 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     DebugInfo,
     DropVar,
     Effect,
+    Effects,
     Jaxpr,
     JaxprEqn,
     Literal,

@@ -30,6 +30,9 @@ class Effect:
     of_the_taken = False
 
 
+Effects = frozenset  # of a jaxpr or an equation
+
+
 class NamedAxisEffect(Effect):
     """The equation reads a named axis; it says where a jaxpr may stand, and is no side effect."""
 

@@ -12,6 +12,7 @@ from fx.core import ClosedJaxpr as ClosedJaxpr
 from fx.core import DebugInfo as DebugInfo
 from fx.core import DropVar as DropVar
 from fx.core import Effect as Effect
+from fx.core import Effects as Effects
 from fx.core import Jaxpr as Jaxpr
 from fx.core import JaxprEqn as JaxprEqn
 from fx.core import Literal as Literal
@@ -26,7 +27,6 @@ from fx.passes import check_jaxpr as check_jaxpr
 
 __all__ = ["TraceTag", "set_current_trace", "valid_jaxtype"]
 
-Effects = frozenset
 no_effects: frozenset = frozenset()
 
 
