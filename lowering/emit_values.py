@@ -1,7 +1,7 @@
 """Values: the text of loads, operations, indices and stores, in registers as wide as the scope.
 
 Placed in `emit` over `emit_scope`; what a value is, `nest` says. A guarded access reads or writes
-only inside its guards: strips that cross an edge go lane by lane.
+only inside its guards: strips that cross an edge are masked, at the array's ends go lane by lane.
 """
 
 from __future__ import annotations
@@ -15,8 +15,14 @@ from lowering import scalar, scalar_text
 from lowering.affine import Affine, Range
 from lowering.emit_scope import SHORT, Emission, Scope
 from lowering.nest import Store, Value
+from lowering.turns import Wrap
 
 INT = np.dtype(np.int32)
+
+
+def _as_masks(dtype: np.dtype) -> bool:
+    """Whether its vectors have the lanes of masks."""
+    return scalar.code(dtype) in ("f32", "i32", "u32")
 
 
 def counts(v: Value) -> bool:
@@ -237,7 +243,7 @@ class Values(Emission):
 
     def load_round(self, v: Value, u: int, width: int) -> str:
         """A load that goes back where it reaches the end of an axis: a strip that crosses the end
-        takes its lanes one by one.
+        is two loads, or takes its lanes one by one.
         """
         buffer, index, _, wraps = v.attr
         out = self.fresh("x")
@@ -264,11 +270,33 @@ class Values(Emission):
         self.line(f"{kind} {out};")
         self.line(f"if ({' && '.join(test for _, _, test in crossing)}) {out} = {text};")
         self.line("else {")
+        whole = len(crossing) == 1 and self.load_twice(v, u, width, out, base, crossing[0][0])
         self.line(f"  {memory}{width} t;")
         self.line(f"  for (int l = 0; l < {width}; ++l) (({memory} *)&t)[l] = ({base})[{at}];")
         self.line(f"  {out} = {scalar_text.from_memory(v.dtype, width, 't')};")
-        self.line("}")
+        self.line("}}" if whole else "}")
         return out
+
+    def load_twice(self, v: Value, u: int, width: int, out: str, base: str, w: Wrap) -> bool:
+        """Write the first case of a strip that crosses the end of an axis, that both the strip and
+        what is left of it where it goes on are in the array, and begin the other one; False where
+        masks have other lanes than the strip.
+        """
+        buffer, index, *_ = v.attr
+        ahead = w.index.coef(self.s.v) == 1 == index.coef(self.s.v)
+        if not ahead or not _as_masks(v.dtype) or self.s.wide or self.far(index):
+            return False
+        at, e, size = self.fresh("e"), self.fresh("e"), self.nest.buffers[buffer].size
+        self.line(f"  const int {at} = {base.removeprefix(f'b{buffer} + ')};")
+        self.line(f"  const int{width} {e} = {self.index_text(w.index, INT, width, u)};")
+        here, back = (
+            _load_text(v.dtype, width, f"b{buffer} + {place}", 1)
+            for place in (at, f"({at} - {w.back})")
+        )
+        self.line(f"  if ({at} >= {w.back} && {at} <= {size - width})")
+        self.line(f"    {out} = {e} < {w.limit} ? {here} : {back};")
+        self.line("  else {")
+        return True
 
     def load_lanes(self, v, u, width, out, base, c, in_v, plain, dynamic) -> None:
         """The strip that crosses a guard's edge: as a whole where the array goes on, else lane by
@@ -306,8 +334,7 @@ class Values(Emission):
         begin the other one; False where masks have other lanes than the strip.
         """
         buffer, index, *_ = v.attr
-        narrow = scalar.code(v.dtype) in ("f32", "i32", "u32")
-        if not narrow or index.coef(self.s.v) != 1 or self.far(index):
+        if not _as_masks(v.dtype) or index.coef(self.s.v) != 1 or self.far(index):
             return False
         inside = self.guard_text(tuple(in_v), width, u)
         at, size = self.affine(index, u), self.nest.buffers[buffer].size
