@@ -161,6 +161,7 @@ def test_types_of_elementwise_functions():
     assert fnp.square(np.array([True, False])).dtype == "int32"
     assert not fnp.heaviside(np.array([True, False]), 0.5).weak_type
     assert fnp.setxor1d(np.array([1, 2, 3]), np.array([3, 4]), size=5).tolist() == [1, 2, 4, 1, 1]
+    assert fnp.vander(np.array([1, 2], np.uint8)).dtype == "uint8"
     with pytest.raises(ValueError, match="ldexp"):
         fnp.ldexp(np.complex64(1j), 1)
     with pytest.raises(ValueError, match="complex"):

@@ -76,7 +76,8 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     if n < 0:
         raise ValueError("N must be nonnegative")
     powers = np.arange(n) if increasing else np.arange(n)[::-1]
-    return u.power(lax.expand_dims(v, (1,)), lax.expand_dims(wrap(powers.astype(np.int32)), (0,)))
+    kind = aval.dtype if aval.dtype.kind in "iu" else np.dtype(np.int32)
+    return u.power(lax.expand_dims(v, (1,)), lax.expand_dims(wrap(powers.astype(kind)), (0,)))
 
 
 def polyfit(
