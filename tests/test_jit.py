@@ -143,12 +143,24 @@ def test_constants_are_arguments_not_literals():
     assert len(traced.jaxpr.in_avals) == 2 and traced.jaxpr.consts == []
 
 
-def test_captured_numpy_arrays_are_as_they_were_when_traced():
-    c = np.ones(4, np.float64)
-    f = fx.jit(lambda x: x * c)
-    f(1.0)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, c: x * c,
+        lambda x, c: fx.lax.mul(x, fnp.float32(2) * c),
+        lambda x, c: fnp.dot(x, c),
+        lambda x, c: fnp.take(c, x.astype("int32")),
+        lambda x, c: fx.grad(lambda x: (x * c).sum())(x),
+        lambda x, c: fx.vmap(lambda x: x + c)(x),
+    ],
+)
+def test_captured_numpy_arrays_are_as_they_were_when_traced(use, dtype):
+    c = np.ones(4, dtype)
+    f = fx.jit(lambda x: use(x, c))
+    first = np.array(f(fnp.ones(4)))
     c[:] = 7
-    np.testing.assert_array_equal(f(2.0), np.full(4, 2.0))
+    np.testing.assert_array_equal(f(fnp.ones(4)), first)
 
 
 def test_results_do_not_follow_the_arguments_memory():

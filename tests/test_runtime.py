@@ -32,7 +32,7 @@ from lowering.plan import (
     Plan,
     Program,
 )
-from lowering.runtime import devices
+from lowering.runtime import devices, programs
 from lowering.runtime.counters import counters, reset
 from lowering.runtime.execute import Executable
 
@@ -466,6 +466,35 @@ def test_a_program_is_built_once(shared):
     assert after.cache_hits >= 1
 
 
+def test_an_interrupted_build_is_done_by_who_waits_for_it(shared, monkeypatch):
+    started, go, built = threading.Event(), threading.Event(), []
+    lean = programs._lean
+
+    def interrupted_once(device, program):
+        if not started.is_set():
+            started.set()
+            go.wait(10)
+            raise KeyboardInterrupt
+        return lean(device, program)
+
+    def build():
+        try:
+            built.append(programs.build(shared, Program(SOURCE + "// interrupted")))
+        except KeyboardInterrupt:
+            built.append(None)
+
+    monkeypatch.setattr(programs, "_lean", interrupted_once)
+    threads = [threading.Thread(target=build) for _ in range(2)]
+    threads[0].start()
+    assert started.wait(10)
+    threads[1].start()
+    threads[1].join(0.1)
+    go.set()
+    for t in threads:
+        t.join(60)
+    assert sorted(b is None for b in built) == [False, True]
+
+
 def test_a_refused_kernel_keeps_its_source(shared, capfd):
     bad = Plan((), (), (), 0, (Program("kernel void f() { nonsense; }"),), ())
     with pytest.raises(KernelBuildError, match="source is kept in") as info:
@@ -516,7 +545,7 @@ def test_the_end_of_the_process_waits_for_what_is_enqueued():
 import atexit
 import fx
 from fx import lax
-from lowering.runtime import devices
+from lowering.runtime import devices, programs
 d = devices.default_device()
 atexit.register(lambda: print("finished", d.idle()))  # before the queue's own, so it runs after
 g = fx.jit(lambda y: lax.fori_loop(1, 2_000_000, lambda i, y: y.at[i % 99].set(y[i % 7] * .5), y))

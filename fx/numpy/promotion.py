@@ -142,8 +142,7 @@ def convert(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
             return x if kind is python else python(x)
         return _scalar(x, dtype)
     if isinstance(x, np.ndarray):
-        x = core.host.from_numpy(x if x.dtype == dtype else x.astype(dtype), weak)
-        return x
+        return captured(x, dtype, weak)
     if isinstance(x, np.generic):
         return x if x.dtype == dtype and not weak else _scalar(x, dtype)
     aval = core.get_aval(x)
@@ -152,6 +151,22 @@ def convert(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
     from fx.prims import elementwise
 
     return elementwise.convert(x, dtype, weak)
+
+
+def captured(x: np.ndarray, dtype: np.dtype, weak: bool) -> Any:
+    """A caller's array as a value. A trace that is kept takes a copy, one for all uses: the caller
+    may write to it later.
+    """
+    trace = core.state.trace
+    while trace is not core.EVAL and trace.kind != "jaxpr":
+        trace = trace.parent
+    if trace is core.EVAL:
+        return core.host.from_numpy(x if x.dtype == dtype else x.astype(dtype), weak)
+    kept = vars(trace).setdefault("captured", {})
+    key = (id(x), dtype, weak)
+    if key not in kept:
+        kept[key] = x, core.host.from_numpy(np.array(x, dtype), weak)
+    return kept[key][1]
 
 
 def _python_kind(dtype: np.dtype) -> type:

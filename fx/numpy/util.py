@@ -14,6 +14,7 @@ from fx.errors import ConcretizationTypeError
 from fx.numpy.promotion import (
     broadcast_shapes_checked,
     broadcast_value,
+    captured,
     check_arraylike,
     convert,
     is_arraylike,
@@ -64,8 +65,7 @@ def wrap(x: Any, weak: bool = False) -> Any:
     from fx.avals import canonicalize_dtype
 
     a = np.asarray(x)
-    dtype = canonicalize_dtype(a.dtype)
-    return core.host.from_numpy(a if a.dtype == dtype else a.astype(dtype), weak)
+    return captured(a, canonicalize_dtype(a.dtype), weak)
 
 
 def shape_dtype(name: str, x: Any) -> tuple[Any, ShapedArray]:

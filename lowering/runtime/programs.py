@@ -96,6 +96,9 @@ def build(device: Device, program: Program) -> Built:
         if mine:
             future = device.programs[key] = Future()
     if not mine:
+        error = future.exception()
+        if error is not None and not isinstance(error, Exception):
+            return build(device, program)  # Ctrl-C was meant for the thread that built it
         counts.cache_hits += 1
         return future.result()
     try:
