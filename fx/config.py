@@ -7,10 +7,12 @@ jitted call.
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
 from fx import avals
@@ -86,6 +88,21 @@ class Config:
         if key == "enable_x64":
             avals.set_x64(bool(value))
         _tell(key, value, False)
+
+    def parse_flags_with_absl(self) -> None:
+        """Set the flags that the command line gives before "--": `--jax_name=value`, `--jax_name`,
+        `--nojax_name`. Names of no flag are left to the program.
+        """
+        for word in takewhile(lambda a: a != "--", sys.argv[1:]):
+            name, given, text = word.removeprefix("--").partition("=")
+            key = name.removeprefix("no").removeprefix("jax_")
+            if not word.startswith(("--jax_", "--nojax_")) or key not in _DEFAULTS:
+                continue
+            if isinstance(_DEFAULTS[key], bool):
+                on = text.lower() in ("true", "t", "1") if given else True
+                self.update(key, on != name.startswith("no"))
+            else:
+                self.update(key, int(text) if isinstance(_DEFAULTS[key], int) else text)
 
     def read(self, name: str) -> Any:
         """The flag's value in this thread."""

@@ -258,3 +258,13 @@ def test_zeros_from_primals_are_trees():
 def test_the_shape_of_none_is_deprecated():
     with pytest.warns(DeprecationWarning, match="got None"):
         assert jnp.shape(None) == ()
+
+
+def test_flags_on_the_command_line(monkeypatch):
+    words = ["program", "--jax_debug_nans", "--jax_log_compiles=false", "--other", "--", "--jax_x"]
+    monkeypatch.setattr("sys.argv", words)
+    try:
+        fx.config.parse_flags_with_absl()
+        assert fx.config.jax_debug_nans is True and fx.config.jax_log_compiles is False
+    finally:
+        fx.config.update("jax_debug_nans", False)
