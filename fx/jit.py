@@ -92,6 +92,7 @@ def clear_caches() -> None:
     """Forget what every jitted function has traced and compiled."""
     for jitted in list(_ALL):
         jitted.clear_cache()
+    _CACHES.clear()  # what functions have kept whose jitted forms are gone
 
 
 class Jitted:

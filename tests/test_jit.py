@@ -338,3 +338,18 @@ def test_callable_objects():
     np.testing.assert_array_equal(fx.jit(fnp.add)(fnp.ones(2), 1.0), [2.0, 2.0])
     assert float(fx.grad(fx.jit(fnp.multiply))(2.0, 3.0)) == 3.0
     assert float(fx.grad(fx.checkpoint(fnp.multiply))(2.0, 3.0)) == 3.0
+
+
+def test_clear_caches_reaches_what_functions_keep():
+    runs = []
+
+    def f(x):
+        runs.append(1)
+        return x + 1
+
+    fx.jit(f)(np.float32(1))  # the jitted form is gone, the function keeps its trace
+    fx.jit(f)(np.float32(1))
+    assert len(runs) == 1
+    fx.clear_caches()
+    fx.jit(f)(np.float32(1))
+    assert len(runs) == 2
