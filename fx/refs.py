@@ -14,8 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from fx import core
-from fx.avals import ShapedArray
+from fx.array import Array
+from fx.avals import ShapedArray, is_key
 from fx.core import state
 
 live: set[Any] = set()  # weak references to the refs there are: where there is none, nobody looks
@@ -237,6 +240,8 @@ def one_of(x: Any, axis: int = 0) -> Any:
     aval = core.get_aval(x)
     shape = list(aval.shape)
     del shape[axis]
+    if is_key(aval.dtype):  # its scalars have no type of their own in NumPy
+        return Array(np.zeros(shape, aval.dtype))
     return core.zeros_like_aval(aval.update(shape=tuple(shape)))
 
 

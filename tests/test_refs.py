@@ -86,6 +86,17 @@ def test_scan_writes_slices_and_carries_what_it_closes_over():
     assert int(last) == 3 and seen.tolist() == [0, 1, 3]
 
 
+def test_vmap_over_keys_while_a_ref_lives():
+    keys = fx.random.split(fx.random.key(0), 4)
+    alone = fx.vmap(fx.random.bits)(keys)
+    ref = fx.new_ref(jnp.zeros(3))
+    for mapped in (fx.vmap(fx.random.bits), fx.vmap(lambda k: fx.random.bits(k))):
+        assert np.array_equal(mapped(keys), alone)
+    raw = np.asarray(keys)
+    assert np.array_equal(fx.vmap(lambda k: fx.random.bits(k))(raw), alone)
+    assert ref[...].shape == (3,)
+
+
 def test_vmap_maps_refs():
     r, same = fx.new_ref(jnp.zeros((2, 3))), fx.new_ref(1.0)
 

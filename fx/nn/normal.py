@@ -134,6 +134,8 @@ def standardize(
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
     """Ones where the class index is, zeros elsewhere; indices out of range give zeros."""
+    if isinstance(num_classes, float):
+        raise TypeError(f"one_hot: argument num_classes is no integer: {num_classes}")
     classes = operator.index(value(num_classes))
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "one_hot")
     x = fnp.asarray(x)
