@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lowering.runtime import ahead
+from lowering.runtime import ahead, drivers
 
 MOST = 4
 """Processes that share the builds of one function, this one included."""
@@ -34,7 +34,8 @@ class Builder:
     def __init__(self, library: str):
         command = [sys.executable, "-I", "-S", str(Path(ahead.__file__)), library]
         pipe = subprocess.PIPE
-        environment = os.environ | {"POCL_DEVICES": "basic"}
+        kept = {k: v for k, v in os.environ.items() if v != drivers.added.get(k)}
+        environment = kept | {"POCL_DEVICES": "basic"}
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
         )

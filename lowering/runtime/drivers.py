@@ -24,6 +24,7 @@ MEND = 'pip install "pyopencl[pocl]"'
 """The one command that gives every machine a driver."""
 
 _queried = False
+added: dict[str, str] = {}  # to the environment, for Intel's runtime
 _serial: dict[Any, Any] = {}  # PoCL's platform -> its device without threads
 _THREAD_VARIABLES = ("POCL_MAX_PTHREAD_COUNT", "POCL_CPU_MAX_CU_COUNT", "DPCPP_CPU_NUM_CUS")
 
@@ -53,29 +54,33 @@ def opencl_devices() -> list[tuple[Any, Any]]:
         import pyopencl as cl
     except ImportError as e:
         raise DeviceError(f"pyopencl cannot be imported ({e}). Run:  {MEND}") from e
-    found = []
+    chosen = "POCL_DEVICES" in os.environ
+    if not chosen:  # PoCL reads it once: at its devices' query, or earlier beside other platforms
+        os.environ["POCL_DEVICES"] = "pthread basic"
     try:
-        for platform in cl.get_platforms():
-            try:
-                found += [(platform, d) for d in _devices_of(platform)]
-            except cl.Error:  # a driver without a device, as on a machine without its GPU
-                continue
-    except cl.Error:  # no platform at all
+        return [(p, d) for p in _platforms(cl) for d in _devices_of(cl, p, chosen)]
+    finally:
+        if not chosen:
+            del os.environ["POCL_DEVICES"]
+
+
+def _platforms(cl: Any) -> list[Any]:
+    try:
+        return cl.get_platforms()
+    except cl.Error:  # none at all
         return []
-    return found
 
 
-def _devices_of(platform: Any) -> list[Any]:
-    """The platform's devices. PoCL is asked for the one that runs a kernel in the thread that
-    enqueues it as well, which it otherwise hides: that is kept for `serial_device`.
+def _devices_of(cl: Any, platform: Any, chosen: bool) -> list[Any]:
+    """The platform's devices. Unless someone chose PoCL's, it offers the one that runs a kernel in
+    the thread that enqueues it as well, which it otherwise hides: that is for `serial_device`.
     """
-    if "POCL_DEVICES" in os.environ or "portable computing" not in platform.name.lower():
-        return platform.get_devices()
-    os.environ["POCL_DEVICES"] = "pthread basic"  # PoCL reads it at this first query
     try:
         there = platform.get_devices()
-    finally:
-        del os.environ["POCL_DEVICES"]
+    except cl.Error:  # a driver without a device, as on a machine without its GPU
+        return []
+    if chosen or "portable computing" not in platform.name.lower():
+        return there
     for d in there:
         if d.name.startswith(SERIAL):
             _serial[platform] = d
@@ -133,8 +138,9 @@ def register_intel() -> None:
         for icd in system.glob("*.icd"):
             (folder / icd.name).write_bytes(icd.read_bytes())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["OCL_ICD_VENDORS"] = str(folder)
-    os.environ["OCL_ICD_FILENAMES"] = str(library)  # the Khronos loader adds it to the system's
+    added["OCL_ICD_VENDORS"] = str(folder)
+    added["OCL_ICD_FILENAMES"] = str(library)  # the Khronos loader adds it to the system's
+    os.environ.update(added)
 
 
 def _intel_library() -> Path | None:
