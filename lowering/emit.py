@@ -36,18 +36,22 @@ class _Emitter(Folds):
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
         self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
-        strips = s.items[1]
-        if strips > 1:
-            n = self.int_argument(strips)
-            self.line(f"const long ig = item / {n}, is = item % {n};")
-        else:
-            self.line("const long ig = item;")
+        self.split_item("ig = item")
         events = self.store_events()
         self.partial_start()
         self.body(events)
         self.partial_end()
         text = "\n".join(self.scope.lines)
         return Stage(text, nest.buffers, self.ints, s.items[0] * s.items[1], 1, nest.label)
+
+    def split_item(self, alone: str) -> None:
+        """Which block of rows (ig) and which strips of v (is) are this item's."""
+        strips = self.s.items[1]
+        if strips > 1:
+            n = self.int_argument(strips)
+            self.line(f"const long ig = item / {n}, is = item % {n};")
+        else:
+            self.line(f"const long {alone};")
 
     def row_indices(self, flat: str) -> None:
         """The row axes from the flattened row number."""
@@ -79,33 +83,30 @@ class _Emitter(Folds):
 
     def open_parallel(self, events: list[Event]) -> None:
         """Open the rows, or v's strips, and go on inside."""
-        s, ints = self.s, self.ints
+        s = self.s
         if self.parallel_axes() != {s.v}:
-            k = len(ints)
-            ints += [prod(self.nest.extents[a] for a in s.rows), s.row_block]
-            self.line(
-                f"const {self.ix} g0 = ig * n{k + 1}, "
-                f"g1 = min((long)n{k}, (ig + 1) * (long)n{k + 1});"
-            )
+            n = self.int_argument(prod(self.nest.extents[a] for a in s.rows))
+            self.part("g", "ig", n, self.int_argument(s.row_block))
             outer = self.push(frozenset(s.rows))
             self.row_indices("g")
             self.body(events)
             self.pop(outer, f"for ({self.ix} g = g0; g < g1; ++g) {{")
             return
         n = self.nest.extents[s.v]
-        k = len(ints)
         if s.items[1] > 1:
-            ints += [n, s.strip_block]
-            self.line(
-                f"const {self.ix} s0 = is * n{k + 1}, "
-                f"s1 = min((long)n{k}, (is + 1) * (long)n{k + 1});"
-            )
+            self.part("s", "is", self.int_argument(n), self.int_argument(s.strip_block))
             self.open_v(events, "s0", "s1", None)
         elif not s.rows:
-            ints += [n]
-            self.open_v(events, "0", f"n{k}", None)
+            self.open_v(events, "0", self.int_argument(n), None)
         else:
             self.open_v(events, "0", str(n), n)
+
+    def part(self, name: str, which: str, n: str, block: str) -> None:
+        """From where to where one of the blocks of n reaches."""
+        self.line(
+            f"const {self.ix} {name}0 = {which} * {block}, "
+            f"{name}1 = min((long){n}, ({which} + 1) * (long){block});"
+        )
 
     # ------------------------------------------------ strips
 
@@ -235,7 +236,7 @@ class _Emitter(Folds):
         """For each value the number of the loop, at this level, in which it is first known."""
         phase: dict[int, int] = defaultdict(int)
         for k in reach:
-            at = max((phase.get(a, 0) for a in self.values[k].args), default=0)
+            at = max((phase[a] for a in self.values[k].args), default=0)
             phase[k] = at + 1 if k in here else at
         return phase
 

@@ -125,17 +125,12 @@ class LoopEmitter(_Emitter):
 
     def cpu_rows(self, grid: int) -> None:
         s = self.s
-        strips = s.items[1]
-        if strips > 1:
-            n = self.int_argument(strips)
-            self.line(f"const long ig = item / {n}, is = item % {n};")
-        else:
-            self.line("const long ig = item, is = 0;")
+        self.split_item("ig = item, is = 0")
         if not s.rows:
             self.strips()
             return
         n, block = self.int_argument(grid), self.int_argument(s.row_block)
-        self.line(f"const int g0 = ig * {block}, g1 = min((long){n}, (ig + 1) * (long){block});")
+        self.part("g", "ig", n, block)
         outer = self.push(frozenset(s.rows))
         self.row_indices("g")
         self.strips()
@@ -149,7 +144,7 @@ class LoopEmitter(_Emitter):
         n, step = self.nest.extents[s.v], s.width * s.unroll
         end, block = self.int_argument(n), self.int_argument(s.strip_block * step)
         name = f"i{s.v}"
-        self.line(f"const int s0 = is * {block}, s1 = min((long){end}, (is + 1) * (long){block});")
+        self.part("s", "is", end, block)
         self.width, self.unroll = s.width, s.unroll
         outer = self.push(frozenset({s.v}), s.width)
         last = f"(int){end} - {step}"

@@ -71,6 +71,9 @@ class Scope:
 
 Event = tuple[str, Any]
 
+OWN_PART = "const long lo = n1 * item, hi = min(n0, lo + n1);"
+"""What an item of a stage does of n0 things, n1 each: numbers that are no part of the text."""
+
 SHORT = 64
 """Steps of a loop up to which their number is part of the text; longer loops share one text, and so
 one build, over all sizes of a batch."""

@@ -120,6 +120,10 @@ class Program:
     options: str = ""
 
 
+SIDE_BY_SIDE = 4
+"""Programs that one function's stages are dealt to, and processes that build them at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Times:
     """Where a launch of several parts says when each was done: words of 64 bits of a buffer, from

@@ -15,14 +15,12 @@ from typing import Any
 
 from lowering import mathlib, scalar
 from lowering.emit import Stage
-from lowering.plan import CondStep, IntArg, Launch, LoopStep, Program, Step
+from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
 from lowering.templates import team, whole
 
 PER_PROGRAM = 24
 SHARE = 7500
 """Characters of stages that are worth a program of their own, which another process builds."""
-MOST = 4
-"""Programs that one function's stages are dealt to for that."""
 HEADS = {
     "FX_SHORT": "static inline __attribute__((always_inline))",
     "FX_LIST": "static __attribute__((noinline, optnone))",  # calls: nothing to optimise
@@ -92,7 +90,7 @@ def pieces(s: Stage) -> set[str]:
 
 def count_of(sizes: Sequence[int], cores: int) -> int:
     """How many programs are built side by side of stages of these sizes."""
-    return max(1, min(cores, MOST, sum(sizes) // SHARE))
+    return max(1, min(cores, SIDE_BY_SIDE, sum(sizes) // SHARE))
 
 
 def _deal(stages: Sequence[Stage], cores: int) -> list[list[int]]:

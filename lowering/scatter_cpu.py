@@ -21,7 +21,7 @@ import numpy as np
 from lowering import graph as g
 from lowering import scalar
 from lowering.affine import strides_of
-from lowering.emit_scope import Stage
+from lowering.emit_scope import OWN_PART, Stage
 from lowering.fuse_rules import flat
 from lowering.nest import IDENTITY, NestBuffer
 from lowering.profile import Profile
@@ -224,7 +224,7 @@ class _Writer:
         node, kind, size = self.node, parts.dtype, self.node.size
         share = max(1024, -(-size // ITEMS))
         lines = [
-            "  const long lo = n1 * item, hi = min(n0, lo + n1);",
+            f"  {OWN_PART}",
             "  long e = lo;",
         ]
         for width in (self.profile.lanes(4), 1):
@@ -256,9 +256,8 @@ class _Writer:
         self.lines.append("  " * self.depth + text)
 
     def parts_of(self, n: int, share: int) -> None:
-        """An item's part of n, by numbers that are no part of the text."""
         self.ints = [n, share]
-        self.line("const long lo = n1 * item, hi = min(n0, lo + n1);")
+        self.line(OWN_PART)
 
     def fill(
         self, buffer: str, lo: str, hi: str, value: object = None, source: str | None = None

@@ -15,7 +15,7 @@ import numpy as np
 
 from lowering import graph as g
 from lowering import scalar, sort_keys
-from lowering.emit_scope import Stage
+from lowering.emit_scope import OWN_PART, Stage
 from lowering.nest import NestBuffer
 from lowering.sort_keys import BINS, DIGIT
 
@@ -184,7 +184,7 @@ def _by_rows(j: Job) -> Sorting:
     kind = "ulong" if words == 2 else "uint"
     passes = max(sort_keys.bits(j.xs[k].dtype) for k in j.keys) // DIGIT
     lines = [
-        "const long lo = n1 * item, hi = min(n0, lo + n1);",
+        OWN_PART,
         f"__global uint *const own = {names['s0']} + item * {room * 2 * (words + 1)};",
         f"__global {kind} *ka = (__global {kind} *)own, *kb = ka + {room};",
         f"__global uint *ia = own + {2 * room * words}, *ib = ia + {room};",

@@ -6,12 +6,12 @@ import os
 
 import numpy as np
 import pytest
+from plans import run
 
 from lowering import program
 from lowering.graph import Builder
 from lowering.runtime import ahead, builders, devices, lean, programs
 from lowering.runtime.counters import counters
-from lowering.runtime.execute import Executable
 
 pytestmark = pytest.mark.driver
 
@@ -55,14 +55,6 @@ def long_plan(size: int):
     return make_plan(b.graph(outs), AVX2, merge=False)
 
 
-def run(plan, device, arrays):
-    outs, event = Executable(plan, device)([device.put(a.copy()) for a in arrays])
-    if event is not None:
-        device.wait(event)
-    made = [plan.buffers[k] for k in plan.outputs]
-    return [device.fetch(o, b.shape, b.dtype).copy() for o, b in zip(outs, made, strict=True)]
-
-
 def test_long_functions_have_several_programs_and_equal_bits(device, monkeypatch):
     rng = np.random.default_rng(0)
     plan = long_plan(64)
@@ -73,7 +65,7 @@ def test_long_functions_have_several_programs_and_equal_bits(device, monkeypatch
     shared = run(plan, device, arrays)
     assert counters().compiles == before + 2
     assert builders._builders and builders._builders[0].alive
-    monkeypatch.setattr(program, "MOST", 1)
+    monkeypatch.setattr(program, "SIDE_BY_SIDE", 1)
     alone = long_plan(64)
     assert len(alone.programs) == 1
     for a, b in zip(shared, run(alone, device, arrays), strict=True):

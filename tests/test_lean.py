@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from plans import run
 
 from lowering.graph import Builder
 from lowering.plan import Program
 from lowering.runtime import cache, devices, lean, programs
 from lowering.runtime.counters import counters
-from lowering.runtime.execute import Executable
 
 pytestmark = pytest.mark.driver
 
@@ -41,15 +41,6 @@ def plan_of(make, *arrays):
 
     b = Builder()
     return make_plan(b.graph(make(b, *(b.input(a.shape, a.dtype) for a in arrays))), AVX2)
-
-
-def run(plan, device, arrays):
-    """The results of a plan as arrays."""
-    outs, event = Executable(plan, device)([device.put(a.copy()) for a in arrays])
-    if event is not None:
-        device.wait(event)
-    made = [plan.buffers[k] for k in plan.outputs]
-    return [device.fetch(o, b.shape, b.dtype).copy() for o, b in zip(outs, made, strict=True)]
 
 
 def conversions(b, x):

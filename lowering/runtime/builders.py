@@ -18,10 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lowering.plan import SIDE_BY_SIDE
 from lowering.runtime import ahead, drivers
-
-MOST = 4
-"""Processes that share the builds of one function, this one included."""
 
 _lock = threading.Lock()
 _builders: list[Builder] = []
@@ -69,8 +67,10 @@ def library() -> str | None:
 
 
 def processes() -> int:
-    """How many processes there are cores for."""
-    return min(MOST, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else 1
+    """How many processes, this one included, share the builds of one function."""
+    if not hasattr(os, "sched_getaffinity"):
+        return 1
+    return min(SIDE_BY_SIDE, len(os.sched_getaffinity(0)))
 
 
 def prepare() -> None:

@@ -64,10 +64,9 @@ class DirectExecutable(Executable):
         if self._queued is None:
             self._waited += 1
             if self._waited <= WAITS:
+                # not for the queue: other threads may keep it busy for ever
                 pending = self.device.tail[0]
-                if (
-                    pending is not None
-                ):  # not for the queue: other threads may keep it busy for ever
+                if pending is not None:
                     self.device.wait(pending)
                 return self(inputs, donated)
             self._queued = Executable(self.plan, self.device)
