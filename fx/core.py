@@ -50,6 +50,7 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     last_uses,
     set_printer,
 )
+from fx.snapshots import apart
 
 # ---------------------------------------------------------------- source lines
 
@@ -400,7 +401,7 @@ class EvalTrace(Trace):
             h = to_numpy(a)
             arrays.append(h if h.dtype is aval.dtype else as_aval(h, aval))
         with np.errstate(all="ignore"):
-            results = p.rule("numpy")(*arrays, **params)
+            results = apart(p.rule("numpy")(*arrays, **params), args)
         if not p.multiple_results:
             value = host.from_numpy(as_aval(results, out), out.weak_type)
             if checker is not None:

@@ -20,6 +20,7 @@ from fx.passes import sub_jaxprs
 from fx.prims.host_program import host_program
 from fx.prims.scan import scan_p
 from fx.prims.while_ import while_p
+from fx.snapshots import snapshots
 
 WORTH_COMPILING = 30_000
 """Applications of primitives: at 2 us each by NumPy, about what compiling a small loop costs
@@ -66,7 +67,7 @@ def _evaluate_while(trace: Any, args: Sequence[Any], params: dict[str, Any]) -> 
     test, body = params["cond_jaxpr"], params["body_jaxpr"]
     if params["max_steps"] is not None or test.effects or not _may_compile(body):
         return core.EVAL.apply(while_p, args, params)
-    arrays = [core.as_aval(core.host.to_numpy(a), get_aval(a)) for a in args]
+    arrays = [core.as_aval(core.host.to_numpy(a), get_aval(a)) for a in snapshots(args)]
     n, m = params["cond_nconsts"], params["body_nconsts"]
     test_consts, body_consts, carry = arrays[:n], arrays[n : n + m], arrays[n + m :]
     ask, step = host_program(test), host_program(body)

@@ -26,6 +26,7 @@ from fx.flatten import (
 )
 from fx.linearize import Linearized, backward_pass, linearize_flat
 from fx.refs import live
+from fx.snapshots import snapshots
 from fx.tree_util import Partial, tree_flatten, tree_leaves, tree_structure
 
 # ---------------------------------------------------------------- linearize
@@ -48,7 +49,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     count = out.tree.num_leaves
     in_avals = tuple(get_aval(x).to_tangent_aval() for x in leaves)
     pushforward = Pushforward(lin, in_tree, out.tree, in_avals)
-    result = out.tree.unflatten(lin.outs[:count]), Partial(pushforward, lin.consts)
+    result = out.tree.unflatten(lin.outs[:count]), Partial(pushforward, snapshots(lin.consts))
     aux = _aux(lin, out, seen) if has_aux or seen else None
     return (*result, aux) if has_aux else result
 
@@ -135,7 +136,7 @@ def vjp(
     out_avals = [get_aval(o) for o in lin.outs[:count]]
     in_avals = [get_aval(x) for x in leaves]
     pull = Pullback(lin, in_tree, out.tree, in_avals, out_avals, name_of(fun))
-    result = out.tree.unflatten(lin.outs[:count]), Partial(pull, lin.consts)
+    result = out.tree.unflatten(lin.outs[:count]), Partial(pull, snapshots(lin.consts))
     aux = _aux(lin, out, seen) if has_aux or seen else None
     return (*result, aux) if has_aux else result
 

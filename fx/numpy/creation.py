@@ -91,7 +91,7 @@ def asarray(
     device: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The same without a copy where none is needed."""
+    """The same without a copy of what nobody can write to: a NumPy array is copied."""
     plain = copy is None and order is None and device is None and dtype is None
     if plain and isinstance(a, core.Tracer):
         return a
@@ -201,9 +201,7 @@ def _from_value(x: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> Any:
         return core.host.from_numpy(_cast(np.asarray(x), dtype), weak)
     dtype = wanted if wanted is not None else aval.dtype
     if isinstance(x, (np.ndarray, np.generic)):
-        if copy or np.dtype(x.dtype) != dtype or isinstance(x, np.generic):
-            return _from_numpy(np.asarray(x), dtype)
-        return core.host.from_numpy(x, False)
+        return _from_numpy(np.asarray(x), dtype)
     weak = aval.weak_type and wanted is None
     if dtype == aval.dtype and weak == aval.weak_type:
         if copy and not isinstance(x, core.Tracer):
@@ -288,7 +286,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
     """A 1-D array from a buffer's bytes."""
-    return asarray(np.frombuffer(buffer, dtype=as_dtype(dtype), count=count, offset=offset).copy())
+    return asarray(np.frombuffer(buffer, dtype=as_dtype(dtype), count=count, offset=offset))
 
 
 def fromfunction(

@@ -154,14 +154,14 @@ def convert(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
 
 
 def captured(x: np.ndarray, dtype: np.dtype, weak: bool) -> Any:
-    """A caller's array as a value. A trace that is kept takes a copy, one for all uses: the caller
-    may write to it later.
+    """A caller's array as a value: a copy, since the caller may write to it later. A trace that is
+    kept takes one for all uses.
     """
     trace = core.state.trace
     while trace is not core.EVAL and trace.kind != "jaxpr":
         trace = trace.parent
     if trace is core.EVAL:
-        return core.host.from_numpy(x if x.dtype == dtype else x.astype(dtype), weak)
+        return core.host.from_numpy(np.array(x, dtype), weak)
     kept = vars(trace).setdefault("captured", {})
     key = (id(x), dtype, weak)
     if key not in kept:

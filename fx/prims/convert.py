@@ -35,10 +35,11 @@ from lowering import scalar
 
 
 def convert(x: Any, dtype: Any, weak_type: bool = False) -> Any:
-    """`x` in `dtype`; x itself if it has that dtype and weak type already."""
+    """`x` in `dtype`; x itself if it is an Array or traced and of that dtype and weak type."""
     aval = core.get_aval(x)
     dtype = np.dtype(dtype)
-    if aval.dtype == dtype and aval.weak_type == weak_type and not np.isscalar(x):
+    same = aval.dtype == dtype and aval.weak_type == weak_type
+    if same and not np.isscalar(x) and not isinstance(x, np.ndarray):
         return x
     return convert_element_type_p.bind(x, new_dtype=dtype, weak_type=bool(weak_type))
 

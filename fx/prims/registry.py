@@ -316,9 +316,11 @@ def _binary_jvp(p: Primitive, rules: Any) -> Any:
 
 
 def array_value(x: Any) -> Any:
-    """A NumPy value as an Array, so that operators in rules mean ours (dtypes, no warnings)."""
+    """A NumPy value as an Array of its own memory, so that operators in rules mean ours (dtypes, no
+    warnings).
+    """
     if isinstance(x, np.ndarray | np.generic):
-        return core.host.from_numpy(core.as_aval(x, core.get_aval(x)), False)
+        return core.host.from_numpy(np.array(x, core.get_aval(x).dtype), False)
     return x
 
 
