@@ -176,7 +176,7 @@ def _cond(p: Planner, region: Region, node: g.Node) -> None:
     """Each branch writes the same results; the host reads the index."""
     index, *operands = node.args
     outs = result_places(p, region, node)
-    chosen = p.place_of(region, index)
+    chosen = _standing(p, region, index)
     places = [p.place_of(region, a) for a in operands]
     branches = []
     for branch in node.form.branches:
@@ -218,15 +218,26 @@ def _whole(p: Planner, place: Place, shape: tuple[int, ...], dtype: np.dtype) ->
     return Place(p.slot("temp", shape, dtype)) if place.stride else place
 
 
+def _standing(p: Planner, region: Region, node: g.Node) -> Place:
+    """Where a value stands for readers that cannot follow the rows of an outer loop's stack: its
+    place, or a copy.
+    """
+    place = p.place_of(region, node)
+    own = _whole(p, place, node.shape, node.dtype)
+    if own is not place:
+        p.copy(region, place, own, node.size * node.dtype.itemsize)
+    return own
+
+
 def _host_loop(p: Planner, region: Region, node: g.Node, outs: list[Place]) -> None:
     f = node.form
     n_cc, n_c, n_k = f.n_cond_consts, f.n_consts, f.n_carry
     args = node.args
-    cond_consts = [p.place_of(region, a) for a in args[:n_cc]]
-    consts = [p.place_of(region, a) for a in args[n_cc : n_cc + n_c]]
+    cond_consts = [_standing(p, region, a) for a in args[:n_cc]]
+    consts = [_standing(p, region, a) for a in args[n_cc : n_cc + n_c]]
     init = args[n_cc + n_c : n_cc + n_c + n_k]
     xs = args[n_cc + n_c + n_k :]
-    x_places = [p.place_of(region, a) for a in xs]
+    x_places = [_standing(p, region, a) for a in xs]
     carries, ys = outs[:n_k], outs[n_k:]
     for a, place in zip(init, carries):
         if not inplace.hand_on(p, region, a, place, node):

@@ -363,3 +363,50 @@ def test_any_over_many_lanes_is_asked_lane_by_lane(n):
     function = fx.jit(fx.vmap(root))
     np.testing.assert_allclose(function(x) ** 3 + function(x), x, rtol=1e-3, atol=1e-3)
     assert "independent lanes" in str(fx.explain(fx.vmap(root))(x))
+
+
+# What a step stacks, its own branches and loops read as well.
+
+U = jnp.sin(jnp.arange(128.0 * 128)).reshape(128, 128) * 0.1
+
+
+def gated(h, x):
+    on = h.sum() > 0
+    return lax.cond(on, lambda: jnp.tanh(h @ U) - x, lambda: x - h), on.astype(jnp.int32)
+
+
+def rows_of_rows(c, x):
+    rows = jnp.tanh(c @ U) + x
+    return c + lax.scan(lambda h, r: (jnp.tanh(h @ U + r), None), c[0], rows)[0], rows
+
+
+def row_in_a_loop(c, x):
+    row = jnp.tanh(c @ U) + x
+    odd = (row.sum() > 0).astype(jnp.int32)
+
+    def step(k, h):
+        return lax.cond((odd + k) % 2 > 0, lambda: jnp.tanh(h @ U), lambda: row)
+
+    return lax.fori_loop(0, 7, step, c), (row, odd)
+
+
+@pytest.mark.driver
+@pytest.mark.parametrize(
+    ("step", "rows"), [(gated, ()), (rows_of_rows, (16,)), (row_in_a_loop, (16,))]
+)
+def test_what_a_step_stacks_is_read_by_its_own_branches_and_loops(step, rows):
+    x = jnp.cos(jnp.arange(20.0 * 128 * (*rows, 1)[0])).reshape(20, *rows, 128)
+    close(fx.jit(lambda: lax.scan(step, x[0], x))(), lax.scan(step, x[0], x), 1e-3)
+
+
+@pytest.mark.driver
+def test_the_gradient_of_a_branch_in_a_long_scan():
+    on = jnp.arange(20) % 3 > 0
+
+    def last(u):
+        def step(h, t):
+            return lax.cond(t, lambda: jnp.tanh(h @ u + 0.5), lambda: h), None
+
+        return (lax.scan(step, jnp.zeros(128), on)[0] ** 2).sum()
+
+    close(fx.jit(fx.grad(last))(U), fx.grad(last)(U), 1e-3)
