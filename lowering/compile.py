@@ -84,7 +84,7 @@ def _refuse_huge(graph: Graph, profile: Profile) -> None:
         largest = max(arrays, key=lambda x: x.size, default=None)
         if largest is None or largest.size < HUGE:
             continue
-        if profile.schedule == "cpu" and isinstance(n.form, able):
+        if isinstance(n.form, able):
             continue
         where = f" ({n.tag})" if n.tag else ""
         raise DeviceError(

@@ -7,7 +7,9 @@ Barriers stand where all items of a group pass: outside v, or in loops over v th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +19,33 @@ from lowering.nest import IDENTITY, Nest, Store
 from lowering.schedule import Schedule
 
 INT = np.dtype(np.int32)
+ROOM = 16 << 10  # bytes of local memory for folds that meet: half of what every device has
+LOCAL = {4: ("la", "lb", "uint"), 8: ("wa", "wb", "ulong")}
+"""Bytes of a value: the local arrays of all items' and of the heads', their type. Each size has its
+own, or an item's place in one fold would be another item's in the next, with no barrier between."""
 BARRIER = "barrier(CLK_LOCAL_MEM_FENCE);"
+
+
+Arrays = tuple[str, str]  # pointers: to all items' values, and to the heads'
+
+
+class Met(NamedTuple):
+    """A fold whose items meet: its accumulator, and whether an index travels along."""
+
+    name: str
+    op: str
+    dtype: np.dtype
+    indexed: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value in local memory."""
+        return register_bytes(self.dtype)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what one item brings."""
+        return self.size + 4 * self.indexed
 
 
 def emit(nest: Nest, schedule: Schedule) -> Stage:
@@ -32,8 +60,7 @@ class GpuEmitter(_Emitter):
         super().__init__(nest, s)
         self.active: str | None = None  # the condition under which this item has an element of v
         self.group = s.shape == "group"
-        self.meetings = 0  # most folds that end together
-        self.unit = 4  # bytes of the widest value in local memory
+        self.meetings = {4: 0, 8: 0}  # bytes of a value: places in local memory
         # two levels: `heads` items fold `run` values each, then every item folds the heads
         self.heads = 1 << (s.local.bit_length() - 1) // 2
         self.run = s.local // self.heads
@@ -56,21 +83,22 @@ class GpuEmitter(_Emitter):
             "  #pragma OPENCL FP_CONTRACT " + ("ON" if self.nest.contract_fp else "OFF"),
             "  const int lid = get_local_id(0);",
         ]
-        if self.meetings:
-            kind = "uint" if self.unit == 4 else "ulong"
-            head.append(f"  __local {kind} la[{self.meetings * s.local}];")
-            head.append(f"  __local {kind} lb[{self.meetings * self.heads}];")
+        for size, places in self.meetings.items():
+            if places:
+                items, heads, kind = LOCAL[size]
+                head.append(f"  __local {kind} {items}[{places * s.local}];")
+                head.append(f"  __local {kind} {heads}[{places * self.heads}];")
         text = "\n".join([*head, *self.scope.lines])
         stage = Stage(text, self.nest.buffers, self.ints, prod(s.items), s.local, self.nest.label)
-        stage.alone = self.meetings > 0
+        stage.alone = any(self.meetings.values())
         return stage
 
     def points(self, axes: tuple[int, ...]) -> int:
         return prod(self.nest.extents[a] for a in axes)
 
     def counter(self, n: int) -> str:
-        """The type of a loop variable that passes n."""
-        return "int" if n < 2**30 else "long"
+        """The type of a loop variable that passes n, in steps of a whole grid."""
+        return self.ix if n < 2**30 else "long"
 
     def open_parallel(self, events: list[Event]) -> None:
         """Open the next parallel axes in the way of the schedule's shape, and go on inside."""
@@ -103,7 +131,7 @@ class GpuEmitter(_Emitter):
             self.pop(outer, "{")
             return
         n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
-        self.line(f"const int s0 = is * {step}, s1 = min({n}, (is + 1) * {step});")
+        self.line(f"const {self.ix} s0 = is * {step}, s1 = min({n}, (is + 1) * {step});")
         outer = self.push(frozenset({s.v}))
         self.in_lane(events)
         self.pop(outer, self.strided("s0", "s1"))
@@ -127,7 +155,7 @@ class GpuEmitter(_Emitter):
         n = self.int_argument(self.nest.extents[s.v])
         name = f"i{s.v}"
         first = f"is * {s.local} + lid"
-        self.pop(outer, f"for (int {name} = {first}; {name} < {n}; {name} = {n}) {{")
+        self.pop(outer, f"for ({self.ix} {name} = {first}; {name} < {n}; {name} = {n}) {{")
 
     def open_rows(self, events: list[Event]) -> None:
         """The rows of the item's (or the group's) block, one after the other."""
@@ -160,9 +188,9 @@ class GpuEmitter(_Emitter):
         for k in range(len(axes) - 1, -1, -1):
             a, n = axes[k], self.nest.extents[axes[k]]
             if k == 0:
-                self.line(f"const int i{a} = {flat};")
+                self.line(f"const {self.ix} i{a} = {flat};")
                 continue
-            self.line(f"const int i{a} = {flat} % {n};")
+            self.line(f"const {self.ix} i{a} = {flat} % {n};")
             name = self.fresh("g")
             kind = self.counter(self.points(axes[:k]))
             self.line(f"const {kind} {name} = {flat} / {n};")
@@ -176,7 +204,7 @@ class GpuEmitter(_Emitter):
 
     def strided(self, lo: str, hi: str) -> str:
         name = f"i{self.s.v}"
-        return f"for (int {name} = {lo} + lid; {name} < {hi}; {name} += {self.s.local}) {{"
+        return f"for ({self.ix} {name} = {lo} + lid; {name} < {hi}; {name} += {self.s.local}) {{"
 
     # ------------------------------------------------ a group along v
 
@@ -191,27 +219,29 @@ class GpuEmitter(_Emitter):
             return
         on, base = self.fresh("on"), self.fresh("p")
         self.line(f"const bool {on} = {base} + lid < {end};")
-        place = f"min({base} + lid, {end} - 1)"
-        self.line(f"const int i{s.v} = {f'{end} - 1 - {place}' if reverse else place};")
+        last = f"(long){end} - 1" if s.wide else f"{end} - 1"
+        place = f"min({base} + lid, {last})"
+        self.line(f"const {self.ix} i{s.v} = {f'{end} - 1 - {place}' if reverse else place};")
         old, self.active = self.active, on
         self.in_lane(events)
         self.active = old
-        self.pop(outer, f"for (int {base} = 0; {base} < {end}; {base} += {s.local}) {{")
+        self.pop(outer, f"for ({self.ix} {base} = 0; {base} < {end}; {base} += {s.local}) {{")
 
     def runs_along_v(self, k: int) -> bool:
         v = self.values[k]
         return self.group and v.op == "cumscan" and v.attr[1] == self.s.v
 
-    def arrays(self, count: int, itemsize: int) -> None:
-        """Room in local memory for `count` folds that end together."""
-        self.meetings = max(self.meetings, count)
-        self.unit = max(self.unit, itemsize)
+    def arrays(self, places: dict[int, int]) -> None:
+        """So many places in local memory, by the bytes of a value."""
+        self.meetings = {size: max(n, places.get(size, 0)) for size, n in self.meetings.items()}
 
-    def local(self, array: str, slot: int, dtype: np.dtype) -> str:
-        """A pointer to the slot of a local array, as registers of dtype; `unit` bytes a value."""
-        size = self.s.local if array == "la" else self.heads
-        at = f"{array} + {slot * size}" if slot else array
-        return f"((__local {scalar.register_type(dtype, 1)} *)({at}))"
+    def local(self, slot: int, dtype: np.dtype) -> tuple[str, str]:
+        """Pointers to a place in local memory, as registers of dtype: all items', the heads'."""
+        *arrays, _ = LOCAL[register_bytes(dtype)]
+        kind = scalar.register_type(dtype, 1)
+        places = zip(arrays, (slot * self.s.local, slot * self.heads))
+        first, second = (f"{array} + {at}" if at else array for array, at in places)
+        return f"((__local {kind} *)({first}))", f"((__local {kind} *)({second}))"
 
     # ------------------------------------------------ folds
 
@@ -227,50 +257,56 @@ class GpuEmitter(_Emitter):
         self.line("}")
 
     def finish_folds(self, folds: list[Fold]) -> None:
-        """Folds over v meet in local memory, all of one round between the same barriers."""
-        meeting = [f for f in folds if self.group and self.s.v in f.axes and not f.lanes]
-        self.meet([self.fold_parts(f) for f in meeting])
+        """Folds over v meet in local memory, as many as it has room for between two barriers."""
+        self.meet([self.met(f) for f in folds if self.group and self.s.v in f.axes and not f.lanes])
         for f in folds:
             self.finish_fold(f)
 
-    def fold_parts(self, f: Fold) -> tuple[str, str, np.dtype, bool]:
-        """Accumulator, operation, dtype, and whether an index travels along."""
+    def met(self, f: Fold) -> Met:
+        """What of a fold every item brings along."""
         v = self.values[f.value]
         if v.op == "argreduce":
-            return f.scalar_name, v.attr[0], self.values[v.args[0]].dtype, True
-        return f.scalar_name, "add" if v.op == "mad" else v.attr[0], v.dtype, False
+            return Met(f.scalar_name, v.attr[0], self.values[v.args[0]].dtype, True)
+        return Met(f.scalar_name, "add" if v.op == "mad" else v.attr[0], v.dtype, False)
 
-    def meet(self, parts: list[tuple[str, str, np.dtype, bool]]) -> None:
+    def meet(self, parts: Sequence[Met]) -> None:
         """Every item's accumulators become the group's result: runs, then heads, in order."""
-        if not parts:
-            return
-        slots, count = [], 0
-        for _, _, _, arg in parts:
-            slots.append(count)
-            count += 2 if arg else 1
-        self.arrays(count, max(register_bytes(d) for _, _, d, _ in parts))
-        for (name, _, dtype, arg), slot in zip(parts, slots):
-            self.line(f"{self.local('la', slot, dtype)}[lid] = {name};")
-            if arg:
-                self.line(f"{self.local('la', slot + 1, INT)}[lid] = {name}_at;")
+        while parts:
+            placed, used = [], {4: 0, 8: 0}
+            for part in parts:
+                room = sum(n * size for size, n in used.items()) * (self.s.local + self.heads)
+                if placed and room + part.nbytes * (self.s.local + self.heads) > ROOM:
+                    break
+                own, used[part.size] = used[part.size], used[part.size] + 1
+                index, used[4] = used[4], used[4] + part.indexed
+                placed.append((part, self.local(own, part.dtype), self.local(index, INT)))
+            self.arrays(used)
+            self.meet_at(placed)
+            parts = parts[len(placed) :]
+
+    def meet_at(self, placed: list[tuple[Met, Arrays, Arrays]]) -> None:
+        """Parts that have places in local memory: their own, and one for an index."""
+        for part, (la, _), (ia, _) in placed:
+            self.line(f"{la}[lid] = {part.name};")
+            if part.indexed:
+                self.line(f"{ia}[lid] = {part.name}_at;")
         self.line(BARRIER)
         self.line(f"if (lid < {self.heads}) {{")
-        for part, slot in zip(parts, slots):
-            self.run_of(part, slot)
+        for part, own, index in placed:
+            self.run_of(part, own, index)
         self.line("}")
         self.line(BARRIER)
-        for part, slot in zip(parts, slots):
-            self.over_heads(part, slot)
+        for part, (_, lb), (_, ib) in placed:
+            self.over_heads(part, lb, ib)
 
-    def run_of(self, part: tuple[str, str, np.dtype, bool], slot: int) -> None:
+    def run_of(self, part: Met, own: Arrays, index: Arrays) -> None:
         """Item h < heads folds the values of items h, h + heads, ..."""
-        name, op, dtype, arg = part
+        name, op, dtype, indexed = part
         kind = scalar.register_type(dtype, 1)
-        la, lb = self.local("la", slot, dtype), self.local("lb", slot, dtype)
+        (la, lb), (ia, ib) = own, index
         at = f"lid + j * {self.heads}"
         self.line(f"  {{ {kind} h = {name};")
-        if arg:
-            ia, ib = self.local("la", slot + 1, INT), self.local("lb", slot + 1, INT)
+        if indexed:
             self.line(f"  int hi = {name}_at;")
             self.line(f"  for (int j = 1; j < {self.run}; ++j) {{")
             self.take_better(op, dtype, f"{la}[{at}]", f"{ia}[{at}]", "h", "hi")
@@ -281,16 +317,14 @@ class GpuEmitter(_Emitter):
             self.line(f"  for (int j = 1; j < {self.run}; ++j) h = {text};")
             self.line(f"  {lb}[lid] = h; }}")
 
-    def over_heads(self, part: tuple[str, str, np.dtype, bool], slot: int) -> None:
+    def over_heads(self, part: Met, lb: str, ib: str) -> None:
         """Every item folds the heads' results, in order."""
-        name, op, dtype, arg = part
-        lb = self.local("lb", slot, dtype)
+        name, op, dtype, indexed = part
         self.line(f"{name} = {lb}[0];")
-        if not arg:
+        if not indexed:
             text = scalar.text(op, (dtype, dtype), dtype, 1, [name, f"{lb}[j]"])
             self.line(f"for (int j = 1; j < {self.heads}; ++j) {name} = {text};")
             return
-        ib = self.local("lb", slot + 1, INT)
         self.line(f"{name}_at = {ib}[0];")
         self.line(f"for (int j = 1; j < {self.heads}; ++j) {{")
         self.take_better(op, dtype, f"{lb}[j]", f"{ib}[j]", name, f"{name}_at")
@@ -315,8 +349,8 @@ class GpuEmitter(_Emitter):
         kind = scalar.register_type(dtype, 1)
         state = self.running[k][0]
         x = self.get(v.args[0], 0, 1)
-        self.arrays(1, register_bytes(dtype))
-        la, lb = self.local("la", 0, dtype), self.local("lb", 0, dtype)
+        self.arrays({register_bytes(dtype): 1})
+        la, lb = self.local(0, dtype)
         start = scalar.constant(IDENTITY[op](dtype), dtype, 1)
 
         def fold(a: str, b: str) -> str:
@@ -388,7 +422,7 @@ class GpuEmitter(_Emitter):
         s = self.s
         if s.items[1] > 1:
             n, step = self.int_argument(self.nest.extents[s.v]), self.int_argument(s.strip_block)
-            self.line(f"const int s0 = min({n}, is * {step}), s1 = min({n}, s0 + {step});")
+            self.line(f"const {self.ix} s0 = min({n}, is * {step}), s1 = min({n}, s0 + {step});")
         arrays = []
         for k, st in enumerate(self.nest.stores):
             if st.partial and st.index.axes:
@@ -423,14 +457,9 @@ class GpuEmitter(_Emitter):
     def partial_end(self) -> None:
         """Registers meet; item 0 stores the block's results."""
         found = [(self.nest.stores[k], fold) for k, fold in self.partials.items()]
-        self.meet(
-            [
-                (f.scalar_name, st.partial, self.nest.buffers[st.buffer].dtype, False)
-                for st, f in found
-            ]
-        )
-        for st, fold in found:
-            dtype = self.nest.buffers[st.buffer].dtype
+        dtypes = [self.nest.buffers[st.buffer].dtype for st, _ in found]
+        self.meet([Met(f.scalar_name, st.partial, d, False) for (st, f), d in zip(found, dtypes)])
+        for (st, fold), dtype in zip(found, dtypes):
             at = f"{self.block_base(st, 'item')} + ({self.affine(st.index)})"
             self.line(f"if (lid == 0) {scalar.store(dtype, 1, at, fold.scalar_name)};")
 

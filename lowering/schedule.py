@@ -226,12 +226,14 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     live = sorted(
         {a for v in nest.values for a in v.mask} | {a for s in nest.stores for a in s.index.axes}
     )
+    parallel = [a for a in live if a not in folded]
     if profile.schedule == "gpu":
         from lowering import schedule_gpu
 
         blocks = _partial_blocks(nest)
-        return schedule_gpu.schedule(nest, profile, live, folded, blocks, _vector_axis)
-    parallel = [a for a in live if a not in folded]
+        found = schedule_gpu.schedule(nest, profile, live, folded, blocks, _vector_axis)
+        found.wide = _wide(nest, parallel)
+        return found
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
     width = 1 if v is None else _width(nest, v, profile)

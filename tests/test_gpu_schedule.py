@@ -6,6 +6,7 @@ memory as the standard says. Each case names the shape that it must be given.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -292,6 +293,55 @@ def test_the_lower_index_wins_a_tie(op):
     graph = graph_of(lambda b, x: b.argreduce(op, x, 1, np.int32), [x])
     (got,), _ = run(graph, [x])
     assert got.tolist() == [0, 77, 400, 0]
+
+
+def many_folds(b, x):
+    """More results of a row than local memory has room for at once."""
+    powers = [
+        b.map("add", x, b.broadcast(b.const(float(k), x.dtype), x.shape, ())) for k in range(9)
+    ]
+    ops = ("add", "max", "min")
+    best = [b.argreduce("max", p, 1, np.int32) for p in powers]
+    return [*(b.reduce(op, p, (1,)) for p in powers for op in ops), *best]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_local_memory_has_room_for_all_that_meet(dtype):
+    x = np.random.default_rng(3).standard_normal((5, 700)).astype(dtype)
+    graph = graph_of(many_folds, [x])
+    got, plan = run(graph, [x])
+    close(got, interp.run_graph(graph, [x]), "many folds")
+    for program in plan.programs:
+        for kernel in program.source.split("__kernel")[1:]:
+            found = re.findall(r"__local (uint|ulong) \w+\[(\d+)\]", kernel)
+            assert sum(int(n) * (8 if kind == "ulong" else 4) for kind, n in found) <= 16 << 10
+
+
+def test_values_of_two_sizes_meet_in_arrays_of_their_own():
+    def build(b, x, y):
+        s = b.cumscan("add", x, 1)
+        t = b.cumscan("add", b.map("convert", s, dtype=np.float64), 1)
+        return [s, t, b.reduce("max", s, (1,)), b.map("mul", t, y)]
+
+    x = np.random.default_rng(4).random((3, 1000)).astype(F32)
+    arrays = [x, np.ones(x.shape)]
+    graph = graph_of(build, arrays)
+    got, plan = run(graph, arrays)
+    close(got, interp.run_graph(graph, arrays), "two sizes")
+    (kernel,) = [p.source for p in plan.programs if "__local" in p.source]
+    assert "__local uint la[" in kernel and "__local ulong wa[" in kernel
+    assert "(__local float *)(wa)" not in kernel
+
+
+@pytest.mark.parametrize("shape", [(2**31 + 9,), (3, 2**31 + 9)])
+@pytest.mark.parametrize("fold", [False, True])
+def test_axes_of_more_than_two_thousand_million_elements(shape, fold):
+    """They are counted with 64 bits."""
+    b = g.Builder()
+    x = b.map("neg", b.input(shape, np.int8))
+    graph = b.graph([b.reduce("max", x, (x.ndim - 1,)) if fold else x])
+    first = compiler.make_plan(graph, profile.GPU).programs[0].source.split("__kernel")[1]
+    assert re.findall(r"\bint (?:i\d|g|s0|p\d) ?=", first) == []
 
 
 def test_each_stage_is_a_kernel_with_a_fixed_group():
