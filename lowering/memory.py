@@ -24,19 +24,19 @@ class Span:
     last: int
 
 
-def rounded(nbytes: int) -> int:
+def rounded(nbytes: int, align: int = ALIGN) -> int:
     """Bytes up to the arena's alignment."""
-    return -(-max(nbytes, 1) // ALIGN) * ALIGN
+    return -(-max(nbytes, 1) // align) * align
 
 
-def place(spans: dict[int, Span]) -> tuple[dict[int, int], int]:
+def place(spans: dict[int, Span], align: int = ALIGN) -> tuple[dict[int, int], int]:
     """Offset of each temporary, and the arena's bytes."""
     offsets: dict[int, int] = {}
     placed: list[tuple[int, int, Span]] = []  # offset, end, span
     order = sorted(spans, key=lambda k: (-rounded(spans[k].nbytes), spans[k].first, k))
     for k in order:
         span = spans[k]
-        size = rounded(span.nbytes)
+        size = rounded(span.nbytes, align)
         busy = sorted((o, e) for o, e, s in placed if s.first <= span.last and span.first <= s.last)
         best, best_gap, at = None, None, 0
         for o, e in busy:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from lowering import arguments
 from lowering.effort import CALL_US, LAUNCH_US, UNITS_PER_US
 from lowering.emit_scope import Stage
 from lowering.plan import BufferRef, CondStep, IntArg, Launch, LoopStep, Step
@@ -141,6 +142,8 @@ class Merger:
         if len(level.launches) >= MAX_PARTS or len(level.buffers | buffers) > MAX_BUFFERS:
             return False
         other = level.launches[0]
+        if arguments.of_parts([*level.launches, launch]) > self.p.profile.arguments:
+            return False
         if self.stages[launch.stage].alone or self.stages[other.stage].alone:  # type: ignore[index]
             return False
         return launch.local_size == other.local_size

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 ALIGN = 256
-"""Offsets in the arena are multiples of this many bytes: the strictest sub-buffer alignment."""
+"""Offsets in the arena are multiples of this many bytes; of more where a device asks for it."""
 
 BYTE = np.dtype(np.uint8)
 Kind = Literal["input", "output", "temp", "const"]

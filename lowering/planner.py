@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering import effort, inplace, live, memory, merge, program, schedule, singles
+from lowering import arguments, effort, inplace, live, memory, merge, program, schedule, singles
 from lowering import graph as g
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
@@ -142,7 +142,7 @@ class Planner:
         if self.options.get("chain", True) and not effort.small(self.stages, steps, self.profile):
             steps = chains(self, steps)
         steps, stages = merge.prune(self, steps)
-        offsets, arena = memory.place(spans)
+        offsets, arena = memory.place(spans, self.profile.align)
         used = set().union(*map(live.touched, steps))
         buffers = tuple(self.buffer(k, offsets, k in used) for k in range(len(self.slots)))
         separate = self.profile.schedule == "gpu"
@@ -291,7 +291,14 @@ class Planner:
         nest = schedule.merge_axes(built)
         nest.contract_fp = not any(v.op in REPEATS for v in nest.values)
         nest.joins = nest.contract_fp and joins
-        return nest, emit(nest, schedule.schedule(nest, self.profile))
+        stage = emit(nest, schedule.schedule(nest, self.profile))
+        moved = len(stage.buffers) if self.depth else 0  # windows, each with a number
+        if len(stage.buffers) + moved + len(stage.ints) > self.profile.arguments:
+            nodes = [r.node for r in roots]
+            kept = arguments.halfway(nodes, stored, self.profile.arguments // (2 if moved else 1))
+            if kept is not None:
+                raise Cut(kept, "a kernel takes no more arguments")
+        return nest, stage
 
     def make_places(self, region: Region, group: Group, made: Any) -> None:
         """Buffers for what the group writes."""

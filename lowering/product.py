@@ -25,6 +25,7 @@ MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
 MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
 MIN_WIDENED = 1 << 17  # elements from which short integers are widened, a pass of its own
 SIDE = 16  # a GPU's group is SIDE x SIDE items
+K_SLAB = 16  # of k that pass through local memory at a time
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
 STREAMED_ROWS, STREAM_BYTES = 4, 8192  # of A that B is streamed past, of B's rows at a time
 FEW = 2  # tiles of rows up to which B is streamed through: each element is used once or twice
@@ -346,15 +347,20 @@ def _make_gpu(
     """As `make`, for tiles in local memory: any strides will do, and nothing is packed."""
     m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
     outer = tuple(space.extents[a] for a in space.outer)
-    local = 2 * 8 * SIDE * (SIDE + 1) * acc.itemsize
     if min(m, k, n) < 8 or m * k * n < MIN_FLOPS or not prod(outer):
         return None
-    if profile.max_group < SIDE * SIDE or profile.local_bytes < local:
+    if profile.max_group < SIDE * SIDE or profile.local_bytes < _local_bytes(4, acc):
         return None
     many = m * n * prod(outer) >= 1 << 22  # enough for tiles of 8 x 8 an item
+    many = many and profile.local_bytes >= _local_bytes(8, acc)
     rows, columns = (SIDE * _per_item(x, many) for x in (m, n))
     (x, a), (y, c) = _strided(space, left, space.m), _strided(space, right, space.n)
     return b.node(Product(k, rows, columns, a, c), (x, y), (*outer, m, n), acc)
+
+
+def _local_bytes(per_item: int, acc: np.dtype) -> int:
+    """What two slabs take of local memory, where an item has so many rows and columns."""
+    return 2 * K_SLAB * (SIDE * per_item + 1) * acc.itemsize
 
 
 def _per_item(extent: int, many: bool) -> int:

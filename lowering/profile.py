@@ -33,6 +33,9 @@ class Profile:
     l3_bytes: int = 8 << 20
     memory_bytes: int = 1 << 32
     max_alloc: int = 1 << 30
+    arguments: int = 1 << 16  # pointers and longs that a kernel may take
+    align: int = 256  # of a buffer's parts that are arguments themselves
+    options: str = ""  # for the driver's compiler, besides a program's own
     schedule: Literal["cpu", "gpu"] = "cpu"  # which of the two schedules; FX_SCHEDULE forces one
 
     def lanes(self, itemsize: int) -> int:
@@ -62,6 +65,8 @@ class Profile:
             self.l2_bytes,
             self.l3_bytes,
             self.compute_units,
+            self.arguments,
+            self.align,
             self.schedule,
         )
         return repr(fields)
@@ -78,5 +83,7 @@ GPU = Profile(
     host_visible=False,
     compute_units=64,
     local_bytes=49152,
+    arguments=128,
+    align=512,
     schedule="gpu",
 )

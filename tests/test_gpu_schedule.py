@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -342,6 +343,68 @@ def test_axes_of_more_than_two_thousand_million_elements(shape, fold):
     graph = b.graph([b.reduce("max", x, (x.ndim - 1,)) if fold else x])
     first = compiler.make_plan(graph, profile.GPU).programs[0].source.split("__kernel")[1]
     assert re.findall(r"\bint (?:i\d|g|s0|p\d) ?=", first) == []
+
+
+def sum_of_many(b, *xs):
+    y = xs[0]
+    for x in xs[1:]:
+        y = b.map("add", y, b.map("neg", x))
+    return y
+
+
+def maps_of_many(b, *xs):
+    return [b.map("exp", x) for x in xs]
+
+
+@pytest.mark.parametrize("most", [16, 24])
+@pytest.mark.parametrize("build", [sum_of_many, maps_of_many])
+def test_a_kernel_takes_no_more_arguments_than_its_device(build, most, rng):
+    arrays = [rng.standard_normal(100 + 3 * k * (build is maps_of_many)).astype(F32)
+              for k in range(50)]  # fmt: skip
+    graph = graph_of(build, arrays)
+    got, plan = run(graph, arrays, arguments=most)
+    close(got, interp.run_graph(graph, arrays), "many arguments")
+    assert 1 < plan.launches < 30
+    assert max(len(s.args) for s in plan.steps) <= most
+
+
+def test_parts_of_the_arena_stand_where_the_device_can_begin_them():
+    def build(b, x):
+        y = b.contract(x, x, ((1,), (0,)), ((), ()))
+        return b.contract(y, b.map("exp", y), ((1,), (0,)), ((), ()))
+
+    plan = compiler.make_plan(graph_of(build, [np.ones((33, 33), F32)]), profile.GPU)
+    offsets = {b.offset for b in plan.buffers if b.kind == "temp"}
+    assert len(offsets) > 1
+    assert all(at % 512 == 0 for at in offsets)
+
+
+def test_what_a_gpus_driver_says_of_it():
+    """The numbers are those of a card; NVIDIA's buffers begin at multiples of 512 bytes."""
+    from pyopencl import device_fp_config, device_type
+
+    exact = device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
+    card = SimpleNamespace(
+        type=device_type.GPU, name="Card", extensions="cl_khr_fp16", svm_capabilities=0,
+        double_fp_config=0, single_fp_config=exact | device_fp_config.FMA, max_compute_units=80,
+        max_work_group_size=1024, local_mem_size=49152, global_mem_size=1 << 34,
+        global_mem_cache_size=1 << 20, max_mem_alloc_size=1 << 32, max_parameter_size=1024,
+        mem_base_addr_align=4096, max_num_sub_groups=0,
+    )  # fmt: skip
+    found = devices.profile_of(SimpleNamespace(name="NVIDIA CUDA"), card)
+    assert (found.kind, found.driver, found.fp64, found.fp16) == ("gpu", "nvidia", False, True)
+    assert (found.align, found.arguments, found.host_visible) == (512, 128, False)
+    assert found.options == " -cl-fp32-correctly-rounded-divide-sqrt"
+    card.single_fp_config = device_fp_config.FMA
+    assert devices.profile_of(SimpleNamespace(name="Other"), card).options == ""
+
+
+def test_doubles_take_smaller_tiles_where_local_memory_is_small():
+    x = np.ones((2050, 2050))
+    graph = graph_of(contract((1,), (0,)), [x, x])
+    for room, rows in ((49152, 128), (32768, 64)):
+        source = compiler.make_plan(graph, profile.GPU.with_(local_bytes=room)).programs[0].source
+        assert f"__local double la[16][{rows + 1}]" in source
 
 
 def test_each_stage_is_a_kernel_with_a_fixed_group():

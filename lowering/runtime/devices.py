@@ -390,6 +390,9 @@ def profile_of(platform: Any, d: Any) -> Profile:
         l3_bytes=l3,
         memory_bytes=memory,
         max_alloc=memory if shared else d.max_mem_alloc_size,
+        arguments=d.max_parameter_size // 8 if gpu else Profile.arguments,
+        align=max(Profile.align, d.mem_base_addr_align // 8),
+        options=_exact(d) if gpu else "",
         schedule=forced or ("gpu" if gpu else "cpu"),  # type: ignore[arg-type]
     )
 
@@ -423,6 +426,16 @@ def _caches() -> tuple[int, int, int]:
         if texts[1] != "Instruction" and texts[2].endswith("K"):
             sizes[int(texts[0])] = int(texts[2][:-1]) << 10
     return sizes[1], sizes[2], sizes[3]
+
+
+def _exact(d: Any) -> str:
+    """The option that makes division and square root of float32 exact, where a GPU offers it: the
+    errors that `mathlib` states hold with exact ones.
+    """
+    import pyopencl as cl
+
+    offered = d.single_fp_config & cl.device_fp_config.CORRECTLY_ROUNDED_DIVIDE_SQRT
+    return " -cl-fp32-correctly-rounded-divide-sqrt" if offered else ""
 
 
 def _svm(d: Any) -> int:

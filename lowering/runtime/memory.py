@@ -258,7 +258,7 @@ class Pool:
 
         try:
             buffer = cl.Buffer(self.device.context, cl.mem_flags.READ_WRITE, size)
-        except (cl.MemoryError, cl.LogicError) as e:
+        except cl.Error as e:
             raise MemoryError(str(e)) from None
         return Block(buffer, None, size, home)
 

@@ -170,7 +170,7 @@ def _compile(device: Device, program: Program) -> Built:
     counts.compiles += 1
     built = _cl._Program(device.context, program.source)
     try:
-        built._build(program.options.encode(), [device.cl_device])
+        built._build((program.options + device.profile.options).encode(), [device.cl_device])
     except cl.Error as e:
         raise _refused(device, program, built, e) from None
     if device.driver in KEEP_NO_BINARIES:

@@ -15,11 +15,9 @@ from lowering.emit_gpu import BARRIER, GpuEmitter
 from lowering.emit_scope import Stage
 from lowering.graph import Node
 from lowering.nest import Nest, Store, Value
-from lowering.product import SIDE, Access, Product
+from lowering.product import K_SLAB, SIDE, Access, Product
 from lowering.schedule import Schedule
 from lowering.templates.access import offset
-
-K_SLAB = 16
 
 
 class ProductEmitter(GpuEmitter):
