@@ -11,8 +11,8 @@ from collections import defaultdict
 from math import prod
 
 from lowering.affine import Cut
-from lowering.emit_folds import Folds
 from lowering.emit_scope import SHORT, Emission, Event, Fold, Scope, Stage
+from lowering.emit_tile import Tiled
 from lowering.nest import Nest
 from lowering.schedule import Schedule
 
@@ -28,7 +28,7 @@ def emit(nest: Nest, schedule: Schedule) -> Stage:
     return _Emitter(nest, schedule).stage()
 
 
-class _Emitter(Folds):
+class _Emitter(Tiled):
     """Which loops there are, and what happens in which."""
 
     # ------------------------------------------------ the stage
@@ -53,10 +53,10 @@ class _Emitter(Folds):
         else:
             self.line(f"const long {alone};")
 
-    def row_indices(self, flat: str) -> None:
+    def row_indices(self, flat: str, rows: tuple[int, ...] | None = None) -> None:
         """The row axes from the flattened row number."""
         rest = flat
-        rows = self.s.rows
+        rows = self.s.rows if rows is None else rows
         for k in range(len(rows) - 1, -1, -1):
             n = self.nest.extents[rows[k]]
             if k == 0:
@@ -68,13 +68,11 @@ class _Emitter(Folds):
                 rest = name
 
     def parallel_axes(self) -> frozenset[int]:
-        """The next parallel axes to open: the rows, then v if it is parallel (v first where the
-        schedule is turned); empty when all are open.
+        """The next parallel axes to open: the rows, then v if it is parallel; empty when all are
+        open.
         """
         s = self.s
         rows = frozenset(s.rows)
-        if s.turned and s.v not in self.scope.open:
-            return frozenset({s.v})
         if rows - self.scope.open:
             return rows
         if s.v is not None and s.v not in s.folds and s.v not in self.scope.open:
@@ -84,6 +82,9 @@ class _Emitter(Folds):
     def open_parallel(self, events: list[Event]) -> None:
         """Open the rows, or v's strips, and go on inside."""
         s = self.s
+        if s.tile is not None:
+            self.open_tile(events)
+            return
         if self.parallel_axes() != {s.v}:
             n = self.int_argument(prod(self.nest.extents[a] for a in s.rows))
             self.part("g", "ig", n, self.int_argument(s.row_block))

@@ -370,8 +370,9 @@ class Values(Emission):
             base = f"b{st.buffer} + ({self.affine(st.index, u)})"
             if st.dynamic is not None:
                 base += f" + {self.get(st.dynamic, u, 1)}"
-            if c == 1 and width > 1 and not st.guards and self.streams(st, dtype):
-                self.line(f"stream_{scalar.code(dtype)}x{width}({base}, {x});")
+            if c == 1 and width > 1 and not st.guards and self.streams(st, dtype, width):
+                memory = scalar_text.to_memory(dtype, width, x)
+                self.line(f"stream_{scalar.memory_code(dtype)}x{width}({base}, {memory});")
                 continue
             if width == 1 or (c == 1 and not st.guards):
                 text = scalar.store(dtype, width, base, x) + ";"
@@ -381,9 +382,9 @@ class Values(Emission):
                 continue
             self.store_lanes(st, u, width, c, base, x)
 
-    def streams(self, st: Store, dtype: np.dtype) -> bool:
-        """Whether the store goes past the caches."""
-        return st.buffer in self.s.streams and dtype.kind in "iuf" and dtype.itemsize in (4, 8)
+    def streams(self, st: Store, dtype: np.dtype, width: int) -> bool:
+        """Whether the store goes past the caches: as 16 bytes or more."""
+        return st.buffer in self.s.streams and width * dtype.itemsize >= 16
 
     def store_tests(self, st: Store) -> list[str]:
         """Conditions, besides its guards, under which a store happens here."""

@@ -20,6 +20,7 @@ from lowering.scalar_text import (  # noqa: F401  the text half of this module's
     from_memory,
     load,
     load_strided,
+    memory_code,
     memory_type,
     prelude,
     register_type,

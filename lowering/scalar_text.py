@@ -53,6 +53,14 @@ def code(dtype) -> str:
     return "f32" if entry[1] == "float" else entry[0]
 
 
+@cache
+def memory_code(dtype) -> str:
+    """The short name of what holds `dtype` in memory: u16 for floats of 16 bits, u8 for bool."""
+    element, size = memory_type(dtype), np.dtype(dtype).itemsize
+    kind = "u" if element[0] == "u" else "f" if element in ("float", "double") else "i"
+    return f"{kind}{8 * size}"
+
+
 def vector_type(element: str, width: int) -> str:
     return element if width == 1 else f"{element}{width}"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from lowering import scalar
+from lowering import scalar, tiles
 from lowering.affine import Affine, Range
 from lowering.nest import LoopBody, Nest, Store, Value
 from lowering.profile import Profile
@@ -43,7 +43,7 @@ class Schedule:
     shape: str = ""  # flat, strips, columns or group (gpu): see schedule_gpu
     streams: frozenset[int] = frozenset()  # buffers written past the caches
     wide: bool = False  # axes are counted with 64 bits
-    turned: bool = False  # v's strips outside, the item's rows inside: for transposed reads
+    tile: tiles.Tile | None = None  # for transposed reads; then a row block counts tiles
 
 
 # ---------------------------------------------------------------- analysis
@@ -244,19 +244,17 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         v = None if v in folded else v
     rows = tuple(a for a in parallel if a != v)
     folds = tuple(sorted(a for a in folded if a != v)) + ((v,) if v in folded else ())
-    inner = _turned(nest, v, rows) if v is not None and v in parallel else None
-    turned = inner is not None
-    if v is not None and inner is not None:
-        rows = (*(a for a in rows if a != inner), inner)
-        width = min(width * 2, LINE // 4) if width * 2 <= nest.extents[v] else width
+    tile = None if v is None or v not in parallel else tiles.tile_of(nest, v, rows)
+    if tile is not None and v is not None:
+        width = min(width * 2, tiles.LINE // 4) if width * 2 <= nest.extents[v] else width
     unroll = _unroll(nest, v, folded, width)
     grid = prod(nest.extents[a] for a in rows)
     row_block, strip_block = _blocks(nest, v, parallel, folds, grid, width * unroll)
     strips = 1 if v is None or v in folded else -(-nest.extents[v] // strip_block)
     items = (max(1, -(-grid // row_block)), max(1, strips))
-    if turned:
-        row_block = min(grid, TURNED_ROWS)
-        items = (max(1, -(-grid // row_block)), items[1])
+    if tile is not None and v is not None:
+        row_block, count = tiles.deal(nest, tile, v, rows, max(1.0, work(nest)))
+        items = (count, 1)
     blocks = _partial_blocks(nest)
     if blocks is not None:
         items = (blocks, 1)
@@ -271,34 +269,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
             strip_block = nest.extents[v] if v is not None else 1
     placed = (rows, folds, v, width, unroll, row_block, strip_block, items)
     streams = _streams(nest, profile)
-    return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, turned=turned)
-
-
-LINE = 64  # bytes of a cache line
-TURNED_ROWS = 16  # of four bytes: what a line of the transposed operand holds
-
-
-def _turned(nest: Nest, v: int, rows: tuple[int, ...]) -> int | None:
-    """The row axis that should run innermost, inside strips of v, or None for strips inside rows.
-
-    A load strides far along v and goes side by side along that axis, so that the lines it fetches
-    serve all rows of a block.
-    """
-    if any(s.partial for s in nest.stores):
-        return None
-    if any(x.op not in ("load", "map", "const", "index", "guard") for x in nest.values):
-        return None
-    loads = [x.attr[1] for x in nest.values if x.op == "load"]
-    return next(
-        (
-            a
-            for e in loads
-            if abs(e.coef(v)) >= LINE
-            for a in rows
-            if e.coef(a) == 1 and nest.extents[a] >= TURNED_ROWS
-        ),
-        None,
-    )
+    return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, tile=tile)
 
 
 SHORT_ROW, SHORTEST_ROW = 64, 16  # elements of a row: at most, and where nothing else is asked

@@ -1,0 +1,87 @@
+"""Tiles: which loads of a nest go through a private tile, because they lie across its strips.
+
+Such a load strides far along the strips' axis v and goes side by side along a row axis. A rectangle
+of both axes is read once along its lines, turned, and then read along v (docs/why/transposes.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from lowering.nest import Nest, Value
+
+LINE = 64  # bytes of a cache line
+SIDE = 64  # elements along a side of a tile of four bytes: four lines each way
+TILE_BYTES = 16384  # of private memory for all tiles of a stage: half of a first-level cache
+LEAST_ROWS = 8  # of the row axis, below which a line serves too few of them
+UNITS = 65536.0  # of work an item should have
+PARTS = 16  # items that a nest has at least, where it has so many tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A rectangle of `rows` along row axis `axis` and `strip` along v, which `loads` fill.
+
+    `across`: some load is still gathered across the strips, so each strip runs over all rows.
+    """
+
+    axis: int
+    rows: int
+    strip: int
+    loads: tuple[int, ...]
+    across: bool
+
+    def counts(self, nest: Nest, v: int) -> tuple[int, int]:
+        """How many tiles there are along the rows' axis and along v."""
+        return -(-nest.extents[self.axis] // self.rows), -(-nest.extents[v] // self.strip)
+
+
+def tile_of(nest: Nest, v: int, rows: tuple[int, ...]) -> Tile | None:
+    """The tile of a nest with strips along v and these row axes, or None if it needs none."""
+    if any(x.op not in ("load", "map", "const", "index", "guard") for x in nest.values):
+        return None
+    lies = {a: _across(nest, v, a) for a in rows if nest.extents[a] >= LEAST_ROWS}
+    axis = max(lies, key=lambda a: len(lies[a]), default=None)
+    if axis is None or not lies[axis]:
+        return None
+    if any(s.partial or not {v, axis} <= s.index.axes for s in nest.stores):
+        return None
+    plain = [k for k in lies[axis] if _plain(nest.values[k])]
+    size = sum(nest.values[k].dtype.itemsize for k in plain)
+    side = strip = SIDE
+    while size and 4 * side * strip * size <= TILE_BYTES:
+        side, strip = 2 * side, 2 * strip
+    if 2 * side * strip * size <= TILE_BYTES:
+        strip *= 2
+    while side * strip * size > TILE_BYTES and side > LEAST_ROWS:
+        side //= 2
+    if side * strip * size > TILE_BYTES:
+        plain = []
+    side, strip = min(side, nest.extents[axis]), min(strip, -(-nest.extents[v] // 16) * 16)
+    return Tile(axis, side, strip, tuple(plain), len(plain) < len(lies[axis]))
+
+
+def _across(nest: Nest, v: int, axis: int) -> list[int]:
+    """The loads that stride a line or more along v, and go side by side along `axis`."""
+    return [
+        k
+        for k, x in enumerate(nest.values)
+        if x.op == "load"
+        and x.attr[1].coef(axis) == 1
+        and abs(x.attr[1].coef(v)) * x.dtype.itemsize >= LINE
+    ]
+
+
+def _plain(x: Value) -> bool:
+    """Whether a load reads all of its rectangle, at a place that is known before it."""
+    return not x.args and not x.attr[2] and not x.attr[3]
+
+
+def deal(nest: Nest, tile: Tile, v: int, rows: tuple[int, ...], cost: float) -> tuple[int, int]:
+    """How many tiles an item does, and how many items there are."""
+    others = prod(nest.extents[a] for a in rows if a != tile.axis)
+    count = others * prod(tile.counts(nest, v))
+    block = min(int(UNITS / (cost * tile.rows * tile.strip)), -(-count // PARTS))
+    block = max(1, block, -(-count // 1024))
+    return block, -(-count // block)
