@@ -43,6 +43,12 @@ def _scipy(name: str) -> Callable:
     return _wide(special)
 
 
+def _erf_inv(x):
+    import scipy.special
+
+    return np.copysign(scipy.special.erfinv(x), x)  # SciPy's of -0 is 0
+
+
 _wide_divide = _wide(np.true_divide)
 
 
@@ -237,7 +243,7 @@ FUNCTIONS: dict[str, Callable] = {
     "atanh": _wide(np.arctanh),
     "erf": _scipy("erf"),
     "erfc": _scipy("erfc"),
-    "erf_inv": _scipy("erfinv"),
+    "erf_inv": _wide(_erf_inv),
     "erf_inv_giles": _wide(_erf_inv_giles),
     "lgamma": _wide(_lgamma),
     "digamma": _wide(_digamma),

@@ -117,6 +117,8 @@ def _as_choice(
     background = scalar_of(x)
     if background is None or not (alone and whole and x.size) or indices.dtype.kind != "i":
         return None
+    if max(x.shape[k] for k in f.start_map) - 1 > np.iinfo(indices.dtype).max:
+        return None  # what counts the places has the indices' dtype
     outside = [d for d in range(updates.ndim) if d not in f.window_dims]
     origin = {k: outside[d] for k, d in zip(f.x_batch, f.index_batch)}
     origin |= {k: d for k, d in zip(window, f.window_dims) if k not in f.start_map}

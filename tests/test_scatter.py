@@ -124,6 +124,18 @@ def test_constant_background_and_updates(name, rng):
         np.testing.assert_allclose(a, want, rtol=1e-6)
 
 
+@pytest.mark.parametrize("n", [100, 300])
+def test_one_update_at_an_index_of_eight_bits(n):
+    """Counting places in the index's own dtype, place 261 would be place 5."""
+    form = g.Scatter("set", *POINT, "fill", False)
+    b = g.Builder()
+    i, u = b.input((1, 1), np.int8), b.input((1,), np.float32)
+    graph = b.graph([b.scatter(b.const(0, np.float32, (n,)), i, u, form)])
+    arrays = [np.array([[5]], np.int8), np.ones(1, np.float32)]
+    (got,), _ = run(graph, arrays)
+    assert np.flatnonzero(got).tolist() == [5]
+
+
 @pytest.mark.parametrize("dtype", (np.int8, np.uint32, np.float16, ml_dtypes.bfloat16))
 def test_dtypes(dtype, rng):
     for name in ("copies", "owners"):

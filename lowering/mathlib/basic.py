@@ -128,11 +128,9 @@ $F nextafter_$N($F x, $F y) {
     "stream": {"float": _STREAM, "int": _STREAM},
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
     "rem": {"float": "$F rem_$N($F x, $F y) { return fmod(x, y); }"},
-    # always contracted, also in kernels that switch contraction off: nothing computes it twice
-    "mad": {
-        "float": "$F mad_$N($F a, $F b, $F c) { return a * b + c; }",
-        "int": "$F mad_$N($F a, $F b, $F c) { return ($F)(a * b + c); }",
-    },
+    # in one rounding where the device has it, also in kernels that switch contraction off: nothing
+    # computes it twice
+    "mad": {"float": "$F mad_$N($F a, $F b, $F c) { return a * b + c; }"},
 }
 
 

@@ -85,8 +85,8 @@ def _both(template: str, f32: dict | None = None, f64: dict | None = None) -> di
     return by_kind(template, {"f32": _F32 | (f32 or {}), "f64": _F64 | (f64 or {})})
 
 
-_HALLEY = """  t = y * y * y;
-  y = y - y * ($c{0.25} * (t - a) / ($c{0.5} * t + $c{0.25} * a));"""
+_HALLEY = """  t = $c{0.25} * y * y * y;
+  y = y - y * ((t - $c{0.25} * a) / (t + t + $c{0.25} * a));"""
 
 
 def _exponential(name: str, lower: int) -> dict[str, str]:

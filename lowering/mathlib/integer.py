@@ -119,9 +119,7 @@ $F shr_$N($F x, $F n) {
 }""",
         "$F shr_$N($F x, $F n) { return shrl_$N(x, n); }",
     ),
-    # a b + c; of floats in one rounding where the device has it
     "mad": {
-        "float": "$F mad_$N($F a, $F b, $F c) { return a * b + c; }",
         "int": "$F mad_$N($F a, $F b, $F c) { return $asF(($U)($asU(a) * $asU(b) + $asU(c))); }",
         # C computes products of single shorts as int, where they overflow
         "u16x1": "$F mad_$N($F a, $F b, $F c) { return ($F)((uint)a * (uint)b + (uint)c); }",

@@ -172,7 +172,7 @@ $F lgamma_$N($F x) {
   $F outer = (a - $c{0.5}) * (l - $c{1.0}) + (@HALFLOG + v * @w(z));
   $F y = near ? inner : outer;
   $F s = abs_$N(sin_pi_$N(x - rint_$N(x)));
-  y = x < $c{0.0} ? -log_$N(s * @INVPI) - y : y;
+  y = x < $c{0.0} ? (s == $c{0.0} ? ($F)(INFINITY) : -log_$N(s * @INVPI) - y) : y;
   return abs_$N(x) == ($F)(INFINITY) ? abs_$N(x) : y;
 }"""),
     # three steps of digamma(x + 1) = digamma(x) + 1 / x lead beyond 3
