@@ -4,7 +4,7 @@ parameters yes or no.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Policy = Callable[..., bool]
@@ -63,18 +63,17 @@ def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
     )
 
 
-def _no_offload(name: str) -> Callable[..., Policy]:
-    def policy(*args: Any, **kwargs: Any) -> Policy:
-        raise NotImplementedError(
-            f"checkpoint_policies.{name} moves residuals to another memory of the device; devices "
-            "here "
-            "have one memory. Use save_only_these_names instead."
-        )
-
-    policy.__name__ = name
-    policy.__doc__ = "Raises NotImplementedError: devices here have one memory."
-    return policy
+def save_and_offload_only_these_names(
+    *,
+    names_which_can_be_saved: Sequence[str],
+    names_which_can_be_offloaded: Sequence[str],
+    offload_src: str,
+    offload_dst: str,
+) -> Policy:
+    """Save the values of these names. Devices here have one memory: offloaded ones stay in it."""
+    return save_only_these_names(*names_which_can_be_saved, *names_which_can_be_offloaded)
 
 
-offload_dot_with_no_batch_dims = _no_offload("offload_dot_with_no_batch_dims")
-save_and_offload_only_these_names = _no_offload("save_and_offload_only_these_names")
+def offload_dot_with_no_batch_dims(offload_src: str, offload_dst: str) -> Policy:
+    """Save products without batch axes. Devices here have one memory: they stay in it."""
+    return dots_with_no_batch_dims_saveable

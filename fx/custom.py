@@ -13,7 +13,7 @@ from typing import Any
 
 from fx import core
 from fx import custom_batch as custom_batch
-from fx.avals import float0
+from fx.avals import float0, is_floating
 from fx.case import Case
 from fx.core import Zero, get_aval, instantiate
 from fx.custom_rules import (
@@ -308,9 +308,13 @@ def _cotangent(name: str, ct: Any, aval: Any, k: int) -> Any:
             f"for args[{k}] but got {given.str_short()}"
         )
     if given.dtype != expected.dtype and not given.weak_type:
-        raise ValueError(
-            f"{name} must produce a cotangent of the argument's dtype: expected "
-            f"{expected.str_short()} for args[{k}] but got {given.str_short()}"
+        if not (is_floating(given.dtype) and is_floating(expected.dtype)):
+            raise ValueError(
+                f"{name} must produce a cotangent of the argument's dtype: expected "
+                f"{expected.str_short()} for args[{k}] but got {given.str_short()}"
+            )
+        ct = core.PRIMITIVES["convert_element_type"].bind(  # the rule has a precision of its own
+            ct, new_dtype=expected.dtype, weak_type=False
         )
     return core.constant_like(ct, expected) if isinstance(ct, int | float | complex) else ct
 

@@ -383,13 +383,17 @@ def linear_transpose(
     check_callable(fun)
     leaves, in_tree = tree_flatten(primals)
     avals = [abstract_of(x) for x in leaves]
-    if any(a.to_tangent_aval().dtype == float0 for a in avals):
-        raise TypeError(
-            "linear_transpose only supports [float, complex] inputs, but got "
-            + ", ".join(a.dtype.name for a in avals)
-        )
     flat_fun, out = flatten_function(fun, in_tree)
     closed = core.close(flat_fun, avals)
+    kinds = ["".join({_linear_kind(a) for a in side}) for side in (avals, closed.out_avals)]
+    if kinds not in (["f", "f"], ["i", "i"]):
+        raise TypeError(
+            "linear_transpose only supports [float or complex] -> [float or complex], and integer "
+            "-> integer functions, but got "
+            + " -> ".join(
+                ", ".join(a.dtype.name for a in side) for side in (avals, closed.out_avals)
+            )
+        )
 
     def transposed(ct: Any) -> Any:
         flat, tree = tree_flatten(ct)
@@ -397,9 +401,17 @@ def linear_transpose(
             raise TypeError(
                 f"cotangent tree does not match function output, expected {out.tree} but got {tree}"
             )
-        return in_tree.unflatten(map(instantiate, _transpose_flat(closed, flat)))
+        cts = [
+            core.zeros_like_aval(a) if type(c) is Zero else c
+            for c, a in zip(_transpose_flat(closed, flat), avals)
+        ]
+        return in_tree.unflatten(cts)
 
     return transposed
+
+
+def _linear_kind(aval: ShapedArray) -> str:
+    return "f" if is_inexact(aval.dtype) else aval.dtype.kind.replace("u", "i")
 
 
 def _transpose_flat(closed: ClosedJaxpr, flat: Sequence[Any]) -> list[Any]:

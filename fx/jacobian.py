@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx import core
-from fx.avals import float0, is_floating, is_inexact
+from fx.avals import ShapedArray, float0, is_floating, is_inexact
 from fx.core import get_aval
 from fx.flatten import check_callable, name_of, normalize_argnums, of_positions, wraps
 from fx.grad import grad, vjp
@@ -55,7 +55,7 @@ def jacfwd(
         out_axes = (None, -1, None) if has_aux else (None, -1)
         out, jac, *aux = vmap(push, in_axes=-1, out_axes=out_axes)(*basis)
         tree_map(lambda x: _check(x, "jacfwd", "output", holomorphic), out)
-        result = tree_map(lambda y, j: _split_last(j, leaves, in_tree, argnums), out, jac)
+        result = tree_map(lambda y, j: _split_last(y, j, leaves, in_tree, argnums), out, jac)
         return (result, aux[0]) if has_aux else result
 
     return jacfun
@@ -97,7 +97,7 @@ def jacrev(
             shape = get_aval(y).shape
             stop = start + int(np.prod(shape))
             per_input = [
-                np.zeros((*shape, *get_aval(x).shape), float0)
+                _zeros(shape, x, get_aval(x).dtype)
                 if r.dtype == float0
                 else r[start:stop].reshape((*shape, *get_aval(x).shape))
                 for r, x in zip(rows, leaves)
@@ -165,13 +165,21 @@ def _standard_basis(leaves: Sequence[Any], leading: bool = False) -> list[Any]:
     return basis
 
 
-def _split_last(j: Any, leaves: Sequence[Any], in_tree: Any, argnums: Any) -> Any:
-    """Cut the last axis into one piece per input and give each its input's shape."""
+def _zeros(shape: tuple[int, ...], x: Any, dtype: Any) -> Any:
+    """The Jacobian of or by integers."""
+    return core.zeros_like_aval(ShapedArray((*shape, *get_aval(x).shape), dtype))
+
+
+def _split_last(y: Any, j: Any, leaves: Sequence[Any], in_tree: Any, argnums: Any) -> Any:
+    """Cut the last axis of output y's Jacobian into one piece per input, each of its shape."""
     shape = get_aval(j).shape[:-1]
     pieces, start = [], 0
     for x in leaves:
         aval = get_aval(x)
-        pieces.append(j[..., start : start + aval.size].reshape((*shape, *aval.shape)))
+        if j.dtype == float0:
+            pieces.append(_zeros(shape, x, get_aval(y).dtype))
+        else:
+            pieces.append(j[..., start : start + aval.size].reshape((*shape, *aval.shape)))
         start += aval.size
     tree = in_tree.unflatten(pieces)
     return tree[0] if isinstance(argnums, int) else tree

@@ -90,7 +90,10 @@ class JaxprTrace(Trace):
                 return x.variable  # type: ignore[attr-defined]
             check_alive(x)
         elif type(x) in (bool, int, float, complex) or isinstance(x, np.generic):
-            return Literal(x, get_aval(x))
+            aval = get_aval(x)
+            if type(x) is int and not -(1 << 31) <= x < 1 << 31:
+                aval.dtype.type(x)  # OverflowError where it does not fit
+            return Literal(x, aval)
         found = self.constants.get(id(x))
         if found is None:
             found = self.constants[id(x)] = (Var(get_aval(x)), x)

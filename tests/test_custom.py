@@ -341,3 +341,12 @@ def test_methods():
             return self.f(primals[0]), 30 * tangents[0]
 
     assert float(fx.grad(Model().f)(1.0)) == 30.0
+
+
+def test_a_cotangent_of_another_precision_becomes_the_arguments():
+    f = fx.custom_vjp(lambda x: x * 2)
+    f.defvjp(lambda x: (x * 2, None), lambda _, ct: (ct.astype(fnp.float16) * 3,))
+    for gradient in (fx.grad(f), fx.jit(fx.grad(f))):
+        found = gradient(fnp.float32(1))
+        assert found.dtype == np.float32
+        assert float(found) == 3.0

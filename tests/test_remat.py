@@ -133,9 +133,21 @@ def test_inside_scan():
     )
 
 
-def test_offloading_is_refused():
-    with pytest.raises(NotImplementedError, match="one memory"):
-        cp.save_and_offload_only_these_names(names_which_can_be_saved=[])
+def test_offloading_saves_where_there_is_one_memory():
+    def layer(x):
+        return fnp.sin(checkpoint_name(fnp.sin(x), "inner"))
+
+    policy = cp.save_and_offload_only_these_names(
+        names_which_can_be_saved=[],
+        names_which_can_be_offloaded=["inner"],
+        offload_src="device",
+        offload_dst="pinned_host",
+    )
+    gradient = fx.grad(fx.checkpoint(layer, policy=policy))
+    np.testing.assert_allclose(gradient(0.5), fx.grad(layer)(0.5), rtol=1e-6)
+    assert len(saved_residuals(fx.checkpoint(layer, policy=policy), 0.5)) == len(
+        saved_residuals(fx.checkpoint(layer, policy=cp.save_only_these_names("inner")), 0.5)
+    )
 
 
 def test_print(capsys):

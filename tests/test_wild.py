@@ -169,3 +169,36 @@ def test_gaps_of_pads_in_loops_over_rows_in_registers():
     want = step(0, step(0, jnp.asarray(x)))
     got = fx.jit(lambda x: lax.fori_loop(0, 2, step, x))(x)
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+BEYOND = [2**31 + 1, -(2**31) - 1, 2**32 + 1, 2**40]
+REFUSED = {
+    "take": lambda x, n: jnp.take(x, n),
+    "take wrap": lambda x, n: jnp.take(x, n, mode="wrap"),
+    "take clip": lambda x, n: jnp.take(x, n, mode="clip"),
+    "where": lambda x, n: jnp.where(x > 2, n, 0),
+    "insert": lambda x, n: jnp.insert(x, n, 1),
+    "unravel_index": lambda x, n: jnp.unravel_index(n, (2, 3)),
+    "left_shift": lambda x, n: jnp.left_shift(1, n),
+    "add": lambda x, n: x + n,
+}
+CUT = {
+    "roll": (lambda x, n: jnp.roll(x, n), lambda n: np.roll(np.arange(10.0), n % 10)),
+    "eye": (lambda x, n: jnp.eye(3, k=n), lambda n: np.zeros((3, 3))),
+    "diagonal": (lambda x, n: jnp.diagonal(x.reshape(2, 5), n), lambda n: np.zeros(0)),
+}
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("n", BEYOND)
+@pytest.mark.parametrize("name", [*REFUSED, *CUT])
+def test_integers_beyond_32_bits_never_wrap(name, n, jit):
+    x = jnp.arange(10.0)
+    if name in REFUSED:
+        f = REFUSED[name]
+        with pytest.raises(OverflowError):
+            (fx.jit(f, static_argnums=1) if jit else f)(x, n)
+        return
+    found, expected = CUT[name]
+    f = lambda x: found(x, n)
+    np.testing.assert_array_equal((fx.jit(f) if jit else f)(x), expected(n))

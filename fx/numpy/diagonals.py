@@ -77,8 +77,8 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         raise ValueError("diagonal requires an array of at least two dimensions.")
     x = moveaxis(x, (axis1, axis2), (-2, -1))
     n, m = core.get_aval(x).shape[-2:]
-    row, col = max(0, -offset), max(0, offset)
-    count = max(0, min(n - row, m - col))
+    row, col = min(max(0, -offset), n), min(max(0, offset), m)
+    count = min(n - row, m - col)
     line = wrap(np.arange(count, dtype=np.int32))
     return getitem(x, (Ellipsis, u.add(line, row), u.add(line, col)), unique_indices=True)
 

@@ -363,7 +363,8 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 def _shifts(shift: Any, count: int) -> list[Any]:
     if is_concrete(shift):
-        raw = np.asarray(concrete(shift) if core.is_array_value(shift) else shift)
+        known = core.is_array_value(shift) and not isinstance(shift, int)
+        raw = np.asarray(concrete(shift) if known else shift)
         return [int(s) for s in np.broadcast_to(raw, (count,))]
     aval = core.get_aval(shift)
     if not aval.shape:

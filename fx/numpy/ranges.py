@@ -199,6 +199,8 @@ def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = N
 
     n = canonical_shape(N)[0]
     m = n if M is None else canonical_shape(M)[0]
+    if isinstance(k, int):
+        k = max(-n, min(k, m))
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "eye")
     if core.state.trace is core.EVAL and is_concrete(k):
         return place(asarray(np.eye(n, m, int(concrete(k))).astype(wanted)), device)

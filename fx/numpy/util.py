@@ -64,6 +64,8 @@ def wrap(x: Any, weak: bool = False) -> Any:
     """A NumPy array or scalar as an Array of its canonical dtype."""
     from fx.avals import canonicalize_dtype
 
+    if type(x) is int:  # OverflowError where it does not fit
+        x = convert(x, canonicalize_dtype(np.int64))
     a = np.asarray(x)
     return captured(a, canonicalize_dtype(a.dtype), weak)
 
