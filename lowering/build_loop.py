@@ -24,7 +24,8 @@ from lowering.lanes import Lanes, key_of, lane_predicate
 from lowering.nest import BranchBody, LoopBody, Nest, Store, Value
 
 MAX_VALUES = 2400  # of one kernel; compile time grows with them
-MAX_STATE = 160  # carried scalars a lane
+MAX_STATE = 160  # carried scalars
+MAX_VECTORS = 64  # carried scalars a lane, where these are vectors: 144 took LLVM 20 s
 MAX_STEPS = 1 << 30  # extent of a while loop's time axis
 SELECT_COST = 40.0  # flops of branches that are all computed rather than chosen
 
@@ -169,7 +170,7 @@ class LoopBuilder(NestBuilder):
         if held and missing > 64:
             raise Cut(None, "one result has not all the lanes of another")
         rest = prod(n for n, a in zip(shape, axes) if a is None)
-        if rest > MAX_STATE:
+        if rest > (MAX_VECTORS if self.lane_axes else MAX_STATE):
             raise Cut(None, f"a result has {rest} elements a lane")
         choices = [
             [self.space[a]] if a is not None else [Affine(j) for j in range(n)]
@@ -391,8 +392,9 @@ class LoopEnv(Env):
         found = self.ordinals.get((k, index))
         if found is None:
             found = self.ordinals[(k, index)] = len(self.ordinals)
-            if found > MAX_STATE:
-                raise Cut(self.node, f"its state has more than {MAX_STATE} elements a lane")
+            most = MAX_VECTORS if b.lane_axes else MAX_STATE
+            if found >= most:
+                raise Cut(self.node, f"its state has more than {most} elements a lane")
             self.body.inits.append(self.init(b, k, index))
             self.body.nexts.append(-1)
             axes = frozenset().union({self.axis}, *(e.axes for e in index))

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 MAX_WRITTEN = 64  # nodes of a loop that is written out
 MAX_STEPS_WRITTEN = 8
 CHUNK_WORK = 1e8  # flops of one launch of a while loop, about 50 ms
+MAX_WORK = 2500.0  # flops of a step without lanes, most of them elements of arrays
+SPELLED = 8  # operations for one of the body, from where these are elements of arrays
+FEW_LANES = 64  # that do not pay for seconds of compiling
+MAX_FEW = 1500  # operations of a step of so few
 
 
 # ---------------------------------------------------------------- written out
@@ -115,11 +119,21 @@ def _counted(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) 
         raise Cut(node, "it has no steps")
     found = lanes.analyse(node)
     nest = build_loop(node, found, gets)
+    made = _made(p, nest, node, found)
     _note(p, node, found)
-    p.launch(region, _made(p, nest))
+    p.launch(region, made)
 
 
-def _made(p: Planner, nest: Nest) -> Any:
+def _made(p: Planner, nest: Nest, node: g.Node, found: lanes.Lanes) -> Any:
+    """The kernel; not where a step is so long that stages, which go along its own axes in vectors,
+    are faster (no lanes), or about as fast and compiled in a tenth of the time (few lanes).
+    """
+    few = len(found.extents) > 0 and prod(found.extents) <= FEW_LANES
+    spelled = len(nest.values) > SPELLED * len(node.form.body.nodes())
+    if not found.extents and spelled and schedule.work(nest) > MAX_WORK:
+        raise Cut(None, f"a step without lanes has more than {MAX_WORK:.0f} operations")
+    if few and len(nest.values) > MAX_FEW:
+        raise Cut(None, f"a step has more than {MAX_FEW} operations for each of few lanes")
     if any(isinstance(b.node.form, Tile) for b in nest.buffers):
         raise Cut(None, "a product in its body has a kernel of its own")
     nest = schedule.merge_axes(nest)
@@ -166,7 +180,7 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
     body = next(v.attr for v in nest.values if v.op == "loop" and v.attr.chunk)
     cost = max(1.0, schedule.work(nest)) * max(1, prod(found.extents))
     body.chunk = max(256, min(1 << 20, int(CHUNK_WORK / cost)))
-    made = _made(p, nest)
+    made = _made(p, nest, node, found)
     _note(p, node, found)
     for k, get in gets.items():
         if k not in moving:

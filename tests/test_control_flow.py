@@ -410,3 +410,19 @@ def test_the_gradient_of_a_branch_in_a_long_scan():
         return (lax.scan(step, jnp.zeros(128), on)[0] ** 2).sum()
 
     close(fx.jit(fx.grad(last))(U), fx.grad(last)(U), 1e-3)
+
+
+@pytest.mark.driver
+def test_a_long_step_of_arrays_without_lanes_is_made_of_stages():
+    lp, le = jnp.sin(jnp.arange(256.0)).reshape(16, 16), jnp.cos(jnp.arange(640.0)).reshape(40, 16)
+
+    def forward(le):
+        def step(a, e):
+            a = fx.nn.logsumexp(a[:, None] + lp, axis=0) + e
+            return a, a
+
+        return lax.scan(step, le[0], le[1:])
+
+    close(fx.jit(forward)(le), forward(le), 1e-4)
+    if "one kernel" in str(fx.explain(forward)(le)):
+        assert "more than 2500 operations" in str(fx.explain(forward)(le))
