@@ -1,8 +1,8 @@
 """Elementwise functions of complex numbers, written on their real and imaginary parts.
 
 Each rule takes a builder and a pair per operand and gives a pair, or one node where the result is
-real. Formulas are those of Abramowitz and Stegun, chapters 3 and 4; magnitudes are scaled so that
-they neither overflow nor vanish early.
+real. Formulas are those of Abramowitz and Stegun, chapters 3 and 4, on the arithmetic of
+`complex_parts`; the inverse functions are `complex_inverse`.
 """
 
 from __future__ import annotations
@@ -10,69 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lowering import graph as g
-
-Pair = tuple[g.Node, g.Node]
-
-
-def multiply(b: g.Builder, x: Pair, y: Pair) -> Pair:
-    """(a + ib)(c + id)."""
-    re = b.map("sub", b.map("mul", x[0], y[0]), b.map("mul", x[1], y[1]))
-    return re, b.map("add", b.map("mul", x[0], y[1]), b.map("mul", x[1], y[0]))
-
-
-def divide(b: g.Builder, x: Pair, y: Pair) -> Pair:
-    """Smith's method: divide by the larger part of the denominator first."""
-    swap = b.map("lt", b.map("abs", y[0]), b.map("abs", y[1]))
-    big, small = b.select(swap, y[1], y[0]), b.select(swap, y[0], y[1])
-    ratio = b.map("div", small, big)
-    scale = b.map("add", big, b.map("mul", small, ratio))
-    p, q = b.select(swap, x[1], x[0]), b.select(swap, x[0], x[1])
-    re = b.map("div", b.map("add", p, b.map("mul", q, ratio)), scale)
-    im = b.map("div", b.map("sub", q, b.map("mul", p, ratio)), scale)
-    return re, b.select(swap, b.map("neg", im), im)
-
-
-def magnitude(b: g.Builder, x: Pair) -> g.Node:
-    """|x| by the larger part."""
-    p, q = b.map("abs", x[0]), b.map("abs", x[1])
-    big, small = b.map("max", p, q), b.map("min", p, q)
-    zero = number(b, 0, big)
-    usual = b.map("and", b.map("gt", big, zero), b.map("is_finite", big))
-    ratio = b.map("div", small, b.select(usual, big, number(b, 1, big)))
-    root = b.map("sqrt", b.map("add", number(b, 1, big), b.map("mul", ratio, ratio)))
-    return b.select(usual, b.map("mul", big, root), big)
-
-
-def number(b: g.Builder, value: float, like: g.Node) -> g.Node:
-    return b.const(value, like.dtype, like.shape)
-
-
-def scaled(b: g.Builder, x: Pair, k: float) -> Pair:
-    return b.map("mul", x[0], number(b, k, x[0])), b.map("mul", x[1], number(b, k, x[1]))
-
-
-def shifted(b: g.Builder, x: Pair, k: float) -> Pair:
-    return b.map("add", x[0], number(b, k, x[0])), x[1]
-
-
-def plus(b: g.Builder, x: Pair, y: Pair) -> Pair:
-    return b.map("add", x[0], y[0]), b.map("add", x[1], y[1])
-
-
-def minus(b: g.Builder, x: Pair, y: Pair) -> Pair:
-    return b.map("sub", x[0], y[0]), b.map("sub", x[1], y[1])
-
-
-def negative(b: g.Builder, x: Pair) -> Pair:
-    return b.map("neg", x[0]), b.map("neg", x[1])
-
-
-def times_i(b: g.Builder, x: Pair) -> Pair:
-    return b.map("neg", x[1]), x[0]
-
-
-def over_i(b: g.Builder, x: Pair) -> Pair:
-    return x[1], b.map("neg", x[0])
+from lowering.complex_inverse import acos, acosh, asin, asinh, atan, atanh, log, log1p, sqrt
+from lowering.complex_parts import (
+    Pair,
+    divide,
+    magnitude,
+    minus,
+    multiply,
+    negative,
+    number,
+    over_i,
+    plus,
+    scaled,
+    shifted,
+    times_i,
+)
 
 
 def exp(b: g.Builder, x: Pair) -> Pair:
@@ -82,20 +34,6 @@ def exp(b: g.Builder, x: Pair) -> Pair:
     return b.select(real, r, b.map("mul", r, b.map("cos", x[1]))), b.select(real, x[1], im)
 
 
-def log(b: g.Builder, x: Pair) -> Pair:
-    return b.map("log", magnitude(b, x)), b.map("atan2", x[1], x[0])
-
-
-def log1p(b: g.Builder, x: Pair) -> Pair:
-    """log|1 + x| as half log1p(2a + a^2 + b^2), exact for small x."""
-    a, c = x
-    t = b.map("add", b.map("mul", a, b.map("add", a, number(b, 2, a))), b.map("mul", c, c))
-    near = b.map("lt", b.map("max", b.map("abs", a), b.map("abs", c)), number(b, 0.5, a))
-    small = b.map("mul", number(b, 0.5, a), b.map("log1p", t))
-    far = log(b, shifted(b, x, 1))
-    return b.select(near, small, far[0]), far[1]
-
-
 def expm1(b: g.Builder, x: Pair) -> Pair:
     """expm1(a) cos(b) - 2 sin(b/2)^2 + i exp(a) sin(b)."""
     a, c = x
@@ -103,22 +41,6 @@ def expm1(b: g.Builder, x: Pair) -> Pair:
     bend = b.map("mul", number(b, 2, c), b.map("mul", half, half))
     re = b.map("sub", b.map("mul", b.map("expm1", a), b.map("cos", c)), bend)
     return re, b.map("mul", b.map("exp", a), b.map("sin", c))
-
-
-def sqrt(b: g.Builder, x: Pair) -> Pair:
-    """The root with non-negative real part (principal branch)."""
-    a, c = x
-    half = number(b, 0.5, a)
-    size = magnitude(b, x)
-    t = b.map("sqrt", b.map("mul", half, b.map("add", size, b.map("abs", a))))
-    zero = b.map("eq", t, number(b, 0, t))
-    other = b.map("div", b.map("mul", half, c), b.select(zero, number(b, 1, t), t))
-    right = b.map("ge", a, number(b, 0, a))
-    below = b.map("lt", c, number(b, 0, c))
-    im_left = b.select(below, b.map("neg", t), t)
-    re = b.select(right, t, b.map("abs", other))
-    im = b.select(right, other, im_left)
-    return b.select(zero, number(b, 0, t), re), b.select(zero, c, im)
 
 
 def sin(b: g.Builder, x: Pair) -> Pair:
@@ -136,7 +58,7 @@ def tanh(b: g.Builder, x: Pair) -> Pair:
     gives the sign.
     """
     a, c = x
-    large = b.map("gt", b.map("abs", a), number(b, 15, a))
+    large = b.map("gt", b.map("abs", a), number(b, 20, a))
     safe = b.select(large, number(b, 1, a), a)
     t, s = b.map("tan", c), b.map("sinh", safe)
     one = number(b, 1, a)
@@ -159,41 +81,6 @@ def cosh(b: g.Builder, x: Pair) -> Pair:
     return cos(b, times_i(b, x))
 
 
-def asinh(b: g.Builder, x: Pair) -> Pair:
-    """log(x + sqrt(x^2 + 1)), on the half plane where it does not cancel."""
-    flip = b.map("lt", x[0], number(b, 0, x[0]))
-    y = negative(b, x)
-    x = b.select(flip, y[0], x[0]), b.select(flip, y[1], x[1])
-    root = multiply(b, sqrt(b, shifted(b, times_i(b, x), 1)), sqrt(b, shifted(b, over_i(b, x), 1)))
-    r = log(b, plus(b, x, root))
-    back = negative(b, r)
-    return b.select(flip, back[0], r[0]), b.select(flip, back[1], r[1])
-
-
-def asin(b: g.Builder, x: Pair) -> Pair:
-    return over_i(b, asinh(b, times_i(b, x)))
-
-
-def acos(b: g.Builder, x: Pair) -> Pair:
-    s = asin(b, x)
-    return b.map("sub", number(b, 1.5707963267948966, s[0]), s[0]), b.map("neg", s[1])
-
-
-def acosh(b: g.Builder, x: Pair) -> Pair:
-    """log(x + sqrt(x + 1) sqrt(x - 1))."""
-    root = multiply(b, sqrt(b, shifted(b, x, 1)), sqrt(b, shifted(b, x, -1)))
-    return log(b, plus(b, x, root))
-
-
-def atanh(b: g.Builder, x: Pair) -> Pair:
-    """(log1p(x) - log1p(-x)) / 2."""
-    return scaled(b, minus(b, log1p(b, x), log1p(b, negative(b, x))), 0.5)
-
-
-def atan(b: g.Builder, x: Pair) -> Pair:
-    return over_i(b, atanh(b, times_i(b, x)))
-
-
 def logistic(b: g.Builder, x: Pair) -> Pair:
     """(1 + tanh(x / 2)) / 2."""
     return scaled(b, shifted(b, tanh(b, scaled(b, x, 0.5)), 1), 0.5)
@@ -204,6 +91,7 @@ def power(b: g.Builder, x: Pair, y: Pair) -> Pair:
     r = exp(b, multiply(b, y, log(b, x)))
     zero = number(b, 0, x[0])
     base_zero = b.map("and", b.map("eq", x[0], zero), b.map("eq", x[1], zero))
+    base_zero = b.map("and", base_zero, b.map("gt", y[0], zero))
     power_zero = b.map("and", b.map("eq", y[0], zero), b.map("eq", y[1], zero))
     re = b.select(power_zero, number(b, 1, zero), b.select(base_zero, zero, r[0]))
     none = b.map("or", base_zero, power_zero)

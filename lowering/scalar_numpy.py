@@ -95,7 +95,14 @@ def _logistic(x):
 def _log1p(x):
     if x.dtype.kind != "c":
         return np.log1p(x)
-    return 0.5 * np.log1p(x.real * (2 + x.real) + x.imag**2) + 1j * np.arctan2(x.imag, 1 + x.real)
+    a, c = x.real, x.imag
+    near = np.maximum(np.abs(a), np.abs(c)) < 0.5
+    small = 0.5 * np.log1p(np.where(near, a * (a + 2) + c * c, 0))
+    far = np.array(x)
+    far.real += 1  # a sum of complex numbers has no negative zeros
+    far = np.array(np.log(far))
+    far.real = np.where(near, small, far.real)
+    return far
 
 
 def _digamma(x):
