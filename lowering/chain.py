@@ -19,13 +19,10 @@ from lowering.emit_scope import Stage
 from lowering.merge import MAX_BUFFERS
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, Launch, Step, Times
-from lowering.team import LONGEST_US, Scratch, TeamWriter, shares
+from lowering.team import LONG, LONGEST_US, Scratch, TeamWriter, shares
 
 if TYPE_CHECKING:
     from lowering.planner import Planner
-
-LONG = np.dtype(np.int64)
-
 
 Pieces = list[list[Launch] | Step]
 
@@ -104,8 +101,7 @@ def _chain(p: Planner, run: list[Launch]) -> Launch:
     w = _ChainWriter(p, slot, Scratch(p.profile.compute_units, 0))
     w.steps(run)
     text = w.text()
-    words = np.array([0] * (w.scratch.words + len(run) + 1) + w.numbers, LONG)
-    p.slots[slot].shape, p.slots[slot].data = words.shape, words.tobytes()
+    w.keep(slot)
     slots = list(w.slots)
     label = " + ".join(dict.fromkeys(x.label for x in run if x.label))
     buffers = [NestBuffer.raw(np.dtype(np.uint8)) for _ in slots]
@@ -122,28 +118,18 @@ def _chain(p: Planner, run: list[Launch]) -> Launch:
 
 
 class _ChainWriter(TeamWriter):
-    """Launches to C text; numbers are read from the buffer of the claims."""
-
-    def __init__(self, p: Planner, slot: int, scratch: Scratch):
-        super().__init__(p, slot, scratch)
-        self.numbers: list[int] = []
+    """Launches to C text; the times of each stand before the numbers."""
 
     def steps(self, group: Sequence[Launch]) -> None:
         first = self.scratch.words
+        self.base = first + len(group) + 1
         self.line(f"team_timed(&t, (__global ulong *){self.common} + {first});")
-        kind = "__global const long *"
-        self.line(f"{kind}n = ({kind}){self.common} + {first + len(group) + 1};")
         for x in group:
             if x.groups == 1:
                 with self.one():
                     self.launch(x)
             else:
                 self.shared([x])
-        self.line("team_leave(&t);")
-
-    def number(self, value: int) -> str:
-        self.numbers.append(value)
-        return f"n[{len(self.numbers) - 1}]"
 
     def call(self, name: str, args: list[str], groups: int) -> None:
         item = "0L" if self.alone else self.item

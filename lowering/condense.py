@@ -20,7 +20,7 @@ from lowering.effort import UNITS_PER_US, host_us, one_task_us, steps_of
 from lowering.emit_scope import Stage
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
-from lowering.team import TURNS, Scratch, TeamWriter, team_us
+from lowering.team import LONG, TURNS, Scratch, TeamWriter, team_us
 
 if TYPE_CHECKING:
     from lowering.planner import Planner
@@ -62,19 +62,18 @@ def _task(p: Planner, s: LoopStep, us: float) -> list[Step]:
     chunk = _turns(s, us)
     w = Writer(p)
     w.loop(s, chunk)
-    return _repeated(s, [_launch(p, s, w, us, 1)])
+    return _repeated(s, _launch(p, s, w, us, 1))
 
 
 def _team(p: Planner, s: LoopStep, us: float, shared_us: float) -> list[Step]:
-    """The same by a team, whose claims begin at nothing."""
+    """The same by a team."""
     chunk = min(TURNS, _turns(s, shared_us))
     scratch = Scratch(p.profile.compute_units, chunk)
-    slot = p.slot("temp", (scratch.nbytes,), BYTE)
+    slot = p.slot("const", (), LONG)
     w = TeamWriter(p, slot, scratch)
     w.loop(s, chunk)
-    cleared = p.stage(scratch.clear())
-    clear = Launch(0, "fx", (1,), (BufferRef(slot),), (1,), cleared, s.label or "loop", (), (slot,))
-    return _repeated(s, [clear, _launch(p, s, w, us, scratch.members)])
+    w.keep(slot)
+    return _repeated(s, _launch(p, s, w, us, scratch.members))
 
 
 def _turns(s: LoopStep, us: float) -> int:
@@ -93,11 +92,12 @@ def _launch(p: Planner, s: LoopStep, w: Writer, us: float, items: int) -> Launch
     stage.inner = tuple(w.inner)
     args: tuple[Any, ...] = tuple(BufferRef(k) for k in slots)
     at = p.stage(stage)
-    return Launch(0, "fx", (items,), args, (1,), at, label, tuple(slots), tuple(slots))
+    used = tuple(k for k in slots if p.slots[k].kind != "const")
+    return Launch(0, "fx", (items,), args, (1,), at, label, used, used)
 
 
-def _repeated(s: LoopStep, launches: list[Launch]) -> list[Step]:
+def _repeated(s: LoopStep, launch: Launch) -> list[Step]:
     if s.count is not None:
-        return [*launches]
-    again = LoopStep(tuple(launches), None, (), False, (), s.flag, label=s.label)
-    return [*launches, again]
+        return [launch]
+    again = LoopStep((launch,), None, (), False, (), s.flag, label=s.label)
+    return [launch, again]

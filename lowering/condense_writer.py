@@ -90,10 +90,12 @@ class Writer:
 
     def turns(self, s: LoopStep, chunk: int, pairs: list[tuple[str, str, int]]) -> None:
         k, t = self.fresh("k"), self.fresh("t")
-        limit = f"{k} < {s.count}" if s.count is not None else f"{k} < {chunk}" if chunk else ""
+        most = chunk if s.count is None else s.count
+        limit = f"{k} < {self.number(most)}" if most or s.count == 0 else ""
         self.line(f"for (long {k} = 0; {limit}; ++{k}) {{")
         self.times.append(t)
-        self.line(f"const long {t} = {f'{s.count - 1} - {k}' if s.reverse and s.count else k};")
+        turn = f"{self.number(s.count - 1)} - {k}" if s.reverse and s.count else k
+        self.line(f"const long {t} = {turn};")
         self.steps(s.cond)
         if s.flag is not None:
             self.test(s.flag, k)
@@ -161,16 +163,17 @@ class Writer:
     def at(self, ref: BufferRef) -> str:
         text = self.pointer(ref.id)
         if ref.step:
-            text += f" + {self.times[-1]} * {ref.step}"
-        return text + (f" + {ref.offset}" if ref.offset else "")
+            text += f" + {self.times[-1]} * {self.number(ref.step)}"
+        return text + (f" + {self.number(ref.offset)}" if ref.offset else "")
 
     def copy(self, src: str, dst: str, nbytes: int) -> None:
         """Whole words where the size allows it: every element size that does has such offsets."""
         kind, size = ("uint", 4) if nbytes % 4 == 0 else ("uchar", 1)
-        k = self.fresh("k")
+        k, end = self.fresh("k"), self.fresh("e")
         source = f"((__global const {kind} *)({src}))[{k}]"
         target = f"((__global {kind} *)({dst}))[{k}]"
-        self.line(f"for (long {k} = 0; {k} < {nbytes // size}; ++{k}) {target} = {source};")
+        self.line(f"const long {end} = {self.number(nbytes // size)};")
+        self.line(f"for (long {k} = 0; {k} < {end}; ++{k}) {target} = {source};")
 
     def launch(self, s: Launch) -> None:
         assert s.stage is not None
@@ -192,7 +195,7 @@ class Writer:
             text = f"(__global {const}{scalar.memory_type(b.dtype)} *)({self.at(ref)})"
             if j in moves:
                 step, level = moves[j]
-                text += f" + {self.times[-1 - level]} * {step}"
+                text += f" + {self.times[-1 - level]} * {self.number(step)}"
             args.append(text)
         args += [self.number(a.value) for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
         args += [f"a{last}, {last}, &a{last}, &{last}"] if r is not None else []
@@ -209,7 +212,7 @@ class Writer:
             return
         q = self.fresh("q")
         call = f"{name}({', '.join([q, *args])});"
-        self.line(f"for (long {q} = 0; {q} < {groups}; ++{q}) {call}")
+        self.line(f"for (long {q} = 0; {q} < {self.number(groups)}; ++{q}) {call}")
 
     def helper(self, stage: Stage, own: tuple[int, ...], r: Recurrence | None) -> int:
         """The stage as a function of its own; `@` stands for the prefix of its name."""

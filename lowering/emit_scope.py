@@ -74,7 +74,7 @@ Event = tuple[str, Any]
 OWN_PART = "const long lo = n1 * item, hi = min(n0, lo + n1);"
 """What an item of a stage does of n0 things, n1 each: numbers that are no part of the text."""
 
-SHORT = 64
+SHORT = 16
 """Steps of a loop up to which their number is part of the text; longer loops share one text, and so
 one build, over all sizes of a batch."""
 
@@ -97,6 +97,7 @@ class Emission:
         self.ints: list[int] = []  # integer arguments of the stage
         self.numbers: dict[int, str] = {}  # constant value -> the argument that is its number
         self.extents: dict[int, str] = {}  # axis -> the argument that says how long it is
+        self.sizes: dict[int, str] = {}  # buffer -> the argument that says how large it is
         self.partials: dict[int, Fold] = {}
         self.joins = nest.joins and nest.contract_fp
         self.uses = uses_of(nest) if self.joins else Counter()
@@ -120,6 +121,14 @@ class Emission:
             self.extents[axis] = f"e{axis}"
             self.outermost(f"const {self.ix} e{axis} = {self.int_argument(n)};")
         return self.extents[axis]
+
+    def size_argument(self, buffer: int) -> str:
+        """How many elements a buffer has."""
+        if buffer not in self.sizes:
+            self.sizes[buffer] = f"z{buffer}"
+            n = self.int_argument(self.nest.buffers[buffer].size)
+            self.outermost(f"const {self.ix} z{buffer} = {n};")
+        return self.sizes[buffer]
 
     def outermost(self, text: str) -> None:
         """A line before the loops that are being written."""

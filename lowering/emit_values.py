@@ -26,10 +26,12 @@ def _as_masks(dtype: np.dtype) -> bool:
 
 
 def counts(v: Value) -> bool:
-    """Whether a constant is a whole number above SHORT, which a float32 holds as it is."""
+    """Whether a constant is a whole number that a mean may divide by: not a small one, and one that
+    a float32 holds as it is.
+    """
     if v.dtype.char not in "fd" or not isfinite(v.attr):
         return False
-    return SHORT < v.attr < 2**24 and v.attr == int(v.attr)
+    return 2 * SHORT <= v.attr < 2**24 and v.attr == int(v.attr)
 
 
 class Values(Emission):
@@ -286,14 +288,14 @@ class Values(Emission):
         ahead = w.index.coef(self.s.v) == 1 == index.coef(self.s.v)
         if not ahead or not _as_masks(v.dtype) or self.s.wide or self.far(index):
             return False
-        at, e, size = self.fresh("e"), self.fresh("e"), self.nest.buffers[buffer].size
+        at, e = self.fresh("e"), self.fresh("e")
         self.line(f"  const int {at} = {base.removeprefix(f'b{buffer} + ')};")
         self.line(f"  const int{width} {e} = {self.index_text(w.index, INT, width, u)};")
         here, back = (
             _load_text(v.dtype, width, f"b{buffer} + {place}", 1)
             for place in (at, f"({at} - {w.back})")
         )
-        self.line(f"  if ({at} >= {w.back} && {at} <= {size - width})")
+        self.line(f"  if ({at} >= {w.back} && {at} <= {self.size_argument(buffer)} - {width})")
         self.line(f"    {out} = {e} < {w.limit} ? {here} : {back};")
         self.line("  else {")
         return True
@@ -337,10 +339,10 @@ class Values(Emission):
         if not _as_masks(v.dtype) or index.coef(self.s.v) != 1 or self.far(index):
             return False
         inside = self.guard_text(tuple(in_v), width, u)
-        at, size = self.affine(index, u), self.nest.buffers[buffer].size
+        at = self.affine(index, u)
         text = _load_text(v.dtype, width, f"b{buffer} + ({at})", 1)
         zero = scalar.constant(0, v.dtype, width)
-        self.line(f"  if (0 <= {at} && {at} <= {size - width})")
+        self.line(f"  if (0 <= {at} && {at} <= {self.size_argument(buffer)} - {width})")
         self.line(f"    {out} = {inside} ? {text} : {zero};")
         self.line("  else {")
         return True

@@ -1,8 +1,8 @@
 """Lend: outputs lend their memory to temporaries that are done before the output is written.
 
-In: steps in their final order. Out: the same steps, in which such a temporary is called by the
-output's number, and so takes no room in the arena. A call has its outputs' memory from the start,
-and gradients are written last, when the largest temporaries are done.
+In: steps in their final order. Out: which output's memory such a temporary has; called by its
+number, it takes no room in the arena. A call has its outputs' memory from the start, and gradients
+are written last, when the largest temporaries are done.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ LEAST = 1 << 15
 """Bytes; below that the arena, which is the same in every call, is the warmer place."""
 
 
-def lend(p: Planner, steps: Sequence[Step]) -> list[Step]:
-    """The steps with temporaries in outputs."""
+def lend(p: Planner, steps: Sequence[Step]) -> dict[int, int]:
+    """The temporaries in outputs, and these."""
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     for k, s in enumerate(steps):
@@ -52,6 +52,11 @@ def lend(p: Planner, steps: Sequence[Step]) -> list[Step]:
                 guests[o].append(t)
                 home[t] = o
                 break
+    return home
+
+
+def renamed(steps: Sequence[Step], home: dict[int, int]) -> list[Step]:
+    """The steps with temporaries called by the number of their home."""
     return [_renamed(s, home) for s in steps] if home else list(steps)
 
 

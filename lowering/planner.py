@@ -23,7 +23,7 @@ from lowering.condense import condense
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse
 from lowering.fuse_rules import root_dims, spreads
-from lowering.lend import lend
+from lowering.lend import lend, renamed
 from lowering.nest import Nest
 from lowering.plan import (
     ArrayRef,
@@ -136,11 +136,11 @@ class Planner:
             steps = condense(self, steps)
         if self.options.get("merge", True):
             steps = merge.merge(self, steps)
-        if self.options.get("lend", True):
-            steps = lend(self, steps)
-        spans = live.spans(self, steps)
+        home = lend(self, steps) if self.options.get("lend", True) else {}
+        spans = live.spans(self, renamed(steps, home))
         if self.options.get("chain", True) and not effort.small(self.stages, steps, self.profile):
             steps = chains(self, steps)
+        steps = renamed(steps, home)  # not before: who lends to whom is no part of the text
         steps, stages = merge.prune(self, steps)
         offsets, arena = memory.place(spans, self.profile.align)
         used = set().union(*map(live.touched, steps))

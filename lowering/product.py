@@ -334,8 +334,9 @@ def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
         return most, vectors * width
     most *= 2 // vectors
     latency = 4.0  # cycles of a multiply-add, of which two start per cycle
-    costs = {r: -(-m // r) * max(r * vectors / 2, latency) - 0.01 * r for r in range(2, most + 1)}
-    return min(costs, key=lambda r: costs[r]), vectors * width
+    costs = {r: -(-m // r) * max(r * vectors / 2, latency) for r in range(2, most + 1)}
+    enough = min(costs.values()) * (1 + 1 / 10)  # so that most numbers of rows share a text
+    return max(r for r in costs if costs[r] <= enough), vectors * width
 
 
 # ---------------------------------------------------------------- on a GPU

@@ -19,7 +19,7 @@ from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Prog
 from lowering.templates import team, whole
 
 PER_PROGRAM = 24
-SHARE = 7500
+SHARE = 8000
 """Characters of stages that are worth a program of their own, which another process builds."""
 HEADS = {
     "FX_SHORT": "static inline __attribute__((always_inline))",

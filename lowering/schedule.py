@@ -247,7 +247,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     tile = None if v is None or v not in parallel else tiles.tile_of(nest, v, rows)
     if tile is not None and v is not None:
         width = min(width * 2, tiles.LINE // 4) if width * 2 <= nest.extents[v] else width
-    unroll = _unroll(nest, v, folded, width)
+    unroll = _unroll(nest, v, folded, width, bool(rows))
     grid = prod(nest.extents[a] for a in rows)
     row_block, strip_block = _blocks(nest, v, parallel, folds, grid, width * unroll)
     strips = 1 if v is None or v in folded else -(-nest.extents[v] // strip_block)
@@ -374,8 +374,12 @@ def _width(nest: Nest, v: int, profile: Profile) -> int:
     return max(1, width)
 
 
-def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> int:
-    """Independent strips in flight: folds need several accumulators, loops several chains."""
+def _unroll(
+    nest: Nest, v: int | None, folded: frozenset[int], width: int, rows: bool = True
+) -> int:
+    """Independent strips in flight: folds need several accumulators, loops several chains. What is
+    left over of all strips goes one by one, which tells where there are `rows`.
+    """
     if v is None or width == 1:
         return 1
     if any(x.op == "cumscan" and x.attr[1] == v for x in nest.values):
@@ -387,7 +391,7 @@ def _unroll(nest: Nest, v: int | None, folded: frozenset[int], width: int) -> in
     heavy = work(nest) > 60
     strips = nest.extents[v] // width
     for u in (2, 1) if heavy else (4, 2, 1):
-        if strips >= u and (strips % u == 0 or strips >= 16 * u):
+        if strips >= u and (not rows or strips % u == 0 or strips >= 16 * u):
             return u
     return 1
 

@@ -21,7 +21,6 @@ from lowering.condense_writer import Writer
 from lowering.effort import CALL_US, UNITS_PER_US, steps_of
 from lowering.emit_scope import Stage
 from lowering.merge import Merger
-from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, Launch, LoopStep, Step
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 MEET_US = 0.5  # of the team, after a stage
 LONGEST_US = 1e7  # of one launch: nothing can interrupt it
 TURNS = 4096  # of a while loop in one launch, whose conditions are kept
+LONG = np.dtype(np.int64)
 WORDS = 8  # of 64 bits in a line of the cache
 DRIVERS = ("pocl", "intel")  # whose compilers are known to take C's atomic operations
 
@@ -84,18 +84,16 @@ class Scratch:
         return WORDS * (self.members + 1)
 
     @property
-    def nbytes(self) -> int:
-        return 8 * self.words + self.turns
-
-    def clear(self) -> Stage:
-        """The stage that makes it ready."""
-        text = f"  for (int k = 0; k < {self.words}; ++k) b0[k] = 0;"
-        buffers = [NestBuffer.raw(np.dtype(np.uint64))]
-        return Stage(text, buffers, [], 1, 1, "team", cost=8.0 * WORDS)
+    def all_words(self) -> int:
+        """The conditions too."""
+        return self.words + -(-self.turns // 8)
 
 
 class TeamWriter(Writer):
-    """Steps to C text that all members of a team run."""
+    """Steps to C text that all members of a team run. What depends on shapes stands in a buffer
+    that the plan brings along, so the text does not: the claims, which are zero again when the team
+    has left, and numbers behind them.
+    """
 
     def __init__(self, p: Planner, slot: int, scratch: Scratch):
         super().__init__(p)
@@ -104,13 +102,26 @@ class TeamWriter(Writer):
         self.common = self.pointer(slot)
         self.alone = False  # whether one member does the steps that are being written
         self.item, self.first = "", 0  # of items that are shared: the variable, a part's first
+        self.numbers: list[int] = []
+        self.base = scratch.all_words  # of the numbers
 
     def text(self) -> str:
         lines = [*super().text().split("\n")]
         heads, rest = lines[: len(self.slots)], lines[len(self.slots) :]
         members = self.scratch.members
         made = f"team t = team_of((__global ulong *){self.common}, (uint)item, {members});"
-        return "\n".join([*heads, f"  {made}", *rest])
+        kind = "__global const long *"
+        numbers = f"{kind}n = ({kind}){self.common} + {self.base};"
+        return "\n".join([*heads, f"  {made}", f"  {numbers}", *rest, "  team_leave(&t);"])
+
+    def number(self, value: int) -> str:
+        self.numbers.append(value)
+        return f"n[{len(self.numbers) - 1}]"
+
+    def keep(self, slot: int) -> None:
+        """The contents of the slot that the plan brings along."""
+        words = np.array([0] * self.base + self.numbers, LONG)
+        self.p.slots[slot].shape, self.p.slots[slot].data = words.shape, words.tobytes()
 
     def variables(self, s: LoopStep) -> set[int]:
         """None: a member knows only what is in memory."""
@@ -160,11 +171,12 @@ class TeamWriter(Writer):
         if self.alone:
             super().call(name, args, groups)
             return
-        low, high = self.first, self.first + groups
-        item = f"{self.item} - {low}" if low else self.item
-        test = f"if ({self.item} >= {low} && {self.item} < {high}) "
-        self.line(f"{test}{name}({', '.join([item, *args])});")
-        self.first = high
+        low, self.first = self.first, self.first + groups
+        item, test = self.item, f"{self.item} < {self.number(self.first)}"
+        if low:
+            first = self.number(low)
+            item, test = f"{item} - {first}", f"{item} >= {first} && {test}"
+        self.line(f"if ({test}) {name}({', '.join([item, *args])});")
 
     def copy(self, src: str, dst: str, nbytes: int) -> None:
         if self.alone:

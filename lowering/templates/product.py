@@ -31,6 +31,8 @@ HEAVY = 60.0  # flops of an epilogue that is not written out for each strip, nor
 COLUMN_TILES = 32  # of an item at most
 STRIP_BYTES = 256  # of a row of a strip, of which there are one, two or four in B's panels
 SHARED_FLOPS = 1 << 15  # of a row tile, from which the shared function costs nothing
+ROOMS = (1 << 18, 1 << 20)  # bytes of private arrays, most of which need not be touched
+LINE = 16  # elements: the parts of an array begin apart from what is before them
 SMALL_BLOCK = 32  # of k where B is read in place, its rows far from each other, for few tiles
 
 
@@ -243,12 +245,11 @@ class _ProductEmitter(_Emitter):
         counts = {"M": m, "N": n, "K": form.k, "RB": row_blocks, "CB": column_blocks}
         counts |= {"RT": blocks.rows * form.rows, "CT": blocks.columns * form.columns}
         counts |= {"OT": blocks.outer, "OB": batch}
+        counts |= {"ST": blocks.strip * form.columns, "KB": blocks.k, "KD": blocks.depth}
         self.line("#pragma OPENCL FP_CONTRACT ON")
         for name, value in counts.items():
             self.int(name, value)
         self.arrays()
-        for name, value in self.steps().items():
-            self.int(name, value, "long")
         stored = self.only_stored()
         if stored is None:
             self.own_loops()
@@ -267,31 +268,33 @@ class _ProductEmitter(_Emitter):
         self.outer_indices()
         inner = self.push(frozenset())
         self.strip()
-        width = self.blocks.strip * self.form.columns
-        self.pop(inner, f"for (int s0 = q0; s0 < q1; s0 += {width}) {{")
+        self.pop(inner, "for (int s0 = q0; s0 < q1; s0 += ST) {")
         last = _min("(io + 1) * OT", "OB")
         self.pop(scope, f"for (int o = io * OT, oe = {last}; o < oe; ++o) {{")
 
     def arrays(self) -> None:
-        """The sums of a row tile, or of all for a depth of k, and the panels to be filled."""
+        """The sums of a row tile, or of all for a depth of k, and the panels to be filled: parts of
+        one array, whose size says little of the shape.
+        """
         form, blocks = self.form, self.blocks
         kind = scalar.register_type(self.node.dtype, 1)
-        self.block, self.depth = min(blocks.k, form.k), min(blocks.depth, form.k)
-        self.deep = form.k > self.depth
-        self.row_size = form.rows * blocks.strip * form.columns
-        sizes = {"acc": self.row_size * (blocks.rows if self.deep else 1)}
-        self.a_size = micro.panel_size(form.rows, self.lanes, self.block)
-        self.b_size = micro.panel_size(form.columns, self.lanes, self.block)
-        blocks_of_k = -(-self.depth // self.block)
-        if form.a.panel:
-            sizes["a"] = blocks_of_k * blocks.rows * self.a_size
+        deep = form.k > blocks.depth
+        depths = blocks.depth // blocks.k
+        self.a_size = micro.panel_size(form.rows, self.lanes, blocks.k)
+        self.b_size = micro.panel_size(form.columns, self.lanes, blocks.k)
+        sizes = [(blocks.rows if deep else 1) * form.rows * blocks.strip * form.columns + LINE]
+        sizes += [depths * blocks.rows * self.a_size] if form.a.panel else []
+        sizes += [depths * blocks.strip * self.b_size] if form.b.panel else []
+        room = _room(sum(sizes), self.node.dtype.itemsize)
+        self.line(f"{kind} acc[{room}] __attribute__((aligned(64)));")
+        self.line(f"const int sums_step = K > KD ? {form.rows} * ST : 0;")
+        for name, value in self.steps().items():
+            self.int(name, value, "long")
+        if form.a.panel or form.b.panel:  # a CPU has one memory
+            end = f"((K > KD ? RT : {form.rows}) * ST + {LINE - 1}) / {LINE} * {LINE}"
+            self.line(f"__global {kind} *ap = (__global {kind} *)(ulong)(acc + {end});")
         if form.b.panel:
-            sizes["b"] = blocks_of_k * blocks.strip * self.b_size
-        for name, size in sizes.items():
-            array = name if name == "acc" else f"{name}_panels"
-            self.line(f"{kind} {array}[{size}] __attribute__((aligned(64)));")
-            if name != "acc":  # a CPU has one memory
-                self.line(f"__global {kind} *{name}p = (__global {kind} *)(ulong){array};")
+            self.line(f"__global {kind} *bp = ap{' + KD / KB * x_block' * form.a.panel};")
 
     def steps(self) -> dict[str, int]:
         """From one tile and from one block of k to the next in A (x) and B (y), in panels or in
@@ -304,9 +307,9 @@ class _ProductEmitter(_Emitter):
         y = self.b_size if b.panel else b.tile if b.packed else form.columns
         return {
             "x_step": x,
-            "x_block": blocks.rows * x if a.panel else self.block * (a.k or 0),
+            "x_block": blocks.rows * x if a.panel else blocks.k * (a.k or 0),
             "y_step": y,
-            "y_block": blocks.strip * y if b.panel else self.block * (b.k or 0),
+            "y_block": blocks.strip * y if b.panel else blocks.k * (b.k or 0),
             "y_last": self.node.shape[-1] - form.columns if self.shifted else 1 << 40,
             "a_lane": a.lane or 0,
             "a_k": a.k or 0,
@@ -329,7 +332,8 @@ class _ProductEmitter(_Emitter):
             return None
         if form.streamed or None in (form.a.lane, form.a.k) or self.needed is not None:
             return None
-        if 2 * self.row_size * self.depth < SHARED_FLOPS:
+        tile = form.rows * self.blocks.strip * form.columns
+        if 2 * tile * min(self.blocks.depth, form.k) < SHARED_FLOPS:
             return None
         if len(axes.rows) > 1 or len(axes.columns) != 1 or first.index.coef(axes.columns[0]) != 1:
             return None
@@ -342,7 +346,7 @@ class _ProductEmitter(_Emitter):
 
     def shared_stage(self, store: Store, outer: list[tuple[int, tuple[int, int, int]]]) -> None:
         """All of the stage as a call."""
-        form, blocks = self.form, self.blocks
+        form = self.form
         high, low = [(1, (0, 0, 0)), (1, (0, 0, 0)), *outer][-2:]
         strides = ", ".join(f"{x}, {y}" for x, y in zip(high[1], low[1]))
         row = store.index.coef(self.axes.rows[0]) if self.axes.rows else 0
@@ -350,9 +354,8 @@ class _ProductEmitter(_Emitter):
         x, y = ("ap" if form.a.panel else "0"), ("bp" if form.b.panel else "0")
         self.line(
             f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, x_block, {y}, y_step, y_block, "
-            "y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, "
-            f"{blocks.strip * form.columns}, {self.block}, {self.depth}, "
-            f"acc, {self.row_size if self.deep else 0}, {low[0]}, {strides}, {row}, "
+            "y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, "
+            f"acc, sums_step, {low[0]}, {strides}, {row}, "
             f"b{store.buffer} + {store.index.const});"
         )
 
@@ -386,7 +389,7 @@ class _ProductEmitter(_Emitter):
             self.line(f"__global const {memory} *{side}_o = b{number} + {start};")
 
         if self.form.a.lane is None:
-            self.line(f"int ro[{self.blocks.rows * self.form.rows}];")
+            self.line(f"int ro[{_room(self.blocks.rows * self.form.rows)}];")
             scope = self.push(frozenset())
             self.line(f"const int h = {_min('m0 + r', 'M - 1')};")
             self.line(f"ro[r] = {offset('h', self.form.a.lanes)};")
@@ -399,27 +402,24 @@ class _ProductEmitter(_Emitter):
         """A strip of column tiles: panels for some depth of k, then row tiles by their blocks of k,
         and where the sums are complete the epilogue of the row tile.
         """
-        form, blocks = self.form, self.blocks
-        end = f"s0 + {blocks.strip * form.columns}"
-        self.line(f"const int s1 = {_min(end, 'q1')};")
+        form = self.form
+        self.line(f"const int s1 = {_min('s0 + ST', 'q1')};")
         deep = self.push(frozenset())
-        self.line(f"const int ke = {_min('K', f'd0 + {blocks.depth}') if self.deep else 'K'};")
+        self.line(f"const int ke = {_min('K', 'd0 + KD')};")
         if form.a.k is None:
-            self.line(f"int ko[{min(form.k, blocks.depth)}];")
+            self.line(f"int ko[{-(-self.blocks.depth // 2048) * 2048}];")
             at = offset("(d0 + k)", form.a.ks)
             self.line(f"for (int k = 0; k < ke - d0; ++k) ko[k] = {at};")
         if form.a.panel or form.b.panel:
             self.fill_panels()
         rows = self.push(frozenset())
-        sums = f" + (r0 - m0) / {form.rows} * {self.row_size}" if self.deep else ""
-        self.line(f"{scalar.register_type(self.node.dtype, 1)} *sums = acc{sums};")
+        kind = scalar.register_type(self.node.dtype, 1)
+        self.line(f"{kind} *sums = acc + (r0 - m0) / {form.rows} * sums_step;")
         self.row_sums()
-        if self.deep:
-            self.line("if (ke < K) continue;")
+        self.line("if (ke < K) continue;")
         self.epilogue()
         self.pop(rows, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
-        step = f"for (int d0 = 0; d0 < K; d0 += {blocks.depth}) {{"
-        self.pop(deep, step if self.deep else "{ const int d0 = 0;")
+        self.pop(deep, "for (int d0 = 0; d0 < K; d0 += KD) {")
 
     def fill_panels(self) -> None:
         """Fill the item's own panels for some depth of k."""
@@ -427,25 +427,23 @@ class _ProductEmitter(_Emitter):
         self.line(
             f"{self.begin('fills')}, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, "
             f"{x}, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, "
-            f"{y}, y_step, y_block, ke - d0, {self.block});"
+            f"{y}, y_step, y_block, ke - d0, KB);"
         )
 
     def row_sums(self) -> None:
         """The sums of one row tile for the strip, over the depth's blocks of k."""
         form, dtype = self.form, self.node.dtype
-        one = self.depth == self.block
-        at = "0" if one else f"(k0 - d0) / {self.block}"
         a = f"a_o + r0 / {form.rows} * x_step + k0 * a_k"
         if form.a.panel:
-            a = f"ap + {at} * x_block + (r0 - m0) / {form.rows} * x_step"
+            a = f"ap + kb * x_block + (r0 - m0) / {form.rows} * x_step"
         b = "t0" if form.streamed else f"t0 / {form.columns} * y_step"
         b = f"b_o + {_min('t0', 'y_last') if self.shifted else b} + k0 * b_k"
         if form.b.panel:
-            b = f"bp + {at} * y_block + (t0 - s0) / {form.columns} * y_step"
+            b = f"bp + kb * y_block + (t0 - s0) / {form.columns} * y_step"
         block = self.push(frozenset())
-        self.line(f"const int k1 = {'ke - k0' if one else _min('ke - k0', str(self.block))};")
+        self.line(f"const int k1 = {_min('ke - k0', 'KB')};")
         columns = self.push(frozenset())
-        self.ask_ahead("" if one else "if (k0 + k1 == K) ")
+        self.ask_ahead("if (k0 + k1 == K) ")
         target = f"sums + (t0 - s0) * {form.rows}"
         if form.streamed:
             name, count = (
@@ -461,8 +459,7 @@ class _ProductEmitter(_Emitter):
         test = self.test_needed("r0", f"r0 + {form.rows}", "t0", f"t0 + {form.columns}")
         self.line(f"{test}{name}({a}, {b}, a_lane, {rest});")
         self.pop(columns, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
-        over = f"for (int k0 = d0; k0 < ke; k0 += {self.block}) {{"
-        self.pop(block, "{ const int k0 = d0;" if one else over)
+        self.pop(block, "for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {")
 
     def ask_ahead(self, test: str) -> None:
         """Requests for the lines of a tile's epilogue, before the tile."""
@@ -556,6 +553,12 @@ class _ProductEmitter(_Emitter):
         text = scalar.load(v.dtype, width, pointer, "__private")
         self.line(f"const {kind} {out} = {text};")
         return out
+
+
+def _room(count: int, itemsize: int = 4) -> int:
+    """Elements of a private array that holds so many: of few sizes, so that texts are equal."""
+    size = next((n for n in ROOMS if n >= count * itemsize), ROOMS[-1])
+    return -(-count * itemsize // size) * size // itemsize
 
 
 def _min(a: str, b: str) -> str:

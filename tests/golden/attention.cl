@@ -60,7 +60,7 @@ FX_STAGE void panel_f32x8_16c(__global const float *x,
       for (; k < k1; ++k) { p[k * 16 + j + 0] = x0[k]; p[k * 16 + j + 1] = x1[k]; p[k * 16 + j + 2] = x2[k]; p[k * 16 + j + 3] = x3[k]; p[k * 16 + j + 4] = x4[k]; p[k * 16 + j + 5] = x5[k]; p[k * 16 + j + 6] = x6[k]; p[k * 16 + j + 7] = x7[k]; }
     }
 }
-FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *b,
+FX_STAGE void tile_f32x8_6x2_l1k(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -68,9 +68,13 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
   float8 c1_0 = 0, c1_1 = 0;
   float8 c2_0 = 0, c2_1 = 0;
   float8 c3_0 = 0, c3_1 = 0;
+  float8 c4_0 = 0, c4_1 = 0;
+  float8 c5_0 = 0, c5_1 = 0;
   const long l1 = (1 < last ? 1 : last) * a_lane;
   const long l2 = (2 < last ? 2 : last) * a_lane;
   const long l3 = (3 < last ? 3 : last) * a_lane;
+  const long l4 = (4 < last ? 4 : last) * a_lane;
+  const long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
@@ -78,12 +82,16 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += b_k; a += 1; }
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += b_k; a += 1; }
   }
   if (k1 & 1) {
@@ -92,12 +100,14 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += b_k; a += 1; }
   }
-  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); }
-  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
-FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *b,
+FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -105,9 +115,13 @@ FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *
   float8 c1_0 = 0, c1_1 = 0;
   float8 c2_0 = 0, c2_1 = 0;
   float8 c3_0 = 0, c3_1 = 0;
+  float8 c4_0 = 0, c4_1 = 0;
+  float8 c5_0 = 0, c5_1 = 0;
   const long l1 = (1 < last ? 1 : last) * a_lane;
   const long l2 = (2 < last ? 2 : last) * a_lane;
   const long l3 = (3 < last ? 3 : last) * a_lane;
+  const long l4 = (4 < last ? 4 : last) * a_lane;
+  const long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
@@ -115,12 +129,16 @@ FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; a += 1; }
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; a += 1; }
   }
   if (k1 & 1) {
@@ -129,16 +147,18 @@ FX_STAGE void tile_f32x8_4x2_l1p(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += 16; a += 1; }
   }
-  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); }
-  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
 #define by_l1k 0
 #define by_l1p 1
 #define fill_none 0
 #define fill_columns 1
-FX_STAGE void fills_f32x8_4x2(const int by, const int a_fill, const int b_fill,
+FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
     __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
     const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
@@ -149,7 +169,7 @@ FX_STAGE void fills_f32x8_4x2(const int by, const int a_fill, const int b_fill,
       b_there, k1, y, y_step);
   }
 }
-FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
+FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
     const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
     const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
@@ -173,28 +193,28 @@ FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
         const int d = (K - d0 < depth ? K - d0 : depth);
         
         __global const float *ys = bo + s0 / 16 * y_step + d0 * b_k;
-        for (int r0 = m0; r0 < m1; r0 += 4) {
-          __global const float *xs = ao + r0 / 4 * x_step + d0 * a_k;
+        for (int r0 = m0; r0 < m1; r0 += 6) {
+          __global const float *xs = ao + r0 / 6 * x_step + d0 * a_k;
           __global float *row = to + r0 * ld + s0;
-          const uint there = m1 - r0 < 4 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
-          float *t = acc + (r0 - m0) / 4 * size;
+          const uint there = m1 - r0 < 6 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
+          float *t = acc + (r0 - m0) / 6 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
             long at = 0;
             for (int t0 = s0; t0 < s1; t0 += 16, at += y_step) {
               const int in = t0 - s0 < there;
-              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 4;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 6;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x8_4x2_l1k(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
+              tile_f32x8_6x2_l1k(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
             }
           }
           if (d0 + d < K) continue;
           const uint n = s1 - s0;
-          for (int g = 0; there < n && g < (m1 - r0 < 4 ? m1 - r0 : 4); ++g, row += ld) {
-            const float *p = t + g * 16 + there * 4;
+          for (int g = 0; there < n && g < (m1 - r0 < 6 ? m1 - r0 : 6); ++g, row += ld) {
+            const float *p = t + g * 16 + there * 6;
             uint c = there, e = 0;
-            for (; c + 16 <= n; c += 16, p += 16 * 4) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
+            for (; c + 16 <= n; c += 16, p += 16 * 6) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
             p += shift;
         if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }
   #pragma clang loop vectorize(disable) unroll(disable)
@@ -272,7 +292,7 @@ FX_STAGE void team_leave(team *t) {
   t->words[1] = t->words[2] = 0;
 }
 
-FX_STAGE void stage_0_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+FX_STAGE void stage_0_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -283,18 +303,22 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
   const int CT = n6;
   const int OT = n7;
   const int OB = n8;
-  float acc[256] __attribute__((aligned(64)));
-  float b_panels[4160] __attribute__((aligned(64)));
-  __global float *bp = (__global float *)(ulong)b_panels;
-  const long x_step = n9;
-  const long x_block = n10;
-  const long y_step = n11;
-  const long y_block = n12;
-  const long y_last = n13;
-  const long a_lane = n14;
-  const long a_k = n15;
-  const long b_lane = n16;
-  const long b_k = n17;
+  const int ST = n9;
+  const int KB = n10;
+  const int KD = n11;
+  float acc[65536] __attribute__((aligned(64)));
+  const int sums_step = K > KD ? 6 * ST : 0;
+  const long x_step = n12;
+  const long x_block = n13;
+  const long y_step = n14;
+  const long y_block = n15;
+  const long y_last = n16;
+  const long a_lane = n17;
+  const long a_k = n18;
+  const long b_lane = n19;
+  const long b_k = n20;
+  __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 6) * ST + 15) / 16 * 16);
+  __global float *bp = ap;
   const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
@@ -302,25 +326,26 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
     const int i0 = o;
     __global const float *a_o = b1 + (o) * 4096L + 0;
     __global const float *b_o = b2 + (o) * 4096L + 0;
-    for (int s0 = q0; s0 < q1; s0 += 64) {
-      const int s1 = (s0 + 64 < q1 ? s0 + 64 : q1);
-      { const int d0 = 0;
-        const int ke = K;
-        fills_f32x8_4x2(by_l1p, fill_none, fill_columns, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, 64);
-        for (int r0 = m0; r0 < m1; r0 += 4) {
-          float *sums = acc;
-          { const int k0 = d0;
-            const int k1 = ke - k0;
+    for (int s0 = q0; s0 < q1; s0 += ST) {
+      const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
+      for (int d0 = 0; d0 < K; d0 += KD) {
+        const int ke = (K < d0 + KD ? K : d0 + KD);
+        fills_f32x8_6x2(by_l1p, fill_none, fill_columns, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
+        for (int r0 = m0; r0 < m1; r0 += 6) {
+          float *sums = acc + (r0 - m0) / 6 * sums_step;
+          for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {
+            const int k1 = (ke - k0 < KB ? ke - k0 : KB);
             for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_4x2_l1p(a_o + r0 / 4 * x_step + k0 * a_k, bp + 0 * y_block + (t0 - s0) / 16 * y_step, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 4, 16, k0);
+              tile_f32x8_6x2_l1p(a_o + r0 / 6 * x_step + k0 * a_k, bp + kb * y_block + (t0 - s0) / 16 * y_step, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, sums + (t0 - s0) * 6, 16, k0);
             }
           }
-          for (int g = r0, ge = (r0 + 4 < m1 ? r0 + 4 : m1); g < ge; ++g) {
+          if (ke < K) continue;
+          for (int g = r0, ge = (r0 + 6 < m1 ? r0 + 6 : m1); g < ge; ++g) {
             const int i1 = g;
             const float *row = sums + (g - r0) * 16;
             for (int t0 = s0; t0 < s1; t0 += 16) {
               const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-              const float *sum = row + (t0 - s0) * 4;
+              const float *sum = row + (t0 - s0) * 6;
               { const int i2 = t0;
                 const float8 x1 = *(__private const float8_u *)(sum + i2 - tn);
                 const float8 x2 = (x1 / (float8)(8.0f));
@@ -411,7 +436,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
     }
   }
 }
-FX_STAGE void stage_0_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+FX_STAGE void stage_0_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -422,43 +447,48 @@ FX_STAGE void stage_0_2(const long item, __global float *b0, __global const floa
   const int CT = n6;
   const int OT = n7;
   const int OB = n8;
-  float acc[256] __attribute__((aligned(64)));
-  const long x_step = n9;
-  const long x_block = n10;
-  const long y_step = n11;
-  const long y_block = n12;
-  const long y_last = n13;
-  const long a_lane = n14;
-  const long a_k = n15;
-  const long b_lane = n16;
-  const long b_k = n17;
-  whole_f32x8_4x2(by_l1k, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, 64, 64, 64, acc, 0, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
+  const int ST = n9;
+  const int KB = n10;
+  const int KD = n11;
+  float acc[65536] __attribute__((aligned(64)));
+  const int sums_step = K > KD ? 6 * ST : 0;
+  const long x_step = n12;
+  const long x_block = n13;
+  const long y_step = n14;
+  const long y_block = n15;
+  const long y_last = n16;
+  const long a_lane = n17;
+  const long a_k = n18;
+  const long b_lane = n19;
+  const long b_k = n20;
+  whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, sums_step, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
 }
-FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5) {
+FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;
   __global uchar *p2 = b2;
   __global uchar *p3 = b3;
   __global uchar *p4 = b4;
   __global uchar *p5 = b5;
+  __global uchar *p6 = b6;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
-  team_timed(&t, (__global ulong *)p0 + 24);
   __global const long *n = (__global const long *)p0 + 28;
+  team_timed(&t, (__global ulong *)p0 + 24);
   while (team_next(&t, 1) >= 0) {
-  stage_0_0(0L, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17]);
+  stage_0_0(0L, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20]);
   }
-  for (long q1; (q1 = team_next(&t, n[18])) >= 0;) {
-  stage_0_1(q1, (__global const float *)(p1), (__global float *)(p4), n[19], n[20]);
+  for (long q1; (q1 = team_next(&t, n[21])) >= 0;) {
+  stage_0_1(q1, (__global const float *)(p1), (__global float *)(p4), n[22], n[23]);
   }
   while (team_next(&t, 1) >= 0) {
-  stage_0_2(0L, (__global float *)(p1), (__global const float *)(p4), (__global const float *)(p5), n[21], n[22], n[23], n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38]);
+  stage_0_2(0L, (__global float *)(p5), (__global const float *)(p4), (__global const float *)(p6), n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38], n[39], n[40], n[41], n[42], n[43], n[44]);
   }
   team_leave(&t);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, __global uchar *p5) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, __global uchar *p5, __global uchar *p6) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3, (__global uchar *)p4, (__global uchar *)p5); break;
+  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3, (__global uchar *)p4, (__global uchar *)p5, (__global uchar *)p6); break;
   }
 }

@@ -1,9 +1,10 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item, is = 0;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  const int e1 = n2;
   for (int s = s0; s < s1; s += 32) {
     const int i0 = s < (int)n0 - 32 ? s : (int)n0 - 32;
     const float8 x2 = *(__global const float8_u *)(b0 + (i0));
@@ -30,7 +31,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     float8 c11_2 = x14;
     const float8 x15 = *(__global const float8_u *)(b0 + (i0 + 2072));
     float8 c11_3 = x15;
-    for (int i1 = 0; i1 < 50; ++i1) {
+    for (int i1 = 0; i1 < e1; ++i1) {
       const float8 x16 = (c6_0 - c1_0);
       const float8 x17 = ((float8)(10.0f) * x16);
       const float8 x18 = (c1_0 + ((float8)(0.01f) * x17));
@@ -99,9 +100,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
   }
 }

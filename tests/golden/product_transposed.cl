@@ -1,6 +1,6 @@
 // launches: 1, programs: 1
 
-FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *b,
+FX_STAGE void tile_f32x8_6x2_lkk(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -8,9 +8,13 @@ FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *
   float8 c1_0 = 0, c1_1 = 0;
   float8 c2_0 = 0, c2_1 = 0;
   float8 c3_0 = 0, c3_1 = 0;
+  float8 c4_0 = 0, c4_1 = 0;
+  float8 c5_0 = 0, c5_1 = 0;
   const long l1 = (1 < last ? 1 : last) * a_lane;
   const long l2 = (2 < last ? 2 : last) * a_lane;
   const long l3 = (3 < last ? 3 : last) * a_lane;
+  const long l4 = (4 < last ? 4 : last) * a_lane;
+  const long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
@@ -18,12 +22,16 @@ FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += b_k; a += a_k; }
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += b_k; a += a_k; }
   }
   if (k1 & 1) {
@@ -32,14 +40,16 @@ FX_STAGE void tile_f32x8_4x2_lkk(__global const float *a, __global const float *
       { const float8 x = (float8)(a[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
       { const float8 x = (float8)(a[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
       { const float8 x = (float8)(a[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(a[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(a[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
       b += b_k; a += a_k; }
   }
-  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); }
-  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1;
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
 #define by_lkk 0
 #define fill_none 0
-FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
+FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
     const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
     const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
@@ -63,28 +73,28 @@ FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
         const int d = (K - d0 < depth ? K - d0 : depth);
         
         __global const float *ys = bo + s0 / 16 * y_step + d0 * b_k;
-        for (int r0 = m0; r0 < m1; r0 += 4) {
-          __global const float *xs = ao + r0 / 4 * x_step + d0 * a_k;
+        for (int r0 = m0; r0 < m1; r0 += 6) {
+          __global const float *xs = ao + r0 / 6 * x_step + d0 * a_k;
           __global float *row = to + r0 * ld + s0;
-          const uint there = m1 - r0 < 4 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
-          float *t = acc + (r0 - m0) / 4 * size;
+          const uint there = m1 - r0 < 6 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
+          float *t = acc + (r0 - m0) / 6 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
             long at = 0;
             for (int t0 = s0; t0 < s1; t0 += 16, at += y_step) {
               const int in = t0 - s0 < there;
-              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 4;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 6;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x8_4x2_lkk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
+              tile_f32x8_6x2_lkk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
             }
           }
           if (d0 + d < K) continue;
           const uint n = s1 - s0;
-          for (int g = 0; there < n && g < (m1 - r0 < 4 ? m1 - r0 : 4); ++g, row += ld) {
-            const float *p = t + g * 16 + there * 4;
+          for (int g = 0; there < n && g < (m1 - r0 < 6 ? m1 - r0 : 6); ++g, row += ld) {
+            const float *p = t + g * 16 + there * 6;
             uint c = there, e = 0;
-            for (; c + 16 <= n; c += 16, p += 16 * 4) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
+            for (; c + 16 <= n; c += 16, p += 16 * 6) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
             p += shift;
         if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }
   #pragma clang loop vectorize(disable) unroll(disable)
@@ -95,7 +105,7 @@ FX_STAGE void whole_f32x8_4x2(const int by, const int a_fill, const int b_fill,
     }
   }
 }
-FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -106,22 +116,26 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   const int CT = n6;
   const int OT = n7;
   const int OB = n8;
-  float acc[256] __attribute__((aligned(64)));
-  const long x_step = n9;
-  const long x_block = n10;
-  const long y_step = n11;
-  const long y_block = n12;
-  const long y_last = n13;
-  const long a_lane = n14;
-  const long a_k = n15;
-  const long b_lane = n16;
-  const long b_k = n17;
-  whole_f32x8_4x2(by_lkk, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, 64, 64, 128, acc, 0, 1, 0, 0, 0, 0, 0, 0, 96, b0 + 0);
+  const int ST = n9;
+  const int KB = n10;
+  const int KD = n11;
+  float acc[65536] __attribute__((aligned(64)));
+  const int sums_step = K > KD ? 6 * ST : 0;
+  const long x_step = n12;
+  const long x_block = n13;
+  const long y_step = n14;
+  const long y_block = n15;
+  const long y_last = n16;
+  const long a_lane = n17;
+  const long a_k = n18;
+  const long b_lane = n19;
+  const long b_k = n20;
+  whole_f32x8_6x2(by_lkk, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, sums_step, 1, 0, 0, 0, 0, 0, 0, 96, b0 + 0);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20); break;
   }
 }

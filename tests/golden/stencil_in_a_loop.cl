@@ -6,13 +6,11 @@ FX_STAGE void team_leave(team *t) {
   t->words[1] = t->words[2] = 0;
 }
 
-FX_SHORT void stage_0_0(const long item, __global ulong *b0) {
-  for (int k = 0; k < 24; ++k) b0[k] = 0;
-}
-FX_STAGE void stage_0_1_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_0_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
+  const int z0 = n2;
   for (int g = g0; g < g1; ++g) {
     const int i0 = g;
     for (int i1 = 0; i1 + 8 <= 64; i1 += 8) {
@@ -26,7 +24,7 @@ FX_STAGE void stage_0_1_0(const long item, __global const float *b0, __global fl
       if (((uint)(i1 + 1) < 64u) && ((uint)(i1 + 8) < 64u)) x5 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
       else if ((i1 + 1) < 64 && (i1 + 1) + 7 >= 0) {
       const int8 e6 = (int8)((int)(i1 + 1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= 64 * i0 + i1 + 1 && 64 * i0 + i1 + 1 <= 4088)
+        if (0 <= 64 * i0 + i1 + 1 && 64 * i0 + i1 + 1 <= z0 - 8)
           x5 = ((e6 >= 0) & (e6 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1)) : (float8)(0.0f);
         else {
         float8 t = 0;
@@ -39,7 +37,7 @@ FX_STAGE void stage_0_1_0(const long item, __global const float *b0, __global fl
       if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x8 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
       else if ((i1 + -1) < 64 && (i1 + -1) + 7 >= 0) {
       const int8 e9 = (int8)((int)(i1 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= 64 * i0 + i1 + -1 && 64 * i0 + i1 + -1 <= 4088)
+        if (0 <= 64 * i0 + i1 + -1 && 64 * i0 + i1 + -1 <= z0 - 8)
           x8 = ((e9 >= 0) & (e9 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1)) : (float8)(0.0f);
         else {
         float8 t = 0;
@@ -54,48 +52,35 @@ FX_STAGE void stage_0_1_0(const long item, __global const float *b0, __global fl
     }
   }
 }
-FX_STAGE void stage_0_1(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2) {
+FX_STAGE void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;
   __global uchar *p2 = b2;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
+  __global const long *n = (__global const long *)p0 + 24;
   __global uchar *const o1 = p1;
   {
-  for (long k2 = 0; k2 < 20; ++k2) {
+  for (long k2 = 0; k2 < n[0]; ++k2) {
     const long t3 = k2;
-    for (long q4; (q4 = team_next(&t, 4L)) >= 0;) {
-    if (q4 >= 0 && q4 < 4) stage_0_1_0(q4, (__global const float *)(p1), (__global float *)(p2), 64L, 16L);
+    for (long q4; (q4 = team_next(&t, n[1])) >= 0;) {
+    if (q4 < n[5]) stage_0_0(q4, (__global const float *)(p1), (__global float *)(p2), n[2], n[3], n[4]);
     }
     { __global uchar *const x = p1; p1 = p2; p2 = x; }
   }
   }
   if (p1 != o1) {
   while (team_next(&t, 1) >= 0) {
-  for (long k5 = 0; k5 < 4096; ++k5) ((__global uint *)(o1))[k5] = ((__global const uint *)(p1))[k5];
+  const long e6 = n[6];
+  for (long k5 = 0; k5 < e6; ++k5) ((__global uint *)(o1))[k5] = ((__global const uint *)(p1))[k5];
   }
   p2 = p1; p1 = o1;
-  }
-}
-FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
-  __global uchar *p0 = b0;
-  __global uchar *p1 = b1;
-  __global uchar *p2 = b2;
-  __global uchar *p3 = b3;
-  team t = team_of((__global ulong *)p0, (uint)item, 2);
-  team_timed(&t, (__global ulong *)p0 + 24);
-  __global const long *n = (__global const long *)p0 + 27;
-  while (team_next(&t, 1) >= 0) {
-  stage_0_0(0L, (__global ulong *)(p1));
-  }
-  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
-  stage_0_1(q1, (__global uchar *)(p1), (__global uchar *)(p2), (__global uchar *)(p3));
   }
   team_leave(&t);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3); break;
+  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2); break;
   }
 }

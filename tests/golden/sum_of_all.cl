@@ -36,7 +36,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
   p1 = (h7 + p1);
   *(b1 + item) = p1;
 }
-FX_SHORT void stage_0_1(const long item, __global const float *b0, __global float *b1) {
+FX_SHORT void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   float8 a1_0 = (float8)(0.0f);
@@ -44,7 +44,8 @@ FX_SHORT void stage_0_1(const long item, __global const float *b0, __global floa
   float8 a1_2 = (float8)(0.0f);
   float8 a1_3 = (float8)(0.0f);
   float a1 = 0.0f;
-  for (int i0 = 0; i0 + 32 <= 32; i0 += 32) {
+  const int e0 = n0;
+  for (int i0 = 0; i0 + 32 <= e0; i0 += 32) {
     const float8 x2 = *(__global const float8_u *)(b0 + (i0));
     a1_0 = (a1_0 + x2);
     const float8 x3 = *(__global const float8_u *)(b0 + (i0 + 8));
@@ -54,11 +55,15 @@ FX_SHORT void stage_0_1(const long item, __global const float *b0, __global floa
     const float8 x5 = *(__global const float8_u *)(b0 + (i0 + 24));
     a1_3 = (a1_3 + x5);
   }
+  for (int i0 = (e0 - 0) / 32 * 32; i0 < e0; ++i0) {
+    const float x6 = *(b0 + (i0));
+    a1 = (a1 + x6);
+  }
   a1_0 = (a1_0 + a1_2);
   a1_1 = (a1_1 + a1_3);
   a1_0 = (a1_0 + a1_1);
-  const float h6 = fold_add_f32x8(a1_0);
-  a1 = (h6 + a1);
+  const float h7 = fold_add_f32x8(a1_0);
+  a1 = (h7 + a1);
   *(b1 + (0)) = a1;
 }
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
@@ -67,13 +72,13 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global uchar *p2 = b2;
   __global uchar *p3 = b3;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
-  team_timed(&t, (__global ulong *)p0 + 24);
   __global const long *n = (__global const long *)p0 + 27;
+  team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
   stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2], n[3]);
   }
   while (team_next(&t, 1) >= 0) {
-  stage_0_1(0L, (__global const float *)(p2), (__global float *)(p3));
+  stage_0_1(0L, (__global const float *)(p2), (__global float *)(p3), n[4]);
   }
   team_leave(&t);
 }

@@ -19,16 +19,17 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
     }
   }
 }
-FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
+FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2, const long n3) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item / n0, is = item % n0;
   const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
+  const int e1 = n3;
   for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
     float8 a1_0 = (float8)(0.0f);
     float8 a1_1 = (float8)(0.0f);
     float8 a1_2 = (float8)(0.0f);
     float8 a1_3 = (float8)(0.0f);
-    for (int i1 = 0; i1 < 32; ++i1) {
+    for (int i1 = 0; i1 < e1; ++i1) {
       const float8 x2 = *(__global const float8_u *)(b0 + (i0 + 1024 * i1));
       a1_0 = (a1_0 + x2);
       const float8 x3 = *(__global const float8_u *)(b0 + (i0 + 1024 * i1 + 8));
@@ -45,7 +46,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
   }
   for (int i0 = s0 + (s1 - s0) / 32 * 32; i0 < s1; ++i0) {
     float a6_0 = 0.0f;
-    for (int i1 = 0; i1 < 32; ++i1) {
+    for (int i1 = 0; i1 < e1; ++i1) {
       const float x7 = *(b0 + (i0 + 1024 * i1));
       a6_0 = (a6_0 + x7);
     }
@@ -58,13 +59,13 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global uchar *p2 = b2;
   __global uchar *p3 = b3;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
-  team_timed(&t, (__global ulong *)p0 + 24);
   __global const long *n = (__global const long *)p0 + 27;
+  team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
   stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2]);
   }
   for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p2), (__global float *)(p3), n[4], n[5], n[6]);
+  stage_0_1(q2, (__global const float *)(p2), (__global float *)(p3), n[4], n[5], n[6], n[7]);
   }
   team_leave(&t);
 }
