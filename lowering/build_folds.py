@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lowering import affine
+from lowering import affine, scalar
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range
-from lowering.nest import IDENTITY
 
 if TYPE_CHECKING:
     from lowering.build import Guards, Index, NestBuilder
@@ -236,6 +235,6 @@ def window(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     v = inside_or(b, node, conditions, x, tuple(inner), init, guards)
     if folded:
         v = fold(b, form.op, v, folded, node.dtype)
-    if isinstance(init.form, g.Const) and init.form.value == IDENTITY[form.op](node.dtype):
+    if isinstance(init.form, g.Const) and init.form.value == scalar.identity(form.op, node.dtype):
         return v
     return b.map(form.op, v, b.value(init, (), ()), dtype=node.dtype)

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from lowering import affine
+from lowering import affine, scalar
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range
 from lowering.build import BOOL, INT, Guards, Index, _get
 from lowering.build_folds import accumulator, inside_or
 from lowering.build_index import clamped, gather_parts, in_range, offset_dtype
 from lowering.build_loop import LoopBuilder, branch_output, loop_output
-from lowering.nest import IDENTITY
 
 MAX_TERMS = 512  # of one fold
 MAX_CHOICES = 64  # elements among which an index from data chooses
@@ -37,7 +36,7 @@ def _points(node: g.Node, extents: list[int]):
 
 def _chain(b: LoopBuilder, op: str, values: list[int], dtype: np.dtype) -> int:
     if not values:
-        return b.const(IDENTITY[op](dtype), dtype)
+        return b.const(scalar.identity(op, dtype), dtype)
     result = values[0]
     for v in values[1:]:
         result = b.map(op, result, v, dtype=dtype)

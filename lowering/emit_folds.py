@@ -15,7 +15,7 @@ from lowering.affine import Cut
 from lowering.emit_keep import Keeping
 from lowering.emit_scope import Fold, Scope
 from lowering.emit_values import INT
-from lowering.nest import IDENTITY, Store, Value
+from lowering.nest import Store, Value
 
 
 class Folds(Keeping):
@@ -48,7 +48,7 @@ class Folds(Keeping):
     def fold_identity(self, v: Value) -> Any:
         op = "add" if v.op == "mad" else v.attr[0]
         dtype = self.values[v.args[0]].dtype if v.op == "argreduce" else v.dtype
-        return IDENTITY[op](dtype)
+        return scalar.identity(op, dtype)
 
     def declare(self, name: str, dtype: np.dtype, width: int, start: Any, v: Value) -> None:
         kind = scalar.register_type(dtype, width)
@@ -179,7 +179,7 @@ class Folds(Keeping):
         name = self.fresh("c")
         lanes = self.s.v in v.mask and self.s.v != a and self.width > 0
         width = self.width if lanes else 1
-        start = scalar.constant(IDENTITY[op](v.dtype), v.dtype, width)
+        start = scalar.constant(scalar.identity(op, v.dtype), v.dtype, width)
         names = [f"{name}_{u}" for u in range(self.unroll if lanes else 1)]
         for n in names:
             self.line(f"{scalar.register_type(v.dtype, width)} {n} = {start};")
@@ -199,7 +199,7 @@ class Folds(Keeping):
             self.line(f"{state} = {scalar.text(op, pair, v.dtype, width, [state, x])};", scope)
             self.line(f"const {kind} {out} = {state};", scope)
             return out
-        start = scalar.constant(IDENTITY[op](v.dtype), v.dtype, 1)
+        start = scalar.constant(scalar.identity(op, v.dtype), v.dtype, 1)
         self.line(f"{kind} {out} = {x};", scope)
         step = 1
         while step < width:
@@ -225,7 +225,7 @@ class Folds(Keeping):
             if st.partial is None:
                 continue
             dtype = self.nest.buffers[st.buffer].dtype
-            start = IDENTITY[st.partial](dtype)
+            start = scalar.identity(st.partial, dtype)
             lead = self.nest.buffers[st.buffer].lead
             if st.index.axes:
                 text = scalar.store(

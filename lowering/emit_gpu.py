@@ -15,7 +15,7 @@ import numpy as np
 
 from lowering import scalar
 from lowering.emit import Event, Fold, Scope, Stage, _Emitter
-from lowering.nest import IDENTITY, Nest, Store
+from lowering.nest import Nest, Store
 from lowering.schedule import Schedule
 
 INT = np.dtype(np.int32)
@@ -351,7 +351,7 @@ class GpuEmitter(_Emitter):
         x = self.get(v.args[0], 0, 1)
         self.arrays({register_bytes(dtype): 1})
         la, lb = self.local(0, dtype)
-        start = scalar.constant(IDENTITY[op](dtype), dtype, 1)
+        start = scalar.constant(scalar.identity(op, dtype), dtype, 1)
 
         def fold(a: str, b: str) -> str:
             return scalar.text(op, (dtype, dtype), dtype, 1, [a, b])
@@ -413,7 +413,7 @@ class GpuEmitter(_Emitter):
         """An accumulator for the partial store number k."""
         dtype = self.nest.buffers[st.buffer].dtype
         fold = Fold(st.value, frozenset(), self.fresh("p"), [], False)
-        start = scalar.constant(IDENTITY[st.partial](dtype), dtype, 1)
+        start = scalar.constant(scalar.identity(st.partial, dtype), dtype, 1)
         self.line(f"{scalar.register_type(dtype, 1)} {fold.scalar_name} = {start};")
         self.partials[k] = fold
 
@@ -431,7 +431,7 @@ class GpuEmitter(_Emitter):
                 self.start_register(k, st)
         for st in arrays:
             buffer = self.nest.buffers[st.buffer]
-            start = scalar.constant(IDENTITY[st.partial](buffer.dtype), buffer.dtype, 1)
+            start = scalar.constant(scalar.identity(st.partial, buffer.dtype), buffer.dtype, 1)
             text = scalar.store(buffer.dtype, 1, f"{self.block_base(st, 'item')} + k", start)
             self.line(f"for (int k = lid; k < {buffer.lead}; k += {s.local}) {text};")
         if arrays:

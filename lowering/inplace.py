@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from lowering import graph as g
 from lowering import schedule
+from lowering.places import Place, Region, Slot
 
 if TYPE_CHECKING:
     from lowering.emit_scope import Stage
     from lowering.nest import Nest
-    from lowering.planner import Place, Planner, Region, Slot
+    from lowering.planner import Planner
 
 
 def take_over(p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool) -> None:
@@ -41,8 +42,6 @@ def place_for_update(
     """Give `node` a place; x's own if nobody needs it later. If that does not hold x's contents
     yet, returns where they stand (None for a constant).
     """
-    from lowering.planner import Place
-
     place = region.wanted.get(id(node))
     held = None if isinstance(x.form, g.Const) else region.places[id(x)]
     last = region.last_reads.get(id(x)) == region.position and not apart

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lowering import scalar
+
 _UFUNCS = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 _BITWISE = {"and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor}
 
@@ -26,25 +28,9 @@ def _logaddexp(x: complex, y: complex) -> complex:
     return big + (np.log1p(np.exp(small - big)) if small.real > -np.inf else 0)
 
 
-def identity(op: str, dtype: np.dtype):
-    """What `op` leaves as it is."""
-    if op in ("max", "min"):
-        if dtype.kind == "b":
-            return op == "min"
-        if dtype.kind in "iu":
-            info = np.iinfo(dtype)
-            return info.min if op == "max" else info.max
-        return -np.inf if op == "max" else np.inf
-    if op == "and":
-        return (
-            True if dtype.kind == "b" else dtype.type(-1) if dtype.kind == "i" else ~dtype.type(0)
-        )
-    return 1 if op == "mul" else 0
-
-
 def fold(op: str, x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     """x folded over `axes` in its own dtype."""
-    start = identity(op, x.dtype)
+    start = scalar.identity(op, x.dtype)
     with np.errstate(all="ignore"):
         return np.asarray(ufunc(op, x.dtype).reduce(x, axis=axes, dtype=x.dtype, initial=start))
 

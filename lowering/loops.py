@@ -19,12 +19,13 @@ from lowering.affine import Cut
 from lowering.build_loop import build_loop, chunk_flag
 from lowering.emit_loop import emit_loop, schedule_loop
 from lowering.nest import Nest
+from lowering.places import Place, Region
 from lowering.plan import BufferRef, LoopStep
 from lowering.product import Tile
 from lowering.walk import with_loops
 
 if TYPE_CHECKING:
-    from lowering.planner import Place, Planner, Region
+    from lowering.planner import Planner
 
 MAX_WRITTEN = 64  # nodes of a loop that is written out
 MAX_STEPS_WRITTEN = 8
@@ -190,8 +191,6 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
 
 def _chunks(p, region, node, inits, starts, ends, made) -> None:
     """Launch from where the carry's beginnings stand, and go on launching while the flag is set."""
-    from lowering.planner import Place
-
     news, olds, begin, wanted = {}, {}, {}, {}
     for k, end in ends.items():
         place = region.places.get(id(end))

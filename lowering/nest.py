@@ -18,30 +18,6 @@ from lowering.affine import Affine, Range
 from lowering.graph import Const, Node
 
 
-def _lowest(d: np.dtype) -> Any:
-    if d.kind == "b":
-        return False
-    return np.iinfo(d).min if d.kind in "iu" else -np.inf
-
-
-def _highest(d: np.dtype) -> Any:
-    if d.kind == "b":
-        return True
-    return np.iinfo(d).max if d.kind in "iu" else np.inf
-
-
-IDENTITY = {
-    "add": lambda d: 0,
-    "mul": lambda d: 1,
-    "max": lambda d: _lowest(d),
-    "min": lambda d: _highest(d),
-    "and": lambda d: True if d.kind == "b" else -1 if d.kind == "i" else np.iinfo(d).max,
-    "or": lambda d: 0,
-    "xor": lambda d: 0,
-    "logaddexp": lambda d: -np.inf,
-}
-
-
 @dataclass(slots=True)
 class Value:
     """One scalar value per point of `mask`.

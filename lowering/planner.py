@@ -8,8 +8,7 @@ What is no nest is planned by `singles`.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from math import prod
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +21,10 @@ from lowering.chain import chains
 from lowering.condense import condense
 from lowering.emit import Stage, emit
 from lowering.fuse import Fusion, Group, fuse
-from lowering.fuse_rules import root_dims, spreads
+from lowering.fuse_rules import FOLDS, root_dims, spreads
 from lowering.lend import lend, renamed
 from lowering.nest import Nest
+from lowering.places import Place, Region, Slot
 from lowering.plan import (
     ArrayRef,
     Buffer,
@@ -43,53 +43,7 @@ from lowering.templates import product
 # A nest with these computes values once a phase: contracted differently, x - max(x) could be
 # positive.
 REPEATS = ("reduce", "argreduce", "cumscan")
-FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Contract, g.Conv, g.Window)
 FOLLOWED = (g.Map, g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse)
-
-
-@dataclass(eq=False)
-class Slot:
-    """A buffer to be: what it holds, and whose memory it takes over."""
-
-    kind: str
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    alias: int | None = None  # input whose contents an output starts with
-    own: bool = False  # a temp outside the arena (it is swapped with an output)
-    data: bytes | None = None  # of a constant that the plan brings along
-
-    @property
-    def nbytes(self) -> int:
-        return prod(self.shape) * self.dtype.itemsize
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a value stands: a buffer, or the part of it that belongs to a loop's current
-    iteration.
-    """
-
-    slot: int
-    stride: int = 0  # elements from one iteration's part to the next
-    depth: int = 0  # how many loops are open inside the loop that counts, that one included
-
-
-@dataclass
-class Region:
-    """The nodes that one step list computes, and where they stand; loops and branches have their
-    own.
-    """
-
-    graph: g.Graph
-    fusion: Fusion
-    places: dict[int, Place] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
-    gets: dict[int, dict[int, g.Node]] = field(default_factory=dict)
-    last_reads: dict[int, int] = field(default_factory=dict)
-    position: int = 0
-    depth: int = 0
-    wanted: dict[int, Place] = field(default_factory=dict)  # where some nodes must be written
-    owned: frozenset[int] = frozenset()  # inputs that may be overwritten after their last read
 
 
 class Planner:

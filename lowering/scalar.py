@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -162,6 +163,22 @@ def text(op: str, in_dtypes: Dtypes, out_dtype, width: int, args: Sequence[str])
     if any(d.kind == "c" for d in (*ins, out)):
         raise TypeError(f"scalar operation {op!r} on {ins}: complex numbers have no kernel text")
     return OPS[op].text(ins, out, width, list(args))
+
+
+def identity(op: str, dtype: np.dtype) -> Any:
+    """What `op` joins to anything without changing it: where folds begin."""
+    if op in ("max", "min"):
+        if dtype.kind in "iu":
+            ends = np.iinfo(dtype)
+            return ends.min if op == "max" else ends.max
+        least = op == "max"
+        return not least if dtype.kind == "b" else -np.inf if least else np.inf
+    if op == "and":
+        return True if dtype.kind == "b" else -1 if dtype.kind == "i" else np.iinfo(dtype).max
+    return _IDENTITIES[op]
+
+
+_IDENTITIES = {"add": 0, "mul": 1, "or": 0, "xor": 0, "logaddexp": -np.inf}
 
 
 def cost(op: str) -> float:

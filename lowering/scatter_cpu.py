@@ -23,7 +23,7 @@ from lowering import scalar
 from lowering.affine import strides_of
 from lowering.emit_scope import OWN_PART, Stage
 from lowering.fuse_rules import flat
-from lowering.nest import IDENTITY, NestBuffer
+from lowering.nest import NestBuffer
 from lowering.profile import Profile
 from lowering.scatter import apply, owner_axis, place
 
@@ -203,7 +203,7 @@ class _Writer:
         items = -(-self.points[0].n // share)
         self.dtype = kind
         self.parts_of(self.points[0].n, share)
-        start = IDENTITY[self.f.op](kind)
+        start = scalar.identity(self.f.op, kind)
         self.fill("b2", f"item * {room * ways}", f"(item + 1) * {room * ways}", start)
         self.line(f"__global {scalar.memory_type(kind)} *const c = b2 + item * {room * ways};")
         self.loops("points", None, "c", ways, room)

@@ -18,6 +18,7 @@ import numpy as np
 from lowering import graph as g
 from lowering import host, inplace, loops, scatter_cpu, scatter_gpu, sorting, topk, written
 from lowering.fuse_rules import operands
+from lowering.places import Place, Region, result_places
 from lowering.plan import (
     ArrayRef,
     BufferRef,
@@ -31,7 +32,7 @@ from lowering.plan import (
 )
 
 if TYPE_CHECKING:
-    from lowering.planner import Place, Planner, Region
+    from lowering.planner import Planner
 
 
 def plan(p: Planner, region: Region, node: g.Node) -> None:
@@ -39,23 +40,8 @@ def plan(p: Planner, region: Region, node: g.Node) -> None:
     PLANS[type(node.form)](p, region, node)
 
 
-def result_places(p: Planner, region: Region, node: g.Node) -> list[Place]:
-    """A place for every output; outputs that nothing reads get a scratch one."""
-    from lowering.planner import Place
-
-    gets = region.gets.get(id(node), {})
-    places = []
-    for i, (shape, dtype) in enumerate(node.outs or []):
-        get = gets.get(i)
-        known = region.places[id(get)] if get is not None else None
-        places.append(known or Place(p.slot("temp", shape, dtype)))
-    return places
-
-
 def _scatter(p: Planner, region: Region, node: g.Node) -> None:
     """Updates join a place that holds the operand, or a background that the stage writes."""
-    from lowering.planner import Place
-
     x, indices, updates = operands(node)
     apart = inplace.share_memory(region, x, (indices, updates))
     if not updates.size or not x.size:
@@ -119,8 +105,6 @@ def _topk(p: Planner, region: Region, node: g.Node) -> None:
 
 def _sorted_by_kernels(p: Planner, region: Region, node: g.Node) -> bool:
     """Plan a Sort or TopK as launches, if kernels do it; on a GPU the host does."""
-    from lowering.planner import Place
-
     gets = region.gets.get(id(node), {})
     job = None if p.profile.schedule == "gpu" else sorting.job(node, set(gets), p.depth > 0)
     if job is None:
@@ -213,8 +197,6 @@ def _whole(p: Planner, place: Place, shape: tuple[int, ...], dtype: np.dtype) ->
     """A row of an outer loop's stack can neither change roles nor be a stack itself: a place of its
     own instead.
     """
-    from lowering.planner import Place
-
     return Place(p.slot("temp", shape, dtype)) if place.stride else place
 
 
@@ -258,8 +240,6 @@ def _condition(
     p: Planner, f: g.Loop, inputs: list[Place]
 ) -> tuple[tuple[Step, ...], BufferRef | None]:
     """The steps that compute a while loop's flag."""
-    from lowering.planner import Place
-
     if f.cond is None:
         return (), None
     flag = Place(p.slot("temp", (), np.dtype(bool)))
@@ -272,8 +252,6 @@ def _body(
     p, f: g.Loop, consts, carries, xs, ys
 ) -> tuple[tuple[Step, ...], tuple[tuple[int, int], ...]]:
     """One iteration's steps, and the pairs of carry buffers that change roles after it."""
-    from lowering.planner import Place
-
     body, n_k = f.body, f.n_carry
     n_c = len(consts)
     before: list[Step] = []
@@ -312,7 +290,6 @@ def _body(
 def _sliced(p, before: list[Step], place: Place, window: Place, node: g.Node) -> Place:
     """A copy of the current slice, for readers that cannot follow a window."""
     from lowering.plan import CopyStep
-    from lowering.planner import Place
 
     if place.stride:
         raise AssertionError("a loop over the slices of another loop's slice")

@@ -17,10 +17,11 @@ from lowering import graph as g
 from lowering.emit_scope import Stage
 from lowering.fuse_rules import operands
 from lowering.nest import NestBuffer
+from lowering.places import Place, Region, result_places
 from lowering.templates import dense, fourier
 
 if TYPE_CHECKING:
-    from lowering.planner import Planner, Region
+    from lowering.planner import Planner
     from lowering.profile import Profile
 
 MOST_ROWS = 128  # of a matrix; above, LAPACK's blocked code wins, and private memory ends
@@ -45,9 +46,6 @@ class Written:
 
 def planned(p: Planner, region: Region, node: g.Node) -> bool:
     """Plan the node as launches, if it has stages that suit."""
-    from lowering.planner import Place
-    from lowering.singles import result_places
-
     if p.profile.schedule == "gpu" or not p.options.get("written", True):
         return False
     chain = _RULES[node.form.stage[0]](node, p.profile)
