@@ -125,12 +125,7 @@ class _ChainWriter(TeamWriter):
         self.base = first + len(group) + 1
         self.line(f"team_timed(&t, (__global ulong *){self.common} + {first});")
         for x in group:
-            if x.groups == 1:
-                with self.one():
-                    self.launch(x)
-            else:
-                self.shared([x])
+            self.shared([x])
 
     def call(self, name: str, args: list[str], groups: int) -> None:
-        item = "0L" if self.alone else self.item
-        self.line(f"{name}({', '.join([item, *args])});")
+        self.line(f"{name}({', '.join([self.item, *args])});")

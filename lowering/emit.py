@@ -46,9 +46,10 @@ class _Emitter(Tiled):
 
     def split_item(self, alone: str) -> None:
         """Which block of rows (ig) and which strips of v (is) are this item's."""
-        strips = self.s.items[1]
-        if strips > 1:
-            n = self.int_argument(strips)
+        if self.s.apart and not self.s.rows:
+            self.line("const long ig = 0, is = item;")
+        elif self.s.apart:
+            n = self.int_argument(self.s.items[1])
             self.line(f"const long ig = item / {n}, is = item % {n};")
         else:
             self.line(f"const long {alone};")
@@ -94,7 +95,7 @@ class _Emitter(Tiled):
             self.pop(outer, f"for ({self.ix} g = g0; g < g1; ++g) {{")
             return
         n = self.nest.extents[s.v]
-        if s.items[1] > 1:
+        if s.apart:
             self.part("s", "is", self.int_argument(n), self.int_argument(s.strip_block))
             self.open_v(events, "s0", "s1", None)
         elif not s.rows:

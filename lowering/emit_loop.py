@@ -50,7 +50,8 @@ def schedule_loop(nest: Nest, profile: Profile) -> Schedule:
         items = (-(-grid // GROUP), 1) if grid > 1 else (1, 1)
         return Schedule(rows, (), None, 1, 1, 1, 1, items, "gpu", GROUP if grid > 1 else 1)
     items = (-(-grid // row_block), -(-strips // strip_block))
-    return Schedule(rows, (), v, width, unroll, row_block, strip_block, items, "cpu", 1)
+    placed = (rows, (), v, width, unroll, row_block, strip_block, items)
+    return Schedule(*placed, "cpu", 1, apart=items[1] > 1)
 
 
 def _strip_axis(nest: Nest, lanes: list[int]) -> int | None:

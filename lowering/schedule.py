@@ -44,6 +44,7 @@ class Schedule:
     streams: frozenset[int] = frozenset()  # buffers written past the caches
     wide: bool = False  # axes are counted with 64 bits
     tile: tiles.Tile | None = None  # for transposed reads; then a row block counts tiles
+    apart: bool = False  # the text has blocks of v, be it one: then as many as any size asks for
 
 
 # ---------------------------------------------------------------- analysis
@@ -269,7 +270,12 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
             strip_block = nest.extents[v] if v is not None else 1
     placed = (rows, folds, v, width, unroll, row_block, strip_block, items)
     streams = _streams(nest, profile)
-    return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, tile=tile)
+    alone = v is not None and v in parallel and not rows and tile is None and blocks is None
+    apart = items[1] > 1 or (alone and nest.extents[v] >= APART)
+    return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, tile=tile, apart=apart)
+
+
+APART = 32  # elements from which a text has blocks of v, as if there were many
 
 
 SHORT_ROW, SHORTEST_ROW = 64, 16  # elements of a row: at most, and where nothing else is asked

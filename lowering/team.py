@@ -137,7 +137,7 @@ class TeamWriter(Writer):
                 launches: list[Launch] = list(run)  # type: ignore[arg-type]
                 for levels in self.merger.runs(self.merger.levels(launches)):
                     parts = [x for level in levels for x in level.launches]
-                    if self.merger.alone(levels) or (len(parts) == 1 and parts[0].groups == 1):
+                    if self.merger.alone(levels):
                         with self.one():
                             super().steps(parts)
                     else:

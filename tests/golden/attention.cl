@@ -474,14 +474,14 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   team t = team_of((__global ulong *)p0, (uint)item, 2);
   __global const long *n = (__global const long *)p0 + 28;
   team_timed(&t, (__global ulong *)p0 + 24);
-  while (team_next(&t, 1) >= 0) {
-  stage_0_0(0L, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20]);
+  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
+  stage_0_0(q1, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21]);
   }
-  for (long q1; (q1 = team_next(&t, n[21])) >= 0;) {
-  stage_0_1(q1, (__global const float *)(p1), (__global float *)(p4), n[22], n[23]);
+  for (long q2; (q2 = team_next(&t, n[22])) >= 0;) {
+  stage_0_1(q2, (__global const float *)(p1), (__global float *)(p4), n[23], n[24]);
   }
-  while (team_next(&t, 1) >= 0) {
-  stage_0_2(0L, (__global float *)(p5), (__global const float *)(p4), (__global const float *)(p6), n[24], n[25], n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38], n[39], n[40], n[41], n[42], n[43], n[44]);
+  for (long q3; (q3 = team_next(&t, n[25])) >= 0;) {
+  stage_0_2(q3, (__global float *)(p5), (__global const float *)(p4), (__global const float *)(p6), n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38], n[39], n[40], n[41], n[42], n[43], n[44], n[45], n[46]);
   }
   team_leave(&t);
 }

@@ -1,9 +1,10 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global const float *b1, __global float *b2, const long n0) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global const float *b1, __global float *b2, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
-  const long ig = item;
-  for (int i0 = 0; i0 + 8 <= n0; i0 += 8) {
+  const long ig = 0, is = item;
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  for (int i0 = s0; i0 + 8 <= s1; i0 += 8) {
     const float8 x1 = (float8)((b0 + (2 * i0))[0], (b0 + (2 * i0))[2], (b0 + (2 * i0))[4], (b0 + (2 * i0))[6], (b0 + (2 * i0))[8], (b0 + (2 * i0))[10], (b0 + (2 * i0))[12], (b0 + (2 * i0))[14]);
     const float8 x2 = (float8)((b1 + (2 * i0))[0], (b1 + (2 * i0))[2], (b1 + (2 * i0))[4], (b1 + (2 * i0))[6], (b1 + (2 * i0))[8], (b1 + (2 * i0))[10], (b1 + (2 * i0))[12], (b1 + (2 * i0))[14]);
     const float8 x3 = (x1 * x2);
@@ -33,7 +34,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
     (b2 + (2 * i0 + 1))[12] = t12.s6;
     (b2 + (2 * i0 + 1))[14] = t12.s7;
   }
-  for (int i0 = (n0 - 0) / 8 * 8; i0 < n0; ++i0) {
+  for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     const float x13 = *(b0 + (2 * i0));
     const float x14 = *(b1 + (2 * i0));
     const float x15 = (x13 * x14);
@@ -49,9 +50,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global const float *)p1, (__global float *)p2, n0); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global const float *)p1, (__global float *)p2, n0, n1); break;
   }
 }

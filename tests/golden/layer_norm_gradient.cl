@@ -243,10 +243,11 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     }
   }
 }
-FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global float *b1, const long n0) {
+FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
-  const long ig = item;
-  for (int i0 = 0; i0 + 32 <= n0; i0 += 32) {
+  const long ig = 0, is = item;
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
     float8 a1_0 = (float8)(0.0f);
     float8 a1_1 = (float8)(0.0f);
     float8 a1_2 = (float8)(0.0f);
@@ -266,7 +267,7 @@ FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global 
     *((__global float8_u *)(b1 + (i0 + 16))) = a1_2;
     *((__global float8_u *)(b1 + (i0 + 24))) = a1_3;
   }
-  for (int i0 = (n0 - 0) / 32 * 32; i0 < n0; ++i0) {
+  for (int i0 = s0 + (s1 - s0) / 32 * 32; i0 < s1; ++i0) {
     float a6_0 = 0.0f;
     for (int i1 = 0; i1 < 12; ++i1) {
       const float x7 = *(b0 + (i0 + 768 * i1));
@@ -275,9 +276,9 @@ FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global 
     *(b1 + (i0)) = a6_0;
   }
 }
-FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4) {
-  if (item >= n1 && item < n2) stage_0_1_p0_(item - n1, b0, b1, n0);
-  if (item >= n3 && item < n4) stage_0_1_p0_(item - n3, b2, b3, n0);
+FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
+  if (item >= n2 && item < n3) stage_0_1_p0_(item - n2, b0, b1, n0, n1);
+  if (item >= n4 && item < n5) stage_0_1_p0_(item - n4, b2, b3, n0, n1);
 }
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6, __global uchar *b7, __global uchar *b8, __global uchar *b9, __global uchar *b10, __global uchar *b11) {
   __global uchar *p0 = b0;
@@ -299,7 +300,7 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   stage_0_0(q1, (__global const float *)(p1), (__global const float *)(p2), (__global const float *)(p3), (__global const float *)(p4), (__global const float *)(p5), (__global const float *)(p6), (__global float *)(p7), (__global float *)(p8), (__global float *)(p9), n[1], n[2]);
   }
   for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[4], n[5], n[6], n[7], n[8]);
+  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[4], n[5], n[6], n[7], n[8], n[9]);
   }
   team_leave(&t);
 }

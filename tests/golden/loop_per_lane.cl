@@ -1,12 +1,12 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2, const long n3) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
-  const long ig = item / n0, is = item % n0;
-  const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
-  const int e1 = n3;
+  const long ig = 0, is = item;
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  const int e1 = n2;
   for (int s = s0; s < s1; s += 32) {
-    const int i0 = s < (int)n1 - 32 ? s : (int)n1 - 32;
+    const int i0 = s < (int)n0 - 32 ? s : (int)n0 - 32;
     const float8 x2 = *(__global const float8_u *)(b0 + (i0));
     float8 c1_0 = x2;
     const float8 x3 = *(__global const float8_u *)(b0 + (i0 + 8));
@@ -36,9 +36,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2, const long n3) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2, n3); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
   }
 }

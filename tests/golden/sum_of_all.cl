@@ -6,15 +6,15 @@ FX_STAGE void team_leave(team *t) {
   t->words[1] = t->words[2] = 0;
 }
 
-FX_STAGE void stage_0_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
+FX_STAGE void stage_0_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
-  const long ig = item / n0, is = item % n0;
+  const long ig = 0, is = item;
   float8 p1_0 = (float8)(0.0f);
   float8 p1_1 = (float8)(0.0f);
   float8 p1_2 = (float8)(0.0f);
   float8 p1_3 = (float8)(0.0f);
   float p1 = 0.0f;
-  const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
   for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
     const float8 x2 = *(__global const float8_u *)(b0 + (i0));
     p1_0 = (p1_0 + x2);
@@ -75,10 +75,10 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global const long *n = (__global const long *)p0 + 27;
   team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
-  stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2], n[3]);
+  stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2]);
   }
-  while (team_next(&t, 1) >= 0) {
-  stage_0_1(0L, (__global const float *)(p2), (__global float *)(p3), n[4]);
+  for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
+  stage_0_1(q2, (__global const float *)(p2), (__global float *)(p3), n[4]);
   }
   team_leave(&t);
 }

@@ -19,11 +19,11 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
     }
   }
 }
-FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2, const long n3) {
+FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT OFF
-  const long ig = item / n0, is = item % n0;
-  const int s0 = is * n2, s1 = min((long)n1, (is + 1) * (long)n2);
-  const int e1 = n3;
+  const long ig = 0, is = item;
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  const int e1 = n2;
   for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
     float8 a1_0 = (float8)(0.0f);
     float8 a1_1 = (float8)(0.0f);
@@ -65,7 +65,7 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2]);
   }
   for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p2), (__global float *)(p3), n[4], n[5], n[6], n[7]);
+  stage_0_1(q2, (__global const float *)(p2), (__global float *)(p3), n[4], n[5], n[6]);
   }
   team_leave(&t);
 }

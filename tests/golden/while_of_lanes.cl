@@ -1,12 +1,13 @@
 // launches: 2, programs: 1
 
-FX_STAGE void stage_0_p0_(const long item, __global int *b0, const long n0) {
+FX_STAGE void stage_0_p0_(const long item, __global int *b0, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
-  const long ig = item;
-  for (int i0 = 0; i0 + 8 <= n0; i0 += 8) {
+  const long ig = 0, is = item;
+  const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
+  for (int i0 = s0; i0 + 8 <= s1; i0 += 8) {
     *((__global int8_u *)(b0 + (i0))) = (int8)(0);
   }
-  for (int i0 = (n0 - 0) / 8 * 8; i0 < n0; ++i0) {
+  for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     *(b0 + (i0)) = 0;
   }
 }
@@ -80,10 +81,10 @@ FX_STAGE void stage_0_p2_(const long item, __global const float *b0, __global fl
     *((__global int8_u *)(b3 + (i0 + 24))) = c6_3;
   }
 }
-FX_STAGE void stage_0(const long item, __global int *b0, __global uchar *b1, __global const float *b2, __global float *b3, __global int *b4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
-  for (long k = 0; k < n1; ++k) stage_0_p0_(k, b0, n0);
-  for (long k = 0; k < n2; ++k) stage_0_p1_(k, b1);
-  for (long k = 0; k < n5; ++k) stage_0_p2_(k, b2, b3, b0, b4, b1, n3, n4);
+FX_STAGE void stage_0(const long item, __global int *b0, __global uchar *b1, __global const float *b2, __global float *b3, __global int *b4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
+  for (long k = 0; k < n2; ++k) stage_0_p0_(k, b0, n0, n1);
+  for (long k = 0; k < n3; ++k) stage_0_p1_(k, b1);
+  for (long k = 0; k < n6; ++k) stage_0_p2_(k, b2, b3, b0, b4, b1, n4, n5);
 }
 
 FX_STAGE void stage_1_p0_(const long item, __global uchar *b0) {
@@ -161,10 +162,10 @@ FX_STAGE void stage_1(const long item, __global uchar *b0, __global const float 
   for (long k = 0; k < n3; ++k) stage_1_p1_(k, b1, b2, b3, b4, b0, n1, n2);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global int *)p0, (__global uchar *)p1, (__global const float *)p2, (__global float *)p3, (__global int *)p4, n0, n1, n2, n3, n4, n5); break;
+  case 0: stage_0(item, (__global int *)p0, (__global uchar *)p1, (__global const float *)p2, (__global float *)p3, (__global int *)p4, n0, n1, n2, n3, n4, n5, n6); break;
   case 1: stage_1(item, (__global uchar *)p0, (__global const float *)p1, (__global float *)p2, (__global const int *)p3, (__global int *)p4, n0, n1, n2, n3); break;
   }
 }
