@@ -14,28 +14,11 @@ import numpy as np
 from lowering import affine, scalar
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range
+from lowering.build_values import BOOL, INT, Guards, Index
+from lowering.build_views import inside_or, reads_zero_outside
 
 if TYPE_CHECKING:
-    from lowering.build import Guards, Index, NestBuilder
-
-INT = np.dtype(np.int32)
-LONG = np.dtype(np.int64)
-BOOL = np.dtype(bool)
-
-
-def inside_or(b, node, conditions, x, inner, fill, guards) -> int:
-    """x[inner] where the conditions hold, the scalar `fill` elsewhere."""
-    open_, possible = b.decide(conditions)
-    if not possible or 0 in x.shape:
-        return b.value(fill, (), ())
-    if not open_:
-        return b.value(x, inner, guards)
-    merged = tuple(dict.fromkeys((*guards, *open_)))
-    v = b.value(x, inner, merged)
-    zero = isinstance(fill.form, g.Const) and repr(fill.form.value) in ("0", "0.0", "False")
-    if zero and reads_zero_outside(b, v, open_):
-        return v
-    return b.guarded(open_, v, b.value(fill, (), ()), node.dtype)
+    from lowering.build import NestBuilder
 
 
 def _used(index: Sequence[Affine], guards: Guards) -> frozenset[int]:
@@ -211,12 +194,6 @@ def conv(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         vx = b.guarded(open_, vx, b.const(0, x.dtype), x.dtype)
     vw = b.value(w, (o, c, *taps), guards)
     return _mad(b, vx, vw, folded, x.dtype, w.dtype, node.dtype)
-
-
-def reads_zero_outside(b: NestBuilder, v: int, conditions: Guards) -> bool:
-    """Whether value v is a load that already gives 0 where a condition fails."""
-    value = b.nest.values[v]
-    return value.op == "load" and set(conditions) <= set(value.attr[2])
 
 
 def window(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:

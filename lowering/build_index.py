@@ -13,20 +13,17 @@ import numpy as np
 from lowering import affine
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut
+from lowering.build_values import BOOL, INT, LONG, Guards, Index, ValueBuilder
 
 if TYPE_CHECKING:
-    from lowering.build import Guards, Index, NestBuilder
-
-INT = np.dtype(np.int32)
-LONG = np.dtype(np.int64)
-BOOL = np.dtype(bool)
+    from lowering.build import NestBuilder
 
 
 def offset_dtype(size: int) -> np.dtype:
     return INT if size < 2**31 else LONG
 
 
-def clamped(b: NestBuilder, v: int, high: int, dtype) -> int:
+def clamped(b: ValueBuilder, v: int, high: int, dtype) -> int:
     """An index component as `dtype`, moved into [0, high]; unsigned and 64-bit values are clamped
     before narrowing.
     """
@@ -42,7 +39,7 @@ def clamped(b: NestBuilder, v: int, high: int, dtype) -> int:
     return b.map("min", v, b.const(high, dtype), dtype=dtype)
 
 
-def in_range(b: NestBuilder, v: int, high: int) -> int:
+def in_range(b: ValueBuilder, v: int, high: int) -> int:
     """Whether an index component lies in [0, high]; a negative `high` is never met."""
     dtype = b.nest.values[v].dtype
     if high < 0:
@@ -52,7 +49,7 @@ def in_range(b: NestBuilder, v: int, high: int) -> int:
     return b.map("and", low, b.map("le", v, b.const(limit, dtype), dtype=BOOL), dtype=BOOL)
 
 
-def gather_parts(b: NestBuilder, node: g.Node, index: Index, guards: Guards):
+def gather_parts(b: ValueBuilder, node: g.Node, index: Index, guards: Guards):
     """(index component values, window index per axis of x, batch index of x's batch axes)."""
     x, indices = node.args[0], node.args[1]
     form = node.form
@@ -69,7 +66,7 @@ def gather_parts(b: NestBuilder, node: g.Node, index: Index, guards: Guards):
     return components, full
 
 
-def gather(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
+def gather(b: ValueBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     x = node.args[0]
     form = node.form
     if 0 in x.shape:
@@ -101,7 +98,7 @@ def gather(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
 
 
 def start_offset(
-    b: NestBuilder, starts, x_shape, window_shape, fits: bool
+    b: ValueBuilder, starts, x_shape, window_shape, fits: bool
 ) -> tuple[int, int | None]:
     """The linear offset of a window whose scalar starts are clamped so that it fits, if it is not
     known to: what is known of it, and a value for the rest.
@@ -126,7 +123,7 @@ def start_offset(
     return known, offset
 
 
-def dynamic_slice(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
+def dynamic_slice(b: ValueBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     x, *starts = node.args
     if b.inside(x) and not isinstance(x.form, g.Const):
         raise Cut(x, "a dynamic slice reads it at an index that comes from data")

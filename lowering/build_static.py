@@ -11,17 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import product
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lowering import affine, scalar
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range
-from lowering.build import BOOL, INT, Guards, Index, _get
-from lowering.build_folds import accumulator, inside_or
+from lowering.build_env import branch_output, loop_output
+from lowering.build_folds import accumulator
 from lowering.build_index import clamped, gather_parts, in_range, offset_dtype
-from lowering.build_loop import LoopBuilder, branch_output, loop_output
+from lowering.build_values import BOOL, INT, Guards, Index
+from lowering.build_views import get, inside_or
+
+if TYPE_CHECKING:
+    from lowering.build_loop import LoopBuilder
 
 MAX_TERMS = 512  # of one fold
 MAX_CHOICES = 64  # elements among which an index from data chooses
@@ -346,7 +350,7 @@ def _several(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:
         return branch_output(b, multi, k, index)
     if not isinstance(multi.form, g.Bits):
         raise Cut(multi, f"{type(multi.form).__name__} has no form in registers")
-    return _get(b, node, index, guards)
+    return get(b, node, index, guards)
 
 
 def _no_form(b: LoopBuilder, node: g.Node, index: Index, guards: Guards) -> int:

@@ -15,7 +15,7 @@ from math import gcd, prod
 
 import numpy as np
 
-from lowering import affine, build, build_folds, strided
+from lowering import affine, build, build_folds, build_views, strided
 from lowering import graph as g
 from lowering.affine import Affine, Range
 from lowering.profile import Profile
@@ -101,7 +101,7 @@ def _packed_rule(b: build.NestBuilder, node: g.Node, index, guards) -> int:
     v = b.value(x, (*outer, row, k), tuple(dict.fromkeys((*guards, *open_))))
     if x.dtype != node.dtype:
         v = b.map("convert", v, dtype=node.dtype)
-    if not open_ or (x.dtype == node.dtype and build_folds.reads_zero_outside(b, v, open_)):
+    if not open_ or (x.dtype == node.dtype and build_views.reads_zero_outside(b, v, open_)):
         return v
     return b.guarded(open_, v, b.const(0, node.dtype), node.dtype)
 
