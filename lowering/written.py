@@ -1,8 +1,9 @@
 """Written: host functions that also have a stage written by hand, where sizes and device suit it.
 
 In: an Opaque whose `stage` says what it computes: ("lu",), ("cholesky",), ("triangular_solve", its
-parameters) or ("fft", kind, lengths). Out: its launches, with no wait for the host, so that a loop
-of such steps is one task. The items share a stack of many matrices or rows.
+parameters), ("qr",), ("eigh", lower), ("svd", full, vectors) or ("fft", kind, lengths). Out: its
+launches, with no wait for the host, so that a loop of such steps is one task. The items share a
+stack of many matrices or rows.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lowering.emit_scope import Stage
 from lowering.fuse_rules import operands
 from lowering.nest import NestBuffer
 from lowering.places import Place, Region, result_places
-from lowering.templates import dense, fourier
+from lowering.templates import dense, fourier, orthogonal
 
 if TYPE_CHECKING:
     from lowering.planner import Planner
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 128  # of a matrix; above, LAPACK's blocked code wins, and private memory ends
 MOST_PRIVATE = 1 << 16  # bytes
 MOST_POINTS = 4096  # of a transform: private memory, and a table of roots in the text
+MOST_TURNED = 32  # rows or columns that are rotated pair by pair
+MOST_EIGEN = 64  # rows of a symmetric matrix
+IN_LOOPS = ("eigh", "svd")  # signs of vectors are not LAPACK's: where a step of the host costs most
 ITEM_WORK = 20_000.0  # flops that are worth an item
 TYPES = tuple(map(np.dtype, (np.float32, np.float64)))
 
@@ -47,6 +51,8 @@ class Written:
 def planned(p: Planner, region: Region, node: g.Node) -> bool:
     """Plan the node as launches, if it has stages that suit."""
     if p.profile.schedule == "gpu" or not p.options.get("written", True):
+        return False
+    if node.form.stage[0] in IN_LOOPS and p.depth == 0:
         return False
     chain = _RULES[node.form.stage[0]](node, p.profile)
     ins = operands(node)
@@ -128,6 +134,40 @@ def _width(n: int, dtype: np.dtype, profile: Profile) -> int:
     return width
 
 
+def _qr(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    (q, _), *_ = node.outs
+    m, n = x.shape[-2:]
+    most = max(n, q[-1]) * m * x.dtype.itemsize
+    if not x.size or x.dtype not in TYPES or min(m, n) > MOST_ROWS or most > MOST_PRIVATE // 2:
+        return []
+    text = orthogonal.qr(m, n, q[-1], x.dtype, _width(m, x.dtype, profile))
+    return [Written(text, x.size // (m * n), 2.0 * m * min(m, n) * (n + q[-1]) + 40.0 * m * n)]
+
+
+def _eigh(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    n = x.shape[-1]
+    if not x.size or x.dtype not in TYPES or n > MOST_EIGEN or node.outs[1][0][-1] != n:
+        return []
+    text = orthogonal.eigh(n, node.form.stage[1], x.dtype, _width(n, x.dtype, profile))
+    return [Written(text, x.size // (n * n), 6.0 * n * n * n + 200.0 * n * n)]
+
+
+def _svd(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    m, n = x.shape[-2:]
+    long, short = max(m, n), min(m, n)
+    _, full, vectors = node.form.stage
+    columns = long if full else short
+    most = (short + columns * vectors) * long * x.dtype.itemsize
+    if not x.size or x.dtype not in TYPES or short > MOST_TURNED or most > MOST_PRIVATE // 2:
+        return []
+    text = orthogonal.svd(m, n, full, vectors, x.dtype, _width(long, x.dtype, profile))
+    work = 8.0 * short * short * (long + 10.0) * 2
+    return [Written(text, x.size // (m * n), work)]
+
+
 # ---------------------------------------------------------------- Fourier transforms
 
 
@@ -163,4 +203,12 @@ def _fft_work(n: int) -> float:
     return 5.0 * n * n.bit_length() + 10.0 * n
 
 
-_RULES = {"fft": _fft, "lu": _lu, "cholesky": _cholesky, "triangular_solve": _triangular}
+_RULES = {
+    "cholesky": _cholesky,
+    "eigh": _eigh,
+    "fft": _fft,
+    "lu": _lu,
+    "qr": _qr,
+    "svd": _svd,
+    "triangular_solve": _triangular,
+}

@@ -105,10 +105,87 @@ def test_plans_of_written_stages_are_kept(monkeypatch, tmp_path):
     monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
     x = np.eye(8, dtype=np.float32)
     keys = []
-    for f in (linalg.cholesky, lambda x: linalg.lu(x)[0], lambda x: linalg.eigh(x)[0]):
+    for f in (linalg.cholesky, lambda x: linalg.lu(x)[0], lambda x: linalg.schur(x)[0]):
         graph = subgraph(g.Builder(), fx.make_jaxpr(f)(x))
         keys.append(key_of(graph, devices.default_device().profile, (False,), "f"))
     assert keys[0] and keys[1] and keys[0] != keys[1] and keys[2] is None
+
+
+def spans(a, full):
+    """Q R and U S V^T of each matrix, in a loop."""
+
+    def step(_, x):
+        q, r = jnp.linalg.qr(x, mode="complete" if full else "reduced")
+        u, s, vt = jnp.linalg.svd(x, full_matrices=full)
+        return None, (q, r, u, s, vt, jnp.linalg.svd(x, compute_uv=False))
+
+    return lax.scan(step, None, a)[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (2, 3), (17, 5), (5, 17), (32, 32), (50, 3)])
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_orthogonal_factors(dtype, full, shape):
+    rng = np.random.default_rng(sum(shape))
+    eps = 100 * np.finfo(dtype).eps
+    with fx.enable_x64(dtype == np.float64):
+        a = rng.standard_normal((4, *shape)).astype(dtype)
+        a[1] = np.outer(a[1, :, 0], a[1, 0])  # of rank one
+        a[2] *= dtype(1e-18)
+        a[3] = 0
+        f = fx.jit(spans, static_argnums=1)
+        q, r, u, s, vt, alone = map(np.asarray, f(a, full))
+        if here():
+            assert f.lower(a, full).compile()._plan.host_steps == 0
+        again = [np.asarray(x) for x in f(a, full)]
+    signed = np.linalg.qr(a[0], mode="complete" if full else "reduced")
+    np.testing.assert_allclose(q[0], signed[0], atol=20 * eps)
+    np.testing.assert_allclose(r[0], signed[1], atol=20 * eps * np.abs(a[0]).max())
+    k = min(shape)
+    for i, x in enumerate(a):
+        size = np.abs(x).max()
+        np.testing.assert_allclose(q[i] @ r[i], x, atol=eps * size)
+        np.testing.assert_allclose((u[i, :, :k] * s[i]) @ vt[i, :k], x, atol=eps * size)
+        values = np.linalg.svd(x.astype(np.float64), compute_uv=False)
+        for found in (s[i], alone[i]):
+            np.testing.assert_allclose(found, values, rtol=0, atol=eps * values[0])
+        for side in (q[i], u[i], vt[i].T):
+            np.testing.assert_allclose(side.T @ side, np.eye(side.shape[1]), atol=eps)
+    for x, y in zip(again, (q, r, u, s, vt, alone)):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 9, 33])
+@pytest.mark.parametrize("lower", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_symmetric_eigenvalues(dtype, lower, n):
+    rng = np.random.default_rng(n)
+    eps = 100 * np.finfo(dtype).eps
+    with fx.enable_x64(dtype == np.float64):
+        a = rng.standard_normal((4, n, n)).astype(dtype)
+        a[1] = np.eye(n)[::-1]  # 1 and -1, each many times
+        a[2] = np.diag(np.arange(n) % 3) * dtype(1e15)
+        a[3] = 0
+        step = lambda _, x: (None, linalg.eigh(x, lower=lower, symmetrize_input=False))
+        f = fx.jit(lambda a: lax.scan(step, None, a)[1])
+        vectors, values = map(np.asarray, f(a))
+        if here():
+            assert f.lower(a).compile()._plan.host_steps == 0
+    for x, v, w in zip(a, vectors, values):
+        x = np.tril(x) + np.tril(x, -1).T if lower else np.triu(x) + np.triu(x, 1).T
+        size = np.abs(x).max()
+        assert (np.diff(w) >= 0).all()
+        np.testing.assert_allclose((v * w) @ v.T, x, atol=eps * size)
+        np.testing.assert_allclose(v.T @ v, np.eye(n), atol=eps)
+        np.testing.assert_allclose(w, np.linalg.eigvalsh(x), rtol=0, atol=eps * size)
+
+
+def test_factors_of_what_is_not_finite_are_nan():
+    x = np.ones((1, 3, 3), np.float32)
+    x[0, 1, 2] = np.inf
+    for f in (jnp.linalg.qr, jnp.linalg.svd, jnp.linalg.eigh):
+        for part in fx.jit(lambda x, f=f: lax.map(lambda y: tuple(f(y)), x))(x):
+            assert np.isnan(np.asarray(part)).any()
 
 
 def transforms(x, r, h):

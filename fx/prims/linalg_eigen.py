@@ -18,7 +18,7 @@ from fx.lazy import LazyModule
 from fx.prims import compare, elementwise, shape
 from fx.prims import matrix as mx
 from fx.prims.elementwise import add, div, mul, sub
-from fx.prims.host import host_primitive, loop_over_batch
+from fx.prims.host import host_primitive, loop_over_batch, lower_host
 from fx.prims.linalg_cases import (
     complex_definite,
     complex_general,
@@ -108,12 +108,17 @@ def _eigh_jvp(primals, tangents, **params):
     return [v, w], [mx.matmul(v, mul(f, moved)), dw]
 
 
+def _eigh_stage(*, lower, subset_by_index, **params):
+    return ("eigh", bool(lower)) if subset_by_index is None else ()
+
+
 eigh_p = host_primitive(
     "eigh",
     "Eigenvectors and ascending eigenvalues of Hermitian matrices; one triangle is read.",
     multiple_results=True,
     abstract=_eigh_abstract,
     numpy=_eigh_numpy,
+    lower=lower_host(lambda: eigh_p, _eigh_stage),
     jvp=_eigh_jvp,
     transpose=_NOT_LINEAR,
     limits=MATRICES,
@@ -355,12 +360,18 @@ def _caster(like: Any) -> Any:
     return _as_complex if mx.is_complex(like) else lambda x: x
 
 
+def _svd_stage(*, full_matrices, compute_uv, subset_by_index, **params):
+    whole = subset_by_index is None
+    return ("svd", bool(full_matrices), bool(compute_uv)) if whole else ()
+
+
 svd_p = host_primitive(
     "svd",
     "Singular values, descending, and left and right singular vectors: A = U S V^H.",
     multiple_results=True,
     abstract=_svd_abstract,
     numpy=_svd_numpy,
+    lower=lower_host(lambda: svd_p, _svd_stage),
     jvp=_svd_jvp,
     transpose=_NOT_LINEAR,
     limits=MATRICES,

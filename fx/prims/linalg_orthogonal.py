@@ -19,7 +19,7 @@ from fx.lazy import LazyModule
 from fx.prims import matrix as mx
 from fx.prims import parts
 from fx.prims.elementwise import add, sub
-from fx.prims.host import host_primitive, loop_over_batch
+from fx.prims.host import host_primitive, loop_over_batch, lower_host
 from fx.prims.linalg_cases import complex_general, definite, general
 from fx.prims.linalg_eigen import real_dtype
 from fx.prims.linalg_solve import MATRICES, check_matrix, triangular_solve
@@ -102,12 +102,17 @@ def _permute_columns(x: Any, p: Any) -> Any:
     return mx.transposed(permute_rows(mx.transposed(x), p))
 
 
+def _qr_stage(*, pivoting, **params):
+    return () if pivoting else ("qr",)
+
+
 qr_p = host_primitive(
     "qr",
     "Orthonormal Q and upper triangular R with A = Q R (A P = Q R with pivoting, and P's columns).",
     multiple_results=True,
     abstract=_qr_abstract,
     numpy=_qr_numpy,
+    lower=lower_host(lambda: qr_p, _qr_stage),
     jvp=_qr_jvp,
     transpose=_NOT_LINEAR,
     limits=MATRICES,

@@ -17,12 +17,12 @@ COLUMNS = 4  # vectors of right sides that an item takes together
 
 def lu(m: int, n: int, dtype: np.dtype, width: int) -> str:
     """`b0` [m, n] to its factors `b1`, the row swaps `b2` and the permutation `b3`."""
-    return _LU.substitute(_words(n, dtype, width), m=m, n=n, k=min(m, n))
+    return _LU.substitute(words(n, dtype, width), m=m, n=n, k=min(m, n))
 
 
 def cholesky(n: int, dtype: np.dtype, width: int) -> str:
     """`b0` [n, n] to its lower factor `b1`; NaN where a pivot is not positive."""
-    return _CHOLESKY.substitute(_words(n, dtype, width), n=n)
+    return _CHOLESKY.substitute(words(n, dtype, width), n=n)
 
 
 def triangular(
@@ -45,9 +45,8 @@ def triangular(
     while width > 1 and width // 2 >= count:
         width //= 2
     block = min(count, COLUMNS * width)
-    words = _words(block, dtype, width)
     return _TRIANGULAR.substitute(
-        words,
+        words(block, dtype, width),
         n=n,
         all=n * count,
         count=count,
@@ -66,8 +65,8 @@ def blocks(count: int, width: int) -> int:
     return -(-count // (COLUMNS * width))
 
 
-def _words(n: int, dtype: np.dtype, width: int) -> dict[str, Any]:
-    """What stands in the texts below for rows of n elements."""
+def words(n: int, dtype: np.dtype, width: int) -> dict[str, Any]:
+    """What stands in the texts for rows of n elements."""
     kind, integer = ("float", "int") if dtype.itemsize == 4 else ("double", "long")
     lanes = "" if width == 1 else str(width)
     return {
