@@ -61,6 +61,7 @@ class Group:
     after: Group | None = None  # a group that must come before this one
     product: g.Node | None = None  # whose tiles this group is the epilogue of
     folds: bool = False
+    feeds: dict[int, Group] = field(default_factory=dict)  # the groups that read what this writes
 
     def add(self, n: g.Node) -> None:
         """One more node computed here."""
@@ -138,6 +139,7 @@ class _Fuser:
         for user in self.users.get(id(n), ()):
             if isinstance(user.form, g.Get):
                 self.group_of[id(user)] = group
+        self.feed(group, n)
         for a in operands(n):
             if not isinstance(a.form, g.Const):
                 self.stored.add(id(a))
@@ -213,6 +215,11 @@ class _Fuser:
         a.folds |= b.folds
         a.blocks = a.blocks if a.blocks is not None else b.blocks
         self.groups.remove(b)
+        a.feeds |= b.feeds
+        for x in self.groups:
+            if x.feeds.pop(id(b), None) is not None:
+                x.feeds[id(a)] = a
+        a.feeds.pop(id(a), None)
         for k in b.nodes:
             places = self.homes.get(k)
             if places is not None and id(b) in places:
@@ -420,6 +427,7 @@ class _Fuser:
                 at += x.shape[n.form.dim]
             groups = [group] * len(n.args)
             self.groups.append(group)
+            self.feed(group, n)
             self.pieces[id(n)] = groups
             self.group_of[id(n)] = group
             return
@@ -427,6 +435,9 @@ class _Fuser:
             dims = tuple(range(x.ndim))
             group = Group(x.shape, [Root(n, dims, (x, n.form.dim, at))], closed=True)
             group.after = groups[-1] if groups else None
+            if groups:
+                groups[-1].feeds[id(group)] = group
+            self.feed(group, n)
             groups.append(group)
             at += x.shape[n.form.dim]
         self.groups += groups
@@ -436,6 +447,7 @@ class _Fuser:
     def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:
         group.roots.append(Root(n, dims))
         group.add(n)
+        self.feed(group, n)
         self.group_of[id(n)] = group
         if isinstance(n.form, BlockReduce):
             group.blocks = n.form.blocks
@@ -504,45 +516,31 @@ class _Fuser:
 
     def legal(self, n: g.Node, group: Group) -> bool:
         """Adding n must not put the group before and after another one."""
-        later = [
-            self.group_of[id(u)]
-            for u in self.stored_users(n)
-            if id(u) in self.group_of and self.group_of[id(u)] is not group
-        ]
-        return not any(self.leads_to(x, group) for x in later)
+        return not any(self.leads_to(x, group) for x in self.readers(n) if x is not group)
 
-    def stored_users(self, n: g.Node) -> list[g.Node]:
-        """Stored nodes that read n, directly or through inlined ones."""
-        found, todo, seen = [], [n], {id(n)}
-        while todo:
-            for u in self.users.get(id(todo.pop()), ()):
-                if id(u) in seen:
-                    continue
-                seen.add(id(u))
-                if id(u) in self.group_of:
-                    found.append(u)
-                    continue
-                todo.append(u)
-        return found
+    def readers(self, n: g.Node) -> Iterable[Group]:
+        """The groups that read n. All of its users have been placed."""
+        for user in self.users.get(id(n), ()):
+            if id(user) in self.homes or id(user) in self.pieces:
+                yield from (group for group, _ in self.homes_of_operand(user, n))
+            elif isinstance(user.form, g.Get) and id(user) in self.group_of:
+                yield from self.readers(user)
+            elif id(user) in self.group_of:
+                yield self.group_of[id(user)]
+
+    def feed(self, group: Group, n: g.Node) -> None:
+        """Note who reads n, which the group writes."""
+        group.feeds.update((id(x), x) for x in self.readers(n) if x is not group)
 
     def leads_to(self, a: Group, b: Group) -> bool:
         """Whether something group a writes is needed, through any number of groups, by group b."""
-        seen: set[int] = set()
-        todo = [a]
+        seen, todo = {id(a)}, [a]
         while todo:
             x = todo.pop()
             if x is b:
                 return True
-            if id(x) in seen:
-                continue
-            seen.add(id(x))
-            for m in x.members:
-                gets = [u for u in self.users.get(id(m), ()) if isinstance(u.form, g.Get)]
-                for src in (m, *gets):
-                    for u in self.stored_users(src):
-                        nxt = self.group_of[id(u)]
-                        if nxt is not x:
-                            todo.append(nxt)
+            todo += [y for k, y in x.feeds.items() if k not in seen]
+            seen.update(x.feeds)
         return False
 
     # ------------------------------------------------ order

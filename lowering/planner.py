@@ -13,7 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from lowering import arguments, effort, inplace, live, memory, merge, program, schedule, singles
+from lowering import (
+    arguments,
+    effort,
+    inplace,
+    live,
+    memory,
+    merge,
+    origin,
+    program,
+    schedule,
+    singles,
+)
 from lowering import graph as g
 from lowering.affine import Cut
 from lowering.build import Root, build_nest
@@ -245,7 +256,9 @@ class Planner:
         nest = schedule.merge_axes(built)
         nest.contract_fp = not any(v.op in REPEATS for v in nest.values)
         nest.joins = nest.contract_fp and joins
-        stage = emit(nest, schedule.schedule(nest, self.profile))
+        found = origin.origins(nest)
+        shown = origin.moved(nest, found)
+        stage = origin.with_arguments(emit(shown, schedule.schedule(shown, self.profile)), found)
         moved = len(stage.buffers) if self.depth else 0  # windows, each with a number
         if len(stage.buffers) + moved + len(stage.ints) > self.profile.arguments:
             nodes = [r.node for r in roots]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from lowering import scalar, schedule
+from lowering import origin, scalar, schedule
 from lowering.affine import Cut
 from lowering.emit import Stage, _Emitter
 from lowering.graph import Node
@@ -52,10 +52,14 @@ def stage(nest: Nest, profile: Profile) -> Stage:
     node = next(b.node for b in nest.buffers if isinstance(b.node.form, Tile)).args[0]
     loads, axes = _read_tile(node, nest)
     a, b = _operands(node, nest, loads)
+    found = {k: n for k, n in origin.origins(nest).items() if k not in (a, b)}
+    nest = origin.moved(nest, found)
     if profile.schedule == "gpu":
-        return product_gpu.ProductEmitter(node, nest, axes, (a, b)).stage()
-    width = min(profile.lanes(node.dtype.itemsize), node.form.columns)
-    return _ProductEmitter(node, nest, axes, (a, b), width, profile, loads[0]).stage()
+        made = product_gpu.ProductEmitter(node, nest, axes, (a, b)).stage()
+    else:
+        width = min(profile.lanes(node.dtype.itemsize), node.form.columns)
+        made = _ProductEmitter(node, nest, axes, (a, b), width, profile, loads[0]).stage()
+    return origin.with_arguments(made, found)
 
 
 # ---------------------------------------------------------------- the epilogue's nest
@@ -299,7 +303,7 @@ class _ProductEmitter(_Emitter):
     def steps(self) -> dict[str, int]:
         """From one tile and from one block of k to the next in A (x) and B (y), in panels or in
         place; where B's last tile begins at the latest, so that it ends where the columns do; and
-        the operands' strides.
+        the operands' strides and origins.
         """
         form, blocks = self.form, self.blocks
         a, b = form.a, form.b
@@ -315,6 +319,8 @@ class _ProductEmitter(_Emitter):
             "a_k": a.k or 0,
             "b_lane": b.lane or 0,
             "b_k": b.k or 0,
+            "a_start": a.start,
+            "b_start": b.start,
         }
 
     # ------------------------------------------------ products that are only stored
@@ -350,7 +356,7 @@ class _ProductEmitter(_Emitter):
         high, low = [(1, (0, 0, 0)), (1, (0, 0, 0)), *outer][-2:]
         strides = ", ".join(f"{x}, {y}" for x, y in zip(high[1], low[1]))
         row = store.index.coef(self.axes.rows[0]) if self.axes.rows else 0
-        a, b = (f"b{k} + {x.start}" for k, x in zip(self.operands, (form.a, form.b)))
+        a, b = (f"b{k} + {side}_start" for k, side in zip(self.operands, "ab"))
         x, y = ("ap" if form.a.panel else "0"), ("bp" if form.b.panel else "0")
         self.line(
             f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, x_block, {y}, y_step, y_block, "
@@ -383,7 +389,7 @@ class _ProductEmitter(_Emitter):
                 if n > 1 and s:
                     at = f"o / {later}" if later > 1 else "o"
                     terms.append(f"({at} % {n}) * {s}L" if k else f"({at}) * {s}L")
-            start = " + ".join([*terms, str(access.start)])
+            start = " + ".join([*terms, f"{side}_start"])
             number = self.operands[0 if side == "a" else 1]
             memory = scalar.memory_type(self.nest.buffers[number].dtype)
             self.line(f"__global const {memory} *{side}_o = b{number} + {start};")

@@ -292,7 +292,7 @@ FX_STAGE void team_leave(team *t) {
   t->words[1] = t->words[2] = 0;
 }
 
-FX_STAGE void stage_0_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
+FX_STAGE void stage_0_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -317,6 +317,8 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
   const long a_k = n18;
   const long b_lane = n19;
   const long b_k = n20;
+  const long a_start = n21;
+  const long b_start = n22;
   __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 6) * ST + 15) / 16 * 16);
   __global float *bp = ap;
   const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
@@ -324,8 +326,8 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
     const int i0 = o;
-    __global const float *a_o = b1 + (o) * 4096L + 0;
-    __global const float *b_o = b2 + (o) * 4096L + 0;
+    __global const float *a_o = b1 + (o) * 4096L + a_start;
+    __global const float *b_o = b2 + (o) * 4096L + b_start;
     for (int s0 = q0; s0 < q1; s0 += ST) {
       const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
       for (int d0 = 0; d0 < K; d0 += KD) {
@@ -436,7 +438,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
     }
   }
 }
-FX_STAGE void stage_0_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
+FX_STAGE void stage_0_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -461,7 +463,9 @@ FX_STAGE void stage_0_2(const long item, __global float *b0, __global const floa
   const long a_k = n18;
   const long b_lane = n19;
   const long b_k = n20;
-  whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + 0, b2 + 0, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, sums_step, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
+  const long a_start = n21;
+  const long b_start = n22;
+  whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, sums_step, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
 }
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6) {
   __global uchar *p0 = b0;
@@ -475,13 +479,13 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global const long *n = (__global const long *)p0 + 28;
   team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
-  stage_0_0(q1, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21]);
+  stage_0_0(q1, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23]);
   }
-  for (long q2; (q2 = team_next(&t, n[22])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p1), (__global float *)(p4), n[23], n[24]);
+  for (long q2; (q2 = team_next(&t, n[24])) >= 0;) {
+  stage_0_1(q2, (__global const float *)(p1), (__global float *)(p4), n[25], n[26]);
   }
-  for (long q3; (q3 = team_next(&t, n[25])) >= 0;) {
-  stage_0_2(q3, (__global float *)(p5), (__global const float *)(p4), (__global const float *)(p6), n[26], n[27], n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38], n[39], n[40], n[41], n[42], n[43], n[44], n[45], n[46]);
+  for (long q3; (q3 = team_next(&t, n[27])) >= 0;) {
+  stage_0_2(q3, (__global float *)(p5), (__global const float *)(p4), (__global const float *)(p6), n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38], n[39], n[40], n[41], n[42], n[43], n[44], n[45], n[46], n[47], n[48], n[49], n[50]);
   }
   team_leave(&t);
 }

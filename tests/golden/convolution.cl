@@ -156,7 +156,7 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global fl
     }
   }
 }
-FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
+FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -181,14 +181,16 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
   const long a_k = n18;
   const long b_lane = n19;
   const long b_k = n20;
+  const long a_start = n21;
+  const long b_start = n22;
   __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 6) * ST + 15) / 16 * 16);
   __global float *bp = ap;
   const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
-    __global const float *a_o = b1 + 0;
-    __global const float *b_o = b2 + 0;
+    __global const float *a_o = b1 + a_start;
+    __global const float *b_o = b2 + b_start;
     int ro[65536];
     for (int r = 0, re = (m1 - m0 + 5) / 6 * 6; r < re; ++r) {
       const int h = (m0 + r < M - 1 ? m0 + r : M - 1);
@@ -236,14 +238,14 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
     }
   }
 }
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
   for (long k = 0; k < n3; ++k) stage_0_p0_(k, b0, b1, n0, n1, n2);
-  for (long k = 0; k < n25; ++k) stage_0_p1_(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24);
+  for (long k = 0; k < n27; ++k) stage_0_p1_(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27); break;
   }
 }

@@ -75,7 +75,7 @@ FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
       b_there, k1, y, y_step);
   }
 }
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -100,14 +100,16 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const long a_k = n18;
   const long b_lane = n19;
   const long b_k = n20;
+  const long a_start = n21;
+  const long b_start = n22;
   __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 6) * ST + 15) / 16 * 16);
   __global float *bp = ap;
   const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
   for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
-    __global const float *a_o = b2 + 0;
-    __global const float *b_o = b3 + 0;
+    __global const float *a_o = b2 + a_start;
+    __global const float *b_o = b3 + b_start;
     for (int s0 = q0; s0 < q1; s0 += ST) {
       const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
       for (int d0 = 0; d0 < K; d0 += KD) {
@@ -164,9 +166,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22); break;
   }
 }

@@ -1,26 +1,27 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
+  b0 += n2;
   const long ig = 0, is = item;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
   for (int i0 = s0; i0 + 8 <= s1; i0 += 8) {
-    const float8 x1 = *(__global const float8_u *)(b0 + (i0 + 1));
-    const float8 x2 = (float8)((b0 + (-1 * i0 + 4093))[0], (b0 + (-1 * i0 + 4093))[-1], (b0 + (-1 * i0 + 4093))[-2], (b0 + (-1 * i0 + 4093))[-3], (b0 + (-1 * i0 + 4093))[-4], (b0 + (-1 * i0 + 4093))[-5], (b0 + (-1 * i0 + 4093))[-6], (b0 + (-1 * i0 + 4093))[-7]);
+    const float8 x1 = *(__global const float8_u *)(b0 + (i0));
+    const float8 x2 = (float8)((b0 + (-1 * i0 + 4092))[0], (b0 + (-1 * i0 + 4092))[-1], (b0 + (-1 * i0 + 4092))[-2], (b0 + (-1 * i0 + 4092))[-3], (b0 + (-1 * i0 + 4092))[-4], (b0 + (-1 * i0 + 4092))[-5], (b0 + (-1 * i0 + 4092))[-6], (b0 + (-1 * i0 + 4092))[-7]);
     const float8 x3 = (x1 - x2);
     *((__global float8_u *)(b1 + (i0))) = x3;
   }
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
-    const float x4 = *(b0 + (i0 + 1));
-    const float x5 = *(b0 + (-1 * i0 + 4093));
+    const float x4 = *(b0 + (i0));
+    const float x5 = *(b0 + (-1 * i0 + 4092));
     const float x6 = (x4 - x5);
     *(b1 + (i0)) = x6;
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, const long n0, const long n1, const long n2) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, n0, n1, n2); break;
   }
 }
