@@ -320,8 +320,7 @@ class Node:
         self.shape: Shape = shape
         self.dtype: np.dtype = dtype
         self.outs: Any = outs  # ((shape, dtype), ...) or None
-        # the user's label, for explain and profiles; no part of identity
-        self.tag: str | None = tag
+        self.tag: str | None = tag  # the user's label, for profiles; no part of identity
 
     @property
     def size(self) -> int:
@@ -345,8 +344,10 @@ class Graph:
     effects: tuple[Node, ...] = ()
 
     def nodes(self) -> list[Node]:
-        """All nodes that the outputs need, operands first."""
-        return toposort((*self.outputs, *self.effects))
+        """All nodes that the outputs need, operands first; one list, for all who ask."""
+        if (found := self.__dict__.get("order")) is None:
+            found = self.__dict__["order"] = toposort((*self.outputs, *self.effects))
+        return found
 
 
 def toposort(roots: Iterable[Node]) -> list[Node]:

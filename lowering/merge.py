@@ -281,7 +281,7 @@ class _Combined:
         return at
 
     def function(self, stage: Stage) -> str:
-        dtypes = tuple((b.dtype.name, b.written) for b in stage.buffers)
+        dtypes = tuple((b.dtype, b.written) for b in stage.buffers)
         key = (stage.text, stage.helpers, dtypes, len(stage.ints))
         name = self.functions.get(key)
         if name is None:

@@ -323,7 +323,7 @@ class Planner:
 
     def stage(self, stage: Stage) -> int:
         """The number of a stage; equal ones are one."""
-        dtypes = tuple(b.dtype.name for b in stage.buffers)
+        dtypes = tuple(b.dtype for b in stage.buffers)
         key = (stage.text, stage.helpers, dtypes, len(stage.ints), stage.local, stage.windows)
         if key not in self.stage_index:
             self.stage_index[key] = len(self.stages)

@@ -129,14 +129,14 @@ def test_damaged_cache_entries_are_misses_with_one_warning(cache_folder, damage)
 
 
 def test_the_cache_keeps_what_was_used_last(cache_folder, monkeypatch):
-    monkeypatch.setattr(cache, "LIMIT", 2500)
-    keys = [cache.key_of(k) for k in range(4)]
+    monkeypatch.setattr(cache, "LIMIT", 2500 * cache.FOLDERS)
+    keys = ["aa" + cache.key_of(k) for k in range(4)]  # all in one folder
     for age, key in enumerate(keys):
         cache.store("plan", key, bytes(1000))
         (entry,) = cache_folder.rglob(key)
         os.utime(entry, (1000.0 + age, 1000.0 + age))
     assert cache.load("plan", keys[0]) is not None  # used: the youngest now
-    cache.prune(entry.parent.parent)
+    cache.prune(entry.parent)
     kept = [cache.load("plan", key) is not None for key in keys]
     assert kept == [True, False, False, True]
 

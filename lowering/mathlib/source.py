@@ -93,6 +93,7 @@ def _parts(name: str) -> Needed | None:
     return match[1], np.dtype(_DTYPES[match[2]]), int(match[3])
 
 
+@cache
 def function_name(name: str, dtype, width: int) -> str:
     """`exp`, float32, 16 -> exp_f32x16; 16-bit floats are float32 unless the function is theirs."""
     exact = {"float16": "f16", "bfloat16": "bf16"}.get(np.dtype(dtype).name)

@@ -23,6 +23,9 @@ VERSION = "1"
 LIMIT = 512 << 20
 """Bytes of one kind of entries; what was not used for longest goes when there are more."""
 
+FOLDERS = 256
+"""Of one kind, over which a hash deals the entries."""
+
 _MAGIC = b"fxcache" + VERSION.encode() + b"\n"
 _warned = False
 _pruned: set[Path] = set()  # folders that this process has looked through
@@ -92,22 +95,23 @@ def store(kind: str, key: str, body: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
         _warn(path, e)
         return
-    if path.parent.parent not in _pruned:
-        prune(path.parent.parent)
+    if path.parent not in _pruned:
+        prune(path.parent)
 
 
 def prune(folder: Path) -> None:
-    """Remove the entries of one kind that were not used for longest, until they fit in LIMIT; a
-    process that adds entries does so once.
+    """Remove the entries of a folder that were not used for longest, until they fit in its share
+    of LIMIT; a process that adds entries does so once a folder. To look through all of them would
+    take longer than a build.
     """
     _pruned.add(folder)
     with contextlib.suppress(OSError):  # another process may be at it
-        entries = [(e.stat().st_mtime, e.stat().st_size, e) for e in folder.glob("*/*")]
+        entries = [(s.st_mtime, s.st_size, e.path) for e in os.scandir(folder) for s in [e.stat()]]
         size = sum(n for _, n, _ in entries)
-        for _, n, entry in sorted(entries):
-            if size <= LIMIT:
+        for _, n, entry in sorted(entries)[:-1]:  # the last one is new
+            if size <= LIMIT // FOLDERS:
                 break
-            entry.unlink(missing_ok=True)
+            os.unlink(entry)
             size -= n
 
 

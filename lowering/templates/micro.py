@@ -9,6 +9,7 @@ of 16 lanes (r: lanes side by side, c: k). `source` writes what a text calls, as
 from __future__ import annotations
 
 import re
+from functools import cache
 
 import numpy as np
 
@@ -62,6 +63,7 @@ def source(text: str) -> str:
     return "\n".join([*fills, *streams, *tiles])
 
 
+@cache
 def _streamer(number, width, rows) -> str:
     """`t`, rows `size` apart, = or += the products for `count` columns: several rows of B pass the
     sums at once, each row in one piece, which is how memory is read fastest.
@@ -114,6 +116,7 @@ AHEAD = 8  # rows that are asked for before they are copied: each begins on anot
 PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 
 
+@cache
 def _filler(number, width, lanes, order) -> str:
     """Panels, `size` apart, of k1 rows of `lanes` elements each, from `count` lanes of which
     `there` may be read; what lies beyond them repeats the last.
@@ -183,6 +186,7 @@ def _columns_in_one_piece(kind: str, w: int, n: int) -> list[str]:
     return [*lines, "      }", PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
 
+@cache
 def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     """`t` = or += the products of k1 columns of A from `a` on, and k1 rows of B from `b` on."""
     w, m, v = int(width), int(rows), int(vectors)
