@@ -44,6 +44,8 @@ def _fold_index(b, node, x, axes, index, guards) -> tuple[Index, frozenset[int]]
 def reduce(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     (x,) = node.args
     form = node.form
+    if any(x.shape[k] == 0 for k in form.axes):  # x has no element to read
+        return b.const(IDENTITY[form.op](node.dtype), node.dtype)
     full, folded = _fold_index(b, node, x, form.axes, index, guards)
     v = b.value(x, full, guards)
     if not folded:
@@ -124,6 +126,8 @@ def accumulator(dtype: np.dtype) -> np.dtype:
 def contract(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     x, y = node.args
     (cx, cy), (bx, by) = node.form.contract, node.form.batch
+    if any(x.shape[k] == 0 for k in cx):
+        return b.const(0, node.dtype)
     used = _used(index, guards)
     ix: list[Affine] = [ZERO] * x.ndim
     iy: list[Affine] = [ZERO] * y.ndim

@@ -190,7 +190,9 @@ class _Motion:
             plain = isinstance(o.form, g.Map) and o.form.op == "add" and x.dtype.kind == "f"
             if not plain or users.get(id(x)) != 1 or x not in o.args or id(o) in users:
                 continue
-            if sum(p is o for p in self.body.outputs) == 1:
+            if sum(p is o for p in self.body.outputs) == 1 and all(
+                p is not x for p in self.body.outputs
+            ):
                 found[k] = o.args[1] if o.args[0] is x else o.args[0]
         return found
 

@@ -202,3 +202,48 @@ def test_integers_beyond_32_bits_never_wrap(name, n, jit):
     found, expected = CUT[name]
     f = lambda x: found(x, n)
     np.testing.assert_array_equal((fx.jit(f) if jit else f)(x), expected(n))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "float32", "int32", "bool"])
+@pytest.mark.parametrize("name", ["all", "any", "sum", "prod"])
+def test_folds_of_nothing_read_nothing(name, dtype):
+    x = jnp.zeros((3, 0, 2), dtype)
+    views = [lambda x: x, lambda x: x[..., :1].reshape(3, 0), lambda x: x.T]
+    f = lambda x, view, axis: getattr(jnp, name)(view(x), axis=axis)
+    for view in views:
+        for axis in (None, 0, 1, -1):
+            found = fx.jit(f, static_argnums=(1, 2))(x, view, axis)
+            np.testing.assert_array_equal(found, f(x, view, axis))
+
+
+def test_a_product_over_nothing_reads_nothing():
+    x = jnp.zeros((3, 0, 2), jnp.complex64)
+    f = lambda x: jnp.einsum("ijk,ijl->kl", x, x)
+    np.testing.assert_array_equal(fx.jit(f)(x), np.zeros((2, 2)))
+
+
+STACKED = {
+    "sum": lambda c, x: (c + x.sum(), c),
+    "next": lambda c, x: (c + x.sum(), c + x.sum()),
+    "product": lambda c, x: (c + jnp.vdot(x, x), c * 2),
+}
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", STACKED)
+def test_a_carry_that_only_adds_is_seen_by_what_is_stacked(name, reverse):
+    x = jnp.arange(60.0).reshape(5, 3, 4) / 16
+    f = lambda x: lax.scan(STACKED[name], 0.0, x, reverse=reverse)
+    for found, expected in zip(fx.jit(f)(x), f(x), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    f = lambda x: lax.scan(STACKED[name], 0.0, x, reverse=reverse)[1].sum()
+    np.testing.assert_allclose(fx.jit(fx.grad(f))(x), fx.grad(f)(x), rtol=1e-6)
+
+
+def test_two_carries_that_change_places():
+    def step(c, x):
+        return (c[1] + x.sum(), c[0] + x.sum()), None
+
+    x = jnp.arange(20.0).reshape(5, 4)
+    f = lambda x: lax.scan(step, (0.0, 1.0), x)[0]
+    np.testing.assert_allclose(fx.jit(f)(x), f(x), rtol=1e-6)

@@ -6,8 +6,8 @@ Comparisons give booleans; none but selection and clamping has a derivative.
 from __future__ import annotations
 
 from fx import core
-from fx.prims import compare
-from fx.prims.elementwise import matched
+from fx.lax.spread import matched
+from fx.prims import compare, scalars
 from fx.typing import Array, ArrayLike
 
 __all__ = [
@@ -112,7 +112,7 @@ def select(pred: ArrayLike, on_true: ArrayLike, on_false: ArrayLike) -> Array:
 
     `pred` is a scalar or has the shape of the cases; the cases have one shape and dtype.
     """
-    on_true, on_false = matched(on_true, on_false)
+    on_true, on_false = scalars.matched(on_true, on_false)
     return compare.select_n_p.bind(pred, on_false, on_true)
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from fx import core
+from fx.lax.spread import matched
 from fx.prims import compare, complex_, elementwise, transcendental
 from fx.prims.convert import convert
-from fx.prims.elementwise import matched
 from fx.typing import Array, ArrayLike, DTypeLike
 
 __all__ = [

@@ -50,6 +50,11 @@ def _ints(xs: Sequence[int]) -> tuple[int, ...]:
     return tuple(map(operator.index, xs))
 
 
+def _sizes(shape: Shape | int) -> tuple[int, ...]:
+    """A shape, where one size may stand for it."""
+    return _ints((shape,) if isinstance(shape, int) else shape)
+
+
 def _axes(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     """Axes made nonnegative and checked."""
     found = tuple(a + rank if a < 0 else a for a in _ints(axes))
@@ -93,7 +98,7 @@ def reshape(
     (2, 3)
     """
     _no_sharding(out_sharding)
-    sizes = list(_ints(new_sizes))
+    sizes = list(_sizes(new_sizes))
     if sizes.count(-1) == 1:
         rest = -prod(sizes)
         size = core.get_aval(operand).size
@@ -140,11 +145,9 @@ def broadcast_like(arr: ArrayLike, like_arr: ArrayLike) -> Array:
 
 
 def broadcast_to_rank(x: ArrayLike, rank: int) -> Array:
-    """x with leading axes of size 1 up to `rank`."""
+    """x with leading axes of size 1 up to `rank` axes; x itself if it has as many."""
     missing = rank - len(_shape(x))
-    if missing < 0:
-        raise ValueError(f"x has more than {rank} axes: its shape is {_shape(x)}")
-    return views.expand_dims(x, range(missing))
+    return views.expand_dims(x, range(missing)) if missing > 0 else x
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
@@ -312,7 +315,7 @@ def broadcasted_iota(
 ) -> Array:
     """The index along `dimension`, in an array of the given shape."""
     _no_sharding(out_sharding)
-    return views.iota(canonicalize_dtype(dtype), _ints(shape), operator.index(dimension))
+    return views.iota(canonicalize_dtype(dtype), _sizes(shape), operator.index(dimension))
 
 
 def full(
@@ -325,10 +328,13 @@ def full(
             "lax.full must be called with scalar fill_value; got fill_value.shape "
             f"{_shape(fill_value)}."
         )
+    sizes = _sizes(shape)
+    if any(s < 0 for s in sizes):
+        raise TypeError(f"full: the sizes of a shape are not negative, got {sizes}.")
     weak = dtype is None and core.get_aval(fill_value).weak_type
     dtype = core.get_aval(fill_value).dtype if dtype is None else canonicalize_dtype(dtype)
     return views.broadcast_in_dim_p.bind(
-        convert(fill_value, dtype, weak), shape=_ints(shape), broadcast_dimensions=()
+        convert(fill_value, dtype, weak), shape=sizes, broadcast_dimensions=()
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fx.lax.spread import matched
 from fx.prims import special
-from fx.prims.elementwise import matched
 from fx.typing import Array, ArrayLike
 
 __all__ = [

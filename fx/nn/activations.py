@@ -8,7 +8,8 @@ import numpy as np
 
 from fx import lax
 from fx import numpy as fnp
-from fx.numpy.util import promote_inexact, promote_numeric
+from fx.avals import canonicalize_dtype, is_inexact
+from fx.numpy.util import check_arraylike, convert, promote_inexact, promote_numeric
 
 __all__ = [
     "celu",
@@ -44,6 +45,15 @@ __all__ = [
 tanh = fnp.tanh
 
 
+def _beside_floats(name: str, x: Any) -> Any:
+    """x as an array; integers as what meets Python floats: weakly typed ones."""
+    check_arraylike(name, x)
+    x = fnp.asarray(x)
+    if is_inexact(x.dtype):
+        return x
+    return convert(x, canonicalize_dtype(np.float64), weak=True)
+
+
 def identity(x: Any) -> Any:
     """x itself, as an array."""
     return promote_numeric("identity", fnp.asarray(x))[0]
@@ -62,8 +72,7 @@ def relu(x: Any) -> Any:
 
 def relu6(x: Any) -> Any:
     """min(max(x, 0), 6), with derivative 0 at both bounds."""
-    (x,) = promote_inexact("relu6", x)
-    x = fnp.asarray(x)
+    x = _beside_floats("relu6", x)
     return fnp.where(x <= 0, 0.0, fnp.where(x >= 6, 6.0, x))
 
 
@@ -83,8 +92,7 @@ def softplus(x: Any, beta: Any = 1.0, threshold: float | None = None) -> Any:
 
 def sparse_plus(x: Any) -> Any:
     """0 below -1, x above 1, (x + 1)^2 / 4 between."""
-    (x,) = promote_inexact("sparse_plus", x)
-    x = fnp.asarray(x)
+    x = _beside_floats("sparse_plus", x)
     middle = (x + 1.0) ** 2 / 4
     return fnp.where(x <= -1.0, 0.0, fnp.where(x >= 1.0, x, middle))
 
@@ -126,16 +134,14 @@ def log_sigmoid(x: Any) -> Any:
 
 def elu(x: Any, alpha: Any = 1.0) -> Any:
     """x above 0, alpha * (exp(x) - 1) below; no overflow reaches the gradient."""
-    (x,) = promote_inexact("elu", x)
-    x = fnp.asarray(x)
+    x = _beside_floats("elu", x)
     safe = fnp.where(x > 0, 0.0, x)
     return fnp.where(x > 0, x, alpha * fnp.expm1(safe))
 
 
 def celu(x: Any, alpha: Any = 1.0) -> Any:
     """max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1)."""
-    (x,) = promote_inexact("celu", x)
-    x = fnp.asarray(x)
+    x = _beside_floats("celu", x)
     return fnp.maximum(x, 0.0) + alpha * fnp.expm1(fnp.minimum(x, 0.0) / alpha)
 
 
@@ -146,8 +152,7 @@ def selu(x: Any) -> Any:
 
 def leaky_relu(x: Any, negative_slope: Any = 1e-2) -> Any:
     """x above 0, negative_slope * x below."""
-    (x,) = promote_inexact("leaky_relu", x)
-    x = fnp.asarray(x)
+    x = _beside_floats("leaky_relu", x)
     return fnp.where(x >= 0, x, negative_slope * x)
 
 

@@ -351,7 +351,7 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
     x, aval = shape_dtype("roll", a)
     if axis is None:
         flat = lax.reshape(x, (aval.size,))
-        return lax.reshape(roll(flat, shift, 0), aval.shape)
+        return lax.reshape(roll(flat, shift, (0,) * np.size(shift)), aval.shape)
     axes = [
         canonical_axis(k, len(aval.shape)) for k in (axis if isinstance(axis, Sequence) else [axis])
     ]

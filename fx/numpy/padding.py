@@ -176,23 +176,24 @@ def _statistic(x: Any, k: int, size: int, length: int | None, stat: Any, side: i
     if count == 0:
         raise ValueError("stat_length of 0 yields no value for padding")
     part = _cut(x, k, 0, count) if side == 0 else _cut(x, k, size - count, size)
-    dtype = core.get_aval(x).dtype
+    aval = core.get_aval(x)
     out = stat(part, axis=k, keepdims=True)
-    if not is_inexact(dtype) and is_inexact(core.get_aval(out).dtype):
+    if aval.dtype.kind in "iu" and is_inexact(core.get_aval(out).dtype):
         out = u.rint(out)
-    return convert(out, dtype)
+    return convert(out, aval.dtype, aval.weak_type)
 
 
 def _ramped(
     x: Any, k: int, before: int, after: int, first: Any, last: Any, ends: tuple[Any, Any]
 ) -> Any:
-    dtype = core.get_aval(x).dtype
+    dtype, weak = core.get_aval(x).dtype, core.get_aval(x).weak_type
 
     def ramp(edge: Any, end: Any, count: int) -> Any:
         start = convert(end, dtype)
-        return linspace(
+        line = linspace(
             start, lax.squeeze(edge, (k,)), num=count, endpoint=False, dtype=dtype, axis=k
         )
+        return convert(line, dtype, weak)
 
     left = ramp(first, ends[0], before)
     right = flip(ramp(last, ends[1], after), k)

@@ -160,7 +160,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
             if trailing
             else found
         )
-    return _roots_unstripped(p, n)
+    return _roots_unstripped(p, n) if n else zeros((0,), _complex(core.get_aval(p).dtype))
 
 
 def _complex(d: np.dtype) -> np.dtype:

@@ -133,9 +133,9 @@ def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
 
 
 def sort_complex(a: Any) -> Any:
-    """Sorted along the first axis by real, then imaginary part; the result is complex."""
+    """Sorted along the last axis by real, then imaginary part; the result is complex."""
     x, aval = shape_dtype("sort_complex", a)
-    x = lax.sort(x, dimension=0)
+    x = lax.sort(x, dimension=len(aval.shape) - 1) if aval.shape else x
     if aval.dtype.kind == "c":
         return x
     return convert(x, np.dtype(np.complex128 if aval.dtype == np.float64 else np.complex64))

@@ -20,12 +20,20 @@ from fx.numpy.util import (
     promote_spread,
     promote_spread_inexact,
     value,
+    wrap,
 )
 
 
 def dtype_of(x: Any) -> np.dtype:
     """The dtype of an array value."""
     return core.get_aval(x).dtype
+
+
+def itself(x: Any) -> Any:
+    """An operand as a result: scalars are arrays."""
+    if isinstance(x, (bool, int, float, complex, np.generic)):
+        return wrap(x, core.get_aval(x).weak_type)
+    return x
 
 
 def const_as(x: Any, fill: Any) -> Any:
@@ -138,7 +146,7 @@ def rounding(name: str, op: Any, doc: str) -> Any:
         (x,) = promote(name, x)
         d = dtype_of(x)
         if d == np.bool_ or is_integer(d):
-            return x
+            return itself(x)
         return op(x)
 
     return named(f, name, doc)

@@ -19,6 +19,7 @@ from fx.numpy.ufunc_base import (
     float_binary,
     float_unary,
     full_as,
+    itself,
     no_out,
     rounding,
     same_binary,
@@ -173,7 +174,9 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     wrong = lax.bitwise_and(lax.ne(lax.sign(y), lax.sign(rest)), lax.ne(rest, const_as(x, 0)))
     rest = where_(wrong, lax.add(rest, y), rest)
     quotient = where_(wrong, lax.sub(quotient, const_as(x, 1)), quotient)
-    return lax.round(quotient), rest
+    infinite = lax.div(lax.stop_gradient(x), lax.stop_gradient(y))  # or NaN, of no rest
+    by_zero = lax.eq(y, const_as(y, 0))
+    return where_(by_zero, infinite, lax.round(quotient)), rest
 
 
 def remainder(x1: Any, x2: Any, /) -> Any:
@@ -276,14 +279,14 @@ def sign(x: Any, /) -> Any:
 
 def positive(x: Any, /) -> Any:
     """x itself."""
-    return promote("positive", x)[0]
+    return itself(*promote("positive", x))
 
 
 def absolute(x: Any, /) -> Any:
     """|x|; the derivative at 0 is 1 from the right's convention of lax.abs."""
     (x,) = promote("absolute", x)
     d = dtype_of(x)
-    return x if d == np.bool_ or d.kind == "u" else lax.abs(x)
+    return itself(x) if d == np.bool_ or d.kind == "u" else lax.abs(x)
 
 
 def fabs(x: Any, /) -> Any:
@@ -295,7 +298,7 @@ def trunc(x: Any) -> Any:
     """Towards zero."""
     (x,) = promote("trunc", x)
     if dtype_of(x) == np.bool_ or is_integer(dtype_of(x)):
-        return x
+        return itself(x)
     return where_(lax.lt(x, const_as(x, 0)), lax.ceil(x), lax.floor(x))
 
 
@@ -309,7 +312,7 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     if is_integer(d) or d == np.bool_:
         if decimals < 0:
             raise NotImplementedError("integer np.round not implemented for decimals < 0")
-        return a
+        return itself(a)
     if d.kind == "c":
         return lax.complex(round(lax.real(a), decimals), round(lax.imag(a), decimals))
     if decimals == 0:
@@ -335,19 +338,19 @@ def rint(x: Any, /) -> Any:
 def real(val: Any, /) -> Any:
     """The real part."""
     (val,) = promote("real", val)
-    return lax.real(val) if dtype_of(val).kind == "c" else val
+    return lax.real(val) if dtype_of(val).kind == "c" else itself(val)
 
 
 def imag(val: Any, /) -> Any:
     """The imaginary part; zeros for real numbers."""
     (val,) = promote("imag", val)
-    return lax.imag(val) if dtype_of(val).kind == "c" else full_as(val, 0)
+    return lax.imag(val) if dtype_of(val).kind == "c" else itself(full_as(val, 0))
 
 
 def conjugate(x: Any, /) -> Any:
     """The complex conjugate."""
     (x,) = promote("conjugate", x)
-    return lax.conj(x) if dtype_of(x).kind == "c" else x
+    return lax.conj(x) if dtype_of(x).kind == "c" else itself(x)
 
 
 def angle(z: Any, deg: bool = False) -> Any:

@@ -295,7 +295,7 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None)
         arr = u.maximum(min, arr)
     if max is not None:
         arr = u.minimum(max, arr)
-    return promote("clip", arr)[0] if not given else arr
+    return arr if given else base.itself(*promote("clip", arr))
 
 
 def nan_to_num(
