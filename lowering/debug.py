@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from lowering import graph as g
-from lowering.fuse import Fusion, fuse
+from lowering.fuse import fuse
+from lowering.groups import Fusion
 from lowering.plan import (
     BufferRef,
     CondStep,

@@ -9,8 +9,7 @@ in memory, and the reason is stored for `explain`.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from itertools import pairwise, permutations
+from itertools import permutations
 from math import prod
 
 from lowering import graph as g
@@ -29,7 +28,6 @@ from lowering.fuse_rules import (
     DimMap,
     cone_cost,
     describe,
-    has_effect,
     is_view,
     leaves,
     operand_dims,
@@ -41,50 +39,13 @@ from lowering.fuse_rules import (
     root_space,
     spreads,
     spreads_or_renames,
-    stored_reads,
     trailing,
 )
+from lowering.groups import Fusion, Group, ordered
 from lowering.product import Packed, Product
 from lowering.walk import users_of
 
-
-@dataclass(eq=False)
-class Group:
-    """One nest to be: roots over `space`, or a single node that is no nest."""
-
-    space: tuple[int, ...]
-    roots: list[Root] = field(default_factory=list)
-    single: g.Node | None = None
-    nodes: set[int] = field(default_factory=set)
-    blocks: int | None = None
-    closed: bool = False  # no other root may join
-    after: Group | None = None  # a group that must come before this one
-    product: g.Node | None = None  # whose tiles this group is the epilogue of
-    folds: bool = False
-    feeds: dict[int, Group] = field(default_factory=dict)  # the groups that read what this writes
-
-    def add(self, n: g.Node) -> None:
-        """One more node computed here."""
-        self.nodes.add(id(n))
-        self.folds |= isinstance(n.form, FOLDS)
-        if isinstance(n.form, Product):
-            self.product = n
-
-    @property
-    def members(self) -> list[g.Node]:
-        return [self.single] if self.single is not None else [r.node for r in self.roots]
-
-
 Homes = dict[int, tuple[Group, DimMap]]  # by group: where a node's axes lie in its space
-
-
-@dataclass
-class Fusion:
-    """Groups in order, the nodes that stand in memory, and why edges were not fused."""
-
-    groups: list[Group]
-    stored: set[int]
-    reasons: list[tuple[str, str]]
 
 
 def fuse(
@@ -128,7 +89,8 @@ class _Fuser:
                 self.stored.add(id(n))
             else:
                 self.place(n)
-        return Fusion(self.ordered(), self.stored, self.reasons)
+        groups = ordered(self.groups, self.order, self.group_of, self.stored)
+        return Fusion(groups, self.stored, self.reasons)
 
     def single(self, n: g.Node) -> None:
         group = Group((), single=n)
@@ -188,7 +150,7 @@ class _Fuser:
         for other in groups[1:]:
             if not self.alike(first, other):
                 return homes
-        if any(self.leads_to(a, b) for a, b in permutations(groups, 2)):
+        if any(a.leads_to(b) for a, b in permutations(groups, 2)):
             return homes
         for other in groups[1:]:
             self.absorb(first, other)
@@ -516,7 +478,7 @@ class _Fuser:
 
     def legal(self, n: g.Node, group: Group) -> bool:
         """Adding n must not put the group before and after another one."""
-        return not any(self.leads_to(x, group) for x in self.readers(n) if x is not group)
+        return not any(x.leads_to(group) for x in self.readers(n) if x is not group)
 
     def readers(self, n: g.Node) -> Iterable[Group]:
         """The groups that read n. All of its users have been placed."""
@@ -531,67 +493,6 @@ class _Fuser:
     def feed(self, group: Group, n: g.Node) -> None:
         """Note who reads n, which the group writes."""
         group.feeds.update((id(x), x) for x in self.readers(n) if x is not group)
-
-    def leads_to(self, a: Group, b: Group) -> bool:
-        """Whether something group a writes is needed, through any number of groups, by group b."""
-        seen, todo = {id(a)}, [a]
-        while todo:
-            x = todo.pop()
-            if x is b:
-                return True
-            todo += [y for k, y in x.feeds.items() if k not in seen]
-            seen.update(x.feeds)
-        return False
-
-    # ------------------------------------------------ order
-
-    def ordered(self) -> list[Group]:
-        """Groups so that each comes after those that write what it reads; effects keep their
-        order.
-        """
-        place = {id(n): k for k, n in enumerate(self.order)}
-        needs: dict[int, set[int]] = {}
-        by_id = {id(x): x for x in self.groups}
-        for x in self.groups:
-            needs[id(x)] = {
-                id(self.group_of[id(leaf)])
-                for m in x.members
-                for leaf in stored_reads(m, self.stored)
-                if id(leaf) in self.group_of
-            } - {id(x)}
-            if x.after is not None:
-                needs[id(x)].add(id(x.after))
-                needs[id(x)] -= {id(self.group_of[id(x.roots[0].node)])} - {id(x.after)}
-        effects = [x for x in self.groups if x.single is not None and has_effect(x.single)]
-        effects.sort(key=lambda x: place[id(x.single)])
-        for a, b in pairwise(effects):
-            needs[id(b)].add(id(a))
-        first = {id(x): min(place[id(m)] for m in x.members) for x in self.groups}
-        done: set[int] = set()
-        out: list[Group] = []
-
-        def visit(start: int) -> None:
-            stack = [(start, False)]
-            active: set[int] = set()
-            while stack:
-                k, ready = stack.pop()
-                if ready:
-                    active.discard(k)
-                    if k not in done:
-                        done.add(k)
-                        out.append(by_id[k])
-                    continue
-                if k in done:
-                    continue
-                assert k not in active, "a cycle between kernels"
-                active.add(k)
-                stack.append((k, True))
-                for other in sorted(needs[k] - done, key=lambda x: -first[x]):
-                    stack.append((other, False))
-
-        for k in sorted(by_id, key=lambda k: first[k]):
-            visit(k)
-        return out
 
     def note(self, n: g.Node, why: str) -> None:
         self.reasons.append((describe(n), why))

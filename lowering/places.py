@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lowering import graph as g
-from lowering.fuse import Fusion
+from lowering.groups import Fusion
 from lowering.plan import Step
 
 if TYPE_CHECKING:

@@ -31,8 +31,9 @@ from lowering.build import Root, build_nest
 from lowering.chain import chains
 from lowering.condense import condense
 from lowering.emit import Stage, emit
-from lowering.fuse import Fusion, Group, fuse
+from lowering.fuse import fuse
 from lowering.fuse_rules import FOLDS, root_dims, spreads
+from lowering.groups import Fusion, Group
 from lowering.lend import lend, renamed
 from lowering.nest import Nest
 from lowering.places import Place, Region, Slot
