@@ -45,7 +45,7 @@ def reduce(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     (x,) = node.args
     form = node.form
     if any(x.shape[k] == 0 for k in form.axes):  # x has no element to read
-        return b.const(IDENTITY[form.op](node.dtype), node.dtype)
+        return b.const(scalar.identity(form.op, node.dtype), node.dtype)
     full, folded = _fold_index(b, node, x, form.axes, index, guards)
     v = b.value(x, full, guards)
     if not folded:

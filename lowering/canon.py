@@ -20,7 +20,7 @@ from lowering.walk import with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
-FEW_ROWS, MANY = 32, 4096  # each of so many results folds so few elements by itself
+FEW_ROWS, MANY = 128, 4096  # each of so many results folds so few elements by itself
 
 
 def canonicalize(

@@ -183,7 +183,7 @@ class _Emitter(Tiled):
             else:
                 at = max(phase[r] for r in self.event_roots(e))
                 timeline.setdefault(at, []).append(e)
-        before = set(self.rows)
+        before, kept_bytes = set(self.rows), self.kept_bytes
         order = sorted(timeline)
         self.keep_rows([timeline[at] for at in order])
         for at in order:
@@ -199,6 +199,7 @@ class _Emitter(Tiled):
             self.finish_folds([started[k] for k in done])
             self.rows_filled()
         self.rows = {k: row for k, row in self.rows.items() if k in before}
+        self.kept_bytes = kept_bytes
         if later:
             self.open_parallel(later)
         for e in now:

@@ -1,7 +1,8 @@
 """Kept rows: what one loop over v computed at some cost, and a later loop over the same row wants.
 
 The first loop writes it to a private array, a row long, and the later ones read it: softmax takes
-each exponential once. Cheap values are computed again, which needs no memory.
+each exponential once. Cheap values are computed again, which needs no memory. Where columns are
+folded the array is as wide as the strip.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from lowering import scalar
 from lowering.emit_scope import Event, Fold, Scope
 from lowering.emit_values import Values
 from lowering.nest import Value
+from lowering.schedule import MOST_PANEL
 
 LEAST_COST = 10.0  # operations an element, below which a value is computed again
 MOST_BYTES = 16384  # of private memory for the kept rows of one stage
@@ -20,7 +22,9 @@ MOST_BYTES = 16384  # of private memory for the kept rows of one stage
 
 @dataclass(slots=True)
 class Row:
-    """A private array with an element of `value` for each of v; `filled` by the first loop."""
+    """A private array with an element of `value` for each of v, or a strip for each of the folded
+    axis; `filled` by the first loop.
+    """
 
     name: str
     value: int
@@ -38,19 +42,27 @@ class Keeping(Values):
 
         `phases` are the events of each loop at this level; a fold that begins here is its value.
         """
-        if self.s.mode != "cpu" or self.s.v is None or self.s.v not in self.s.folds:
+        s = self.s
+        if s.mode != "cpu" or s.v is None:
+            return
+        if s.v not in s.folds and (len(s.folds) != 1 or s.v not in self.scope.open):
             return
         if any(v.op == "cumscan" and v.attr[2] for v in self.values):
             return  # strips that start at the far end, on no boundary
         wanted = [self.computed_by(events) for events in phases]
         for at, first in enumerate(wanted):
             later = frozenset().union(*wanted[at + 1 :])
-            shared = {k for k in first & later if k not in self.rows and self.over_v_alone(k)}
+            shared = {k for k in first & later if k not in self.rows and self.over_one_axis(k)}
             for k in sorted(shared):
                 users = {j for j in later - shared if k in self.values[j].args}
                 asked = any(k in self.event_roots(e) for es in phases[at + 1 :] for e in es)
                 if (users or asked) and self.cost_within(k, shared) >= LEAST_COST:
                     self.declare_row(k)
+
+    @property
+    def kept_axis(self) -> int:
+        """The axis along which rows are kept."""
+        return self.s.v if self.s.v in self.s.folds else self.s.folds[0]
 
     def computed_by(self, events: list[Event]) -> frozenset[int]:
         """The values that a loop for `events` computes; earlier folds are not among them."""
@@ -73,10 +85,11 @@ class Keeping(Values):
         fold = e[1].value if isinstance(e[1], Fold) else e[1]
         return list(self.values[fold].args)
 
-    def over_v_alone(self, k: int) -> bool:
-        """Whether k has one element for each element of v in this scope."""
+    def over_one_axis(self, k: int) -> bool:
+        """Whether k has one element, or strip, for each element of the kept axis in this scope."""
         v = self.values[k]
-        return v.op == "map" and v.dtype.kind != "b" and v.mask - self.scope.open == {self.s.v}
+        alone = v.mask - self.scope.open == {self.kept_axis}
+        return alone and v.op == "map" and v.dtype.kind != "b"
 
     def cost_within(self, k: int, shared: set[int]) -> float:
         """Operations that k and those of its arguments that are shared as well take."""
@@ -92,14 +105,16 @@ class Keeping(Values):
 
     def declare_row(self, k: int) -> None:
         """A private array, if there is room for one more."""
-        v, n = self.values[k], self.nest.extents[self.s.v]
-        size = n * max(4, v.dtype.itemsize)
-        if self.kept_bytes + size > MOST_BYTES:
+        v, n = self.values[k], self.nest.extents[self.kept_axis]
+        panel = self.s.v not in self.s.folds
+        lanes = max(1, self.width) * self.unroll if panel and self.s.v in v.mask else 1
+        size = n * lanes * max(4, v.dtype.itemsize)
+        if self.kept_bytes + size > (MOST_PANEL if panel else MOST_BYTES):
             return
         self.kept_bytes += size
         row = Row(self.fresh("k"), k)
         kind = scalar.register_type(v.dtype, 1)
-        self.line(f"{kind} {row.name}[{n}] __attribute__((aligned(64)));")
+        self.line(f"{kind} {row.name}[{n * lanes}] __attribute__((aligned(64)));")
         self.rows[k] = row
 
     def compute(self, k: int, v: Value, u: int, scope: Scope) -> str:
@@ -109,7 +124,10 @@ class Keeping(Values):
             return super().compute(k, v, u, scope)
         width = self.value_width(v)
         kind = scalar.register_type(v.dtype, width)
-        place = f"*({kind} *)({row.name} + i{self.s.v}{f' + {u * width}' if u else ''})"
+        at = f"i{self.kept_axis}"
+        if self.s.v not in self.s.folds:
+            at += f" * {width * self.unroll}" if self.s.v in v.mask else ""
+        place = f"*({kind} *)({row.name} + {at}{f' + {u * width}' if u else ''})"
         if row.filled:
             out = self.fresh("x")
             self.line(f"const {kind} {out} = {place};")

@@ -26,8 +26,10 @@ from lowering.fuse_rules import (
     SINGLE,
     VIEWS,
     DimMap,
+    column_dims,
     cone_cost,
     describe,
+    is_index,
     is_view,
     leaves,
     operand_dims,
@@ -49,18 +51,21 @@ Homes = dict[int, tuple[Group, DimMap]]  # by group: where a node's axes lie in 
 
 
 def fuse(
-    graph: g.Graph, *, enabled: bool = True, keep: Iterable[tuple[g.Node, str]] = ()
+    graph: g.Graph,
+    *,
+    enabled: bool = True,
+    keep: Iterable[tuple[g.Node, str]] = (),
+    columns: bool = True,
 ) -> Fusion:
     """Partition the graph. `keep` are nodes that must stand in memory (found by an earlier
-    attempt).
+    attempt); `columns`: whether kernels fold columns that they use.
     """
-    return _Fuser(graph, enabled, keep).run()
+    return _Fuser(graph, enabled, keep, columns).run()
 
 
 class _Fuser:
-    def __init__(self, graph: g.Graph, enabled: bool, keep: Iterable[tuple[g.Node, str]]):
-        self.graph = graph
-        self.enabled = enabled
+    def __init__(self, graph: g.Graph, enabled: bool, keep: Iterable, columns: bool):
+        self.graph, self.enabled, self.columns = graph, enabled, columns
         self.order = graph.nodes()
         self.users = users_of(self.order)
         self.costs = path_costs(self.order)
@@ -129,7 +134,7 @@ class _Fuser:
         homes: dict[int, tuple[Group, DimMap]] = {}
         for user in self.users.get(id(n), ()):
             for group, dims in self.homes_of_operand(user, n):
-                mapped = operand_dims(user, n, dims)
+                mapped = group.columns.get(id(user)) or operand_dims(user, n, dims)
                 old = homes.get(id(group))
                 if old is not None and old[1] != mapped:
                     mapped = tuple(a if a == b else None for a, b in zip(old[1], mapped))
@@ -175,6 +180,7 @@ class _Fuser:
         a.roots += b.roots
         a.nodes |= b.nodes
         a.folds |= b.folds
+        a.columns |= b.columns
         a.blocks = a.blocks if a.blocks is not None else b.blocks
         self.groups.remove(b)
         a.feeds |= b.feeds
@@ -212,13 +218,14 @@ class _Fuser:
                 return "a product reads each element many times"
             if isinstance(user.form, Product):
                 return "a product reads it tile by tile"
-            if isinstance(user.form, g.Slice) and cone_cost(n) > CHEAP and self.goes_round(user):
+            round_ = any(turns.of(u) is not None for u in self.users.get(id(user), ()))
+            if isinstance(user.form, g.Slice) and cone_cost(n) > CHEAP and round_:
                 return "it is read at an index that goes round"
             if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
         if (at := places(users)) > 1 and at * self.costs[id(n)] > MOST_PATHS:
             return "it is read at several places and costs too much to repeat there"
-        if isinstance(n.form, g.Concat) and self.is_index(n):
+        if isinstance(n.form, g.Concat) and is_index(n, users):
             return None  # each component is computed where it is used
         if turns.of(n) is not None:
             return None  # read where it stands
@@ -237,17 +244,6 @@ class _Fuser:
             if why is not None:
                 return why
         return None
-
-    def goes_round(self, n: g.Node) -> bool:
-        """Whether a slice is a piece of an array whose ends are exchanged."""
-        return any(turns.of(user) is not None for user in self.users.get(id(n), ()))
-
-    def is_index(self, n: g.Node) -> bool:
-        """Whether a concatenation is the index vectors of gathers, component by component."""
-        if n.form.dim != n.ndim - 1 or any(a.shape[-1] != 1 for a in n.args):
-            return False
-        gathers = [isinstance(user.form, g.Gather) for user in self.users.get(id(n), ())]
-        return all(gathers) and len(n.args) <= 8 and cone_cost(n) <= 16 * CHEAP
 
     def why_not_inside(self, n: g.Node, group: Group, dims: DimMap) -> str | None:
         """Whether computing n over the group's space repeats costly work."""
@@ -274,6 +270,10 @@ class _Fuser:
             x = n.args[0]
             trailing = all(k in axes for k in range(x.ndim) if k >= min(axes))
             short = prod(x.shape[k] for k in axes) <= SHORT and whole and None not in dims
+            columns = column_dims(n, group.space, dims) if self.columns else None
+            if columns is not None:
+                group.columns[id(n)] = columns
+                return None
             if not trailing and x.size > 1024 and not short:
                 return "it folds an axis that is not the last"
             if not (whole or prefix) or (None in dims and n.size > 1):

@@ -7,6 +7,7 @@ axis of a group's space it is, None where it is mixed or folded.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from lowering import graph as g
 from lowering import scalar
@@ -31,6 +32,9 @@ MOST_PATHS = 512.0  # flops of what is computed again at each place where parts 
 
 MOST_PIECES = 16  # of a concatenation that one kernel writes
 SHORT = 16  # elements of an outer axis that are folded where the result is used
+
+COLUMN = 512  # elements of a column that is folded and used in one kernel: a strip stays in cache
+LEAST_COLUMNS = 512  # of such, unless there is little to do
 
 DimMap = tuple[int | None, ...]  # node axis -> space axis, None where it is mixed or folded
 
@@ -99,6 +103,14 @@ def is_view(n: g.Node) -> bool:
     return isinstance(n.form, (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Const))
 
 
+def is_index(n: g.Node, users: Sequence[g.Node]) -> bool:
+    """Whether a concatenation is the index vectors of gathers, component by component."""
+    if n.form.dim != n.ndim - 1 or any(a.shape[-1] != 1 for a in n.args):
+        return False
+    gathers = all(isinstance(user.form, g.Gather) for user in users)
+    return gathers and len(n.args) <= 8 and cone_cost(n) <= 16 * CHEAP
+
+
 def own_cost(n: g.Node) -> float:
     if isinstance(n.form, g.Map):
         return scalar.cost(n.form.op)
@@ -131,6 +143,28 @@ def path_costs(nodes: Sequence[g.Node]) -> dict[int, float]:
             below = {id(a): costs.get(id(a), 0.0) for a in n.args}
             costs[id(n)] = own_cost(n) + sum(below.values())
     return costs
+
+
+def column_dims(n: g.Node, space: tuple[int, ...], dims: DimMap) -> DimMap | None:
+    """Where the operand of a fold over outer axes lies in a space that folds each column where it
+    is used: a space of what the fold leaves, or of the operand. None where that does not pay.
+    """
+    x = n.args[0]
+    if None in dims or not isinstance(n.form, g.Reduce | g.ArgReduce):
+        return None
+    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    long = prod(x.shape[k] for k in axes) > COLUMN
+    if x.ndim - 1 in axes or x.shape[-1] < SHORT or long:
+        return None
+    if n.size < LEAST_COLUMNS and x.size > LEAST_COLUMNS * SHORT:
+        return None
+    rest = [d for d in range(len(space)) if d not in dims and space[d] > 1]
+    if rest and [space[d] for d in rest] != [x.shape[k] for k in axes]:
+        return None
+    kept, folded = iter(dims), iter(rest or (None,) * len(axes))
+    found = tuple(next(folded) if k in axes else next(kept) for k in range(x.ndim))
+    order = [d for d in found if d is not None]
+    return found if order == sorted(set(order)) else None
 
 
 def places(users: Sequence[g.Node]) -> int:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from lowering import graph as g
 from lowering.build import Root
-from lowering.fuse_rules import FOLDS, has_effect, stored_reads
+from lowering.fuse_rules import FOLDS, DimMap, has_effect, stored_reads
 from lowering.product import Product
 
 
@@ -29,6 +29,7 @@ class Group:
     product: g.Node | None = None  # whose tiles this group is the epilogue of
     folds: bool = False
     feeds: dict[int, Group] = field(default_factory=dict)  # the groups that read what this writes
+    columns: dict[int, DimMap] = field(default_factory=dict)  # folds of columns: their operands
 
     def add(self, n: g.Node) -> None:
         """One more node computed here."""

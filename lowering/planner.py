@@ -7,7 +7,7 @@ What is no nest is planned by `singles`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -165,7 +165,7 @@ class Planner:
         """Plan a graph whose inputs stand at `places`; `wanted` says where some nodes must be
         written.
         """
-        region = Region(graph, fuse(graph, enabled=self.options.get("fuse", True)), dict(places))
+        region = Region(graph, self.fused(graph), dict(places))
         region.depth, region.wanted, region.owned = self.depth, wanted, owned
         nests = self.all_nests(region)
         self.reasons += region.fusion.reasons
@@ -212,8 +212,12 @@ class Planner:
                 if not more.keys() - keep.keys():
                     return found
             keep |= more
-            enabled = self.options.get("fuse", True)
-            region.fusion = fuse(region.graph, enabled=enabled, keep=keep.values())
+            region.fusion = self.fused(region.graph, keep.values())
+
+    def fused(self, graph: g.Graph, keep: Iterable[tuple[g.Node, str]] = ()) -> Fusion:
+        """The groups of a graph, as the caller's options and the device want them."""
+        enabled, columns = self.options.get("fuse", True), self.profile.schedule == "cpu"
+        return fuse(graph, enabled=enabled, keep=keep, columns=columns)
 
     def cuts(
         self, cut: Cut, group: Group, fusion: Fusion, kept: dict[int, Any]

@@ -22,6 +22,7 @@ HUGE = (1 << 31) - (1 << 16)  # elements from which axes are counted with 64 bit
 MAX_COUNTED = (
     1 << 29
 )  # steps of an axis that are counted; a while loop's has more, and counts as 100
+MOST_PANEL = 32768  # bytes of the columns of a strip that a stage keeps in private memory
 
 
 @dataclass(slots=True)
@@ -237,7 +238,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         return found
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
-    width = 1 if v is None else _width(nest, v, profile)
+    width = 1 if v is None else _width(nest, v, profile, bool(folded) and v not in folded)
     wide = _wide(nest, parallel)
     if wide and any(len(e) for e in _guards(nest)):
         width = 1  # guards of strips are 32-bit lanes
@@ -369,11 +370,11 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
     return best
 
 
-def _width(nest: Nest, v: int, profile: Profile) -> int:
+def _width(nest: Nest, v: int, profile: Profile, columns: bool = False) -> int:
     """Lanes of a strip: a full register of the widest common type, no more than the axis has."""
     sizes = [x.dtype.itemsize for x in nest.values if x.dtype.kind != "b" and v in x.mask]
     width = profile.lanes(max([4, *sizes]))
-    if work(nest) > 40:  # long dependent chains: two registers a strip overlap (1.2x on AVX2)
+    if columns or work(nest) > 40:  # four lines of a row; long chains overlap (1.2x on AVX2)
         width = min(16, 2 * width)
     while width > nest.extents[v]:
         width //= 2
@@ -394,12 +395,19 @@ def _unroll(
         return 1
     if v not in folded and work(nest) > 30 and _lane_by_lane(nest, v):
         return 1
-    heavy = work(nest) > 60
+    heavy = work(nest) > 60 or 4 * _stored_columns(nest, v, folded) * width > MOST_PANEL
     strips = nest.extents[v] // width
     for u in (2, 1) if heavy else (4, 2, 1):
         if strips >= u and (not rows or strips % u == 0 or strips >= 16 * u):
             return u
     return 1
+
+
+def _stored_columns(nest: Nest, v: int, folded: frozenset[int]) -> int:
+    """Bytes of a column that is folded and then stored: what its strips may keep meanwhile."""
+    if v in folded or not any(s.index.axes & folded for s in nest.stores):
+        return 0
+    return 4 * prod(nest.extents[a] for a in folded)
 
 
 def _lane_by_lane(nest: Nest, v: int) -> bool:

@@ -247,27 +247,27 @@ FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global 
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = 0, is = item;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
-  for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
-    float8 a1_0 = (float8)(0.0f);
-    float8 a1_1 = (float8)(0.0f);
-    float8 a1_2 = (float8)(0.0f);
-    float8 a1_3 = (float8)(0.0f);
+  for (int i0 = s0; i0 + 64 <= s1; i0 += 64) {
+    float16 a1_0 = (float16)(0.0f);
+    float16 a1_1 = (float16)(0.0f);
+    float16 a1_2 = (float16)(0.0f);
+    float16 a1_3 = (float16)(0.0f);
     for (int i1 = 0; i1 < 12; ++i1) {
-      const float8 x2 = *(__global const float8_u *)(b0 + (i0 + 768 * i1));
+      const float16 x2 = *(__global const float16_u *)(b0 + (i0 + 768 * i1));
       a1_0 = (a1_0 + x2);
-      const float8 x3 = *(__global const float8_u *)(b0 + (i0 + 768 * i1 + 8));
+      const float16 x3 = *(__global const float16_u *)(b0 + (i0 + 768 * i1 + 16));
       a1_1 = (a1_1 + x3);
-      const float8 x4 = *(__global const float8_u *)(b0 + (i0 + 768 * i1 + 16));
+      const float16 x4 = *(__global const float16_u *)(b0 + (i0 + 768 * i1 + 32));
       a1_2 = (a1_2 + x4);
-      const float8 x5 = *(__global const float8_u *)(b0 + (i0 + 768 * i1 + 24));
+      const float16 x5 = *(__global const float16_u *)(b0 + (i0 + 768 * i1 + 48));
       a1_3 = (a1_3 + x5);
     }
-    *((__global float8_u *)(b1 + (i0))) = a1_0;
-    *((__global float8_u *)(b1 + (i0 + 8))) = a1_1;
-    *((__global float8_u *)(b1 + (i0 + 16))) = a1_2;
-    *((__global float8_u *)(b1 + (i0 + 24))) = a1_3;
+    *((__global float16_u *)(b1 + (i0))) = a1_0;
+    *((__global float16_u *)(b1 + (i0 + 16))) = a1_1;
+    *((__global float16_u *)(b1 + (i0 + 32))) = a1_2;
+    *((__global float16_u *)(b1 + (i0 + 48))) = a1_3;
   }
-  for (int i0 = s0 + (s1 - s0) / 32 * 32; i0 < s1; ++i0) {
+  for (int i0 = s0 + (s1 - s0) / 64 * 64; i0 < s1; ++i0) {
     float a6_0 = 0.0f;
     for (int i1 = 0; i1 < 12; ++i1) {
       const float x7 = *(b0 + (i0 + 768 * i1));
