@@ -55,6 +55,11 @@ def panel_size(lanes: int, width: int, block: int) -> int:
     return lanes * block + max(16, (-lanes) % width)
 
 
+def together(lanes: int) -> int:
+    """How many panels are filled together."""
+    return max(1, TOGETHER // lanes)
+
+
 def source(text: str) -> str:
     """The functions of tiles and panels that `text` calls."""
     tiles = [_function(*call) for call in sorted(set(_CALL.findall(text)))]
@@ -113,6 +118,7 @@ def _streamer(number, width, rows) -> str:
 
 
 AHEAD = 8  # rows that are asked for before they are copied: each begins on another page
+TOGETHER = 64  # lanes whose panels are filled together
 PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 
 
@@ -133,20 +139,26 @@ def _filler(number, width, lanes, order) -> str:
 
 
 def _rows_side_by_side(kind: str, w: int, n: int) -> list[str]:
+    """A few panels at a time: each is written in one piece, and they are on as many pages."""
     vectors = -(-n // w)
     vec = f"{kind}{w}_u"
-    copies = [f"*(__global {vec} *)(q + {j * w}) = *(__global const {vec} *)(x + c + {j * w});"
+    copies = [f"*(__global {vec} *)(q + {j * w}) = *(__global const {vec} *)(y + c + {j * w});"
               for j in range(vectors)]  # fmt: skip
+    panels = together(n)
     return [
-        "  for (int k = 0; k < k1; ++k, x += x_k) {",
-        f"    __global {kind} *q = p + k * {n};",
-        f"    for (int c = 0; c < count; c += {n}, q += size)",
-        f"      if (c + {vectors * w} <= there) {{",
-        f"        __builtin_prefetch(x + c + {AHEAD} * x_k); {' '.join(copies)}",
-        "      } else {",
+        f"  for (int c0 = 0; c0 < count; c0 += {panels * n}, p += {panels} * size) {{",
+        f"    const int c1 = (count < c0 + {panels * n} ? count : c0 + {panels * n});",
+        f"    __global const {kind} *y = x;",
+        "    for (int k = 0; k < k1; ++k, y += x_k) {",
+        f"      __global {kind} *q = p + k * {n};",
+        f"      for (int c = c0; c < c1; c += {n}, q += size)",
+        f"        if (c + {vectors * w} <= there) {{",
+        f"          __builtin_prefetch(y + c + {AHEAD} * x_k); {' '.join(copies)}",
+        "        } else {",
         "    " + PLAIN,
-        f"        for (int j = 0; j < {n}; ++j) q[j] = x[c + j < there ? c + j : there - 1];",
-        "      }",
+        f"          for (int j = 0; j < {n}; ++j) q[j] = y[c + j < there ? c + j : there - 1];",
+        "        }",
+        "    }",
         "  }",
     ]
 

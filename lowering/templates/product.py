@@ -145,17 +145,18 @@ class Blocks:
     depth: int
 
     @staticmethod
-    def of(node: Node, profile: Profile) -> Blocks:
+    def of(node: Node, profile: Profile, alone: bool) -> Blocks:
+        """The blocks of a product; `alone`: it is only stored, sums add up where the result is."""
         form: Product = node.form
         *outer, m, n = node.shape
         itemsize = node.dtype.itemsize
         row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
-        strip, block, depth = _strip(form, row_tiles, itemsize)
+        strip, block, depth = _strip(form, row_tiles, itemsize, alone)
         strip = min(strip, column_tiles)
         flops = 2.0 * batch * m * n * form.k
         wanted = max(int(flops / ITEM_FLOPS), 2 if flops >= PAIR_FLOPS else 1)
         wanted = max(1, min(ITEMS * profile.compute_units, wanted))
-        rows = min(row_tiles, _most_rows(form, strip, depth, itemsize))
+        rows = min(row_tiles, _most_rows(form, 0 if alone else strip, depth, itemsize))
         columns = min(column_tiles, max(COLUMN_TILES, strip))
         if batch >= wanted:
             return Blocks(rows, columns, -(-batch // wanted), strip, block, depth)
@@ -177,8 +178,10 @@ class Blocks:
         return Blocks(rows, columns, 1, min(strip, columns), block, depth)
 
 
-def _strip(form: Product, row_tiles: int, itemsize: int) -> tuple[int, int, int]:
-    """Column tiles of a strip, k of a block, k of a depth."""
+def _strip(form: Product, row_tiles: int, itemsize: int, alone: bool) -> tuple[int, int, int]:
+    """Column tiles of a strip, k of a block, k of a depth. Wider strips of B make fewer passes
+    over rows of A whose panels are filled each time, or over sums that are kept.
+    """
     one = max(1, STRIP_BYTES // (form.columns * itemsize))
     if form.streamed:  # the next rows of A find B's rows in the first-level cache
         block = K_BLOCK if row_tiles == 1 else 4
@@ -186,8 +189,9 @@ def _strip(form: Product, row_tiles: int, itemsize: int) -> tuple[int, int, int]
     in_place = not (form.b.panel or form.b.packed)
     if in_place and row_tiles <= FEW and abs(form.b.k or 0) * itemsize > STRIP_BYTES:
         return 8 * one, SMALL_BLOCK, SMALL_BLOCK
-    wider = 4 if form.a.panel else 2 if form.k > 4 * K_BLOCK + K_BLOCK // 2 else 1
-    most = 4 * K_BLOCK // wider
+    deep = form.k > 4 * K_BLOCK + K_BLOCK // 2 and not alone
+    wider = 4 if form.a.panel else 2 if deep else 1
+    most = K_BLOCK if form.a.panel else 4 * K_BLOCK // wider
     part = -(-form.k // -(-form.k // (most + most // 8)))  # depths and blocks of about one size
     blocks = -(-part // _block(form, itemsize))
     block = -(-part // (8 * blocks)) * 8
@@ -208,8 +212,6 @@ def _most_rows(form: Product, strip: int, depth: int, itemsize: int) -> int:
     each = 1.0 + (form.a.lane is None) * form.rows
     if form.k > depth:
         each += form.rows * form.columns * strip
-    if form.a.panel:
-        each += form.rows * min(depth, form.k)
     return max(1, int(OWN_BYTES // (itemsize * each)))
 
 
@@ -223,7 +225,12 @@ class _ProductEmitter(_Emitter):
         self.node, self.form, self.axes, self.operands = node, node.form, axes, operands
         self.lanes = width
         self.vectors = node.form.columns // width
-        self.blocks = Blocks.of(node, profile)
+        self.needed = masks.needed(nest, tile)
+        self.stored = self.only_stored(nest)
+        self.blocks = Blocks.of(node, profile, self.stored is not None)
+        sums = node.form.rows * self.blocks.strip * node.form.columns
+        flops = 2 * sums * min(self.blocks.depth, node.form.k)
+        self.whole = self.stored is not None and flops >= SHARED_FLOPS
         v = axes.columns[-1] if axes.columns else None
         if len(axes.columns) > 1 and nest.extents[v] % node.form.columns:
             raise Cut(node, "its columns are split unevenly by what consumes it")
@@ -234,7 +241,6 @@ class _ProductEmitter(_Emitter):
         self.ints: list[int] = []
         # the last tile is moved to the left, so that it ends where the rows do
         self.shifted = not (self.form.b.packed or self.form.b.panel or self.form.streamed)
-        self.needed = masks.needed(nest, tile)
 
     def int(self, name: str, value: int, kind: str = "int") -> None:
         """An integer argument under a name, so that texts of different shapes are equal."""
@@ -254,11 +260,10 @@ class _ProductEmitter(_Emitter):
         for name, value in counts.items():
             self.int(name, value)
         self.arrays()
-        stored = self.only_stored()
-        if stored is None:
-            self.own_loops()
+        if self.stored is not None and self.whole:
+            self.shared_stage(*self.stored)
         else:
-            self.shared_stage(*stored)
+            self.own_loops()
         text = "\n".join(self.scope.lines)
         items = row_blocks * column_blocks * -(-batch // blocks.outer)
         return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
@@ -282,23 +287,26 @@ class _ProductEmitter(_Emitter):
         """
         form, blocks = self.form, self.blocks
         kind = scalar.register_type(self.node.dtype, 1)
-        deep = form.k > blocks.depth
-        depths = blocks.depth // blocks.k
-        self.a_size = micro.panel_size(form.rows, self.lanes, blocks.k)
+        deep = form.k > blocks.depth and self.stored is None
+        self.a_size = micro.panel_size(form.rows, self.lanes, blocks.depth)
         self.b_size = micro.panel_size(form.columns, self.lanes, blocks.k)
         sizes = [(blocks.rows if deep else 1) * form.rows * blocks.strip * form.columns + LINE]
-        sizes += [depths * blocks.rows * self.a_size] if form.a.panel else []
+        together, depths = micro.together(form.rows), blocks.depth // blocks.k
+        sizes += [together * self.a_size] if form.a.panel else []
         sizes += [depths * blocks.strip * self.b_size] if form.b.panel else []
         room = _room(sum(sizes), self.node.dtype.itemsize)
         self.line(f"{kind} acc[{room}] __attribute__((aligned(64)));")
-        self.line(f"const int sums_step = K > KD ? {form.rows} * ST : 0;")
+        kept = str(form.rows)
+        if not self.whole:
+            self.line(f"const int sums_step = K > KD ? {form.rows} * ST : 0;")
+            kept = f"(K > KD ? RT : {form.rows})"
         for name, value in self.steps().items():
             self.int(name, value, "long")
         if form.a.panel or form.b.panel:  # a CPU has one memory
-            end = f"((K > KD ? RT : {form.rows}) * ST + {LINE - 1}) / {LINE} * {LINE}"
+            end = f"({kept} * ST + {LINE - 1}) / {LINE} * {LINE}"
             self.line(f"__global {kind} *ap = (__global {kind} *)(ulong)(acc + {end});")
         if form.b.panel:
-            self.line(f"__global {kind} *bp = ap{' + KD / KB * x_block' * form.a.panel};")
+            self.line(f"__global {kind} *bp = ap{f' + {together} * x_step' * form.a.panel};")
 
     def steps(self) -> dict[str, int]:
         """From one tile and from one block of k to the next in A (x) and B (y), in panels or in
@@ -311,7 +319,7 @@ class _ProductEmitter(_Emitter):
         y = self.b_size if b.panel else b.tile if b.packed else form.columns
         return {
             "x_step": x,
-            "x_block": blocks.rows * x if a.panel else blocks.k * (a.k or 0),
+            "x_block": blocks.k * (form.rows if a.panel else a.k or 0),
             "y_step": y,
             "y_block": blocks.strip * y if b.panel else blocks.k * (b.k or 0),
             "y_last": self.node.shape[-1] - form.columns if self.shifted else 1 << 40,
@@ -325,27 +333,26 @@ class _ProductEmitter(_Emitter):
 
     # ------------------------------------------------ products that are only stored
 
-    def only_stored(self) -> tuple[Store, list[tuple[int, tuple[int, int, int]]]] | None:
+    def only_stored(
+        self, nest: Nest
+    ) -> tuple[Store, list[tuple[int, tuple[int, int, int]]]] | None:
         """The one store, and the outer axes as (extent, strides of A, B and the result), where
         that is all that happens, and where a function that products share can do it.
         """
         form, axes = self.form, self.axes
-        first = self.nest.stores[0]
-        if len(self.nest.stores) > 1 or first.dynamic is not None or first.guards:
+        first = nest.stores[0]
+        if len(nest.stores) > 1 or first.dynamic is not None or first.guards:
             return None
-        v = self.nest.values[first.value]
+        v = nest.values[first.value]
         if v.op != "load" or v.attr[0] != -1:
             return None
         if form.streamed or None in (form.a.lane, form.a.k) or self.needed is not None:
-            return None
-        tile = form.rows * self.blocks.strip * form.columns
-        if 2 * tile * min(self.blocks.depth, form.k) < SHARED_FLOPS:
             return None
         if len(axes.rows) > 1 or len(axes.columns) != 1 or first.index.coef(axes.columns[0]) != 1:
             return None
         operands = zip(self.node.shape[:-2], form.a.outer, form.b.outer, strict=True)
         outer = [(n, s, t) for n, s, t in operands if n > 1]
-        if len(outer) > 2 or [n for n, *_ in outer] != [self.nest.extents[a] for a in axes.outer]:
+        if len(outer) > 2 or [n for n, *_ in outer] != [nest.extents[a] for a in axes.outer]:
             return None
         found = [(n, (s, t, first.index.coef(a))) for (n, s, t), a in zip(outer, axes.outer)]
         return first, found
@@ -361,7 +368,7 @@ class _ProductEmitter(_Emitter):
         self.line(
             f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, x_block, {y}, y_step, y_block, "
             "y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, "
-            f"acc, sums_step, {low[0]}, {strides}, {row}, "
+            f"acc, {low[0]}, {strides}, {row}, "
             f"b{store.buffer} + {store.index.const});"
         )
 
@@ -416,9 +423,19 @@ class _ProductEmitter(_Emitter):
             self.line(f"int ko[{-(-self.blocks.depth // 2048) * 2048}];")
             at = offset("(d0 + k)", form.a.ks)
             self.line(f"for (int k = 0; k < ke - d0; ++k) ko[k] = {at};")
-        if form.a.panel or form.b.panel:
-            self.fill_panels()
+        if form.b.panel:
+            self.line(
+                f"{self.begin('fills')}, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, "
+                f"N - s0, bp, y_step, y_block, ke - d0, KB);"
+            )
         rows = self.push(frozenset())
+        if form.a.panel:
+            some = micro.together(form.rows) * form.rows
+            name = micro.fill(self.node.dtype, self.lanes, form.rows, form.a.k == 1)
+            self.line(
+                f"if ((r0 - m0) % {some} == 0) {name}(a_o + r0 * a_lane + d0 * a_k, a_lane, a_k, "
+                f"{_min('m1 - r0', str(some))}, M - r0, ke - d0, ap, x_step);"
+            )
         kind = scalar.register_type(self.node.dtype, 1)
         self.line(f"{kind} *sums = acc + (r0 - m0) / {form.rows} * sums_step;")
         self.row_sums()
@@ -427,21 +444,13 @@ class _ProductEmitter(_Emitter):
         self.pop(rows, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
         self.pop(deep, "for (int d0 = 0; d0 < K; d0 += KD) {")
 
-    def fill_panels(self) -> None:
-        """Fill the item's own panels for some depth of k."""
-        x, y = ("ap" if self.form.a.panel else "0"), ("bp" if self.form.b.panel else "0")
-        self.line(
-            f"{self.begin('fills')}, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, "
-            f"{x}, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, "
-            f"{y}, y_step, y_block, ke - d0, KB);"
-        )
-
     def row_sums(self) -> None:
         """The sums of one row tile for the strip, over the depth's blocks of k."""
         form, dtype = self.form, self.node.dtype
         a = f"a_o + r0 / {form.rows} * x_step + k0 * a_k"
         if form.a.panel:
-            a = f"ap + kb * x_block + (r0 - m0) / {form.rows} * x_step"
+            some = micro.together(form.rows) * form.rows
+            a = f"ap + kb * x_block + (r0 - m0) % {some} / {form.rows} * x_step"
         b = "t0" if form.streamed else f"t0 / {form.columns} * y_step"
         b = f"b_o + {_min('t0', 'y_last') if self.shifted else b} + k0 * b_k"
         if form.b.panel:

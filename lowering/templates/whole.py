@@ -1,9 +1,9 @@
-"""Whole products that are only stored, and all panels of an item: functions between the tile
+"""Whole products that are only stored, and all panels of a strip: functions between the tile
 (`micro`) and the stage, which the products of a program share (docs/why/shared-loops.md).
 
-`whole_f32x8_6x2(by_l1p, fill_columns, fill_none, ...` is a call for tiles of 6 x 2 vectors of 8
-floats: how a tile walks its operands, as in the tile's name, then how A's and B's own panels are
-filled, which `fills_f32x8_6x2(` does.
+`whole_f32x8_6x2(by_l1p, fill_none, fill_columns, ...` is a call for tiles of 6 x 2 vectors of 8
+floats: how a tile walks its operands, as in the tile's name, then how A's panel of a row tile and
+B's panels are filled, which `fills_f32x8_6x2(` does.
 """
 
 from __future__ import annotations
@@ -66,20 +66,17 @@ def _words(family: tuple[str, ...]) -> dict[str, str | int]:
         "W": width,
         "R": rows,
         "C": int(width) * int(vectors),
+        "G": micro.together(int(rows)) * int(rows),
     }
 
 
 def _fills(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
-    """The panels of `depth` k, block by block: of rows from `a`, of columns from `b`, into `x` and
-    `y`, where tiles are `x_step` and `y_step` apart, blocks `x_block` and `y_block`.
+    """B's panels of `depth` k, block by block, into `y`: tiles are `y_step` apart, blocks
+    `y_block`.
     """
     words = _words(family)
-    sides = [sorted({call[side] for call in calls} - {"none"}) for side in (6, 7)]
-    fills = [
-        text.substitute(words, word=word, order=_FILLS[word])
-        for text, side in zip((_FILL_A, _FILL_B), sides, strict=True)
-        for word in side
-    ]
+    found = sorted({call[7] for call in calls} - {"none"})
+    fills = [_FILL_B.substitute(words, word=word, order=_FILLS[word]) for word in found]
     return _BLOCKS.substitute(words, fills="".join(fills)) if fills else ""
 
 
@@ -97,7 +94,9 @@ def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
         cases = [f"case by_{w}: {tile} break;" for w, tile in zip(walks, tiles, strict=True)]
         tiles = ["switch (by) {", *cases, "}"]
     x, y = ({call[side] for call in calls} for side in (6, 7))
-    begin_x = _begin(x, "a_fill", "x + (r0 - m0) / $R * x_step", "ao + r0 / $R * x_step + d0 * a_k")
+    begin_x = _begin(
+        x, "a_fill", "x + (r0 - m0) % $G / $R * x_step", "ao + r0 / $R * x_step + d0 * a_k"
+    )
     begin_y = _begin(y, "b_fill", "y", "bo + s0 / $C * y_step + d0 * b_k")
     return _WHOLE.substitute(
         words,
@@ -107,7 +106,11 @@ def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
         rests="\n".join(rests),
         plain=micro.PLAIN,
         tiles="\n              ".join(tiles),
-        fills=_FILL_ALL.substitute(words) if x | y != {"none"} else "",
+        fill_a="".join(
+            "\n          " + _FILL_A.substitute(words, word=word, order=_FILLS[word])
+            for word in sorted(x - {"none"})
+        ),
+        fills=_FILL_ALL.substitute(words) if y != {"none"} else "",
     )
 
 
@@ -119,24 +122,26 @@ def _begin(fills: set[str], fill: str, panels: str, in_place: str) -> str:
 
 
 _TILE = Template(
-    "tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : $C, d0 + k0);"
+    "tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : $C,\n"
+    "                in ? d0 + k0 : k0);"
 )
 _FILL_A = Template(
-    "    panel_${vectors}_$R$order(a + k0 * a_k, a_lane, a_k, (a_fill == fill_$word) * a_count,\n"
-    "      a_there, k1, x, x_step);\n"
+    "if ((r0 - m0) % $G == 0) panel_${vectors}_$R$order(ao + r0 * a_lane + d0 * a_k, a_lane, a_k,\n"
+    "            (a_fill == fill_$word) * (m1 - r0 < $G ? m1 - r0 : $G), M - r0, d, x, x_step);"
 )
 _FILL_B = Template(
     "    panel_${vectors}_$C$order(b + k0 * b_k, b_lane, b_k, (b_fill == fill_$word) * b_count,\n"
     "      b_there, k1, y, y_step);\n"
 )
-_COPY = Template("*(__global $V *)(row + $at) = *($V *)(p + $of);")
+_COPY = Template(
+    "*(__global $V *)(row + $at) = *($V *)(p + $of) + "
+    "(d0 ? *(__global $V *)(row + $at) : -($V)(0));"
+)
 
 _BLOCKS = Template("""FX_STAGE void fills_$family(const int by, const int a_fill, const int b_fill,
-    __global const $T *a, const long a_lane, const long a_k, const int a_count, const int a_there,
-    __global $T *x, const long x_step, const long x_block, __global const $T *b, const long b_lane,
-    const long b_k, const int b_count, const int b_there, __global $T *y, const long y_step,
-    const long y_block, const int depth, const int block) {
-  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    __global const $T *b, const long b_lane, const long b_k, const int b_count, const int b_there,
+    __global $T *y, const long y_step, const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
 $fills  }
 }""")
@@ -146,7 +151,7 @@ _WHOLE = Template("""FX_STAGE void whole_$family(const int by, const int a_fill,
     const long x_block, __global $T *y, const long y_step, const long y_block, const long y_last,
     const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
     const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
-    const int strip, const int block, const int depth, $T *acc, const int size, const int inner,
+    const int strip, const int block, const int depth, $T *acc, const int inner,
     const long a_outer, const long a_inner, const long b_outer, const long b_inner,
     const long out_outer, const long out_inner, const long ld, __global $T *out) {
   const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
@@ -159,44 +164,41 @@ _WHOLE = Template("""FX_STAGE void whole_$family(const int by, const int a_fill,
     __global const $T *ao = a + oo * a_outer + oi * a_inner;
     __global const $T *bo = b + oo * b_outer + oi * b_inner;
     __global $T *to = out + oo * out_outer + oi * out_inner;
-    for (int s0 = q0; s0 < q1; s0 += strip) {
-      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
-      for (int d0 = 0; d0 < K; d0 += depth) {
-        const int d = (K - d0 < depth ? K - d0 : depth);
+    for (int d0 = 0; d0 < K; d0 += depth) {
+      const int d = (K - d0 < depth ? K - d0 : depth);
+      for (int s0 = q0; s0 < q1; s0 += strip) {
+        const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
         $fills
         __global const $T *ys = $begin_y;
-        for (int r0 = m0; r0 < m1; r0 += $R) {
+        for (int r0 = m0; r0 < m1; r0 += $R) {$fill_a
           __global const $T *xs = $begin_x;
           __global $T *row = to + r0 * ld + s0;
           const uint there = m1 - r0 < $R ? 0 : (s1 - s0) / $C * $C;  // whose sums are made there
-          $T *t = acc + (r0 - m0) / $R * size;
           __global const $T *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
             long at = 0;
             for (int t0 = s0; t0 < s1; t0 += $C, at += y_step) {
               const int in = t0 - s0 < there;
-              $T *v = in ? ($T *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * $R;
+              $T *v = in ? ($T *)(ulong)(row + (t0 - s0)) : acc + (t0 - s0) * $R;
               __global const $T *w = yk + (at < y_last - s0 ? at : y_last - s0);
               $tiles
             }
           }
-          if (d0 + d < K) continue;
           const uint n = s1 - s0;
           for (int g = 0; there < n && g < (m1 - r0 < $R ? m1 - r0 : $R); ++g, row += ld) {
-            const $T *p = t + g * $C + there * $R;
+            const $T *p = acc + g * $C + there * $R;
             uint c = there, e = 0;
             for (; c + $C <= n; c += $C, p += $C * $R) { $copies }
             p += shift;
 $rests
 $plain
-            for (; c + e < n; ++e) row[c + e] = p[e];
+            for (; c + e < n; ++e) row[c + e] = p[e] + (d0 ? row[c + e] : -($T)(0));
           }
         }
       }
     }
   }
 }""")
-_FILL_ALL = Template("""fills_$family(by, a_fill, b_fill, ao + m0 * a_lane + d0 * a_k, a_lane, a_k,
-          m1 - m0, M - m0, x, x_step, x_block, bo + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0,
-          N - s0, y, y_step, y_block, d, block);""")
+_FILL_ALL = Template("""fills_$family(by, a_fill, b_fill, bo + s0 * b_lane + d0 * b_k, b_lane, b_k,
+          s1 - s0, N - s0, y, y_step, y_block, d, block);""")

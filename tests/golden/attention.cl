@@ -159,11 +159,9 @@ FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *
 #define fill_none 0
 #define fill_columns 1
 FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
-    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
-    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
-    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
-    const long y_block, const int depth, const int block) {
-  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
+    __global float *y, const long y_step, const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
     panel_f32x8_16c(b + k0 * b_k, b_lane, b_k, (b_fill == fill_columns) * b_count,
       b_there, k1, y, y_step);
@@ -174,7 +172,7 @@ FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
     const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
     const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
-    const int strip, const int block, const int depth, float *acc, const int size, const int inner,
+    const int strip, const int block, const int depth, float *acc, const int inner,
     const long a_outer, const long a_inner, const long b_outer, const long b_inner,
     const long out_outer, const long out_inner, const long ld, __global float *out) {
   const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
@@ -187,38 +185,37 @@ FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global const float *ao = a + oo * a_outer + oi * a_inner;
     __global const float *bo = b + oo * b_outer + oi * b_inner;
     __global float *to = out + oo * out_outer + oi * out_inner;
-    for (int s0 = q0; s0 < q1; s0 += strip) {
-      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
-      for (int d0 = 0; d0 < K; d0 += depth) {
-        const int d = (K - d0 < depth ? K - d0 : depth);
+    for (int d0 = 0; d0 < K; d0 += depth) {
+      const int d = (K - d0 < depth ? K - d0 : depth);
+      for (int s0 = q0; s0 < q1; s0 += strip) {
+        const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
         
         __global const float *ys = bo + s0 / 16 * y_step + d0 * b_k;
         for (int r0 = m0; r0 < m1; r0 += 6) {
           __global const float *xs = ao + r0 / 6 * x_step + d0 * a_k;
           __global float *row = to + r0 * ld + s0;
           const uint there = m1 - r0 < 6 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
-          float *t = acc + (r0 - m0) / 6 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
             long at = 0;
             for (int t0 = s0; t0 < s1; t0 += 16, at += y_step) {
               const int in = t0 - s0 < there;
-              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 6;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : acc + (t0 - s0) * 6;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x8_6x2_l1k(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16, d0 + k0);
+              tile_f32x8_6x2_l1k(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16,
+                in ? d0 + k0 : k0);
             }
           }
-          if (d0 + d < K) continue;
           const uint n = s1 - s0;
           for (int g = 0; there < n && g < (m1 - r0 < 6 ? m1 - r0 : 6); ++g, row += ld) {
-            const float *p = t + g * 16 + there * 6;
+            const float *p = acc + g * 16 + there * 6;
             uint c = there, e = 0;
-            for (; c + 16 <= n; c += 16, p += 16 * 6) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8); }
+            for (; c + 16 <= n; c += 16, p += 16 * 6) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0) + (d0 ? *(__global float8_u *)(row + c + 0) : -(float8_u)(0)); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8) + (d0 ? *(__global float8_u *)(row + c + 8) : -(float8_u)(0)); }
             p += shift;
-        if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e); e += 8; }
+        if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e) + (d0 ? *(__global float8_u *)(row + c + e) : -(float8_u)(0)); e += 8; }
   #pragma clang loop vectorize(disable) unroll(disable)
-            for (; c + e < n; ++e) row[c + e] = p[e];
+            for (; c + e < n; ++e) row[c + e] = p[e] + (d0 ? row[c + e] : -(float)(0));
           }
         }
       }
@@ -332,7 +329,7 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
       const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
       for (int d0 = 0; d0 < K; d0 += KD) {
         const int ke = (K < d0 + KD ? K : d0 + KD);
-        fills_f32x8_6x2(by_l1p, fill_none, fill_columns, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
+        fills_f32x8_6x2(by_l1p, fill_none, fill_columns, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
         for (int r0 = m0; r0 < m1; r0 += 6) {
           float *sums = acc + (r0 - m0) / 6 * sums_step;
           for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {
@@ -453,7 +450,6 @@ FX_STAGE void stage_0_2(const long item, __global float *b0, __global const floa
   const int KB = n10;
   const int KD = n11;
   float acc[65536] __attribute__((aligned(64)));
-  const int sums_step = K > KD ? 6 * ST : 0;
   const long x_step = n12;
   const long x_block = n13;
   const long y_step = n14;
@@ -465,7 +461,7 @@ FX_STAGE void stage_0_2(const long item, __global float *b0, __global const floa
   const long b_k = n20;
   const long a_start = n21;
   const long b_start = n22;
-  whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, sums_step, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
+  whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
 }
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6) {
   __global uchar *p0 = b0;

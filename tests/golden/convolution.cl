@@ -115,11 +115,9 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
 #define fill_none 0
 #define fill_columns 1
 FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
-    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
-    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
-    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
-    const long y_block, const int depth, const int block) {
-  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
+    __global float *y, const long y_step, const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
     panel_f32x8_16c(b + k0 * b_k, b_lane, b_k, (b_fill == fill_columns) * b_count,
       b_there, k1, y, y_step);
@@ -202,7 +200,7 @@ FX_STAGE void stage_0_p1_(const long item, __global float *b0, __global const fl
         const int ke = (K < d0 + KD ? K : d0 + KD);
         int ko[2048];
         for (int k = 0; k < ke - d0; ++k) ko[k] = ((d0 + k) / 9) * 324 + ((d0 + k) / 3 % 3) * 18 + ((d0 + k) % 3);
-        fills_f32x8_6x2(by_top, fill_none, fill_columns, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
+        fills_f32x8_6x2(by_top, fill_none, fill_columns, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
         for (int r0 = m0; r0 < m1; r0 += 6) {
           float *sums = acc + (r0 - m0) / 6 * sums_step;
           for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {

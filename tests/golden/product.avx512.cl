@@ -3,15 +3,19 @@
 FX_STAGE void panel_f32x16_32r(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
-  for (int k = 0; k < k1; ++k, x += x_k) {
-    __global float *q = p + k * 32;
-    for (int c = 0; c < count; c += 32, q += size)
-      if (c + 32 <= there) {
-        __builtin_prefetch(x + c + 8 * x_k); *(__global float16_u *)(q + 0) = *(__global const float16_u *)(x + c + 0); *(__global float16_u *)(q + 16) = *(__global const float16_u *)(x + c + 16);
-      } else {
+  for (int c0 = 0; c0 < count; c0 += 64, p += 2 * size) {
+    const int c1 = (count < c0 + 64 ? count : c0 + 64);
+    __global const float *y = x;
+    for (int k = 0; k < k1; ++k, y += x_k) {
+      __global float *q = p + k * 32;
+      for (int c = c0; c < c1; c += 32, q += size)
+        if (c + 32 <= there) {
+          __builtin_prefetch(y + c + 8 * x_k); *(__global float16_u *)(q + 0) = *(__global const float16_u *)(y + c + 0); *(__global float16_u *)(q + 16) = *(__global const float16_u *)(y + c + 16);
+        } else {
       #pragma clang loop vectorize(disable) unroll(disable)
-        for (int j = 0; j < 32; ++j) q[j] = x[c + j < there ? c + j : there - 1];
-      }
+          for (int j = 0; j < 32; ++j) q[j] = y[c + j < there ? c + j : there - 1];
+        }
+    }
   }
 }
 FX_STAGE void tile_f32x16_8x2_l1p(__global const float *a, __global const float *b,
@@ -75,11 +79,9 @@ FX_STAGE void tile_f32x16_8x2_l1p(__global const float *a, __global const float 
 #define fill_none 0
 #define fill_rows 1
 FX_STAGE void fills_f32x16_8x2(const int by, const int a_fill, const int b_fill,
-    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
-    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
-    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
-    const long y_block, const int depth, const int block) {
-  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
+    __global float *y, const long y_step, const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
     panel_f32x16_32r(b + k0 * b_k, b_lane, b_k, (b_fill == fill_rows) * b_count,
       b_there, k1, y, y_step);
@@ -90,7 +92,7 @@ FX_STAGE void whole_f32x16_8x2(const int by, const int a_fill, const int b_fill,
     const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
     const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
     const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
-    const int strip, const int block, const int depth, float *acc, const int size, const int inner,
+    const int strip, const int block, const int depth, float *acc, const int inner,
     const long a_outer, const long a_inner, const long b_outer, const long b_inner,
     const long out_outer, const long out_inner, const long ld, __global float *out) {
   const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
@@ -103,40 +105,38 @@ FX_STAGE void whole_f32x16_8x2(const int by, const int a_fill, const int b_fill,
     __global const float *ao = a + oo * a_outer + oi * a_inner;
     __global const float *bo = b + oo * b_outer + oi * b_inner;
     __global float *to = out + oo * out_outer + oi * out_inner;
-    for (int s0 = q0; s0 < q1; s0 += strip) {
-      const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
-      for (int d0 = 0; d0 < K; d0 += depth) {
-        const int d = (K - d0 < depth ? K - d0 : depth);
-        fills_f32x16_8x2(by, a_fill, b_fill, ao + m0 * a_lane + d0 * a_k, a_lane, a_k,
-          m1 - m0, M - m0, x, x_step, x_block, bo + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0,
-          N - s0, y, y_step, y_block, d, block);
+    for (int d0 = 0; d0 < K; d0 += depth) {
+      const int d = (K - d0 < depth ? K - d0 : depth);
+      for (int s0 = q0; s0 < q1; s0 += strip) {
+        const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
+        fills_f32x16_8x2(by, a_fill, b_fill, bo + s0 * b_lane + d0 * b_k, b_lane, b_k,
+          s1 - s0, N - s0, y, y_step, y_block, d, block);
         __global const float *ys = y;
         for (int r0 = m0; r0 < m1; r0 += 8) {
           __global const float *xs = ao + r0 / 8 * x_step + d0 * a_k;
           __global float *row = to + r0 * ld + s0;
           const uint there = m1 - r0 < 8 ? 0 : (s1 - s0) / 32 * 32;  // whose sums are made there
-          float *t = acc + (r0 - m0) / 8 * size;
           __global const float *u = xs, *yk = ys;
           for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
             const int k1 = (d - k0 < block ? d - k0 : block);
             long at = 0;
             for (int t0 = s0; t0 < s1; t0 += 32, at += y_step) {
               const int in = t0 - s0 < there;
-              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : t + (t0 - s0) * 8;
+              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : acc + (t0 - s0) * 8;
               __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x16_8x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 32, d0 + k0);
+              tile_f32x16_8x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 32,
+                in ? d0 + k0 : k0);
             }
           }
-          if (d0 + d < K) continue;
           const uint n = s1 - s0;
           for (int g = 0; there < n && g < (m1 - r0 < 8 ? m1 - r0 : 8); ++g, row += ld) {
-            const float *p = t + g * 32 + there * 8;
+            const float *p = acc + g * 32 + there * 8;
             uint c = there, e = 0;
-            for (; c + 32 <= n; c += 32, p += 32 * 8) { *(__global float16_u *)(row + c + 0) = *(float16_u *)(p + 0); *(__global float16_u *)(row + c + 16) = *(float16_u *)(p + 16); }
+            for (; c + 32 <= n; c += 32, p += 32 * 8) { *(__global float16_u *)(row + c + 0) = *(float16_u *)(p + 0) + (d0 ? *(__global float16_u *)(row + c + 0) : -(float16_u)(0)); *(__global float16_u *)(row + c + 16) = *(float16_u *)(p + 16) + (d0 ? *(__global float16_u *)(row + c + 16) : -(float16_u)(0)); }
             p += shift;
-        if (c + e + 16 <= n) { *(__global float16_u *)(row + c + e) = *(float16_u *)(p + e); e += 16; }
+        if (c + e + 16 <= n) { *(__global float16_u *)(row + c + e) = *(float16_u *)(p + e) + (d0 ? *(__global float16_u *)(row + c + e) : -(float16_u)(0)); e += 16; }
   #pragma clang loop vectorize(disable) unroll(disable)
-            for (; c + e < n; ++e) row[c + e] = p[e];
+            for (; c + e < n; ++e) row[c + e] = p[e] + (d0 ? row[c + e] : -(float)(0));
           }
         }
       }
@@ -158,7 +158,6 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   const int KB = n10;
   const int KD = n11;
   float acc[65536] __attribute__((aligned(64)));
-  const int sums_step = K > KD ? 8 * ST : 0;
   const long x_step = n12;
   const long x_block = n13;
   const long y_step = n14;
@@ -170,9 +169,9 @@ FX_STAGE void stage_0(const long item, __global float *b0, __global const float 
   const long b_k = n20;
   const long a_start = n21;
   const long b_start = n22;
-  __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 8) * ST + 15) / 16 * 16);
+  __global float *ap = (__global float *)(ulong)(acc + (8 * ST + 15) / 16 * 16);
   __global float *bp = ap;
-  whole_f32x16_8x2(by_l1p, fill_none, fill_rows, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, bp, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, sums_step, 1, 0, 0, 0, 0, 0, 0, 256, b0 + 0);
+  whole_f32x16_8x2(by_l1p, fill_none, fill_rows, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, bp, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, 1, 0, 0, 0, 0, 0, 0, 256, b0 + 0);
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {

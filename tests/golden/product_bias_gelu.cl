@@ -3,15 +3,19 @@
 FX_STAGE void panel_f32x8_16r(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
-  for (int k = 0; k < k1; ++k, x += x_k) {
-    __global float *q = p + k * 16;
-    for (int c = 0; c < count; c += 16, q += size)
-      if (c + 16 <= there) {
-        __builtin_prefetch(x + c + 8 * x_k); *(__global float8_u *)(q + 0) = *(__global const float8_u *)(x + c + 0); *(__global float8_u *)(q + 8) = *(__global const float8_u *)(x + c + 8);
-      } else {
+  for (int c0 = 0; c0 < count; c0 += 64, p += 4 * size) {
+    const int c1 = (count < c0 + 64 ? count : c0 + 64);
+    __global const float *y = x;
+    for (int k = 0; k < k1; ++k, y += x_k) {
+      __global float *q = p + k * 16;
+      for (int c = c0; c < c1; c += 16, q += size)
+        if (c + 16 <= there) {
+          __builtin_prefetch(y + c + 8 * x_k); *(__global float8_u *)(q + 0) = *(__global const float8_u *)(y + c + 0); *(__global float8_u *)(q + 8) = *(__global const float8_u *)(y + c + 8);
+        } else {
       #pragma clang loop vectorize(disable) unroll(disable)
-        for (int j = 0; j < 16; ++j) q[j] = x[c + j < there ? c + j : there - 1];
-      }
+          for (int j = 0; j < 16; ++j) q[j] = y[c + j < there ? c + j : there - 1];
+        }
+    }
   }
 }
 FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
@@ -65,11 +69,9 @@ FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *
 #define fill_none 0
 #define fill_rows 1
 FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
-    __global const float *a, const long a_lane, const long a_k, const int a_count, const int a_there,
-    __global float *x, const long x_step, const long x_block, __global const float *b, const long b_lane,
-    const long b_k, const int b_count, const int b_there, __global float *y, const long y_step,
-    const long y_block, const int depth, const int block) {
-  for (int k0 = 0; k0 < depth; k0 += block, x += x_block, y += y_block) {
+    __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
+    __global float *y, const long y_step, const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
     panel_f32x8_16r(b + k0 * b_k, b_lane, b_k, (b_fill == fill_rows) * b_count,
       b_there, k1, y, y_step);
@@ -114,7 +116,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
       for (int d0 = 0; d0 < K; d0 += KD) {
         const int ke = (K < d0 + KD ? K : d0 + KD);
-        fills_f32x8_6x2(by_l1p, fill_none, fill_rows, a_o + m0 * a_lane + d0 * a_k, a_lane, a_k, m1 - m0, M - m0, 0, x_step, x_block, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
+        fills_f32x8_6x2(by_l1p, fill_none, fill_rows, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
         for (int r0 = m0; r0 < m1; r0 += 6) {
           float *sums = acc + (r0 - m0) / 6 * sums_step;
           for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {
