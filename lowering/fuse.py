@@ -485,6 +485,8 @@ class _Fuser:
         for user in self.users.get(id(n), ()):
             if id(user) in self.homes or id(user) in self.pieces:
                 yield from (group for group, _ in self.homes_of_operand(user, n))
+                if is_view(user) and id(user) not in self.stored:  # what is no nest reads past it
+                    yield from self.readers(user)
             elif isinstance(user.form, g.Get) and id(user) in self.group_of:
                 yield from self.readers(user)
             elif id(user) in self.group_of:

@@ -75,3 +75,12 @@ def test_what_is_read_at_several_places_is_not_repeated_without_end():
     assert texts[1] < 10 * texts[0]  # each step within the next: 700 times
     assert stored(steps(2), (64,)) == [1]
     np.testing.assert_allclose(fx.jit(steps(8))(x), steps(8)(x), rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_scatter_reads_past_a_reshape_comes_before_it():
+    """The running count of a mask is read by a scatter through a view, and by what follows it."""
+    mask = np.random.default_rng(0).random(20_000) < 0.5
+    got = fx.jit(lambda m: fx.numpy.flatnonzero(m, size=12_000, fill_value=-1))(mask)
+    want = np.flatnonzero(mask)
+    np.testing.assert_array_equal(np.asarray(got)[: len(want)], want)
+    assert (np.asarray(got)[len(want) :] == -1).all()
