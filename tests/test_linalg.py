@@ -287,3 +287,19 @@ def test_stacks_of_small_matrices_are_as_one_by_one(rng, dtype, shape):
         got = linalg_solve.triangular_solve_p.bind(a, right, **params)
         want = [linalg_solve.triangular_solve_p.bind(m, r, **params) for m, r in zip(a, right)]
         np.testing.assert_allclose(got, np.stack(want), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (7, 3)])
+def test_polar_factors_by_qdwh(shape, dtype, rng):
+    x = rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if "c" in dtype else 0)
+    x = x.astype(dtype)
+    for qdwh in (lax.linalg.qdwh, fx.jit(lax.linalg.qdwh)):
+        u, h, count, converged = qdwh(x)
+        np.testing.assert_allclose(u @ h, x, atol=1e-5)
+        np.testing.assert_allclose(np.conj(u.T) @ u, np.eye(shape[1]), atol=1e-5)
+        assert np.linalg.eigvalsh(np.asarray(h)).min() > -1e-5
+        assert 0 < int(count) <= 10
+        assert bool(converged)
+    with pytest.raises(ValueError, match="M >= N"):
+        lax.linalg.qdwh(np.ones((2, 3), np.float32))

@@ -54,6 +54,7 @@ __all__ = [
     "lu_pivots_to_permutation_p",
     "ormqr",
     "ormqr_p",
+    "qdwh",
     "qr",
     "qr_p",
     "schur",
@@ -309,3 +310,19 @@ def symmetric_product(
         half = dtype.type(0.5)
         out = elementwise.mul(elementwise.add(out, mx.transposed(out)), half)
     return out
+
+
+def qdwh(
+    x: ArrayLike,
+    *,
+    is_hermitian: bool = False,
+    max_iterations: int | None = None,
+    eps: float | None = None,
+    dynamic_shape: tuple[int, int] | None = None,
+) -> tuple[Array, Array, Array, Array]:
+    """The polar factors of x (x = u h) by dynamically weighted Halley iterations: u, h, the number
+    of iterations, and whether they converged.
+    """
+    from fx.lax import polar  # which stands on fx.numpy
+
+    return polar.factors(x, max_iterations=max_iterations, eps=eps, dynamic_shape=dynamic_shape)

@@ -1,5 +1,4 @@
-"""Operands of an elementwise function: Python scalars in the other's dtype, axes of size 1 spread.
-"""
+"""Operands of elementwise functions: scalars in the other's dtype, axes of size 1 spread."""
 
 from __future__ import annotations
 

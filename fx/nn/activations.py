@@ -84,7 +84,7 @@ def sigmoid(x: Any) -> Any:
 def softplus(x: Any, beta: Any = 1.0, threshold: float | None = None) -> Any:
     """log(1 + exp(beta x)) / beta; x itself where beta x exceeds `threshold`, if one is given."""
     if isinstance(beta, (int, float)) and beta == 1.0:
-        out = fnp.logaddexp(x, 0.0)
+        out = fnp.logaddexp(x, 0)
     else:
         out = fnp.logaddexp(fnp.multiply(beta, x), 0.0) / beta
     return out if threshold is None else fnp.where(fnp.multiply(beta, x) > threshold, x, out)
@@ -152,7 +152,8 @@ def selu(x: Any) -> Any:
 
 def leaky_relu(x: Any, negative_slope: Any = 1e-2) -> Any:
     """x above 0, negative_slope * x below."""
-    x = _beside_floats("leaky_relu", x)
+    check_arraylike("leaky_relu", x)
+    x = fnp.asarray(x)
     return fnp.where(x >= 0, x, negative_slope * x)
 
 

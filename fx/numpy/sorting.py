@@ -129,7 +129,7 @@ def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
     if core.get_aval(x).dtype.kind == "c":
         raise NotImplementedError("fx.numpy.argpartition for complex dtype is not implemented.")
     canonical_axis(kth, core.get_aval(x).shape[k])
-    return argsort(x, axis=k)
+    return convert(argsort(x, axis=k), np.dtype(np.int32))
 
 
 def sort_complex(a: Any) -> Any:
