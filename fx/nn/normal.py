@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from fx import core, lax
 from fx import numpy as fnp
 from fx.avals import canonicalize_dtype
 from fx.dtypes import check_requested
-from fx.numpy.util import canonical_axes, canonical_axis, convert, promote_inexact, value
+from fx.numpy.util import canonical_axes, canonical_axis, concrete_int, convert, promote_inexact
 
 __all__ = [
     "log_softmax",
@@ -134,9 +133,7 @@ def standardize(
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
     """Ones where the class index is, zeros elsewhere; indices out of range give zeros."""
-    if isinstance(num_classes, float):
-        raise TypeError(f"one_hot: argument num_classes is no integer: {num_classes}")
-    classes = operator.index(value(num_classes))
+    classes = concrete_int(num_classes, "one_hot: the number of classes must be static")
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "one_hot")
     x = fnp.asarray(x)
     if isinstance(axis, str):

@@ -153,14 +153,8 @@ def nanvar(
     """The variance of the numbers; NaN where fewer than ddof + 1 are left."""
     no_out("nanvar", out)
     (x,) = promote_inexact("nanvar", a)
+    r.check_variance_dtype("nanvar", core.get_aval(x).dtype, dtype)
     d = None if dtype is None else check_requested(dtype, "nanvar")
-    if d is not None and not is_inexact(d):
-        raise ValueError(f"dtype argument to fx.numpy.nanvar must be inexact; got {d.name}")
-    if d is not None and d.kind != "c" and core.get_aval(x).dtype.kind == "c":
-        raise ValueError(
-            f"fx.numpy.nanvar: the variance of complex values in the real dtype {d.name} is "
-            f"unclear; request {core.get_aval(x).dtype.name} instead."
-        )
     x = shape_dtype("nanvar", x)[0]
     center = nanmean(x, axis, dtype, keepdims=True, where=where) if mean is None else mean
     nans = u.isnan(x)

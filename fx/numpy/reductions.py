@@ -413,6 +413,21 @@ def mean(
     return convert(u.divide(total, count), out_dtype)
 
 
+def check_variance_dtype(name: str, given: np.dtype, dtype: Any) -> None:
+    """Raise ValueError unless a variance of values of dtype `given` can be computed in `dtype`."""
+    if dtype is None:
+        return
+    wanted = as_dtype(dtype)
+    if wanted.kind != "c" and given.kind == "c":
+        raise ValueError(
+            f"fx.numpy.{name} does not yet support real dtype parameters when computing the "
+            "variance of an array of complex values. The semantics are unclear; request the "
+            f"computation in {given.name} instead."
+        )
+    if not is_inexact(wanted):
+        raise ValueError(f"dtype argument to fx.numpy.{name} must be inexact; got {wanted.name}")
+
+
 def _variance(
     name: str,
     a: Any,
@@ -429,16 +444,8 @@ def _variance(
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
     x, aval = shape_dtype(name, a)
-    if dtype is not None and as_dtype(dtype).kind != "c" and aval.dtype.kind == "c":
-        raise ValueError(
-            f"fx.numpy.{name} does not yet support real dtype parameters when computing the "
-            "variance of an array "
-            "of complex values. The semantics are unclear; request the computation in "
-            f"{aval.dtype.name} instead."
-        )
+    check_variance_dtype(name, aval.dtype, dtype)
     work, out_dtype = _mean_dtypes(name, aval.dtype, dtype)
-    if not is_inexact(work):
-        raise ValueError(f"dtype argument to fx.numpy.{name} must be inexact; got {work.name}")
     x = u_cast(x, work)
     if where is not None:
         x = broadcast_value(

@@ -98,10 +98,13 @@ def concrete(x: Any, context: str = "") -> np.ndarray:
 
 
 def concrete_int(x: Any, context: str = "") -> int:
-    """x as a Python integer."""
+    """x as a Python integer; `context` is for the error where it is none, or not known yet."""
     if isinstance(x, core.Tracer):
         x = concrete(x, context)
-    return operator.index(x)
+    try:
+        return operator.index(x)
+    except TypeError as e:
+        raise TypeError(f"{e}: {x!r}. {context}".strip(". ")) from None
 
 
 def canonical_axis(axis: Any, ndim: int) -> int:
