@@ -76,7 +76,6 @@ class _Fuser:
         self.homes: dict[int, dict[int, tuple[Group, DimMap]]] = {}  # node -> groups computing it
         self.group_of: dict[int, Group] = {}  # stored node -> the group that writes it
         self.kept = {id(n): r for n, r in keep}
-        self.read_flat: dict[int, list[Group]] = {}  # a single's operand, perhaps below views of it
         self.pieces: dict[int, list[Group]] = {}  # stored concatenation -> a group per operand
 
     # ------------------------------------------------ the sweep
@@ -111,7 +110,6 @@ class _Fuser:
         for a in operands(n):
             if not isinstance(a.form, g.Const):
                 self.stored.add(id(a))
-                self.read_flat.setdefault(id(a), []).append(group)
 
     def place(self, n: g.Node) -> None:
         """Inline n into the groups of its users, or make it a root."""
@@ -484,7 +482,6 @@ class _Fuser:
 
     def readers(self, n: g.Node) -> Iterable[Group]:
         """The groups that read n. All of its users have been placed."""
-        yield from self.read_flat.get(id(n), ())
         for user in self.users.get(id(n), ()):
             if id(user) in self.homes or id(user) in self.pieces:
                 yield from (group for group, _ in self.homes_of_operand(user, n))

@@ -77,7 +77,6 @@ def test_what_is_read_at_several_places_is_not_repeated_without_end():
     np.testing.assert_allclose(fx.jit(steps(8))(x), steps(8)(x), rtol=1e-4, atol=1e-5)
 
 
-<<<<<<< HEAD
 def test_what_a_scatter_reads_past_a_reshape_comes_before_it():
     """The running count of a mask is read by a scatter through a view, and by what follows it."""
     mask = np.random.default_rng(0).random(20_000) < 0.5
@@ -85,10 +84,3 @@ def test_what_a_scatter_reads_past_a_reshape_comes_before_it():
     want = np.flatnonzero(mask)
     np.testing.assert_array_equal(np.asarray(got)[: len(want)], want)
     assert (np.asarray(got)[len(want) :] == -1).all()
-=======
-def test_what_a_scatter_reads_below_a_view_comes_before_it():
-    """Its indices stand in memory, the broadcast of them does not."""
-    x = np.array([3, 0, 3, 1, 0, 2])
-    found = fx.jit(lambda x: fnp.setdiff1d(x, np.array([3]), size=3))(x)
-    assert found.tolist() == [0, 1, 2]
->>>>>>> b38d50a (What a scatter reads below views feeds it: no cycles of kernels; one check of a variance's dtype, one way to ask for an integer)
