@@ -80,7 +80,7 @@ def _turns(s: LoopStep, us: float) -> int:
     """How many turns of a while loop one launch makes; 0 for a counted loop."""
     if s.count is not None:
         return 0
-    return max(64, min(1 << 20, int(CHUNK_US / max(us / steps_of(s), 1e-3))))
+    return max(64, min(1 << 20, int(CHUNK_US / max(us / max(1, steps_of(s)), 1e-3))))
 
 
 def _launch(p: Planner, s: LoopStep, w: Writer, us: float, items: int) -> Launch:
@@ -88,7 +88,7 @@ def _launch(p: Planner, s: LoopStep, w: Writer, us: float, items: int) -> Launch
     buffers = [NestBuffer.raw(BYTE) for _ in slots]
     label = s.label or "loop"
     stage = Stage(w.text(), buffers, [], items, 1, label, helpers=tuple(w.helpers))
-    stage.cost = us * UNITS_PER_US / (steps_of(s) if s.count is None else 1)
+    stage.cost = us * UNITS_PER_US
     stage.inner = tuple(w.inner)
     args: tuple[Any, ...] = tuple(BufferRef(k) for k in slots)
     at = p.stage(stage)

@@ -17,12 +17,17 @@ LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for t
 UNITS_PER_US = 4000.0  # of schedule.work, one core
 CALL_US = 0.01  # of a stage, inside a kernel
 WAKE_US = 30.0  # until a sleeping thread of the driver begins, and until the host sees its end
+TURNS = 100  # of a while loop, which only the data know
 LONGEST_US = 500.0  # that a call may keep the calling thread busy
 
 
 def steps_of(s: LoopStep) -> int:
-    """How often a loop turns; a guess where only the data know."""
-    return 100 if s.count is None else s.count
+    """How often a loop turns; a guess where only the data know. One without a condition repeats a
+    launch of many turns, which is hardly ever needed.
+    """
+    if s.count is not None:
+        return s.count
+    return TURNS if s.cond else 0
 
 
 def one_task_us(stages: Sequence[Stage], s: Step, host: float | None = None) -> float | None:

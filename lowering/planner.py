@@ -15,6 +15,7 @@ import numpy as np
 
 from lowering import (
     arguments,
+    copies,
     effort,
     inplace,
     live,
@@ -101,7 +102,7 @@ class Planner:
         if self.options.get("condense", True):
             steps = condense(self, steps)
         if self.options.get("merge", True):
-            steps = merge.merge(self, steps)
+            steps = merge.merge(self, copies.as_launches(self, steps))
         home = lend(self, steps) if self.options.get("lend", True) else {}
         spans = live.spans(self, renamed(steps, home))
         if self.options.get("chain", True) and not effort.small(self.stages, steps, self.profile):

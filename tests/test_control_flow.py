@@ -10,6 +10,7 @@ import pytest
 import fx
 import fx.numpy as jnp
 from fx import lax
+from lowering.runtime import devices
 
 X = jnp.array([0.5, -1.0, 2.0])
 W = jnp.array([0.9, 1.1, 0.5])
@@ -426,3 +427,27 @@ def test_a_long_step_of_arrays_without_lanes_is_made_of_stages():
     close(fx.jit(forward)(le), forward(le), 1e-4)
     if "one kernel" in str(fx.explain(forward)(le)):
         assert "more than 2500 operations" in str(fx.explain(forward)(le))
+
+
+@pytest.mark.driver
+def test_a_while_loop_after_other_work_begins_without_commands_for_copies():
+    a = jnp.eye(40) * 2 + 0.1 * jnp.sin(jnp.arange(1600.0)).reshape(40, 40)
+
+    def solve(b):
+        def step(c):
+            x, r, p, k = c
+            q = a @ p
+            t = (r @ r) / (p @ q)
+            n = r - t * q
+            return x + t * p, n, n + (n @ n) / (r @ r) * p, k + 1
+
+        r = b - a @ (b * 0.1)
+        going = lambda c: (c[1] @ c[1] > 1e-6) & (c[3] < 50)
+        return lax.while_loop(going, step, (b * 0.1, r, r, 0))[0]
+
+    b = jnp.cos(jnp.arange(40.0))
+    compiled = fx.jit(solve).lower(b).compile()
+    close(compiled(b), solve(b), 1e-3)
+    profile = devices.default_device().profile
+    if profile.schedule == "cpu" and profile.driver != "interpreter":
+        assert not any(type(s).__name__ == "CopyStep" for s in compiled._plan.steps)
