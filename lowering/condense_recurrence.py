@@ -45,7 +45,7 @@ def recurrence(loop: LoopStep, step: Launch, stage: Stage) -> Recurrence | None:
     if stage.items != 1 or step.groups != 1 or stage.cost >= INLINE or stage.helpers:
         return None
     refs = [ref for ref in step.args[: len(stage.buffers)] if isinstance(ref, BufferRef)]
-    moving = {j for j, _, _ in stage.windows}
+    moving = {j for j, _ in stage.windows}
     written = [j for j, b in enumerate(stage.buffers) if b.written and j not in moving]
     for j in written:
         ref = refs[j]

@@ -56,7 +56,7 @@ def places(step: Launch, stage: Stage, slots: set[int]) -> list[int]:
 
 def _by_elements(stage: Stage, j: int) -> bool:
     plain = re.search(rf"__global[^;]*\bb{j}\b", stage.text) is None
-    return plain and not stage.helpers and all(k != j for k, _, _ in stage.windows)
+    return plain and not stage.helpers and all(k != j for k, _ in stage.windows)
 
 
 def touched(step: Step) -> set[int]:

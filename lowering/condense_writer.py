@@ -14,7 +14,7 @@ from lowering.condense_recurrence import Recurrence, recurrence, with_last
 from lowering.condense_registers import INLINE, places, registers, without_space
 from lowering.emit_scope import Stage
 from lowering.nest import NestBuffer
-from lowering.plan import BufferRef, CondStep, CopyStep, IntArg, Launch, LoopStep, Step
+from lowering.plan import BufferRef, CondStep, CopyStep, IntArg, IterArg, Launch, LoopStep, Step
 
 if TYPE_CHECKING:
     from lowering.planner import Planner
@@ -184,7 +184,7 @@ class Writer:
         if key not in self.names:
             self.names[key] = self.helper(stage, own, r)
         n_b, n_i = len(stage.buffers), len(stage.ints)
-        moves = {j: (step, level) for j, step, level in stage.windows}
+        moves = dict(zip((j for j, _ in stage.windows), s.args[n_b + n_i :]))
         args = []
         for j, (b, ref) in enumerate(zip(stage.buffers, s.args[:n_b])):
             assert isinstance(ref, BufferRef)
@@ -194,8 +194,9 @@ class Writer:
             const = "" if b.written else "const "
             text = f"(__global {const}{scalar.memory_type(b.dtype)} *)({self.at(ref)})"
             if j in moves:
-                step, level = moves[j]
-                text += f" + {self.times[-1 - level]} * {self.number(step)}"
+                move = moves[j]
+                assert isinstance(move, IterArg)
+                text += f" + {self.times[-1 - move.level]} * {self.number(move.step)}"
             args.append(text)
         args += [self.number(a.value) for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
         args += [f"a{last}, {last}, &a{last}, &{last}"] if r is not None else []

@@ -174,7 +174,9 @@ def _arg_text(a: Any) -> str:
         return f"b{a.id}{walk}{f'+i*{a.step}' if a.step else ''}"
     if isinstance(a, IntArg):
         return str(a.value)
-    return "i" if isinstance(a, IterArg) else f"local {a.nbytes}"
+    if isinstance(a, IterArg):
+        return "i" if a.step == 1 else f"i*{a.step}"
+    return f"local {a.nbytes}"
 
 
 # ---------------------------------------------------------------- explain

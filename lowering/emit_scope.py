@@ -29,7 +29,7 @@ class Stage:
     items: int
     local: int
     label: str = ""
-    windows: tuple[tuple[int, int, int], ...] = ()  # buffer, elements an iteration, loop level
+    windows: tuple[tuple[int, int], ...] = ()  # buffer, loop level: an `IterArg` says how far
     helpers: tuple[str, ...] = ()  # functions it calls; `@` in them and in the text is its name
     inner: tuple[NestBuffer, ...] = ()  # the buffers of its helpers
     cost: float = 1e9  # flops of one launch, roughly

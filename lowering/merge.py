@@ -227,7 +227,7 @@ class _Combined:
         self.ints: list[int] = []
         self.extents: dict[tuple, int] = {}  # function and extents -> where these stand in ints
         self.iterations: list = []
-        self.windows: list[tuple[int, int, int]] = []
+        self.windows: list[tuple[int, int]] = []
         self.functions: dict[object, str] = {}
         self.helpers: list[str] = []
         self.lines: list[str] = []
@@ -235,14 +235,14 @@ class _Combined:
 
     def add(self, launch: Launch, stage: Stage) -> None:
         n = len(stage.buffers)
-        windowed = {k: (step, level) for k, step, level in stage.windows}
+        windowed = dict(stage.windows)
         args = ["item"]
         iterations = iter(launch.args[n + len(stage.ints) :])
         for k, (ref, buffer) in enumerate(zip(launch.args[:n], stage.buffers)):
             assert isinstance(ref, BufferRef) and not ref.offset and not ref.step
             at = self.place(ref.id, buffer, k in windowed)
             if k in windowed:
-                self.windows.append((at, *windowed[k]))
+                self.windows.append((at, windowed[k]))
                 self.iterations.append(next(iterations))
             args.append(f"b{at}")
         name = self.function(stage)

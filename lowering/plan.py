@@ -63,8 +63,8 @@ class BufferRef:
     """A pointer into a buffer: `offset` + iteration * `step` bytes from its start.
 
     On a device with explicit buffers (GPU) a launch argument must stay aligned to ALIGN; kernels
-    that walk through stacked xs and ys therefore take the iteration as an `IterArg` and leave
-    `step` 0. Copies and host steps may use it.
+    that walk through stacked xs and ys therefore take an offset as an `IterArg` and leave `step` 0.
+    Copies and host steps may use it.
     """
 
     id: int
@@ -93,10 +93,13 @@ class IntArg:
 
 @dataclass(frozen=True, slots=True)
 class IterArg:
-    """The iteration of an enclosing loop (`level` 0: the innermost), counted down if reversed."""
+    """`step` times the iteration of an enclosing loop (`level` 0: the innermost), counted down if
+    reversed.
+    """
 
     level: int = 0
     ctype: str = "int"
+    step: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -343,13 +343,11 @@ class Planner:
         written = [b for b in stage.buffers if b.written]
         if stage.items == 0 or not written or any(b.size == 0 for b in written):
             return
-        windows = tuple(
-            (k, p.stride, region.depth - p.depth) for k, p in enumerate(places) if p.stride
-        )
-        stage = replace(stage, windows=windows)
+        moved = [(k, p) for k, p in enumerate(places) if p.stride]
+        stage = replace(stage, windows=tuple((k, region.depth - p.depth) for k, p in moved))
         args: list[Any] = [BufferRef(p.slot) for p in places]
         args += [IntArg(i, "long") for i in stage.ints]
-        args += [IterArg(level, "long") for _, _, level in windows]
+        args += [IterArg(region.depth - p.depth, "long", p.stride) for _, p in moved]
         writes = [p.slot for p, b in zip(places, stage.buffers) if b.written]
         reads = [p.slot for p, b in zip(places, stage.buffers) if not b.written]
         region.steps.append(

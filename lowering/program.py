@@ -161,7 +161,7 @@ def own_kernel(k: int, s: Stage) -> str:
         const = "" if b.written else "const "
         params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
     params += [f"const long n{j}" for j in range(len(s.ints) + len(s.windows))]
-    moves = [f"  b{j} += n{len(s.ints) + w} * {step};" for w, (j, step, _) in enumerate(s.windows)]
+    moves = [f"  b{j} += n{len(s.ints) + w};" for w, (j, _) in enumerate(s.windows)]
     text = s.text.split("\n")
     pragmas = [x for x in text if "#pragma OPENCL" in x]  # these must come first
     lines = [
@@ -189,7 +189,7 @@ def kernel(stages: Sequence[Stage], buffers: int, ints: int) -> str:
     ]
     for k, s in enumerate(stages):
         args = ["item"]
-        moves = {j: f" + n{len(s.ints) + w} * {step}" for w, (j, step, _) in enumerate(s.windows)}
+        moves = {j: f" + n{len(s.ints) + w}" for w, (j, _) in enumerate(s.windows)}
         for j, b in enumerate(s.buffers):
             const = "" if b.written else "const "
             args.append(f"(__global {const}{scalar.memory_type(b.dtype)} *)p{j}{moves.get(j, '')}")

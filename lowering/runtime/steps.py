@@ -124,7 +124,7 @@ class BoundLaunch:
         self.local_size = launch.local_size
         self.buffers: list[tuple[int, int]] = []
         self.moving: list[tuple[int, BufferRef]] = []
-        self.iters: list[tuple[int, int, int]] = []  # argument, level, bytes
+        self.iters: list[tuple[int, int, int, int]] = []  # argument, level, bytes, step
         if self.kernel.num_args != len(launch.args):
             raise DeviceError(
                 f"kernel {launch.kernel} takes {self.kernel.num_args} arguments, "
@@ -134,7 +134,7 @@ class BoundLaunch:
             if isinstance(a, IntArg):
                 self.set_bytes(k, np.asarray(a.value, CTYPES[a.ctype]).tobytes())
             elif isinstance(a, IterArg):
-                self.iters.append((k, a.level, CTYPES[a.ctype].itemsize))
+                self.iters.append((k, a.level, CTYPES[a.ctype].itemsize, a.step))
             elif isinstance(a, LocalArg):
                 import pyopencl as cl
 
@@ -153,8 +153,8 @@ class BoundLaunch:
         for k, ref in self.moving:
             place = state.place(ref)
             kernel.set_arg(k, part_of(env[ref.id], place, _size_of(env[ref.id]) - place).arg)
-        for k, level, width in self.iters:
-            self.set_bytes(k, state.iters[-1 - level].to_bytes(width, "little"))
+        for k, level, width, step in self.iters:
+            self.set_bytes(k, (state.iters[-1 - level] * step).to_bytes(width, "little"))
 
     def run(self, state: State) -> None:
         from pyopencl import enqueue_nd_range_kernel
@@ -362,7 +362,7 @@ class BoundLoop:
                         s.global_size,
                         s.local_size,
                         s.set_bytes,
-                        [(k, w) for k, v, w in s.iters if not v],
+                        [(k, w, step) for k, v, w, step in s.iters if not v],
                     )
                     for s in launches
                     if 0 not in s.global_size
@@ -377,8 +377,8 @@ class BoundLoop:
         numbers = range(count - 1, -1, -1) if self.step.reverse else range(count)
         for k, number in enumerate(numbers):
             for kernel, global_size, local_size, set_bytes, iters in phases[k % period]:
-                for arg, width in iters:
-                    set_bytes(arg, number.to_bytes(width, "little"))
+                for arg, width, step in iters:
+                    set_bytes(arg, (number * step).to_bytes(width, "little"))
                 event = enqueue(queue, kernel, global_size, local_size)
             state.launched(event, n)
         counts.launches += n * count
