@@ -226,5 +226,5 @@ class Writer:
             signature = without_space(signature.replace("FX_STAGE", "FX_SHORT", 1), own)
         if r is not None:
             signature, text = with_last(signature, text, r)
-        self.helpers.append("\n".join([*inner, f"{signature} {{\n{text}\n}}"]))
+        self.helpers += [*inner, f"{signature} {{\n{text}\n}}"]
         return base

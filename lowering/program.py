@@ -9,6 +9,7 @@ of a kernel pays for the registers and the local memory of the widest one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,7 @@ HEADS = {
     "FX_LIST": "static __attribute__((noinline, optnone))",  # calls: nothing to optimise
 }
 """How functions other than stages are compiled."""
+NAME = re.compile(r"@\w*")
 
 
 def assemble(
@@ -82,7 +84,7 @@ def size(s: Stage) -> int:
 
 def pieces(s: Stage) -> set[str]:
     """The functions that a program with this stage has; equal ones of two stages are there once."""
-    body = stage_function(0, s)
+    body = "\n".join(functions([s])[0])
     own = {x.replace("@", "") for x in (s.text, *s.helpers)}
     library = mathlib.source(mathlib.needed(body)) + whole.source(body)
     return own.union(library.split("\n}\n"))
@@ -117,11 +119,11 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int =
     """
     attributes = "noinline" + (", min_vector_width(512)" if vector_bytes >= 64 else "")
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
-    functions = [stage_function(k, s) for k, s in enumerate(stages)]
-    body = _prelude(stages, "\n\n".join(functions), calls=True)
+    texts, names = functions(stages)
+    body = _prelude(stages, "\n\n".join(texts), calls=True)
     for name, kind in HEADS.items():
         head += f"\n#define {name} {kind}" if name in body[-1] else ""
-    return "\n".join([head, *body, "", kernel(stages, buffers, ints)])
+    return "\n".join([head, *body, "", kernel(stages, names, buffers, ints)])
 
 
 def separate_source(stages: Sequence[Stage]) -> str:
@@ -147,11 +149,25 @@ def _np(name: str) -> Any:
     return np.dtype(name)
 
 
-def stage_function(k: int, s: Stage) -> str:
-    """The C functions of a stage: its helpers, and the one that the kernel calls."""
-    name = f"stage_{k}_"
-    text = f"{s.signature(f'stage_{k}')} {{\n{s.text}\n}}"
-    return "\n".join([*s.helpers, text]).replace("@", name)
+def functions(stages: Sequence[Stage]) -> tuple[list[str], list[str]]:
+    """The C functions of the stages and their helpers, equal ones once, and what the kernel calls
+    for each stage. A text's own names begin with `@`; what it calls stands before it.
+    """
+    texts: list[str] = []
+    known: dict[str, list[str]] = {}  # a text with its own names numbered -> these in the program
+    called: list[str] = []
+    for k, s in enumerate(stages):
+        final: dict[str, str] = {}  # the names of this stage's functions in the program
+        for text in (*s.helpers, f"{s.signature('@')} {{\n{s.text}\n}}"):
+            own = [x for x in dict.fromkeys(NAME.findall(text)) if x not in final]
+            numbers = {x: f"@{j}" for j, x in enumerate(own)} | final
+            key = NAME.sub(lambda m, names=numbers: names[m[0]], text)
+            if key not in known:
+                known[key] = [f"stage_{k}_{x[1:]}".rstrip("_") for x in own]
+                texts.append(NAME.sub(lambda m, names=known[key]: names[int(m[0][1:])], key))
+            final |= zip(own, known[key])
+        called.append(final["@"])
+    return texts, called
 
 
 def own_kernel(k: int, s: Stage) -> str:
@@ -177,8 +193,8 @@ def own_kernel(k: int, s: Stage) -> str:
     return "\n".join(lines).replace("@", f"stage_{k}_")
 
 
-def kernel(stages: Sequence[Stage], buffers: int, ints: int) -> str:
-    """The one kernel: a switch over the stages."""
+def kernel(stages: Sequence[Stage], names: Sequence[str], buffers: int, ints: int) -> str:
+    """The one kernel: a switch over the stages, whose functions have these names."""
     params = ["const int stage"]
     params += [f"__global uchar *p{j}" for j in range(buffers)]
     params += [f"const long n{j}" for j in range(ints)]
@@ -194,5 +210,5 @@ def kernel(stages: Sequence[Stage], buffers: int, ints: int) -> str:
             const = "" if b.written else "const "
             args.append(f"(__global {const}{scalar.memory_type(b.dtype)} *)p{j}{moves.get(j, '')}")
         args += [f"n{j}" for j in range(len(s.ints))]
-        lines.append(f"  case {k}: stage_{k}({', '.join(args)}); break;")
+        lines.append(f"  case {k}: {names[k]}({', '.join(args)}); break;")
     return "\n".join([*lines, "  }", "}"]) + "\n"

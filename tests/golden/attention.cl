@@ -360,6 +360,7 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
     }
   }
 }
+
 FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
@@ -435,6 +436,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
     }
   }
 }
+
 FX_STAGE void stage_0_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
@@ -463,6 +465,7 @@ FX_STAGE void stage_0_2(const long item, __global float *b0, __global const floa
   const long b_start = n22;
   whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
 }
+
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;

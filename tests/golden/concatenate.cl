@@ -1,6 +1,6 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
+FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT ON
   b1 += n2;
   const long ig = 0, is = item;
@@ -14,7 +14,8 @@ FX_STAGE void stage_0_p0_(const long item, __global const float *b0, __global fl
     *(b1 + (i1)) = x2;
   }
 }
-FX_STAGE void stage_0_p1_(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+
+FX_STAGE void stage_0_p1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = 0, is = item;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
@@ -29,10 +30,11 @@ FX_STAGE void stage_0_p1_(const long item, __global const float *b0, __global fl
     *(b1 + (i1)) = x4;
   }
 }
+
 FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10) {
-  for (long k = 0; k < n3; ++k) stage_0_p0_(k, b0, b1, n0, n1, n2);
-  for (long k = 0; k < n7; ++k) stage_0_p0_(k, b2, b1, n4, n5, n6);
-  for (long k = 0; k < n10; ++k) stage_0_p1_(k, b1, b3, n8, n9);
+  for (long k = 0; k < n3; ++k) stage_0_p0(k, b0, b1, n0, n1, n2);
+  for (long k = 0; k < n7; ++k) stage_0_p0(k, b2, b1, n4, n5, n6);
+  for (long k = 0; k < n10; ++k) stage_0_p1(k, b1, b3, n8, n9);
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10) {

@@ -243,7 +243,8 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     }
   }
 }
-FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+
+FX_STAGE void stage_0_1_p0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = 0, is = item;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
@@ -276,10 +277,12 @@ FX_STAGE void stage_0_1_p0_(const long item, __global const float *b0, __global 
     *(b1 + (i0)) = a6_0;
   }
 }
+
 FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
-  if (item >= n2 && item < n3) stage_0_1_p0_(item - n2, b0, b1, n0, n1);
-  if (item >= n4 && item < n5) stage_0_1_p0_(item - n4, b2, b3, n0, n1);
+  if (item >= n2 && item < n3) stage_0_1_p0(item - n2, b0, b1, n0, n1);
+  if (item >= n4 && item < n5) stage_0_1_p0(item - n4, b2, b3, n0, n1);
 }
+
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6, __global uchar *b7, __global uchar *b8, __global uchar *b9, __global uchar *b10, __global uchar *b11) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;

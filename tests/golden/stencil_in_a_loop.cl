@@ -52,6 +52,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
     }
   }
 }
+
 FX_STAGE void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;

@@ -36,6 +36,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
   p1 = (h7 + p1);
   *(b1 + item) = p1;
 }
+
 FX_SHORT void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
@@ -66,6 +67,7 @@ FX_SHORT void stage_0_1(const long item, __global const float *b0, __global floa
   a1 = (h7 + a1);
   *(b1 + (0)) = a1;
 }
+
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;

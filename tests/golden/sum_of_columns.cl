@@ -19,6 +19,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
     }
   }
 }
+
 FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = 0, is = item;
@@ -53,6 +54,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
     *(b1 + (i0)) = a6_0;
   }
 }
+
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3) {
   __global uchar *p0 = b0;
   __global uchar *p1 = b1;
