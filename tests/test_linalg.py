@@ -303,3 +303,14 @@ def test_polar_factors_by_qdwh(shape, dtype, rng):
         assert bool(converged)
     with pytest.raises(ValueError, match="M >= N"):
         lax.linalg.qdwh(np.ones((2, 3), np.float32))
+
+
+def test_residuals_of_least_squares_as_in_numpy():
+    """Empty where the solution is not unique; all of them unless NumPy's are asked for."""
+    a = np.array([[1, 2], [2, 4], [3, 6]], np.float32)
+    b = np.ones(3, np.float32)
+    for m in (a, a + np.eye(3, 2, dtype=np.float32)):
+        want = np.linalg.lstsq(m, b, rcond=None)[1]
+        got = jnp.linalg.lstsq(m, b, numpy_resid=True)[1]
+        np.testing.assert_allclose(got, want, rtol=1e-3)
+        assert jnp.linalg.lstsq(m, b)[1].shape == (1,)

@@ -167,7 +167,14 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def embedding(table: Any, indices: Any) -> Any:
-    """Rows of a table."""
+    """Rows of a table [n, d] at integer indices [...]: [..., d].
+
+    >>> import fx.numpy as fnp
+    >>> embedding(fnp.array([[1.0, 2.0], [3.0, 4.0]]), fnp.array([1, 0, 1]))
+    Array([[3., 4.],
+           [1., 2.],
+           [3., 4.]], dtype=float32)
+    """
     return fnp.take(fnp.asarray(table), fnp.asarray(indices), axis=0, mode="clip")
 
 

@@ -49,13 +49,20 @@ def _cumulative(name: str, a: Any, axis: Any, dtype: Any, op: Any, widen: bool) 
 
 
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running sum."""
+    """The running sum along an axis (of all elements in order if None).
+
+    Integers keep their dtype, unless `dtype` names another, and wrap; booleans are counted.
+
+    >>> import fx.numpy as fnp
+    >>> fnp.cumsum(fnp.array([1, 2, 3]))
+    Array([1, 3, 6], dtype=int32)
+    """
     no_out("cumsum", out)
     return _cumulative("cumsum", a, axis, dtype, lax.cumsum, False)
 
 
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running product."""
+    """The running product along an axis (of all elements in order if None); integers wrap."""
     no_out("cumprod", out)
     return _cumulative("cumprod", a, axis, dtype, lax.cumprod, False)
 

@@ -141,7 +141,7 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 
 def vstack(tup: Any, dtype: Any = None) -> Any:
-    """Rows stacked."""
+    """The arrays one below the other: along axis 0, vectors as rows, with `dtype` if given."""
     return concatenate([atleast_2d(m) for m in _members("vstack", tup)], 0, dtype)
 
 
@@ -254,7 +254,12 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """values after arr."""
+    """`values` after `arr` along an axis, which the others must match; both flat if axis is None.
+
+    >>> import fx.numpy as fnp
+    >>> fnp.append(fnp.array([[1, 2]]), 3)
+    Array([1, 2, 3], dtype=int32)
+    """
     check_arraylike("append", arr, values)
     if axis is None:
         return concatenate([ravel(arr), ravel(values)], 0)

@@ -181,7 +181,7 @@ def eigvals(a: Any) -> Any:
 
 
 def svdvals(x: Any, /) -> Any:
-    """Singular values."""
+    """The singular values [..., min(m, n)] of matrices [..., m, n], real, the largest first."""
     return svd(x, compute_uv=False, hermitian=False)
 
 
@@ -189,7 +189,10 @@ def svdvals(x: Any, /) -> Any:
 
 
 def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
-    """Sign and log of the determinant's magnitude, by LU."""
+    """(sign, log |det|) of square matrices [..., n, n], by LU: no determinant overflows.
+
+    A singular matrix has sign 0 and -inf; the sign of a complex one has magnitude 1.
+    """
     a = _matrix("slogdet", a, True)
     if method not in (None, "lu", "qr"):
         raise ValueError(f"Unknown slogdet method '{method}'. Supported methods are 'lu' and 'qr'.")
@@ -265,7 +268,13 @@ def lu_solve_stack(a: Any, b: Any) -> Any:
 
 @recorded
 def inv(a: Any) -> Any:
-    """The inverse."""
+    """The inverses of square matrices [..., n, n], by LU; of a singular one NaN, nothing is raised.
+
+    >>> import fx.numpy as fnp
+    >>> fnp.linalg.inv(fnp.array([[2.0, 0.0], [0.0, 4.0]]))
+    Array([[0.5 , 0.  ],
+           [0.  , 0.25]], dtype=float32)
+    """
     a = _matrix("inv", a, True)
     return solve(a, broadcast_value(eye(a.shape[-1], dtype=a.dtype), a.shape))
 
@@ -279,7 +288,12 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
 def lstsq(
     a: Any, b: Any, rcond: float | None = None, *, numpy_resid: bool = False
 ) -> tuple[Any, Any, Any, Any]:
-    """Least squares by SVD: solution, residuals, rank, singular values."""
+    """Least squares by SVD of a [m, n] and b [m] or [m, k]: x, residuals, rank, singular values.
+
+    Singular values below rcond times the largest count as zero; of all solutions x is the smallest.
+    With `numpy_resid` the residuals are empty unless m > n and the rank is n, as in NumPy; the rank
+    must then be known, so not under jit.
+    """
     a, b = inexact("lstsq", a, b)
     a, b = asarray(a), asarray(b)
     if a.shape[0] != b.shape[0]:
@@ -305,7 +319,7 @@ def lstsq(
     safe = taking.where(mask, s, 1)
     inverse = convert(taking.where(mask, 1 / safe, 0), uu.dtype)
     x = matmul(_adjoint(vh), inverse[:, None] * matmul(_adjoint(uu), b))
-    if numpy_resid and cols >= rows:
+    if numpy_resid and (cols >= rows or bool(rank < cols)):
         resid = zeros((0,), a.dtype)
     else:
         error = b - matmul(a, x)

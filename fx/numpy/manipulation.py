@@ -259,7 +259,7 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
 
 
 def permute_dims(a: Any, /, axes: tuple[int, ...]) -> Any:
-    """Axes permuted."""
+    """The array with its axes in the order `axes`, a permutation of range(ndim): `transpose`."""
     return transpose(a, axes)
 
 
@@ -273,7 +273,7 @@ def matrix_transpose(x: Any, /) -> Any:
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged."""
+    """The array with two of its axes exchanged; negative ones count from the last."""
     x, aval = shape_dtype("swapaxes", a)
     n = len(aval.shape)
     i, j = canonical_axis(axis1, n), canonical_axis(axis2, n)
@@ -321,12 +321,12 @@ def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 
 def flipud(m: Any) -> Any:
-    """Rows reversed."""
+    """The array with its first axis reversed; it needs one."""
     return flip(m, 0)
 
 
 def fliplr(m: Any) -> Any:
-    """Columns reversed."""
+    """The array with its second axis reversed; it needs two."""
     return flip(m, 1)
 
 

@@ -235,7 +235,7 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 
 
 def outer(a: Any, b: Any, out: None = None) -> Any:
-    """a[i] * b[j]."""
+    """The matrix [a.size, b.size] of a[i] * b[j]; more than one axis is flattened first."""
     base.no_out("outer", out)
     check_arraylike("outer", a, b)
     a, b = promote_dtypes("outer", a, b)
@@ -279,7 +279,7 @@ def tensordot(
 
 
 def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product."""
+    """The Kronecker product: blocks a[i, j] * b; shapes are multiplied axis by axis."""
     a, b = promote_dtypes("kron", a, b)
     sa, sb = core.get_aval(a).shape, core.get_aval(b).shape
     n = max(len(sa), len(sb))
@@ -292,7 +292,10 @@ def kron(a: Any, b: Any) -> Any:
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
-    """The cross product of vectors of 2 or 3 components."""
+    """The cross product of vectors of 2 or 3 components; of two pairs it is a number.
+
+    Vectors lie along axisa and axisb, the result along axisc; the other axes are broadcast.
+    """
     check_arraylike("cross", a, b)
     if axis is not None:
         axisa = axisb = axisc = axis

@@ -211,7 +211,7 @@ def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = N
 
 
 def identity(n: Any, dtype: Any = None) -> Any:
-    """The n x n identity."""
+    """The identity matrix [n, n], float32 (float64 with x64) unless `dtype` says otherwise."""
     return eye(n, dtype=dtype)
 
 

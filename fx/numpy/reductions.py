@@ -291,7 +291,7 @@ amax, amin = max, min
 
 
 def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-    """max - min."""
+    """The range of the values over axes: max - min, in their dtype."""
     no_out("ptp", out)
     return u.subtract(max(a, axis=axis, keepdims=keepdims), min(a, axis=axis, keepdims=keepdims))
 

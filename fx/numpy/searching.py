@@ -272,21 +272,26 @@ def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) ->
 
 
 def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
-    """Values and counts."""
+    """The different values of x, sorted, and how often each occurs: (values, counts)."""
     return UniqueCounts(
         *unique(x, False, False, True, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
-    """Values and inverse."""
+    """The different values of x, sorted, and for each element of x which of them it is."""
     return UniqueInverse(
         *unique(x, False, True, False, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """Values only."""
+    """The different values of x, sorted; under jit `size` must say how many there are.
+
+    >>> import fx.numpy as fnp
+    >>> fnp.unique_values(fnp.array([3, 1, 1]))
+    Array([1, 3], dtype=int32)
+    """
     return unique(x, equal_nan=False, size=size, fill_value=fill_value)
 
 

@@ -29,7 +29,7 @@ __all__ = [
 
 
 def constant_schedule(value: Any) -> Schedule:
-    """Always `value`."""
+    """A schedule that is always `value`: a function of the step count."""
     return lambda count: value
 
 

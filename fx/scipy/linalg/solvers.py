@@ -92,12 +92,12 @@ def svd(
 
 
 def det(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
-    """The determinant."""
+    """The determinants [...] of square matrices [..., n, n], by LU, in their inexact dtype."""
     return fnp.linalg.det(*_args("det", a))
 
 
 def inv(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> Any:
-    """The inverse."""
+    """The inverses of square matrices [..., n, n], by LU; NaN for a singular one."""
     return fnp.linalg.inv(*_args("inv", a))
 
 

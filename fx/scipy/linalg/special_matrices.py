@@ -143,7 +143,7 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
 
 
 def fiedler(a: Any) -> Any:
-    """|a_i - a_j|."""
+    """The matrix [n, n] of |a_i - a_j|, for a vector a [n]."""
     a = _line("fiedler", a)
     return fnp.abs(a[..., :, None] - a[..., None, :])
 
@@ -189,7 +189,7 @@ def helmert(n: int, full: bool = False) -> Any:
 
 
 def hilbert(n: int) -> Any:
-    """1 / (i + j + 1)."""
+    """The Hilbert matrix [n, n]: 1 / (i + j + 1), a matrix that is very nearly singular."""
     k = np.arange(n)
     return wrap(1.0 / (k[:, None] + k[None, :] + 1))
 
