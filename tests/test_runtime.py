@@ -172,6 +172,20 @@ def test_a_call_that_enqueues_nothing_leaves_what_is_pending(shared):
         shared.tail = [None]
 
 
+def test_the_tail_is_never_the_older_of_two_threads_calls(shared):
+    p = plan([f32(0, "input", 0), f32(1, "output", 0)], [launch("bump", 0)], (0,), (1,))
+    before = shared.tail
+    _, older = Executable(p, shared)([shared.put(X)])
+    mine = shared.tail
+    assert mine is not before
+    shared.follow(mine, older)  # nobody came between
+    assert shared.tail[0] is older
+    shared.follow(before, older)  # somebody did: its launch may be the newer one
+    assert shared.tail[0] is not older
+    shared.wait(shared.tail[0])
+    assert shared.idle()
+
+
 @pytest.mark.parametrize("kind", ["contiguous", "readonly", "strided", "fortran"])
 def test_numpy_arrays_of_any_origin(device, kind):
     x = {"contiguous": X, "readonly": X.view(), "strided": np.arange(32, dtype=F4)[::2],

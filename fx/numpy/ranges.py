@@ -217,7 +217,7 @@ def identity(n: Any, dtype: Any = None) -> Any:
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones at and below the k-th diagonal of an N x M array."""
-    wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "tri")
+    wanted = np.dtype(np.float32) if dtype is None else check_requested(dtype, "tri")
     N, m = canonical_shape((N, N if M is None else M))
     if core.state.trace is core.EVAL:
         return asarray(np.tri(N, m, k).astype(wanted))

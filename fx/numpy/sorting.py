@@ -9,6 +9,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.avals import canonicalize_dtype, is_floating
+from fx.dtypes import to_inexact
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.util import (
@@ -138,7 +139,8 @@ def sort_complex(a: Any) -> Any:
     x = lax.sort(x, dimension=len(aval.shape) - 1) if aval.shape else x
     if aval.dtype.kind == "c":
         return x
-    return convert(x, np.dtype(np.complex128 if aval.dtype == np.float64 else np.complex64))
+    double = to_inexact(aval.dtype) == np.float64
+    return convert(x, np.dtype(np.complex128 if double else np.complex64))
 
 
 # ---------------------------------------------------------------- positions in sorted arrays

@@ -60,6 +60,7 @@ class Device:
         self.pool = Pool(self)
         self.direct: Device | None = None  # the same, its kernels run in the thread that enqueues
         self.tail: list[Any] = [None]  # the newest launch's event, None once it is complete
+        self._follows = threading.Lock()
         self.recorder: Any = None  # while a profile is taken
         self.unseen = 0  # calls enqueued since `milestone`
         self.milestone: Any = None  # a call's event
@@ -138,6 +139,14 @@ class Device:
         last, self.milestone, self.unseen = self.milestone, event, 0
         if last is not None:
             self.wait(last)
+
+    def follow(self, before: list[Any], event: Any) -> None:
+        """A call has enqueued its last launch; the tail was `before` when it began. Where another
+        thread's call came between, either may be the newer one: a marker is newer than both.
+        """
+        with self._follows:
+            alone = self.tail is before
+            self.tail = [event if alone else _marker(self.queue)]
 
     def idle(self) -> bool:
         """Whether everything that calls have enqueued has run; does not wait."""

@@ -148,6 +148,7 @@ class Executable:
         device = self.device
         if not self._straight or device.recorder is not None:
             return self._general(inputs, donated, env)
+        before = device.tail
         event = self._copy(inputs, donated, env) if self._copies else None
         frame = self._frame(env)
         queue, enqueue = device.queue, self._enqueue
@@ -161,7 +162,7 @@ class Executable:
             raise
         finally:  # before a block goes back to the pool: whoever takes it asks for the tail
             if event is not None:
-                device.tail = [event]
+                device.follow(before, event)
         if self._flush:
             queue.flush()
         self._frames.append(frame)
@@ -253,14 +254,14 @@ class Executable:
         for key, place in self._places.items():
             env[key] = taken[place]
         counts.calls += 1
-        state = State(lane, env, plan.meta.get("name", ""))
+        state, before = State(lane, env, plan.meta.get("name", "")), lane.tail
         state.event = self._copy(inputs, donated, taken) if self._copies else None
         try:
             for s in frame.steps:
                 s.run(state)
         finally:  # also where a host step raised: what was enqueued still reads the inputs
             if state.event is not None and lane is self.device:
-                lane.tail = [state.event]
+                lane.follow(before, state.event)
                 lane.queue.flush()
                 held = [s for s in (*inputs, *env) if s is not None and s.foreign]
                 if held:
