@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from lowering import graph as g
 from lowering import scalar
 
@@ -100,8 +102,8 @@ def component(b: g.Builder, indices: g.Node, j: int) -> g.Node:
 
 
 def within(b: g.Builder, i: g.Node, top: int) -> g.Node:
-    """0 <= i <= top."""
-    low, high = (b.const(v, i.dtype, i.shape) for v in (0, top))
+    """0 <= i <= top, which may be more than i's dtype holds."""
+    low, high = (b.const(v, i.dtype, i.shape) for v in (0, min(top, np.iinfo(i.dtype).max)))
     return b.map("and", b.map("ge", i, low), b.map("le", i, high))
 
 

@@ -136,6 +136,17 @@ def test_one_update_at_an_index_of_eight_bits(n):
     assert np.flatnonzero(got).tolist() == [5]
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_a_gather_by_indices_of_eight_bits_from_a_long_array(dtype):
+    """The last place, 299, is no number of the indices' dtype."""
+    form = g.Gather((1,), (), (0,), (0,), (), (), "fill")
+    b = g.Builder()
+    x, i = b.input((300,), F32), b.input((3, 1), dtype)
+    graph = b.graph([b.gather(b.map("neg", x), i, (3,), form, b.const(np.nan, F32))])
+    (got,), _ = run(graph, [np.arange(300, dtype=F32), np.array([[120], [50], [3]], dtype)])
+    assert got.tolist() == [-120, -50, -3]
+
+
 @pytest.mark.parametrize("dtype", (np.int8, np.uint32, np.float16, ml_dtypes.bfloat16))
 def test_dtypes(dtype, rng):
     for name in ("copies", "owners"):
