@@ -4,6 +4,7 @@ size must be given.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -75,24 +76,37 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     fills = _fills(fill_value, len(aval.shape))
     if n == 0 or size == 0:
         return tuple(broadcast_value(convert(f, index), (size,)) for f in fills)
-    # The running count says where each nonzero element's position goes; the others go nowhere.
     counts = cumsum(mask, dtype=np.int32)
-    places = where(mask, u.subtract(counts, 1), max(n, size))
-    positions = lax.iota(np.dtype(np.int32), n)
-    flat = (
-        broadcast_value(np.int32(0), (size,))
-        .at[places]
-        .set(positions, mode="drop", unique_indices=True)
-    )
+    flat = _stood_at(mask, counts, n, size)
     total = lax.squeeze(lax.slice_in_dim(counts, n - 1, n), (0,))
     found = u.less(lax.iota(np.dtype(np.int32), size), total)
-    flat = convert(u.minimum(flat, n - 1), index)
+    pairs = zip(_unravelled(flat, aval.shape), fills)
+    return tuple(where(found, convert(i, index), convert(f, index)) for i, f in pairs)
+
+
+def _stood_at(mask: Any, counts: Any, n: int, size: int) -> Any:
+    """The positions of the first `size` elements of a mask that are set, and something after them.
+
+    The running count says where each position goes. The others go nowhere, which is a branch that
+    nobody can predict, or, where not many more are written so, from the end backwards.
+    """
+    positions = lax.iota(np.dtype(np.int32), n)
+    whole = 4 * size >= n
+    after = u.subtract(n - 1, u.subtract(positions, counts)) if whole else max(n, size)
+    room = broadcast_value(np.int32(0), (max(n, size) if whole else size,))
+    places = where(mask, u.subtract(counts, 1), after)
+    flat = room.at[places].set(positions, mode="drop", unique_indices=True)
+    return lax.slice_in_dim(flat, 0, size)
+
+
+def _unravelled(flat: Any, shape: tuple[int, ...]) -> list[Any]:
+    """The index along each axis of positions in a flattened array; none is negative."""
     out = []
-    for axis, f in enumerate(fills):
-        stride = int(np.prod(aval.shape[axis + 1 :], dtype=np.int64))
-        i = u.remainder(u.floor_divide(flat, stride), aval.shape[axis])
-        out.append(where(found, i, convert(f, index)))
-    return tuple(out)
+    for axis, n in enumerate(shape):
+        stride = math.prod(shape[axis + 1 :])
+        i = flat if stride == 1 else lax.div(flat, np.int32(stride))
+        out.append(i if axis == 0 else lax.rem(i, np.int32(n)))
+    return out
 
 
 def _fills(fill_value: Any, ndim: int) -> list[Any]:
