@@ -16,9 +16,10 @@ from lowering.profile import Profile
 LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for the other included
 UNITS_PER_US = 4000.0  # of schedule.work, one core
 CALL_US = 0.01  # of a stage, inside a kernel
-WAKE_US = 30.0  # until a sleeping thread of the driver begins, and until the host sees its end
+WAKE_US = 60.0  # until a sleeping thread of the driver begins, and until the host sees its end
 TURNS = 100  # of a while loop, which only the data know
 LONGEST_US = 500.0  # that a call may keep the calling thread busy
+LONGEST_ALONE_US = 5000.0  # the same where the driver has one thread, which is not faster
 
 
 def steps_of(s: LoopStep) -> int:
@@ -105,7 +106,8 @@ def small(stages: Sequence[Stage], steps: Sequence[Step], profile: Profile) -> b
     total = sum(us for us in alone if us is not None)
     waits = sum(_waits(s) for s in steps if not isinstance(s, HostStep))
     threads = (1 + waits) * WAKE_US + sum(host_us(stages, profile.compute_units, s) for s in steps)
-    return total <= (threads if waits else min(threads, LONGEST_US))
+    longest = LONGEST_US if profile.compute_units > 1 else LONGEST_ALONE_US
+    return total <= (threads if waits else min(threads, longest))
 
 
 def _waits(s: Step) -> int:

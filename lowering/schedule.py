@@ -96,6 +96,8 @@ def work(nest: Nest) -> float:
 
 
 PRODUCT_WORK = 0.1  # of a multiply-add in a register tile, where an operation of a nest counts one
+DOT_WORK = 0.15  # of a multiply-add, and of what it reads, along rows that stand in one piece
+LONG_DOT = 32  # elements of such rows at least
 
 
 def total_work(nest: Nest) -> float:
@@ -105,21 +107,38 @@ def total_work(nest: Nest) -> float:
     total = 0.0
     if nest.product is not None:
         total += nest.product.size * nest.product.form.k * PRODUCT_WORK
-    for v in nest.values:
+    dots = _dots(nest)
+    for k, v in enumerate(nest.values):
         axes = v.mask
         once = 1.0
-        if v.op == "map":
+        if k in dots:
+            once = DOT_WORK
+        elif v.op == "map":
             once = scalar.cost(v.attr)
         elif v.op == "bits":
             once = 100.0
         elif v.op in ("const", "index", "guard", "get", "carry", "loop"):
             continue
-        elif v.op in ("reduce", "mad", "argreduce"):
+        if v.op in ("reduce", "mad", "argreduce"):
             axes = axes.union(*(nest.values[a].mask for a in v.args))
         total += once * prod(n if (n := nest.extents[a]) < MAX_COUNTED else 100 for a in axes)
     for s in nest.stores:
         total += prod(nest.extents[a] for a in s.index.axes | nest.values[s.value].mask)
     return total
+
+
+def _dots(nest: Nest) -> set[int]:
+    """Sums of products along rows in one piece, and their loads: strips without anything else."""
+    found: set[int] = set()
+    for k, v in enumerate(nest.values):
+        if v.op != "mad" or len(v.attr) != 1:
+            continue
+        (a,) = v.attr
+        loads = [nest.values[x] for x in v.args]
+        whole = all(x.op == "load" and not x.args and x.attr[1].coef(a) == 1 for x in loads)
+        if whole and nest.extents[a] >= LONG_DOT:
+            found |= {k, *v.args}
+    return found
 
 
 # ---------------------------------------------------------------- merging axes
