@@ -80,7 +80,17 @@ def test_what_is_read_at_several_places_is_not_repeated_without_end():
 def test_what_a_scatter_reads_past_a_reshape_comes_before_it():
     """The running count of a mask is read by a scatter through a view, and by what follows it."""
     mask = np.random.default_rng(0).random(20_000) < 0.5
-    got = fx.jit(lambda m: fx.numpy.flatnonzero(m, size=12_000, fill_value=-1))(mask)
+    got = fx.jit(lambda m: fnp.flatnonzero(m, size=12_000, fill_value=-1))(mask)
     want = np.flatnonzero(mask)
     np.testing.assert_array_equal(np.asarray(got)[: len(want)], want)
     assert (np.asarray(got)[len(want) :] == -1).all()
+
+
+@pytest.mark.parametrize("size", [1, 126, 251, 500, 1000, 1007])
+def test_nonzero_of_any_size(size):
+    """What is not asked for goes nowhere, or behind: the results are the same."""
+    mask = np.random.default_rng(1).random(1000) < 0.5
+    found = np.flatnonzero(mask)[:size]
+    want = np.r_[found, np.full(size - len(found), -3)]
+    got = fx.jit(lambda m: fnp.flatnonzero(m, size=size, fill_value=-3))(mask)
+    np.testing.assert_array_equal(np.asarray(got), want)

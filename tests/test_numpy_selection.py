@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, nanx, p
 
-import fx
-
 pytestmark = pytest.mark.eager
 
 CASES = [
@@ -89,13 +87,3 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_selection(case):
     check(case)
-
-
-@pytest.mark.parametrize("size", [1, 126, 251, 500, 1000, 1007])
-def test_nonzero_of_any_size(size):
-    """What is not asked for goes nowhere, or behind: the results are the same."""
-    mask = np.random.default_rng(1).random(1000) < 0.5
-    found = np.flatnonzero(mask)[:size]
-    want = np.r_[found, np.full(size - len(found), -3)]
-    got = fx.jit(lambda m: fx.numpy.flatnonzero(m, size=size, fill_value=-3))(mask)
-    np.testing.assert_array_equal(np.asarray(got), want)
