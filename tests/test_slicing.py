@@ -130,3 +130,21 @@ def test_errors(call: Any, text: str) -> None:
     """Shapes, dtypes and modes that do not fit are named."""
     with pytest.raises((TypeError, ValueError), match=text):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16])
+def test_starts_of_few_bits_in_long_arrays(dtype) -> None:
+    """The length is no number of the start's dtype."""
+    x, i = np.arange(300, dtype=np.float32), np.array(120, dtype)
+    cases = [
+        (lambda x, i: lax.dynamic_slice(x, (i,), (3,)), x[120:123]),
+        (lambda x, i: lax.dynamic_update_slice(x, x[:2], (i,))[119:123], [119, 0, 1, 122]),
+        (lambda x, i: jnp.roll(x, i)[:3], np.roll(x, 120)[:3]),
+        (lambda x, i: x.at[i].set(0)[119:122], [119, 0, 121]),
+    ]
+    for f, want in cases:
+        np.testing.assert_array_equal(f(jnp.asarray(x), jnp.asarray(i)), want)
+        np.testing.assert_array_equal(fx.jit(f)(x, i), want)
+    if dtype == np.int8:
+        back = fx.jit(lambda x, i: lax.dynamic_slice(x, (i,), (2,)))(x, np.int8(-3))
+        np.testing.assert_array_equal(back, x[297:299])

@@ -82,8 +82,11 @@ def _wrapped(start: Any, size: int, allow_negative: bool) -> Any:
     aval = core.get_aval(start)
     if not allow_negative or aval.dtype.kind == "u":
         return convert(start, aval.dtype)
-    moved = elementwise.add(start, aval.dtype.type(size))
-    return compare.select(compare.lt(start, aval.dtype.type(0)), moved, start)
+    if size > np.iinfo(aval.dtype).max:
+        start = convert(start, np.int32 if size <= np.iinfo(np.int32).max else np.int64)
+    integer = core.get_aval(start).dtype.type
+    moved = elementwise.add(start, integer(size))
+    return compare.select(compare.lt(start, integer(0)), moved, start)
 
 
 def dynamic_slice(

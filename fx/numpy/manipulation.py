@@ -385,6 +385,8 @@ def _roll_one(x: Any, shift: Any, axis: int) -> Any:
         )
     from fx.numpy.ufuncs import remainder, subtract
 
+    if 2 * n > np.iinfo(core.get_aval(shift).dtype).max:
+        shift = convert(shift, np.dtype(np.int32))
     start = remainder(subtract(n, remainder(shift, n)), n)
     doubled = lax.concatenate([x, x], axis)
     return lax.dynamic_slice_in_dim(doubled, start, n, axis)
