@@ -175,7 +175,7 @@ def test_a_call_that_enqueues_nothing_leaves_what_is_pending(shared):
 def test_the_tail_is_never_the_older_of_two_threads_calls(shared):
     p = plan([f32(0, "input", 0), f32(1, "output", 0)], [launch("bump", 0)], (0,), (1,))
     before = shared.tail
-    _, older = Executable(p, shared)([shared.put(X)])
+    _, older = Executable(p, shared)([shared.put(X.copy())])  # which is written to
     mine = shared.tail
     assert mine is not before
     shared.follow(mine, older)  # nobody came between
