@@ -1,4 +1,4 @@
-// launches: 1, programs: 1
+// launches: 3, programs: 1
 
 FX_STAGE void panel_f32x8_16c(__global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
@@ -222,74 +222,7 @@ FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     }
   }
 }
-#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__SSE2__)
-#define team_pause() __builtin_ia32_pause()
-#else
-#define team_pause()
-#endif
-#if __has_builtin(__builtin_readcyclecounter)
-#define team_clock() __builtin_readcyclecounter()
-#else
-#define team_clock() 0UL
-#endif
-static void team_yield(void) {
-#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__x86_64__) && defined(__linux__)
-  long result = 24; // sched_yield
-  __asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
-#endif
-}
-typedef struct {
-  __global ulong *words;
-  __global ulong *times;
-  uint me, members, stage, tried;
-  ulong until;
-  int open;
-} team;
-static team team_of(__global ulong *words, uint me, uint members) {
-  team t = { words, 0, me, members, 0, 0, 0, 0 };
-  return t;
-}
-static void team_timed(team *t, __global ulong *times) {
-  t->times = times;
-  if (__atomic_fetch_add(t->words + 2, 1UL, __ATOMIC_RELAXED) == 0) *times = team_clock();
-}
-FX_STAGE long team_next(team *t, uint items) {
-  if (t->open) {
-    const ulong all = __atomic_add_fetch(t->words, 1UL, __ATOMIC_RELEASE);
-    if (t->times && all == t->until) t->times[t->stage] = team_clock();
-  } else {
-    t->open = 1;
-    t->stage += 1;
-    t->until += items;
-    t->tried = 0;
-  }
-  for (; t->tried < t->members; ++t->tried) {
-    const uint whose = (t->me + t->tried) % t->members;
-    const uint first = (ulong)items * whose / t->members;
-    const uint count = (ulong)items * (whose + 1) / t->members - first;
-    __global ulong *word = t->words + 8 * (whose + 1);
-    ulong seen = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-    for (;;) {
-      const uint at = (uint)(seen >> 32), taken = at == t->stage ? (uint)seen : 0;
-      if (at > t->stage || taken >= count) break;
-      const ulong claim = ((ulong)t->stage << 32) + taken + 1;
-      if (__atomic_compare_exchange_n(word, &seen, claim, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-        return first + taken;
-    }
-  }
-  for (int k = 0; __atomic_load_n(t->words, __ATOMIC_ACQUIRE) < t->until; ++k) {
-    if (k < 500) team_pause(); else team_yield();
-  }
-  t->open = 0;
-  return -1;
-}
-FX_STAGE void team_leave(team *t) {
-  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
-  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
-  t->words[1] = t->words[2] = 0;
-}
-
-FX_STAGE void stage_0_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
+FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -361,7 +294,7 @@ FX_STAGE void stage_0_0(const long item, __global float *b0, __global const floa
   }
 }
 
-FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
+FX_STAGE void stage_1(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
@@ -437,7 +370,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
   }
 }
 
-FX_STAGE void stage_0_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
+FX_STAGE void stage_2(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;
@@ -466,32 +399,11 @@ FX_STAGE void stage_0_2(const long item, __global float *b0, __global const floa
   whole_f32x8_6x2(by_l1k, fill_none, fill_none, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, 0, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, 4, 0, 4096, 0, 4096, 0, 4096, 64, b0 + 0);
 }
 
-FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6) {
-  __global uchar *p0 = b0;
-  __global uchar *p1 = b1;
-  __global uchar *p2 = b2;
-  __global uchar *p3 = b3;
-  __global uchar *p4 = b4;
-  __global uchar *p5 = b5;
-  __global uchar *p6 = b6;
-  team t = team_of((__global ulong *)p0, (uint)item, 2);
-  __global const long *n = (__global const long *)p0 + 28;
-  team_timed(&t, (__global ulong *)p0 + 24);
-  for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
-  stage_0_0(q1, (__global float *)(p1), (__global const float *)(p2), (__global const float *)(p3), n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], n[15], n[16], n[17], n[18], n[19], n[20], n[21], n[22], n[23]);
-  }
-  for (long q2; (q2 = team_next(&t, n[24])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p1), (__global float *)(p4), n[25], n[26]);
-  }
-  for (long q3; (q3 = team_next(&t, n[27])) >= 0;) {
-  stage_0_2(q3, (__global float *)(p5), (__global const float *)(p4), (__global const float *)(p6), n[28], n[29], n[30], n[31], n[32], n[33], n[34], n[35], n[36], n[37], n[38], n[39], n[40], n[41], n[42], n[43], n[44], n[45], n[46], n[47], n[48], n[49], n[50]);
-  }
-  team_leave(&t);
-}
-
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, __global uchar *p5, __global uchar *p6) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global uchar *)p0, (__global uchar *)p1, (__global uchar *)p2, (__global uchar *)p3, (__global uchar *)p4, (__global uchar *)p5, (__global uchar *)p6); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22); break;
+  case 1: stage_1(item, (__global const float *)p0, (__global float *)p1, n0, n1); break;
+  case 2: stage_2(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22); break;
   }
 }
