@@ -258,3 +258,21 @@ MESSAGES = [
 def test_messages(bad, message) -> None:
     with pytest.raises(TypeError, match=message):
         bad()
+
+
+@pytest.mark.driver
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("y", [0.5, 1.5, 2.5, -0.5, -1.5, -2.5])
+def test_powers_by_halves_are_those_of_numpy(y, dtype):
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, -1.0, 1.0]
+    with fx.enable_x64(dtype == np.float64), np.errstate(all="ignore"):
+        x = np.concatenate([special, np.exp(np.linspace(-3, 3, 999))]).astype(dtype)
+        function = fx.jit(lambda x: x**y)
+        got = np.asarray(function(x))
+        assert got.dtype == dtype
+        expected = np.power(x, np.full_like(x, y))  # a scalar 0.5 would be a root
+        np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(np.signbit(got[:4]), False)
+        assert "pow_f" not in str(function.lower(x).compile().as_text())
+        slope = fx.jit(fx.grad(lambda x: (x**y).sum()))
+        np.testing.assert_allclose(slope(x[7:]), y * x[7:] ** dtype(y - 1), rtol=8e-3)

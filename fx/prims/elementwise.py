@@ -15,6 +15,7 @@ from fx import core
 from fx.avals import ShapedArray, is_inexact
 from fx.core import Zero, instantiate, is_undefined
 from fx.prims.convert import convert
+from fx.prims.powers import power
 from fx.prims.registry import (
     Case,
     arithmetic,
@@ -473,7 +474,7 @@ pow_p = primitive(
     jvp=_pow_jvp,
     transpose=no("it is linear in neither operand"),
     batch=lambda axis, args, dims: batch_elementwise(pow_p, axis, args, dims, {}),
-    lower=lambda b, x, y: b.map("pow", x, b.convert(y, x.dtype), dtype=x.dtype),
+    lower=lambda b, x, y: power(b, x, b.convert(y, x.dtype)),
     cases=lambda: [
         Case(((2, 3), (2, 3)), ranges=((0.5, 2.0), (-2.0, 2.0))),
         Case(((), ()), ranges=((0.5, 2.0), (-2.0, 2.0))),
