@@ -10,7 +10,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from test_runtime import ADD, device_of, run_python
+from test_processes import run_python
+from test_runtime import ADD, device_of
 
 from lowering.errors import DeviceError
 from lowering.runtime import cache, devices, drivers
