@@ -97,7 +97,10 @@ class _Emitter(Tiled):
         n = self.nest.extents[s.v]
         if s.apart:
             self.part("s", "is", self.int_argument(n), self.int_argument(s.strip_block))
-            self.open_v(events, "s0", "s1", None)
+            if self.reads_alone(events, n):
+                self.open_streams(events)
+            else:
+                self.open_v(events, "s0", "s1", None)
         elif not s.rows:
             self.open_v(events, "0", self.int_argument(n), None)
         else:
@@ -141,6 +144,19 @@ class _Emitter(Tiled):
         else:
             head = f"for ({ix} {name} = {start}; {name} < {hi}; ++{name}) {{"
         self.run_strip(events, 1, 1, head)
+
+    def open_streams(self, events: list[Event]) -> None:
+        """Loop over an item's part of v with the registers of a strip far apart: each reads a part
+        of its own, as many lines are under way at once (docs/why/streams.md).
+        """
+        w, u, name, ix = self.s.width, self.s.unroll, f"i{self.s.v}", self.ix
+        self.distance = f"far{self.s.v}"
+        self.line(f"const {ix} {self.distance} = (s1 - s0) / {w * u} * {w};")
+        end = f"s0 + {self.distance}"
+        self.run_strip(events, w, u, f"for ({ix} {name} = s0; {name} < {end}; {name} += {w}) {{")
+        start = f"{end} * {u}"
+        self.distance = ""
+        self.run_strip(events, 1, 1, f"for ({ix} {name} = {start}; {name} < s1; ++{name}) {{")
 
     def run_strip(self, events: list[Event], width: int, unroll: int, head: str) -> None:
         old = self.width, self.unroll

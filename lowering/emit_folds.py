@@ -13,9 +13,13 @@ import numpy as np
 from lowering import scalar
 from lowering.affine import Cut
 from lowering.emit_keep import Keeping
-from lowering.emit_scope import Fold, Scope
+from lowering.emit_scope import Event, Fold, Scope
 from lowering.emit_values import INT
 from lowering.nest import Store, Value
+
+STREAMED, LONG = 1 << 15, 1 << 20
+"""Elements of an item, and of all of them, from which the registers of a strip read parts of their
+own: more than the caches of a core hold."""
 
 
 class Folds(Keeping):
@@ -242,6 +246,20 @@ class Folds(Keeping):
             kind, value = scalar.register_type(dtype, 1), scalar.constant(start, dtype, 1)
             self.line(f"{kind} {fold.scalar_name} = {value};")
             self.partials[k] = fold
+
+    def reads_alone(self, events: list[Event], n: int) -> bool:
+        """Whether all that happens along an item's long part of v is that one array is read and
+        folded.
+        """
+        s, values = self.s, self.values
+        stores = [st for kind, st in events if kind == "store"]
+        if len(stores) < len(events) or any(x.partial is None or x.index.axes for x in stores):
+            return False
+        if s.width == 1 or s.unroll == 1 or n < max(LONG, STREAMED * s.items[1]):
+            return False
+        loads = [v.attr[1] for v in values if v.op == "load" and s.v in v.mask]
+        plain = all(v.op in ("load", "const", "map") for v in values if s.v in v.mask)
+        return plain and len(loads) == 1 and loads[0].coef(s.v) == 1
 
     def partial_add(self, st: Store) -> None:
         k = next(j for j, other in enumerate(self.nest.stores) if other is st)

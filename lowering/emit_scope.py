@@ -89,6 +89,7 @@ class Emission:
         self.scope = Scope(frozenset(), None, 1)
         self.width = 0  # of the open strip of v; 0 while v is closed
         self.unroll = 1
+        self.distance = ""  # from one of a strip's registers to the next, if not side by side
         self.folds: dict[int, Fold] = {}
         self.running: dict[int, list[str]] = {}  # cumscan value -> state variables
         self.rows: dict[int, Any] = {}  # kept value -> its row
@@ -148,10 +149,14 @@ class Emission:
         far = self.far(e)
         for a, c in e.terms:
             name = f"i{a}"
-            if a == self.s.v and self.width > 1 and u:
-                const += c * u * self.width
             big = "(long)" if far or self.nest.extents[a] * abs(c) >= 2**31 else ""
             parts.append(big + name if c == 1 else f"{big}{c} * {name}")
+            if a == self.s.v and self.width > 1 and u:
+                if self.distance:
+                    times = f"{c * u} * " if c * u > 1 else ""
+                    parts.append(f"{big}{times}{self.distance}")
+                else:
+                    const += c * u * self.width
         if const or not parts:
             parts.append(str(const))
         return " + ".join(parts)

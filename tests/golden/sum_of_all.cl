@@ -15,17 +15,18 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
   float8 p1_3 = (float8)(0.0f);
   float p1 = 0.0f;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
-  for (int i0 = s0; i0 + 32 <= s1; i0 += 32) {
+  const int far0 = (s1 - s0) / 32 * 8;
+  for (int i0 = s0; i0 < s0 + far0; i0 += 8) {
     const float8 x2 = *(__global const float8_u *)(b0 + (i0));
     p1_0 = (p1_0 + x2);
-    const float8 x3 = *(__global const float8_u *)(b0 + (i0 + 8));
+    const float8 x3 = *(__global const float8_u *)(b0 + (i0 + far0));
     p1_1 = (p1_1 + x3);
-    const float8 x4 = *(__global const float8_u *)(b0 + (i0 + 16));
+    const float8 x4 = *(__global const float8_u *)(b0 + (i0 + 2 * far0));
     p1_2 = (p1_2 + x4);
-    const float8 x5 = *(__global const float8_u *)(b0 + (i0 + 24));
+    const float8 x5 = *(__global const float8_u *)(b0 + (i0 + 3 * far0));
     p1_3 = (p1_3 + x5);
   }
-  for (int i0 = s0 + (s1 - s0) / 32 * 32; i0 < s1; ++i0) {
+  for (int i0 = s0 + far0 * 4; i0 < s1; ++i0) {
     const float x6 = *(b0 + (i0));
     p1 = (p1 + x6);
   }
