@@ -7,6 +7,7 @@ Integer division, shifts and conversions follow XLA: they never trap, wrap and s
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -98,7 +99,7 @@ def _log1p(x):
     a, c = x.real, x.imag
     near = np.maximum(np.abs(a), np.abs(c)) < 0.5
     small = 0.5 * np.log1p(np.where(near, a * (a + 2) + c * c, 0))
-    far = np.array(x)
+    far: Any = np.array(x)
     far.real += 1  # a sum of complex numbers has no negative zeros
     far = np.array(np.log(far))
     far.real = np.where(near, small, far.real)

@@ -291,7 +291,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     placed = (rows, folds, v, width, unroll, row_block, strip_block, items)
     streams = _streams(nest, profile)
     alone = v is not None and v in parallel and not rows and tile is None and blocks is None
-    apart = items[1] > 1 or (alone and nest.extents[v] >= APART)
+    apart = items[1] > 1 or (v is not None and alone and nest.extents[v] >= APART)
     return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, tile=tile, apart=apart)
 
 
