@@ -162,6 +162,8 @@ class _Emitter(Tiled):
         old = self.width, self.unroll
         self.width, self.unroll = width, unroll
         outer = self.push(frozenset({self.s.v}), width)
+        if self.asking and width > 1:
+            self.ask_ahead()
         self.body(events)
         self.pop(outer, head)
         self.width, self.unroll = old
@@ -202,7 +204,9 @@ class _Emitter(Tiled):
         before, kept_bytes = set(self.rows), self.kept_bytes
         order = sorted(timeline)
         self.keep_rows([timeline[at] for at in order])
-        for at in order:
+        asking = self.asking_loop([timeline[at] for at in order])
+        for j, at in enumerate(order):
+            self.asking = j == asking
             inner: list[Event] = []
             for e in timeline[at]:
                 if e[0] == "fold" and isinstance(e[1], int):

@@ -12,7 +12,7 @@ import numpy as np
 
 from lowering import scalar
 from lowering.affine import Cut
-from lowering.emit_keep import Keeping
+from lowering.emit_ahead import Ahead
 from lowering.emit_scope import Event, Fold, Scope
 from lowering.emit_values import INT
 from lowering.nest import Store, Value
@@ -22,7 +22,7 @@ STREAMED, LONG = 1 << 15, 1 << 20
 own: more than the caches of a core hold."""
 
 
-class Folds(Keeping):
+class Folds(Ahead):
     """What is gathered over a loop."""
 
     def start_fold(self, k: int) -> Fold:

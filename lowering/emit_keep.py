@@ -17,7 +17,7 @@ from lowering.nest import Value
 from lowering.schedule import MOST_PANEL
 
 LEAST_COST = 10.0  # operations an element, below which a value is computed again
-MOST_BYTES = 16384  # of private memory for the kept rows of one stage
+MOST_BYTES = 65536  # of private memory for the kept rows of one stage
 
 
 @dataclass(slots=True)
@@ -64,13 +64,15 @@ class Keeping(Values):
         """The axis along which rows are kept."""
         return self.s.v if self.s.v in self.s.folds else self.s.folds[0]
 
-    def computed_by(self, events: list[Event]) -> frozenset[int]:
-        """The values that a loop for `events` computes; earlier folds are not among them."""
+    def computed_by(self, events: list[Event], at_hand: set[int] | None = None) -> frozenset[int]:
+        """The values that a loop for `events` computes; earlier folds, and what is `at_hand`, are
+        not among them.
+        """
         seen: set[int] = set()
         todo = [r for e in events for r in self.event_roots(e)]
         while todo:
             k = todo.pop()
-            if k in seen or self.is_fold(k) or self.named(k):
+            if k in seen or self.is_fold(k) or self.named(k) or k in (at_hand or ()):
                 continue
             seen.add(k)
             todo.extend(self.values[k].args)

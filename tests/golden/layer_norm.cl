@@ -60,6 +60,8 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
     const float x25 = (x24 + 1e-05f);
     const float x26 = rsqrt_f32x1(x25);
     for (int i1 = 0; i1 + 32 <= 768; i1 += 32) {
+      __builtin_prefetch(b0 + (768 * i0 + i1 + 768), 0, 3);
+      __builtin_prefetch(b0 + (768 * i0 + i1 + 784), 0, 3);
       const float8 x22 = *(__global const float8_u *)(b0 + (768 * i0 + i1));
       const float8 x23 = (x22 - (float8)(x9));
       const float8 x27 = (x23 * (float8)(x26));

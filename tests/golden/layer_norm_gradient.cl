@@ -152,6 +152,10 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     const float x93 = (a24 * x92);
     const float x94 = (x93 / x27);
     for (int i1 = 0; i1 + 64 <= 768; i1 += 64) {
+      __builtin_prefetch(b0 + (768 * i0 + i1 + 768), 0, 3);
+      __builtin_prefetch(b0 + (768 * i0 + i1 + 784), 0, 3);
+      __builtin_prefetch(b0 + (768 * i0 + i1 + 800), 0, 3);
+      __builtin_prefetch(b0 + (768 * i0 + i1 + 816), 0, 3);
       const float16 x80 = *(__global const float16_u *)(b0 + (768 * i0 + i1));
       const float16 x81 = (x80 - (float16)(x11));
       const float16 x82 = (x81 * (float16)(x31));

@@ -35,6 +35,8 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     const int x10 = is_finite_f32x1(x9);
     const float x11 = (x10 ? x9 : 0.0f);
     for (int i1 = 0; i1 + 32 <= 1024; i1 += 32) {
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1024), 0, 3);
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1040), 0, 3);
       const float8 x8 = *(__global const float8_u *)(b0 + (1024 * i0 + i1));
       const float8 x12 = (x8 - (float8)(x11));
       const float8 x13 = exp_f32x8(x12);

@@ -33,6 +33,10 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     float16 a8_3 = (float16)(0.0f);
     float a8 = 0.0f;
     for (int i1 = 0; i1 + 64 <= 1024; i1 += 64) {
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1024), 0, 3);
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1040), 0, 3);
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1056), 0, 3);
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1072), 0, 3);
       const float16 x9 = *(__global const float16_u *)(b0 + (1024 * i0 + i1));
       const float16 x10 = (x9 - (float16)(a2));
       const float16 x11 = exp_f32x16(x10);

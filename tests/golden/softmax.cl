@@ -33,6 +33,8 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     float8 a8_3 = (float8)(0.0f);
     float a8 = 0.0f;
     for (int i1 = 0; i1 + 32 <= 1024; i1 += 32) {
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1024), 0, 3);
+      __builtin_prefetch(b0 + (1024 * i0 + i1 + 1040), 0, 3);
       const float8 x9 = *(__global const float8_u *)(b0 + (1024 * i0 + i1));
       const float8 x10 = (x9 - (float8)(a2));
       const float8 x11 = exp_f32x8(x10);
