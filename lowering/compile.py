@@ -27,7 +27,7 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
-    from lowering import bounds, canon, debug, layout, loops, motion, unstack
+    from lowering import bounds, canon, debug, layout, lift, loops, motion, unstack
     from lowering.planner import Planner
 
     if not profile.fp64:
@@ -47,7 +47,7 @@ def make_plan(
     if options.pop("bounds", True):
         graph = bounds.narrow(graph)
     if moving:
-        graph = motion.lift(graph)
+        graph = lift.lift(graph)
     _refuse_huge(graph, profile)
     plan = Planner(profile, options).plan(graph, tuple(donated), name)
     if "FX_DUMP" in os.environ:

@@ -107,8 +107,11 @@ def is_index(n: g.Node, users: Sequence[g.Node]) -> bool:
     """Whether a concatenation is the index vectors of gathers, component by component."""
     if n.form.dim != n.ndim - 1 or any(a.shape[-1] != 1 for a in n.args):
         return False
-    gathers = all(isinstance(user.form, g.Gather) for user in users)
-    return gathers and len(n.args) <= 8 and cone_cost(n) <= 16 * CHEAP
+    if len(n.args) > 8 or not all(isinstance(user.form, g.Gather) for user in users):
+        return False
+    vectors = n.size // n.shape[-1]
+    once = all(user.size == vectors for user in users)  # an element for each vector
+    return once or cone_cost(n) <= 16 * CHEAP
 
 
 def own_cost(n: g.Node) -> float:

@@ -1,8 +1,8 @@
-"""Motion: what a loop need not do in every step. Graph to Graph, before canon, and `lift` after it.
+"""Motion: what a counted loop need not do in every step. Graph to Graph, before canon.
 
 A product of xs and constants becomes one product over all steps, before a counted loop. A carry
 that adds up products becomes one product after it; one that adds up a sum over lanes keeps a sum a
-lane, where that makes lanes independent. `lift`: what constants alone make is made before any loop.
+lane, where that makes lanes independent. What constants alone make, `lift` takes out after canon.
 """
 
 from __future__ import annotations
@@ -13,103 +13,15 @@ from typing import Any
 
 from lowering import graph as g
 from lowering import lanes
-from lowering.fuse_rules import FOLDS, VIEWS
-from lowering.product import Packed, Product
-from lowering.walk import users_of, with_loops
+from lowering.walk import with_loops
 
 MIN_FLOPS = 1 << 14  # of a product worth moving
-MIN_LIFTED = 256  # elements, read or made; what is smaller stays in registers
 MAX_BYTES = 1 << 28  # of a stack that moving makes
 
 
 def move(graph: g.Graph) -> g.Graph:
     """The graph with work moved out of its counted loops, inner ones first."""
     return with_loops(graph, move, _lighter)
-
-
-def lift(graph: g.Graph) -> g.Graph:
-    """After canon: what a loop makes of constants alone, and keeps in memory, is made before it."""
-    return with_loops(graph, lift, _lifted)
-
-
-def _lifted(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
-    f: g.Loop = loop.form
-    outside: dict[int, g.Node] = {}
-    for n in f.body.inputs[: f.n_consts]:
-        outside[id(n)] = loop.args[f.n_cond_consts + n.form.index]
-    nodes = f.body.nodes()
-    for n in nodes:
-        if isinstance(n.form, g.Input) or (n.outs is not None and not _several(n)):
-            continue
-        if all(id(a) in outside for a in n.args):
-            args = tuple(outside[id(a)] for a in n.args)
-            outside[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
-    lifted = _reached(f.body.outputs, _worth_lifting(f.body, nodes, outside))
-    if not lifted:
-        return None
-    c = g.Builder()
-    new = {id(n): c.input(n.shape, n.dtype) for n in f.body.inputs[: f.n_consts]}
-    new |= {id(n): c.input(n.shape, n.dtype) for n in lifted}
-    new |= {id(n): c.input(n.shape, n.dtype) for n in f.body.inputs[f.n_consts :]}
-    body = c.graph([_copied(c, o, new) for o in f.body.outputs])
-    at = f.n_cond_consts + f.n_consts
-    args = (*loop.args[:at], *(outside[id(n)] for n in lifted), *loop.args[at:])
-    counts = (f.length, f.reverse, f.n_cond_consts, f.n_consts + len(lifted), f.n_carry)
-    return list(b.several(g.Loop(body, f.cond, *counts), args, loop.outs))
-
-
-def _several(n: g.Node) -> bool:
-    """Whether a node with several outputs is a plain function of its operands."""
-    return isinstance(n.form, g.Sort | g.TopK) or bool(getattr(n.form, "stage", ()))
-
-
-def _worth_lifting(body: g.Graph, nodes: list[g.Node], outside: dict[int, g.Node]) -> set[int]:
-    """Of what could be made before the loop: packed panels, results of folds, products,
-    factorisations and sorts, and what products read that is more than a view.
-    """
-    users = users_of(nodes)
-    computed: set[int] = set()  # more than views of what is given
-    found = set()
-    for n in nodes:
-        if isinstance(n.form, (*VIEWS, g.Input, g.Const, g.Iota)):
-            if any(id(a) in computed for a in n.args):
-                computed.add(id(n))
-        else:
-            computed.add(id(n))
-        if id(n) not in outside or id(n) not in computed or n.outs is not None:
-            continue
-        large = max([n.size, *(a.size for a in n.args if a.outs is None)]) >= MIN_LIFTED
-        heavy = isinstance(n.form, (*FOLDS, Product, g.Get))
-        read = any(isinstance(u.form, g.Contract | g.Conv | Product) for u in users.get(id(n), ()))
-        if isinstance(n.form, Packed) or (large and (heavy or read)):
-            found.add(id(n))
-    return found
-
-
-def _reached(outputs: tuple[g.Node, ...], chosen: set[int]) -> list[g.Node]:
-    """The chosen nodes that the outputs need, and not only through other chosen ones."""
-    found: dict[int, g.Node] = {}
-    seen: set[int] = set()
-    todo = [*outputs]
-    while todo:
-        n = todo.pop()
-        if id(n) in seen:
-            continue
-        seen.add(id(n))
-        if id(n) in chosen:
-            found[id(n)] = n
-        else:
-            todo += n.args
-    return list(found.values())
-
-
-def _copied(c: g.Builder, node: g.Node, new: dict[int, g.Node]) -> g.Node:
-    """The node rebuilt on the new nodes that are known."""
-    for n in g.toposort((node,)):
-        if id(n) not in new and not isinstance(n.form, g.Input):
-            args = tuple(new.get(id(a), a) for a in n.args)
-            new[id(n)] = c.node(n.form, args, n.shape, n.dtype, n.outs)
-    return new[id(node)]
 
 
 def _lighter(b: g.Builder, loop: g.Node) -> list[g.Node] | None:

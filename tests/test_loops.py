@@ -10,7 +10,7 @@ from random_loops import Loops
 
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering import interp, layout, motion
+from lowering import interp, layout, lift, motion
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
@@ -318,13 +318,34 @@ def test_what_constants_alone_make_is_made_before_the_loop():
         return [c.map("add", total, c.contract(h, w, ((1,), (1,)))), new]
 
     graph, arrays = scan(body, [normal(16, 64)] * 2, consts=[normal(64, 64) * 0.1], length=9)
-    moved = motion.lift(graph)
+    moved = lift.lift(graph)
     (loop,) = [n for n in moved.nodes() if isinstance(n.form, g.Loop)]
     inside = [n.form for n in loop.form.body.nodes()]
     assert loop.form.n_consts == 3
     assert g.Map("sin") in inside and not any(isinstance(f, g.Reduce) for f in inside)
     run(graph, arrays)
     run(graph, arrays, motion=False)
+
+
+def test_costly_maps_of_constants_are_made_before_the_loop():
+    """What is read instead of an exponential and indices of gathers; cheap maps stay inside."""
+
+    def body(c, w, x):
+        cheap = c.map("add", w, w)
+        e = c.map("exp", w)
+        at = c.map("convert", c.map("floor", c.map("mul", c.map("sin", w), cheap)), dtype="int32")
+        pair = c.concat([c.reshape(at, (16, 20, 1)), c.reshape(at, (16, 20, 1))], 2)
+        form = g.Gather((1, 1), (), (0, 1), (0, 1), (), (), "clip")
+        moved = c.map("mul", c.map("mul", e, cheap), c.gather(x, pair, (16, 20), form))
+        return [c.map("add", x, moved)]
+
+    graph, arrays = scan(body, [normal(16, 20)], consts=[normal(16, 20)], length=9)
+    moved = lift.lift(graph)
+    (loop,) = [n for n in moved.nodes() if isinstance(n.form, g.Loop)]
+    inside = {n.form.op for n in loop.form.body.nodes() if isinstance(n.form, g.Map)}
+    assert inside == {"mul", "add"}
+    assert not any(isinstance(n.form, g.Concat) for n in moved.nodes())
+    assert "written side by side" not in reasons(run(graph, arrays))
 
 
 def test_a_sum_over_lanes_is_kept_a_lane():
