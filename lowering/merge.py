@@ -128,13 +128,20 @@ class Merger:
                 if any(slots[k].kind != "temp" or writers[k] > 1 for k in made):
                     continue
                 buffers = {*launch.reads, *launch.writes}
-                for there in range(min(reader[k] for k in made) - 1, at, -1):
+                end = min(reader[k] for k in made)
+                taken = (j for j in range(at + 1, end) if self.overwrites(levels[j], launch))
+                for there in range(next(taken, end) - 1, at, -1):
                     if self.fits(levels[there], launch, buffers):
                         level.launches.remove(launch)
                         levels[there].launches.append(launch)
                         levels[there].buffers |= buffers
                         break
         return [level for level in levels if level.launches]
+
+    def overwrites(self, level: Level, launch: Launch) -> bool:
+        """Whether a level writes what the launch reads: an output may take over an argument."""
+        reads = set(map(self.memory, launch.reads))
+        return any(self.memory(k) in reads for x in level.launches for k in x.writes)
 
     def fits(self, level: Level, launch: Launch, buffers: set[int]) -> bool:
         if not level.launches:
