@@ -59,7 +59,13 @@ class Runner:
         else:
             given = values if used is None else [values[k] for k in used]
             outs = call(given, self.donated)
-        return outs if plan is None else [_output(kind, k, outs, values) for kind, k in plan]
+        if plan is None:
+            return outs
+        final = []
+        for kind, k in plan:
+            value = k if kind == "literal" else values[k] if kind == "input" else outs[k]
+            final.append(value if kind == "computed" else output(value))
+        return final
 
     def direct_call(self) -> Any:
         """What a hot call calls with the input values: this, or the executable beneath where this
@@ -69,14 +75,11 @@ class Runner:
         return self.call if plain and self.call is not None else self
 
 
-def _output(kind: str, k: Any, outs: Sequence[Any], values: Sequence[Any]) -> Any:
-    """One output: computed, the same as an earlier one, a literal, or an input handed through.
+def output(value: Any) -> Any:
+    """An output that is not computed: the same as an earlier one, a literal, or an input.
 
     Each is an Array of its own, or donating one result would delete another, or the caller's input.
     """
-    if kind == "computed":
-        return outs[k]
-    value = k if kind == "literal" else outs[k] if kind == "again" else values[k]
     if type(value) is array.Array:
         return array.alias(value)
     if getattr(value, "dtype", None) == float0:

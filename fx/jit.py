@@ -31,6 +31,12 @@ from fx.sharding import check_shardings
 from fx.tree_util import tree_flatten
 
 jit_p.trace_rules["eval"] = evaluate_jit
+OTHER: Any = object()
+"""What a written call gives for arguments of another signature."""
+
+WRITE_AFTER = 500
+"""Calls of a signature until its calls are written out (fx.hot): that takes as long."""
+
 _DEVICE_OF = array.__dict__  # read on the hot path: array's `_default`
 
 
@@ -56,15 +62,18 @@ class Hit:
     """A signature's hot path: compiled for the device it was first called on.
 
     `order` puts the leaves that the call has read in the runner's order; None: they are so.
+    `written`: its calls written out, once it has been called `WRITE_AFTER` times.
     """
 
-    __slots__ = ("call", "consts", "order", "single", "unflatten")
+    __slots__ = ("call", "consts", "left", "order", "runner", "single", "unflatten", "written")
 
     def __init__(self, entry: Entry, runner: Runner):
-        self.call = runner.direct_call()
+        self.call, self.runner = runner.direct_call(), runner
         self.consts = tuple(entry.consts)
         self.order: Any = None
         self.single, self.unflatten = entry.single, entry.out_tree.unflatten
+        self.left = WRITE_AFTER
+        self.written: Any = None
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         if self.order is not None:
@@ -72,20 +81,41 @@ class Hit:
         outs = self.call((*self.consts, *leaves) if self.consts else leaves)
         return outs[0] if self.single else self.unflatten(outs)
 
+    def write(self, leaves: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call whose results show how they are built: later ones are written out."""
+        from fx.hot import write
+
+        ordered = leaves if self.order is None else self.order(leaves)
+        outs = self.call((*self.consts, *ordered))
+        result = outs[0] if self.single else self.unflatten(outs)
+        self.written = write(self, args, kwargs, outs, result)
+        return result
+
+
+class Caches:
+    """What all `jit(fun)` with equal options share, while `fun` lives."""
+
+    __slots__ = ("entries", "hits", "written")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self.hits: dict[Any, Hit] = {}  # what a call without transformations finds
+        self.entries: dict[Any, Entry] = {}  # what has been traced
+        self.written: Any = None  # the last call's, if its signature is written out
+
 
 _ALL: weakref.WeakSet[Jitted] = weakref.WeakSet()  # every jitted function, for clear_caches
-
-
-# By function and options: what a call without transformations finds, and what has been traced.
 _CACHES: weakref.WeakKeyDictionary[Any, dict] = weakref.WeakKeyDictionary()
 
 
-def _caches(fun: Callable[..., Any], options: Any) -> tuple[dict[Any, Hit], dict[Any, Entry]]:
-    """The caches that all `jit(fun)` with these options share, while `fun` lives."""
+def _caches(fun: Callable[..., Any], options: Any) -> Caches:
     try:
-        return _CACHES.setdefault(fun, {}).setdefault(options, ({}, {}))
+        return _CACHES.setdefault(fun, {}).setdefault(options, Caches())
     except TypeError:  # no hash, or no weak references
-        return {}, {}
+        return Caches()
 
 
 def clear_caches() -> None:
@@ -119,25 +149,35 @@ class Jitted:
         self.device = device
         self.name = name_of(fun)
         options = (static_argnums, static_argnames, donate_argnums, donate_argnames)
-        self._hits, self._entries = _caches(fun, (*options, keep_unused, inline, device))
+        self._caches = _caches(fun, (*options, keep_unused, inline, device))
         _ALL.add(self)
         self._plain = not static_argnums and not static_argnames and device is None
         self._refs: Any = None  # made at the first call while refs exist
         self._last: Any = None  # signature of the last trace, for log_compiles
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        written = self._caches.written
+        if written is not None and (out := written(args, kwargs)) is not OTHER:
+            return out
         if live and not config.disable_jit and (found := self._with_refs(args, kwargs)) is not None:
             return found[0]
         if state.trace is EVAL and self._plain:
             leaves: list[Any] = []
             key: list[Any] = [config.token(), _DEVICE_OF["_default"], len(args)]
-            if read_tree((*args, kwargs) if kwargs else args, leaves, key):
-                hit = self._hits.get(tuple(key))
+            plain = read_tree((*args, kwargs) if kwargs else args, leaves, key)
+            if plain:
+                hit = self._caches.hits.get(tuple(key))
             else:
                 leaves, tree = tree_flatten((args, kwargs))
                 name = self.name
-                hit = self._hits.get((*key[:3], tree, *[_aval(a, name) for a in leaves]))
+                key = [*key[:3], tree, *[_aval(a, name) for a in leaves]]
+                hit = self._caches.hits.get(tuple(key))
             if hit is not None:
+                hit.left -= 1
+                if not hit.left and plain:
+                    return hit.write(leaves, args, kwargs)
+                if hit.written is not None:
+                    self._caches.written = hit.written
                 return hit(leaves)
         return self._call(args, kwargs)
 
@@ -184,9 +224,9 @@ class Jitted:
             order = reading_order(args, kwargs)
             if order != list(range(len(order))):
                 hit.order = itemgetter(*order)
-            self._hits[tuple(key)] = hit
+            self._caches.hits[tuple(key)] = hit
         else:
-            self._hits[(*key[:3], tree, *[get_aval(a) for a in leaves])] = hit
+            self._caches.hits[(*key[:3], tree, *[get_aval(a) for a in leaves])] = hit
 
     def _entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Entry, list[Any], Any]:
         """The traced signature for these arguments, traced now if it is new; and the flat
@@ -196,13 +236,13 @@ class Jitted:
         leaves, tree = tree_flatten((dynamic, dynamic_kw))
         avals = [_aval(a, self.name) for a in leaves]
         key = (config.token(), tuple(state.axes.items()), tree, statics, *avals)
-        entry = self._entries.get(key)
+        entry = self._caches.entries.get(key)
         if entry is None:
             self._explain(key, args, kwargs, avals)
             entry = self._trace(args, kwargs, leaves, tree, avals)
             core.check_leaks()
             if not any(isinstance(c, Tracer) for c in entry.consts):
-                self._entries[key] = entry
+                self._caches.entries[key] = entry
         return entry, leaves, tree
 
     def _split(
@@ -332,11 +372,10 @@ class Jitted:
 
     def clear_cache(self) -> None:
         """Forget all traced and compiled signatures."""
-        self._hits.clear()
-        self._entries.clear()
+        self._caches.clear()
 
     def _cache_size(self) -> int:
-        return len(self._entries)
+        return len(self._caches.entries)
 
 
 def _kept(const: Any) -> Any:

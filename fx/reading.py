@@ -18,7 +18,8 @@ from fx.array import Array
 from fx.core import get_aval
 from fx.tree_util import NAMESPACE
 
-_NUMBERS = frozenset((float, int, bool, complex))
+NUMBERS = frozenset((float, int, bool, complex))
+"""Types of leaves that are not arrays."""
 _NAMED: dict[type, bool] = {}  # whether the tree library takes a tuple class as a named tuple
 
 
@@ -35,13 +36,13 @@ def read_tree(values: Sequence[Any], leaves: list[Any], key: list[Any]) -> bool:
             key.append(tuple(x))
             if not read_tree(x.values(), leaves, key):  # type: ignore[arg-type]
                 return False
-        elif kind in _NUMBERS:
+        elif kind in NUMBERS:
             leaves.append(x)
             key.append(kind)
         elif kind is np.ndarray:
             leaves.append(x)
             key.append(get_aval(x))
-        elif kind is tuple or kind is list or _is_named(kind, x):
+        elif kind is tuple or kind is list or is_named(kind, x):
             key.append(kind)
             key.append(len(x))
             if not read_tree(x, leaves, key):
@@ -53,7 +54,8 @@ def read_tree(values: Sequence[Any], leaves: list[Any], key: list[Any]) -> bool:
     return True
 
 
-def _is_named(kind: type, x: Any) -> bool:
+def is_named(kind: type, x: Any) -> bool:
+    """Whether `x`, whose type is `kind`, is a named tuple to the tree library."""
     found = _NAMED.get(kind)
     if found is None:
         found = issubclass(kind, tuple) and hasattr(kind, "_fields")
@@ -80,6 +82,6 @@ def _numbered(x: Any, numbers: Any) -> Any:
         return kind([_numbered(v, numbers) for v in x])
     if x is None:
         return None
-    if kind is Array or kind is np.ndarray or kind in _NUMBERS:
+    if kind is Array or kind is np.ndarray or kind in NUMBERS:
         return next(numbers)
     return kind(*[_numbered(v, numbers) for v in x])

@@ -59,6 +59,12 @@ class DirectExecutable(Executable):
             return [env[self._one_result]], None
         return [env[k] for k in self._results], None
 
+    def straight(self, given: Sequence[str], numbers: dict[int, Any], otherwise: str) -> Any:
+        """A call's text: see `runtime.straight`; None where a call is more than launches."""
+        from lowering.runtime.straight import write
+
+        return write(self, given, numbers, otherwise) if self._straight else None
+
     def _behind(self, inputs: Sequence[Any], donated: Collection[int]) -> Results:
         """The call while earlier ones are pending."""
         if self._queued is None:

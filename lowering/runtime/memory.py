@@ -25,18 +25,20 @@ KEEP_FREE = 1 << 30
 
 
 class Storage:
-    """A block in use. `arg` is what a kernel argument is set to, `host` its bytes if visible.
+    """A block in use. `arg` is what a kernel argument is set to, `host` its bytes if visible;
+    `token` is the same object exactly while `arg` is the same memory, and keeps none alive.
 
     Whoever makes one has counted its bytes (`taken`); it counts itself out when it dies.
     """
 
-    __slots__ = ("__weakref__", "arg", "block")
+    __slots__ = ("__weakref__", "arg", "block", "token")
     foreign = False
     host = property(lambda self: self.block.host)
 
     def __init__(self, block: Block):
         self.block = block
         self.arg = block.arg
+        self.token = block.token
 
     def __del__(self) -> None:
         block = self.block
@@ -68,7 +70,7 @@ class HostStorage:
     `foreign`: its memory is not the pool's, so a call holds it until its kernels have run.
     """
 
-    __slots__ = ("__weakref__", "arg", "array")
+    __slots__ = ("__weakref__", "arg", "array", "token")
     foreign = True
     host = None
 
@@ -76,6 +78,7 @@ class HostStorage:
         from pyopencl import SVM
 
         self.array = array
+        self.token = object()
         if array.nbytes == 0:
             array = np.zeros(ALIGNMENT, np.uint8)
         try:
@@ -92,11 +95,12 @@ class HostStorage:
 class Part:
     """A piece of a block at a fixed place: a temporary in the arena, a slice of a stacked array."""
 
-    __slots__ = ("arg", "host", "owner")
+    __slots__ = ("arg", "host", "owner", "token")
     foreign = False
 
     def __init__(self, arg: Any, host: np.ndarray | None, owner: Any = None):
         self.arg = arg
+        self.token = object()
         self.host = host
         self.owner = owner
 
@@ -104,12 +108,13 @@ class Part:
 class Slice:
     """One of several results of a call that stand in one block; `owner` is the block's storage."""
 
-    __slots__ = ("__weakref__", "arg", "owner", "part")
+    __slots__ = ("__weakref__", "owner", "part", "token")
     foreign = False
+    arg = property(lambda self: self.part.arg)
     host = property(lambda self: self.part.host)
 
     def __init__(self, part: Part, owner: Storage):
-        self.arg = part.arg
+        self.token = part.token
         self.part = part
         self.owner = owner
 
@@ -117,10 +122,11 @@ class Slice:
 class Block:
     """Memory owned by the pool: an aligned NumPy array or an OpenCL buffer."""
 
-    __slots__ = ("arg", "home", "host", "nbytes", "parts", "trays")
+    __slots__ = ("arg", "home", "host", "nbytes", "parts", "token", "trays")
 
     def __init__(self, arg: Any, host: np.ndarray | None, nbytes: int, home: list[Block]):
         self.arg = arg
+        self.token = object()
         self.host = host
         self.nbytes = nbytes
         self.home = home

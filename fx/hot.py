@@ -1,0 +1,234 @@
+"""A jitted function's call, written out for the signature that is called again and again.
+
+In: a signature that was found many times, a call's arguments and results. Out: a Python function
+without loops or look-ups, which tests that a call has this signature, launches, and builds the
+results; or says OTHER, and nothing has happened. What cannot be written out is called as before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from fx import array, core, refs
+from fx.array import Array
+from fx.config import config
+from fx.executable import output
+from fx.jit import OTHER, Hit
+from fx.reading import NUMBERS, is_named
+
+LEAVES = 100
+"""Arguments and results. Writing a function takes 0.1 ms a leaf."""
+
+
+def write(
+    hit: Hit, args: Sequence[Any], kwargs: dict[str, Any], outs: Sequence[Any], result: Any
+) -> Callable[[tuple, dict], Any] | None:
+    """The function of (args, kwargs) for calls like this one, which gave `outs` as `result`."""
+    return _Function(hit).compiled(args, kwargs, outs, result)
+
+
+@lru_cache(maxsize=256)
+def _code(text: str) -> CodeType:
+    """The text compiled; functions of equal structure have equal texts."""
+    return compile(text, "<a written call>", "exec")
+
+
+class _Function:
+    def __init__(self, hit: Hit):
+        self.hit, self.runner = hit, hit.runner
+        self.lines: list[str] = []
+        self.leaves: list[tuple[str, Any]] = []  # in reading order: variable, value
+        self.count = 0
+        self.names: dict[str, Any] = {
+            **{"OTHER": OTHER, "Array": Array, "state": core.state, "EVAL": core.EVAL},
+            **{"live": refs.live, "settings": config.__dict__, "config": config},
+            **{"TOKEN": config.token(), "devices": array.__dict__, "ndarray": np.ndarray},
+            **{"DEFAULT": array.__dict__["_default"], "hit": hit, "output": output},
+            **{"get_aval": core.get_aval, "new": object.__new__},
+        }
+
+    def compiled(self, args: Any, kwargs: Any, outs: Sequence[Any], result: Any) -> Any:
+        self._guards(args, kwargs)
+        if len(self.leaves) + len(outs) > LEAVES:
+            return None
+        head = ["def call(args, kwargs):", " try:"]
+        caught = [" except (AttributeError, ValueError):", "  return OTHER"]
+        guards = ["  " + line for line in self.lines]
+        given = ", ".join(name for name, _ in self.leaves)
+        self.slow = f"return hit([{given}])"
+        self.lines = []
+        if not self._launch(outs, result):
+            self.lines = [self.slow]
+        text = "\n".join([*head, *guards, *caught, *(" " + line for line in self.lines)])
+        exec(_code(text), self.names)
+        return self.names["call"]
+
+    # ------------------------------------------------------------ is it this signature?
+
+    def _guards(self, args: Any, kwargs: Any) -> None:
+        self._unless(
+            "live or state.trace is not EVAL or devices['_default'] is not DEFAULT",
+            "(settings['_token'] is not TOKEN or settings['_overriding'])"
+            " and config.token() is not TOKEN",
+        )
+        self._items("args", args, "args")
+        self._dict("kwargs", kwargs)
+
+    def _unless(self, *conditions: str) -> None:
+        for condition in conditions:
+            self.lines += [f"if {condition}:", "  return OTHER"]
+
+    def _new(self) -> str:
+        self.count += 1
+        return f"a{self.count}"
+
+    def _named(self, value: Any) -> str:
+        name = f"K{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def _read(self, name: str, x: Any) -> None:
+        """Lines that test that the variable `name` holds what `x` is."""
+        kind = type(x)
+        if kind is Array:
+            known = self._named(x.aval)
+            other = f"(type({name}) is not Array or {name}.aval is not {known})"
+            self._unless(f"{name}._known is not {known} and {other}")
+            self.leaves.append((name, x))
+        elif kind in NUMBERS:
+            self._unless(f"type({name}) is not {kind.__name__}")
+            self.leaves.append((name, x))
+        elif kind is np.ndarray:
+            known = self._named(core.get_aval(x))
+            self._unless(f"type({name}) is not ndarray or get_aval({name}) is not {known}")
+            self.leaves.append((name, x))
+        elif x is None:
+            self._unless(f"{name} is not None")
+        elif kind is dict:
+            self._unless(f"type({name}) is not dict")
+            self._dict(name, x)
+        else:
+            self._unless(f"type({name}) is not {self._named(kind)}")
+            self._items(name, x, name)
+
+    def _dict(self, name: str, x: dict[Any, Any]) -> None:
+        if x:
+            self._unless(f"tuple({name}) != {self._named(tuple(x))}")
+        self._items(name, x.values(), f"{name}.values()" if x else name)
+
+    def _items(self, name: str, items: Any, source: str) -> None:
+        if not items:
+            self._unless(name)
+            return
+        names = [self._new() for _ in items]
+        self.lines.append(f"{', '.join(names)}, = {source}")
+        for each, x in zip(names, items):
+            self._read(each, x)
+
+    # ------------------------------------------------------------ the launch and its results
+
+    def _launch(self, outs: Sequence[Any], result: Any) -> bool:
+        """Lines that take the arguments' storages, launch, and return; False: not to be done."""
+        runner, call = self.runner, self.runner.call
+        if runner.donated or call is None or not hasattr(call.executable, "straight"):
+            return False
+        self.names["device"] = call.device
+        flat = self._operands()
+        used = flat if runner.used is None else [flat[k] for k in runner.used]
+        numbers = {
+            k: aval.dtype
+            for k, ((_, x), aval) in enumerate(zip(used, call.in_avals))
+            if type(x) in NUMBERS
+        }
+        stores = [self._storage(name, x) for name, x in used]
+        straight = call.executable.straight(stores, numbers, self.slow)
+        if straight is None:
+            return False
+        self.lines += straight.lines
+        self.names |= straight.names
+        made = []
+        for k, (store, aval) in enumerate(zip(straight.results, call.out_avals)):
+            made.append(self._array(f"x{k}", store, aval))
+        self._return(flat, made, outs, result)
+        return True
+
+    def _operands(self) -> list[tuple[str, Any]]:
+        """Constants and arguments in the runner's order."""
+        order = self.hit.order
+        leaves = self.leaves if order is None else list(order(self.leaves))
+        return [*((self._named(c), c) for c in self.hit.consts), *leaves]
+
+    def _storage(self, name: str, x: Any) -> str:
+        """A variable with what is bound to a kernel: a storage, or a number."""
+        store = f"s_{name}"
+        if type(x) is Array:
+            self.lines += [
+                f"{store} = {name}._store",
+                f"if {store} is None or {name}._device is not device:",
+                f"  {store} = {name}._storage(device)",
+            ]
+        elif type(x) is np.ndarray:  # it is read before the call returns: no copy
+            dtype = self._named(core.get_aval(x).dtype)
+            self.names["asarray"] = np.asarray
+            self.lines.append(f"{store} = device.put(asarray({name}, {dtype}))")
+        else:
+            return name
+        return store
+
+    def _array(self, name: str, store: str, aval: Any) -> str:
+        self.lines += [
+            f"{name} = new(Array)",
+            f"{name}._host = {name}._event = None",
+            f"{name}._weak = {aval.weak_type}",
+            f"{name}._store = {store}",
+            f"{name}._device = device",
+            f"{name}._known = {self._named(aval)}",
+        ]
+        return name
+
+    def _return(self, flat: Any, made: list[str], outs: Sequence[Any], result: Any) -> None:
+        plan = self.runner.outputs
+        final = []
+        for place, (kind, k) in enumerate(plan or [("computed", k) for k in range(len(made))]):
+            if kind == "computed":
+                final.append(made[k])
+                continue
+            value = (
+                self._named(k) if kind == "literal" else made[k] if kind == "again" else flat[k][0]
+            )
+            self.lines.append(f"y{place} = output_of({value})")
+            self.names["output_of"] = output
+            final.append(f"y{place}")
+        places = {id(x): name for x, name in zip(outs, final)}
+        text = self._built(result, places)
+        if text is None:
+            self.names["unflatten"] = self.hit.unflatten
+            text = f"unflatten([{', '.join(final)}])"
+        self.lines.append(f"return {text}")
+
+    def _built(self, x: Any, places: dict[int, str]) -> str | None:
+        """An expression for a tree of results; None where something is for the tree library."""
+        if id(x) in places:
+            return places[id(x)]
+        if x is None:
+            return "None"
+        kind = type(x)
+        if kind is dict:
+            items = {self._named(k): self._built(v, places) for k, v in x.items()}
+            if None in items.values():
+                return None
+            return "{" + ", ".join(f"{k}: {v}" for k, v in items.items()) + "}"
+        if kind not in (tuple, list) and not is_named(kind, x):
+            return None
+        parts = [self._built(v, places) for v in x]
+        if None in parts:
+            return None
+        inner = "".join(f"{part}, " for part in parts)
+        if kind is list:
+            return f"[{inner}]"
+        return f"({inner})" if kind is tuple else f"{self._named(kind)}({inner})"
