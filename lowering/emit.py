@@ -14,7 +14,7 @@ from lowering.affine import Cut
 from lowering.emit_scope import SHORT, Emission, Event, Fold, Scope, Stage
 from lowering.emit_tile import Tiled
 from lowering.nest import Nest
-from lowering.schedule import Schedule
+from lowering.schedule import WIDE, Schedule
 
 __all__ = ["Emission", "Event", "Fold", "Scope", "Stage", "emit"]
 
@@ -138,6 +138,10 @@ class _Emitter(Tiled):
             self.run_strip(events, w, u, head)
             if n is not None and n % step == 0 and hi == str(n):
                 return
+            if u == WIDE and not reverse:
+                head = f"for ({ix} {name} = {start}; {name} + {w} <= {hi}; {name} += {w}) {{"
+                self.run_strip(events, w, 1, head)
+                start = f"{lo} + ({hi} - {lo}) / {w} * {w}"
         if reverse:
             top = f"({hi} - {lo}) % {step} + {lo}" if w > 1 else hi
             head = f"for ({ix} {name} = {top} - 1; {name} >= {lo}; --{name}) {{"

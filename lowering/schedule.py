@@ -416,10 +416,25 @@ def _unroll(
         return 1
     heavy = work(nest) > 60 or 4 * _stored_columns(nest, v, folded) * width > MOST_PANEL
     strips = nest.extents[v] // width
-    for u in (2, 1) if heavy else (4, 2, 1):
-        if strips >= u and (not rows or strips % u == 0 or strips >= 16 * u):
+    choices = (2, 1) if heavy else (4, 2, 1)
+    if v not in folded and _runs_alone(nest):
+        choices = tuple(u for u in WIDE_STRIPS if strips >= 4 * u) or (1,)
+    for u in choices:
+        if strips >= u and (not rows or strips % u == 0 or strips >= 16 * u or u == WIDE):
             return u
     return 1
+
+
+WIDE = 8
+WIDE_STRIPS = (WIDE, 4, 2, 1)
+"""Strips side by side where columns run from end to end, each row a store: half a KB of a row. What
+is left of `WIDE` goes strip by strip first."""
+
+
+def _runs_alone(nest: Nest) -> bool:
+    """Whether running folds are all that is gathered here, and little else is computed."""
+    gathered = {v.op for v in nest.values} - {"load", "const", "map", "index", "alias"}
+    return gathered == {"cumscan"} and work(nest) <= 20
 
 
 def _stored_columns(nest: Nest, v: int, folded: frozenset[int]) -> int:
