@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,29 @@ def test_the_tail_is_never_the_older_of_two_threads_calls(shared):
     assert shared.idle()
 
 
+def test_another_threads_reaping_frees_nothing_that_runs(shared):
+    """Between a look at the oldest call and its removal another thread may remove it."""
+
+    class Event:
+        def __init__(self, status, then=lambda: None):
+            self.status, self.then = status, then
+
+        @property
+        def command_execution_status(self):
+            self.then()
+            return self.status
+
+    running = (Event(1), "arrays of a call under way")
+    shared.finish()
+    kept, shared.pending = shared.pending, deque()
+    try:
+        shared.pending += [(Event(0, shared.pending.popleft), "arrays"), running]
+        shared.reap()
+        assert list(shared.pending) == [running]
+    finally:
+        shared.pending = kept
+
+
 @pytest.mark.parametrize("kind", ["contiguous", "readonly", "strided", "fortran"])
 def test_numpy_arrays_of_any_origin(device, kind):
     x = {"contiguous": X, "readonly": X.view(), "strided": np.arange(32, dtype=F4)[::2],
@@ -328,6 +352,35 @@ def test_ping_pong(device, count):
     before = counters()
     run(p, device, X)
     assert (counters() - before).launches == count
+
+
+@pytest.mark.parametrize("steps", ["loop", "straight"])
+def test_what_an_interrupt_left_in_the_queue_is_known(shared, monkeypatch, steps):
+    """Memory that goes back to the pool is not taken by who sees an idle queue that is not idle."""
+    body = (launch("bump", 1), launch("bump", 2))
+    p = plan(
+        [f32(0, "input"), f32(1, "output"), f32(2, "output")],
+        [LoopStep(body, 3)] if steps == "loop" else body, (0,), (1, 2),
+    )  # fmt: skip
+    exe = Executable(p, shared)
+    left = []
+
+    def interrupted(*args):
+        left.append(enqueue(*args))
+        raise KeyboardInterrupt
+
+    cl = pytest.importorskip("pyopencl")
+    enqueue = cl.enqueue_nd_range_kernel
+    monkeypatch.setattr(cl, "enqueue_nd_range_kernel", interrupted)
+    exe._enqueue = interrupted
+    shared.finish()
+    assert shared.idle()
+    with pytest.raises(KeyboardInterrupt):
+        exe([shared.put(X)])
+    newest = shared.tail[0]
+    if newest is not None:
+        shared.wait(newest)
+    assert (newest is not None or steps == "straight") and left[0].command_execution_status <= 0
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -146,7 +146,7 @@ class Device:
         """
         with self._follows:
             alone = self.tail is before
-            self.tail = [event if alone else _marker(self.queue)]
+            self.tail = [event if alone else marker(self.queue)]
 
     def idle(self) -> bool:
         """Whether everything that calls have enqueued has run; does not wait."""
@@ -162,7 +162,7 @@ class Device:
     def finish(self) -> None:
         """Return when everything enqueued has run."""
         if self._queue is not None:
-            self.wait(_marker(self._queue)) if self._long else self._queue.finish()
+            self.wait(marker(self._queue)) if self._long else self._queue.finish()
             self.reap()
 
     def hold(self, event: Any, things: Any) -> None:
@@ -175,9 +175,9 @@ class Device:
         """Let go of what completed calls held."""
         pending = self.pending
         try:
-            while pending and pending[0][0].command_execution_status <= 0:
-                pending.popleft()
-        except IndexError:  # another thread was quicker
+            while pending and (first := pending[0])[0].command_execution_status <= 0:
+                pending.remove(first)  # where it stands first or nowhere; the next may be under way
+        except (IndexError, ValueError):  # another thread was quicker
             pass
 
     # arrays
@@ -232,7 +232,8 @@ class Device:
         return Device(self.id, profile, self._cl_device, self.place + "+explicit")
 
 
-def _marker(queue: Any) -> Any:
+def marker(queue: Any) -> Any:
+    """An event that is complete when all that was enqueued before it is."""
     import pyopencl as cl
 
     event = cl.enqueue_marker(queue)

@@ -16,7 +16,7 @@ import numpy as np
 
 from lowering.plan import BufferRef, Launch, Plan
 from lowering.runtime.counters import counts
-from lowering.runtime.devices import CALLS_AHEAD, Device
+from lowering.runtime.devices import CALLS_AHEAD, Device, marker
 from lowering.runtime.memory import Slice, Storage, size_class, taken
 from lowering.runtime.programs import build_all
 from lowering.runtime.steps import State, bind_steps, enqueue_copy
@@ -148,11 +148,12 @@ class Executable:
         device = self.device
         if not self._straight or device.recorder is not None:
             return self._general(inputs, donated, env)
-        before = device.tail
-        event = self._copy(inputs, donated, env) if self._copies else None
-        frame = self._frame(env)
+        before, event = device.tail, None
         queue, enqueue = device.queue, self._enqueue
         try:
+            if self._copies:
+                event = self._copy(inputs, donated, env)
+            frame = self._frame(env)
             for setter, kernel, global_size, local_size, moving in frame.launches:
                 for k, place in moving:
                     setter(k, env[place].arg)
@@ -255,10 +256,13 @@ class Executable:
             env[key] = taken[place]
         counts.calls += 1
         state, before = State(lane, env, plan.meta.get("name", "")), lane.tail
-        state.event = self._copy(inputs, donated, taken) if self._copies else None
         try:
+            state.event = self._copy(inputs, donated, taken) if self._copies else None
             for s in frame.steps:
                 s.run(state)
+        except BaseException:  # a launch may have been enqueued and not been noted
+            state.event = marker(lane.queue)
+            raise
         finally:  # also where a host step raised: what was enqueued still reads the inputs
             if state.event is not None and lane is self.device:
                 lane.follow(before, state.event)
