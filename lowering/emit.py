@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from math import prod
 
+from lowering import emit_inside
 from lowering.affine import Cut
+from lowering.emit_inside import Inside
 from lowering.emit_scope import SHORT, Emission, Event, Fold, Scope, Stage
 from lowering.emit_tile import Tiled
 from lowering.nest import Nest
@@ -165,12 +167,48 @@ class _Emitter(Tiled):
     def run_strip(self, events: list[Event], width: int, unroll: int, head: str) -> None:
         old = self.width, self.unroll
         self.width, self.unroll = width, unroll
+        found = self.inside_of(events) if width > 1 else None
         outer = self.push(frozenset({self.s.v}), width)
-        if self.asking and width > 1:
-            self.ask_ahead()
-        self.body(events)
+        if found is not None:
+            self.run_inside(events, found)
+        else:
+            if self.asking and width > 1:
+                self.ask_ahead()
+            self.body(events)
         self.pop(outer, head)
         self.width, self.unroll = old
+
+    def inside_of(self, events: list[Event]) -> Inside | None:
+        """What to ask of each strip, where v's strips are parallel and much is asked of them."""
+        s = self.s
+        if s.v in s.folds or s.wide or self.distance:
+            return None
+        guards = [e[1].guards for e in events if e[0] == "store"]
+        asked = emit_inside.questions(self.nest, self.reach(events), guards)
+        if asked is None:
+            return None
+        step = self.width * self.unroll
+        return emit_inside.of_strip(self.nest, s.v, step, self.scope.open, asked)
+
+    def run_inside(self, events: list[Event], found: Inside) -> None:
+        """The strip's body twice: for strips that touch no edge, and for others."""
+        v, step = self.s.v, self.width * self.unroll
+        tests = [self.scalar_guard(r, 0) for r in found.rows]
+        tests += [f"i{v} >= {found.low}"] if found.low > 0 else []
+        tests += [f"i{v} <= {found.high - step}"] if found.high < self.nest.extents[v] else []
+        bodies = []
+        strip = self.scope
+        for holds in (found.holds, {}):
+            self.holds = holds
+            self.scope = Scope(strip.open, strip.parent, strip.depth + 1, width=strip.width)
+            self.body(events)
+            bodies.append(self.scope.lines)
+        self.scope = strip
+        self.line(f"if ({' && '.join(dict.fromkeys(tests))}) {{")
+        strip.lines += bodies[0]
+        self.line("} else {")
+        strip.lines += bodies[1]
+        self.line("}")
 
     # ------------------------------------------------ bodies
 

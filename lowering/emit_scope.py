@@ -90,6 +90,7 @@ class Emission:
         self.width = 0  # of the open strip of v; 0 while v is closed
         self.unroll = 1
         self.distance = ""  # from one of a strip's registers to the next, if not side by side
+        self.holds: dict[Any, bool] = {}  # what is known of each lane of the strip
         self.folds: dict[int, Fold] = {}
         self.running: dict[int, list[str]] = {}  # cumscan value -> state variables
         self.rows: dict[int, Any] = {}  # kept value -> its row

@@ -6,6 +6,7 @@ only inside its guards: strips that cross an edge are masked, at the array's end
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isfinite
 from typing import Any
 
@@ -185,6 +186,9 @@ class Values(Emission):
     def guard_text(self, ranges: tuple[Range, ...], width: int, u: int) -> str:
         if width == 1:
             return "(" + " && ".join(self.scalar_guard(r, u) for r in ranges) + ")"
+        ranges = self.unknown(ranges)
+        if not ranges:
+            return f"(int{width})(-1)"
         parts = []
         for r in ranges:
             if r.index.coef(self.s.v) and self.far(r.index):
@@ -200,6 +204,10 @@ class Values(Emission):
                 parts.append(f"(int{width})(-({self.scalar_guard(r, u)}))")
         return "(" + " & ".join(parts) + ")"
 
+    def unknown(self, questions: tuple) -> tuple:
+        """What is to be asked of a strip."""
+        return tuple(q for q in questions if q not in self.holds) if self.holds else questions
+
     def scalar_guard(self, r: Range, u: int, offset: int = 0) -> str:
         e = self.affine(r.index + offset, u)
         if r.low == 0 and not self.s.wide and not self.far(r.index + offset):
@@ -213,6 +221,8 @@ class Values(Emission):
         buffer, index, guards, wraps = v.attr
         if wraps:
             return self.load_round(v, u, width)
+        if width > 1:
+            guards = self.unknown(guards)
         dynamic = v.args[0] if v.args else None
         lanes_differ = dynamic is not None and width > 1 and self.s.v in self.values[dynamic].mask
         out = self.fresh("x")
@@ -250,6 +260,9 @@ class Values(Emission):
         buffer, index, _, wraps = v.attr
         out = self.fresh("x")
         kind = scalar.register_type(v.dtype, width)
+        if width > 1:
+            index += -sum(w.back for w in wraps if self.holds.get(w))
+            wraps = self.unknown(wraps)
         base = f"b{buffer} + ({self.affine(index, u)})"
         crossing = []
         for w in wraps:
@@ -366,6 +379,8 @@ class Values(Emission):
         in_v = strip > 1 and (c != 0 or self.s.v in v.mask)
         copies = self.unroll if self.width and (c or self.s.v in v.mask) else 1
         dtype = self.nest.buffers[st.buffer].dtype
+        known = self.unknown(st.guards) if in_v else st.guards
+        st = st if known == st.guards else replace(st, guards=known)
         for u in range(copies):
             width = strip if in_v else 1
             x = self.get(st.value, u, width)

@@ -14,41 +14,55 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
   for (int g = g0; g < g1; ++g) {
     const int i0 = g;
     for (int i1 = 0; i1 + 8 <= 64; i1 += 8) {
-      const float8 x1 = *(__global const float8_u *)(b0 + (64 * i0 + i1));
-      float8 x2 = (float8)(0.0f);
-      if (((uint)(i0 + 1) < 64u)) x2 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 64));
-      float8 x3 = (float8)(0.0f);
-      if (((uint)(i0 + -1) < 64u)) x3 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -64));
-      const float8 x4 = (x2 + x3);
-      float8 x5 = (float8)(0.0f);
-      if (((uint)(i1 + 1) < 64u) && ((uint)(i1 + 8) < 64u)) x5 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
-      else if ((i1 + 1) < 64 && (i1 + 1) + 7 >= 0) {
-      const int8 e6 = (int8)((int)(i1 + 1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= 64 * i0 + i1 + 1 && 64 * i0 + i1 + 1 <= z0 - 8)
-          x5 = ((e6 >= 0) & (e6 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1)) : (float8)(0.0f);
-        else {
-        float8 t = 0;
-        for (int l = 0; l < 8; ++l)
-          if ((0 <= (i1 + 1) + 1 * l && (i1 + 1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + 1))[1 * l];
-        x5 = t;
-      }}
-      const float8 x7 = (x4 + x5);
-      float8 x8 = (float8)(0.0f);
-      if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x8 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
-      else if ((i1 + -1) < 64 && (i1 + -1) + 7 >= 0) {
-      const int8 e9 = (int8)((int)(i1 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= 64 * i0 + i1 + -1 && 64 * i0 + i1 + -1 <= z0 - 8)
-          x8 = ((e9 >= 0) & (e9 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1)) : (float8)(0.0f);
-        else {
-        float8 t = 0;
-        for (int l = 0; l < 8; ++l)
-          if ((0 <= (i1 + -1) + 1 * l && (i1 + -1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + -1))[1 * l];
-        x8 = t;
-      }}
-      const float8 x10 = (x7 + x8);
-      const float8 x11 = (x10 - ((float8)(4.0f) * x1));
-      const float8 x12 = (x1 + ((float8)(0.1f) * x11));
-      *((__global float8_u *)(b1 + (64 * i0 + i1))) = x12;
+      if (((uint)(i0 + 1) < 64u) && ((uint)(i0 + -1) < 64u) && i1 >= 1 && i1 <= 55) {
+        const float8 x1 = *(__global const float8_u *)(b0 + (64 * i0 + i1));
+        const float8 x2 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 64));
+        const float8 x3 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -64));
+        const float8 x4 = (x2 + x3);
+        const float8 x5 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
+        const float8 x6 = (x4 + x5);
+        const float8 x7 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
+        const float8 x8 = (x6 + x7);
+        const float8 x9 = (x8 - ((float8)(4.0f) * x1));
+        const float8 x10 = (x1 + ((float8)(0.1f) * x9));
+        *((__global float8_u *)(b1 + (64 * i0 + i1))) = x10;
+      } else {
+        const float8 x11 = *(__global const float8_u *)(b0 + (64 * i0 + i1));
+        float8 x12 = (float8)(0.0f);
+        if (((uint)(i0 + 1) < 64u)) x12 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 64));
+        float8 x13 = (float8)(0.0f);
+        if (((uint)(i0 + -1) < 64u)) x13 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -64));
+        const float8 x14 = (x12 + x13);
+        float8 x15 = (float8)(0.0f);
+        if (((uint)(i1 + 1) < 64u) && ((uint)(i1 + 8) < 64u)) x15 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
+        else if ((i1 + 1) < 64 && (i1 + 1) + 7 >= 0) {
+        const int8 e16 = (int8)((int)(i1 + 1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+          if (0 <= 64 * i0 + i1 + 1 && 64 * i0 + i1 + 1 <= z0 - 8)
+            x15 = ((e16 >= 0) & (e16 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1)) : (float8)(0.0f);
+          else {
+          float8 t = 0;
+          for (int l = 0; l < 8; ++l)
+            if ((0 <= (i1 + 1) + 1 * l && (i1 + 1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + 1))[1 * l];
+          x15 = t;
+        }}
+        const float8 x17 = (x14 + x15);
+        float8 x18 = (float8)(0.0f);
+        if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x18 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
+        else if ((i1 + -1) < 64 && (i1 + -1) + 7 >= 0) {
+        const int8 e19 = (int8)((int)(i1 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+          if (0 <= 64 * i0 + i1 + -1 && 64 * i0 + i1 + -1 <= z0 - 8)
+            x18 = ((e19 >= 0) & (e19 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1)) : (float8)(0.0f);
+          else {
+          float8 t = 0;
+          for (int l = 0; l < 8; ++l)
+            if ((0 <= (i1 + -1) + 1 * l && (i1 + -1) + 1 * l < 64)) ((float *)&t)[l] = (b0 + (64 * i0 + i1 + -1))[1 * l];
+          x18 = t;
+        }}
+        const float8 x20 = (x17 + x18);
+        const float8 x21 = (x20 - ((float8)(4.0f) * x11));
+        const float8 x22 = (x11 + ((float8)(0.1f) * x21));
+        *((__global float8_u *)(b1 + (64 * i0 + i1))) = x22;
+      }
     }
   }
 }
