@@ -20,7 +20,7 @@ from lowering.profile import Profile
 from lowering.walk import inner_graphs
 
 LONG = 40
-"""Nodes of a graph from which its plan may have several programs: their builders start early."""
+"""Nodes of a graph from which its plan may have several programs: as many builders start early."""
 
 
 def make_plan(
@@ -105,11 +105,11 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
     key = saved.key_of(graph, device.profile, donated, name)
     plan = None if key is None else saved.load(key)
     if plan is None:
-        if sum(1 for _ in graph.nodes()) > LONG:
-            from lowering.runtime import builders, programs
+        from lowering.runtime import builders, programs
 
-            if programs.shared(device):
-                builders.prepare()
+        if programs.shared(device):
+            long = sum(1 for _ in graph.nodes()) > LONG
+            builders.prepare(builders.processes() if long else 1)
         plan = make_plan(graph, device.profile, donated=donated, name=name)
         if key is not None:
             saved.store(key, plan)

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import threading
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +15,7 @@ from plans import run
 
 from lowering import program
 from lowering.graph import Builder
-from lowering.runtime import ahead, builders, devices, lean, programs
+from lowering.runtime import ahead, builders, devices, drivers, lean, programs
 from lowering.runtime.counters import counters
 
 pytestmark = pytest.mark.driver
@@ -80,6 +85,85 @@ def test_a_job_gives_bitcode(device):
     assert all(code is not None and code[:2] == b"BC" for code in codes)
 
 
+def ready_builder() -> builders.Builder:
+    builders.prepare()
+    for _ in range(300):
+        if builders._builders[0].ready:
+            return builders._builders[0]
+        time.sleep(0.02)
+    raise AssertionError("it is not ready after six seconds")
+
+
+def short_plan(factor: float):
+    """A plan of one program."""
+    from lowering.compile import make_plan
+    from lowering.profile import AVX2
+
+    b = Builder()
+    x = b.input((1000,), np.dtype(np.float32))
+    scale = b.const(np.float32(factor), np.dtype(np.float32))
+    y = b.map("exp", b.map("mul", x, b.broadcast(scale, (1000,), ())))
+    return make_plan(b.graph([y]), AVX2)
+
+
+def test_a_ready_builder_makes_a_single_program_of_equal_bits(device, monkeypatch):
+    x = np.linspace(-3, 3, 1000, dtype=np.float32)
+    ready_builder()
+    factor = np.float32(1.0 + os.getpid() / 1e7)
+    plan = short_plan(factor)
+    with monkeypatch.context() as patched:  # the front end of this process is not asked
+        patched.setattr(lean, "bitcode", None)
+        patched.setattr(programs, "_compile", None)
+        (there,) = run(plan, device, [x])
+    device.programs.clear()
+    key = programs._lean_key(device, plan.programs[0])
+    shutil.rmtree(Path(drivers.pocls_cache()) / f"fx_{key[:32]}")
+    monkeypatch.setattr(programs.cache, "load", lambda kind, key: None)
+    monkeypatch.setattr(builders, "share", lambda jobs: [None] * len(jobs))
+    (here,) = run(plan, device, [x])
+    np.testing.assert_array_equal(there, here)
+    np.testing.assert_allclose(there, np.exp(x * factor), rtol=1e-6)
+
+
+def test_a_kernel_that_needs_a_library_is_linked_with_it(device, monkeypatch):
+    """A copy of a megabyte is a call of memcpy: the links without libraries fail, and are done
+    again.
+    """
+    text = """__kernel void fx(const int stage, __global char *x, __global char *y) {
+      if (stage == 0) __builtin_memcpy(x, y, 1 << 20);
+    }"""
+    name = f"m{os.getpid()}"
+    assert ready_builder().build(*lean.job(text, "-w", name, [("fx", 1, 1)])) is not None
+    (kernel,) = (Path(drivers.pocls_cache()) / f"fx_{name}").rglob("*.so")
+    libraries = subprocess.run(["readelf", "-d", kernel], capture_output=True, text=True).stdout
+    assert "libc.so" in libraries
+    plain = lean.job(f"// {os.getpid()}\n{SIMPLE}", "-w", name + "p", [("fx", 1, 1)])
+    assert ready_builder().build(*plain) is not None
+    (kernel,) = (Path(drivers.pocls_cache()) / f"fx_{name}p").rglob("*.so")
+    libraries = subprocess.run(["readelf", "-d", kernel], capture_output=True, text=True).stdout
+    assert "Dynamic section" in libraries and "libc.so" not in libraries
+
+
+def test_a_workshop_goes_with_its_builder(device):
+    builder = ready_builder()
+    folder = builder.workshop.folder
+    assert folder.is_dir()
+    builders.close()
+    assert not folder.exists()
+    builder = ready_builder()
+    folder = builder.workshop.folder
+    builder.process.stdin.close()  # as when this process dies
+    assert builder.process.wait(20) == 0
+    assert not folder.exists()
+
+
+def test_users_programs_see_nothing_of_the_workshop(device):
+    folder = str(ready_builder().workshop.folder)
+    assert "COMPILER_PATH" not in os.environ
+    assert not any(folder in value for value in os.environ.values())
+    assert folder not in Path("/proc/self/maps").read_text()
+
+
 def test_what_is_refused_is_none(device):
     wrong = lean.job(SIMPLE.replace("+= 1.0f", "= nonsense"), "-w", "wrong", [("fx", 1, 1)])
     first, second, third = builders.share([job(10), wrong, job(11)])
@@ -109,11 +193,11 @@ def test_a_builder_that_dies_at_work_leaves_its_job(device, monkeypatch):
 
 
 def test_ctrl_c_leaves_no_answers_for_other_jobs(device, monkeypatch):
-    def interrupted(self, *job):
+    def interrupted(self):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ahead.Compiler, "build", interrupted)
+        patched.setattr(threading.Thread, "join", interrupted)
         with pytest.raises(KeyboardInterrupt):
             builders.share([job(k) for k in range(40, 50)])
     assert not builders._builders

@@ -2,8 +2,8 @@
 
 PoCL makes the machine code of a kernel when the kernel is enqueued, and keeps it on disk. Ours are
 switches over their first argument, so they are enqueued for a stage that they do not have.
-`python -I -S ahead.py LIBRARY` does so for jobs that it reads (marshal) from standard input; so
-nothing is imported here but the standard library.
+`python -I -S ahead.py LIBRARY POCL FILES KEPT` does so for jobs that it reads (marshal) from
+standard input; so nothing is imported here but the standard library.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import ctypes
 import marshal
 import os
 import select
+import shutil
 import signal
 import sys
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-IDLE = 20.0
+IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
 
 SERIAL = ("basic", "cpu-minimal")
@@ -53,8 +54,9 @@ class Compiler:
     these calls let other Python threads run.
     """
 
-    def __init__(self, path: str):
-        folder = os.path.dirname(path)
+    def __init__(self, path: str, folder: str = ""):
+        """`folder`: where PoCL's library is, if not beside the one at `path`."""
+        folder = folder or os.path.dirname(path)
         for name in os.listdir(folder):
             if name.startswith("libpocl"):  # which the library asks for by its name alone
                 ctypes.CDLL(os.path.join(folder, name))
@@ -154,26 +156,56 @@ class Compiler:
             raise Refused(f"{function}: {error}")
 
 
-def serve(path: str) -> None:
-    """Answer jobs with bitcode, or None where PoCL refuses one, until there are no more."""
+def serve(path: str, pocl: str, files: str, kept: str) -> None:
+    """Say that it is ready, then answer jobs with bitcode, or None where PoCL refuses one, until
+    there are no more. PoCL works in the folder `files`; machine code is then moved to `kept`. At
+    the end the folder that `files` is in goes.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that asks
     jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for k in range(3):  # what LLVM prints is no answer
         os.dup2(nowhere, k)
-    compiler = Compiler(path)
-    while select.select([jobs], [], [], IDLE)[0]:
-        try:
-            job = marshal.load(jobs)
-        except EOFError:
-            return
-        try:
-            code = compiler.build(*job)
-        except Refused:
-            code = None
-        marshal.dump(code, answers)
-        answers.flush()
+    try:
+        compiler = Compiler(path, pocl)
+        answer: bytes | None = b"ready"
+        while True:
+            marshal.dump(answer, answers)
+            answers.flush()
+            if not select.select([jobs], [], [], IDLE)[0]:
+                return
+            answer = _answer(compiler, marshal.load(jobs), files, kept)
+    except EOFError:
+        return
+    finally:
+        shutil.rmtree(os.path.dirname(files), ignore_errors=True)
+
+
+def _answer(compiler: Compiler, job: Job, files: str, kept: str) -> bytes | None:
+    try:
+        code = compiler.build(*job)
+        for name in {name for name, *_ in job[3]}:
+            move(os.path.join(files, name), os.path.join(kept, name))
+        return code
+    except (Refused, OSError):
+        return None
+    finally:
+        for entry in os.scandir(files):
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def move(kernel: str, kept: str) -> None:
+    """Machine code of a kernel, as PoCL lays it out, to another folder: whole files or none."""
+    for variant in os.listdir(kernel):
+        to = os.path.join(kept, variant)
+        os.makedirs(to, exist_ok=True)
+        for name in os.listdir(os.path.join(kernel, variant)):
+            if name.endswith(".so"):
+                half = os.path.join(to, f"{name}.{os.getpid()}")
+                shutil.copy(os.path.join(kernel, variant, name), half)
+                os.replace(half, os.path.join(to, name))
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])

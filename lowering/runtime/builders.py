@@ -1,7 +1,8 @@
-"""Builders: processes that make machine code while this one does, for functions of many stages.
+"""Builders: processes that make machine code, beside this one or in its place.
 
 LLVM inside PoCL works for one thread of a process at a time, so a second core needs a second
-process. A builder that fails or dies costs time only: its job is done here (docs/why/builders.md).
+process; and a process of our own can have a PoCL that takes half the time (workshop.py). A builder
+that fails or dies costs time only: its job is done here (docs/why/builders.md).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import atexit
 import contextlib
 import marshal
 import os
+import select
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ from typing import Any
 
 from lowering.plan import SIDE_BY_SIDE
 from lowering.runtime import ahead, drivers
+from lowering.runtime.workshop import Workshop
 
 _lock = threading.Lock()
 _builders: list[Builder] = []
@@ -30,13 +33,20 @@ class Builder:
     """A process that answers jobs one after the other."""
 
     def __init__(self, library: str):
+        self.workshop = Workshop(library)
         command = [sys.executable, "-I", "-S", str(Path(ahead.__file__)), library]
+        command += [str(self.workshop.pocl), str(self.workshop.files), drivers.pocls_cache()]
         pipe = subprocess.PIPE
         kept = {k: v for k, v in os.environ.items() if v != drivers.added.get(k)}
-        environment = kept | {"POCL_DEVICES": "basic"}
-        self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
-        )
+        environment = kept | {"POCL_DEVICES": "basic"} | self.workshop.environment
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
+            )
+        except OSError:
+            self.workshop.close()
+            raise
+        self._greeted = False
 
     def build(self, *job: Any) -> bytes | None:
         """As `Compiler.build`; None where it is refused. A dead one: OSError, EOFError."""
@@ -44,7 +54,23 @@ class Builder:
         assert jobs is not None and answers is not None
         marshal.dump(job, jobs)
         jobs.flush()
+        self._greet()
         return marshal.load(answers)
+
+    def _greet(self) -> None:
+        """Wait for its first word, which says that it is ready."""
+        if not self._greeted:
+            marshal.load(self.process.stdout)  # type: ignore[arg-type]
+            self._greeted = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether it would begin a job now."""
+        answers = self.process.stdout
+        if not self._greeted and answers and select.select([answers], [], [], 0)[0]:
+            with contextlib.suppress(EOFError, ValueError, TypeError):
+                self._greet()
+        return self._greeted and self.alive
 
     @property
     def alive(self) -> bool:
@@ -56,6 +82,7 @@ class Builder:
         for pipe in (self.process.stdin, self.process.stdout):
             with contextlib.suppress(OSError):  # what was not sent cannot be any more
                 pipe.close()  # type: ignore[union-attr]
+        self.workshop.close()
 
 
 def library() -> str | None:
@@ -73,16 +100,18 @@ def processes() -> int:
     return min(SIDE_BY_SIDE, len(os.sched_getaffinity(0)))
 
 
-def prepare() -> None:
-    """Start the builders, if they are not there: they are ready when the programs are written."""
-    path = library()
-    if path is None or not _lock.acquire(blocking=False):
+def prepare(count: int = 1) -> None:
+    """Start builders, if they are not there: they are ready when the programs are written. One core
+    has none.
+    """
+    path, most = library(), processes()
+    if path is None or most == 1 or not _lock.acquire(blocking=False):
         return
     try:
         for b in [b for b in _builders if not b.alive]:
             b.close()
             _builders.remove(b)
-        while len(_builders) < processes() - 1:
+        while len(_builders) < min(count, most):
             _builders.append(Builder(path))
     except OSError:  # no more processes for this user: it goes without
         return
@@ -91,26 +120,32 @@ def prepare() -> None:
 
 
 def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
-    """The bitcode of each job, its machine code being on disk; None where it was refused."""
+    """The bitcode of each job, its machine code being on disk; None where it was refused, and for a
+    single one that no builder is ready for.
+    """
     path = library()
     codes: list[bytes | None] = [None] * len(jobs)
     todo = deque(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
-    prepare()
+    prepare(len(jobs))
     if path is None or not _lock.acquire(blocking=False):
         return codes  # another thread builds
     try:
-        if not _own:
-            _own.append(ahead.Compiler(path))
+        if len(jobs) == 1:
+            for b in [b for b in _builders if b.ready][:1]:
+                _work(b, jobs, todo, codes)
+            return codes
         threads = [
             threading.Thread(target=_work, args=(b, jobs, todo, codes), daemon=True)
-            for b in _builders[: len(jobs) - 1]
+            for b in _builders[: len(jobs)]
         ]
         for t in threads:
             t.start()
-        _work(_own[0], jobs, todo, codes)
+        if len(threads) < min(len(jobs), processes()):
+            _work(_self(path), jobs, todo, codes)
         for t in threads:
             t.join()
-        _work(_own[0], jobs, todo, codes)  # what a dead builder left
+        if todo:  # what a dead builder left
+            _work(_self(path), jobs, todo, codes)
     except (ahead.Refused, OSError):  # no serial device: PoCL was told which devices to offer
         return codes
     except BaseException:  # Ctrl-C: what the builders say next answers jobs that nobody waits for
@@ -120,6 +155,13 @@ def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
     finally:
         _lock.release()
     return codes
+
+
+def _self(path: str) -> ahead.Compiler:
+    """This process as a builder."""
+    if not _own:
+        _own.append(ahead.Compiler(path))
+    return _own[0]
 
 
 def _work(

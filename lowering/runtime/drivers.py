@@ -92,14 +92,23 @@ def serial_device(platform: Any) -> Any:
     return _serial.get(platform)
 
 
+def pocls_cache() -> str:
+    """The folder in which PoCL keeps machine code."""
+    return os.environ.get("POCL_CACHE_DIR") or os.path.join(_caches(), "pocl", "kcache")
+
+
+def _caches() -> str:
+    home = os.path.expanduser("~")
+    return os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+
+
 def place_pocls_cache() -> None:
     """PoCL offers no device where it cannot write its cache, and pyopencl cannot be imported where
     it cannot write its own: then the one gets a folder for now, the other goes without.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    if _trouble(os.path.join(home, "pytools")) is not None:
+    if _trouble(os.path.join(_caches(), "pytools")) is not None:
         os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
-    folder = os.environ.get("POCL_CACHE_DIR") or os.path.join(home, "pocl", "kcache")
+    folder = pocls_cache()
     trouble = _trouble(folder)
     if trouble is None:
         return

@@ -42,15 +42,15 @@ class Built:
 
 def build_all(device: Device, plan: Plan) -> list[Built]:
     """A plan's built programs, in order; several that are not known yet are built side by side: on
-    two threads, or, for PoCL, which compiles one at a time, in several processes.
+    two threads, or, for PoCL, which compiles one at a time, in processes of its own.
     """
     programs = plan.programs
     missing = [p for p in programs if (p.source, p.options) not in device.programs]
-    if len(missing) < 2:
-        return [build(device, p) for p in programs]
     if device.driver == "pocl":
-        if shared(device):
+        if missing and shared(device):
             _build_ahead(device, plan, missing)
+        return [build(device, p) for p in programs]
+    if len(missing) < 2:
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
     from concurrent.futures import ThreadPoolExecutor  # cannot be imported while Python ends
@@ -79,7 +79,7 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
             key = _lean_key(device, p)
             if cache.load("bitcode", key) is None:
                 jobs[key] = lean.job(p.source, p.options, key[:32], launches[k].values())
-    if len(jobs) < 2:
+    if not jobs:
         return
     for key, code in zip(jobs, builders.share(list(jobs.values())), strict=True):
         if code is not None:

@@ -1,0 +1,83 @@
+"""Workshop: the folder in which a builder works, where PoCL takes half its time for a program.
+
+Our texts use nothing of OpenCL's header (lean.py), which PoCL reads twice a program all the same;
+most kernels call no library, of which `ld` reads two; and PoCL waits for the disk after each file.
+So a builder gets links to PoCL with that header left empty, a linker that tries without libraries
+first, and a folder in memory for PoCL's files. What a user's own OpenCL programs need is untouched:
+all of this is seen by builders alone (docs/why/builders.md).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+MEMORY = "/dev/shm"
+UNREAD = ("opencl-c.h", "_builtin_renames.h")
+"""Headers that hold only what our texts do not use."""
+
+_PARTS = ("pocl_binary_distribution/.libs", "share", "pocl", "include")
+"""Folders within each other, from the one of all packages to that of the headers."""
+_LINKER = """#!/bin/sh
+(
+  for word; do
+    shift
+    case $word in -l* | -L* | --as-needed | --no-as-needed) ;; *) set -- "$@" "$word" ;; esac
+  done
+  exec '{ld}' --no-undefined "$@"
+) 2>/dev/null || exec '{ld}' "$@"
+"""
+
+
+class Workshop:
+    """A builder's folder: `pocl` has PoCL's library, `environment` what the process needs."""
+
+    def __init__(self, library: str):
+        """For PoCL beside the OpenCL library at `library`; OSError where no folder can be made."""
+        memory = MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else None
+        self.folder = Path(tempfile.mkdtemp(prefix="fx-builder-", dir=memory))
+        self.files = self.folder / "files"
+        self.files.mkdir()
+        self.environment = {"POCL_CACHE_DIR": str(self.files)}
+        self.pocl = Path(library).parent
+        try:
+            self._furnish()
+        except OSError:
+            self.close()
+            raise
+
+    def _furnish(self) -> None:
+        site = self.pocl.parent.parent
+        headers = site.joinpath(*_PARTS)
+        if all((headers / name).is_file() for name in UNREAD):
+            there, here = site, self.folder
+            for part, inner in zip(_PARTS, (*_PARTS[1:], ""), strict=True):
+                there, here = there / part, here / part
+                _mirror(there, here, leave=inner)
+            for name in UNREAD:
+                (here / name).unlink()
+                (here / name).touch()
+            here = self.folder / self.pocl.relative_to(site)
+            _mirror(self.pocl, here)
+            self.pocl = here
+        ld = shutil.which("ld")
+        if ld is not None and "'" not in ld:
+            tools = self.folder / "tools"
+            tools.mkdir()
+            (tools / "ld").write_text(_LINKER.format(ld=ld))
+            (tools / "ld").chmod(0o700)
+            others = os.environ.get("COMPILER_PATH")
+            self.environment["COMPILER_PATH"] = f"{tools}:{others}" if others else str(tools)
+
+    def close(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _mirror(folder: Path, into: Path, leave: str = "") -> None:
+    """A folder of links to all that another has."""
+    into.mkdir(parents=True)
+    for entry in os.scandir(folder):
+        if entry.name != leave:
+            (into / entry.name).symlink_to(entry.path)
