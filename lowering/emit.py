@@ -218,6 +218,8 @@ class _Emitter(Tiled):
     def event_axes(self, e: Event) -> frozenset[int]:
         """The axes that must be open for the event to happen."""
         axes = frozenset().union(*(self.values[r].mask for r in self.event_roots(e)))
+        if e[0] == "keep":
+            return axes
         if e[0] == "store":
             return axes | e[1].index.axes
         return axes | e[1].axes
@@ -226,12 +228,15 @@ class _Emitter(Tiled):
         """Everything that happens in the current scope and inside it, phase by phase."""
         reach = self.reach(events)
         here = [r for r in reach if self.is_fold(r) and self.belongs_here(r)]
-        phase = self.phases(reach, set(here))
+        turned = self.turned(reach)
+        phase = self.phases(reach, {*here, *turned})
         started: dict[int, Fold] = {}
         timeline: dict[int, list[Event]] = {}
         for r in here:
             at = max((phase[a] for a in self.values[r].args), default=0)
             timeline.setdefault(at, []).append(("fold", r))
+        for r in turned:
+            timeline.setdefault(phase[r] - 1, []).append(("keep", r))
         now: list[Event] = []
         later: list[Event] = []
         waiting = self.all_parallel() - self.scope.open
@@ -245,6 +250,8 @@ class _Emitter(Tiled):
                 timeline.setdefault(at, []).append(e)
         before, kept_bytes = set(self.rows), self.kept_bytes
         order = sorted(timeline)
+        for k in turned:
+            self.declare_row(k)
         self.keep_rows([timeline[at] for at in order])
         asking = self.asking_loop([timeline[at] for at in order])
         for j, at in enumerate(order):
@@ -280,7 +287,8 @@ class _Emitter(Tiled):
             if k in seen or self.named(k):
                 continue
             seen.add(k)
-            todo.extend(self.values[k].args)
+            if not self.kept_already(k):
+                todo.extend(self.values[k].args)
         return sorted(seen)
 
     def named(self, k: int) -> bool:
@@ -316,11 +324,7 @@ class _Emitter(Tiled):
                 raise Cut(None, "its folds need each other's axes")
             groups.setdefault(order[0], []).append(e)
         for a, members in groups.items():
-            scans = [
-                k
-                for k in self.reach(members)
-                if self.values[k].op == "cumscan" and self.values[k].attr[1] == a
-            ]
+            scans = [k for k in self.reach(members) if self.runs_along(k, a)]
             reverse = {self.values[k].attr[2] for k in scans}
             if len(reverse) > 1:
                 members_by = self._split_directions(a, members)
@@ -348,22 +352,22 @@ class _Emitter(Tiled):
     def _split_directions(self, a: int, members: list[Event]) -> list[list[Event]]:
         parts: dict[bool, list[Event]] = {}
         for e in members:
-            directions = {
-                self.values[k].attr[2]
-                for k in self.reach([e])
-                if self.values[k].op == "cumscan" and self.values[k].attr[1] == a
-            }
+            directions = {self.values[k].attr[2] for k in self.reach([e]) if self.runs_along(k, a)}
             if len(directions) > 1:
                 raise Cut(None, "running folds in both directions meet in one value")
             parts.setdefault(directions.pop() if directions else False, []).append(e)
         return list(parts.values())
 
+    def runs_along(self, k: int, a: int) -> bool:
+        """Whether value k is a running fold that a loop along axis a computes."""
+        v = self.values[k]
+        return v.op == "cumscan" and v.attr[1] == a and not self.kept_already(k)
+
     def _one_loop(self, a: int, members: list[Event]) -> None:
         reverse = False
         for k in self.reach(members):
-            v = self.values[k]
-            if v.op == "cumscan" and v.attr[1] == a:
-                reverse = v.attr[2]
+            if self.runs_along(k, a):
+                reverse = self.values[k].attr[2]
                 self.start_running(k)
         n = self.nest.extents[a]
         if a == self.s.v:
@@ -380,5 +384,8 @@ class _Emitter(Tiled):
     def perform(self, e: Event) -> None:
         if e[0] == "store":
             self.perform_store(e[1])
+        elif e[0] == "keep":
+            for u in range(self.unroll if self.width else 1):
+                self.get(e[1], u, self.value_width(self.values[e[1]]))
         else:
             self.accumulate(e[1])

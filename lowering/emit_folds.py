@@ -215,10 +215,12 @@ class Folds(Ahead):
             text = scalar.text(op, pair, v.dtype, width, [out, f"({kind})({', '.join(moved)})"])
             self.line(f"{out} = {text};", scope)
             step *= 2
+        lane = "0" if reverse else "0123456789abcdef"[width - 1]
+        last = self.fresh("x")
+        self.line(f"const {scalar.register_type(v.dtype, 1)} {last} = {out}.s{lane};", scope)
         carried = scalar.splat(v.dtype, width, state)
         self.line(f"{out} = {scalar.text(op, pair, v.dtype, width, [carried, out])};", scope)
-        last = "0" if reverse else "0123456789abcdef"[width - 1]
-        self.line(f"{state} = {out}.s{last};", scope)
+        self.line(f"{state} = {scalar.text(op, pair, v.dtype, 1, [state, last])};", scope)
         return out
 
     # ------------------------------------------------ partial results over blocks of rows

@@ -47,8 +47,6 @@ class Keeping(Values):
             return
         if s.v not in s.folds and (len(s.folds) != 1 or s.v not in self.scope.open):
             return
-        if any(v.op == "cumscan" and v.attr[2] for v in self.values):
-            return  # strips that start at the far end, on no boundary
         wanted = [self.computed_by(events) for events in phases]
         for at, first in enumerate(wanted):
             later = frozenset().union(*wanted[at + 1 :])
@@ -82,6 +80,8 @@ class Keeping(Values):
         """What the event takes: a store's value and place, the arguments of a fold (by its value
         before it is started).
         """
+        if e[0] == "keep":
+            return [e[1]]
         if e[0] == "store":
             return [e[1].value] + ([e[1].dynamic] if e[1].dynamic is not None else [])
         fold = e[1].value if isinstance(e[1], Fold) else e[1]
@@ -104,6 +104,28 @@ class Keeping(Values):
             total += scalar.cost(self.values[j].attr)
             todo.extend(self.values[j].args)
         return total
+
+    def turned(self, reach: list[int]) -> list[int]:
+        """Running folds along v that meet one in the other direction, in it or in a value made of
+        both: a loop of their own fills their rows.
+        """
+        s = self.s
+        if s.mode != "cpu" or s.v not in s.folds:
+            return []
+        below: dict[int, set[int]] = {}  # the running folds that a value is made of
+        found: set[int] = set()
+        for k in reach:
+            v = self.values[k]
+            met = set().union(*(below.get(a, ()) for a in v.args)) - found
+            runs = v.op == "cumscan" and v.attr[1] == s.v
+            reverse = v.attr[2] if runs else any(self.values[j].attr[2] for j in met)
+            found |= {j for j in met if self.values[j].attr[2] != reverse}
+            below[k] = met - found | ({k} if runs else set())
+        return sorted(k for k in found if self.values[k].mask - self.scope.open == {s.v})
+
+    def kept_already(self, k: int) -> bool:
+        """Whether a loop has filled value k's row."""
+        return k in self.rows and self.rows[k].filled
 
     def declare_row(self, k: int) -> None:
         """A private array, if there is room for one more."""
@@ -129,7 +151,9 @@ class Keeping(Values):
         at = f"i{self.kept_axis}"
         if self.s.v not in self.s.folds:
             at += f" * {width * self.unroll}" if self.s.v in v.mask else ""
-        place = f"*({kind} *)({row.name} + {at}{f' + {u * width}' if u else ''})"
+        place = (
+            f"*({self.row_type(kind, width)} *)({row.name} + {at}{f' + {u * width}' if u else ''})"
+        )
         if row.filled:
             out = self.fresh("x")
             self.line(f"const {kind} {out} = {place};")
@@ -138,6 +162,11 @@ class Keeping(Values):
         self.line(f"{place} = {out};")
         row.begun = True
         return out
+
+    def row_type(self, kind: str, width: int) -> str:
+        """How a strip of a row is read: strips that start at the far end are on no boundary."""
+        backwards = any(v.op == "cumscan" and v.attr[2] for v in self.values)
+        return f"{kind}_u" if width > 1 and backwards else kind
 
     def computes_operands(self, k: int, v: Value) -> bool:
         row = self.rows.get(k)

@@ -13,8 +13,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       x3 = (x3 + (float8)(0.0f, x3.s0, x3.s1, x3.s2, x3.s3, x3.s4, x3.s5, x3.s6));
       x3 = (x3 + (float8)(0.0f, 0.0f, x3.s0, x3.s1, x3.s2, x3.s3, x3.s4, x3.s5));
       x3 = (x3 + (float8)(0.0f, 0.0f, 0.0f, 0.0f, x3.s0, x3.s1, x3.s2, x3.s3));
+      const float x4 = x3.s7;
       x3 = ((float8)(c1_0) + x3);
-      c1_0 = x3.s7;
+      c1_0 = (c1_0 + x4);
       *((__global float8_u *)(b1 + (1024 * i0 + i1))) = x3;
     }
   }

@@ -1,0 +1,42 @@
+"""Running folds along rows in both directions: one kernel, with the numbers of eager code."""
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import lax
+
+
+def back(x):
+    return lax.cumsum(x, axis=x.ndim - 1, reverse=True)
+
+
+def there(x):
+    return jnp.cumsum(x, -1)
+
+
+PROGRAMS = {
+    "gradient": fx.grad(lambda x: (there(x) ** 2).sum()),
+    "both results": lambda x: (there(x), back(there(x))),
+    "three turns": lambda x: there(back(there(x) * 0.1)),
+    "a fold between": lambda x: back(there(x) / jnp.abs(x).sum(-1, keepdims=True)),
+    "a fold of the first": lambda x: back(there(x) - there(x).max(-1, keepdims=True)),
+    "apart": lambda x: there(x) + back(x),
+    "back first": lambda x: there(back(x) ** 2),
+}
+
+
+@pytest.mark.parametrize("shape", [(5, 64), (4, 1001), (2, 3, 37), (7,), (2, 20000)])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_as_eager(name, shape):
+    f, x = PROGRAMS[name], np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for want, got in zip(fx.tree.leaves(f(x)), fx.tree.leaves(fx.jit(f)(x)), strict=True):
+        want = np.asarray(want)
+        assert np.abs(want - np.asarray(got)).max() <= 2e-5 * np.abs(want).max()
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - {"a fold of the first"}))
+def test_one_kernel(name):
+    x = np.ones((64, 1024), np.float32)
+    assert "temporaries 0 B" in str(fx.explain(PROGRAMS[name])(x))
