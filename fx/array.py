@@ -1,16 +1,15 @@
 """Array: an immutable array that lives on the host, on a device, or on both.
 
 It holds a host view (NumPy), a device storage, or both, and makes the missing one when asked; a
-result of a jitted call is pending until someone reads it. The only importer of lowering.runtime:
-`Call` is how fx.jit runs a bound plan on arrays. Operators and methods are installed by fx.numpy.
+result of a jitted call is pending until someone reads it (fx.calls). The only importer of
+lowering.runtime. Operators and methods are installed by fx.numpy.
 """
 
 from __future__ import annotations
 
 import importlib
 import operator
-import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -19,10 +18,6 @@ import numpy as np
 from fx import core
 from fx.array_text import array_repr, array_str
 from fx.avals import ShapedArray, canonicalize_dtype, python_scalar_dtype
-
-COPY_BELOW = 1 << 20
-"""Bytes. A caller's NumPy array may change after the call: smaller ones are copied (100 us at
-most), larger ones are read in place and the call returns when its kernels have run."""
 
 
 @lru_cache(maxsize=4096)
@@ -43,13 +38,16 @@ class Array(metaclass=_ArrayType):
     `np.asarray(x)` is a read-only view without a copy where the device shares the host's memory.
     """
 
-    __slots__ = ("__weakref__", "_device", "_event", "_host", "_known", "_store", "_weak")
+    __slots__ = (
+        *("__weakref__", "_device", "_event", "_host", "_known", "_lease", "_store", "_weak"),
+    )
     __array_priority__ = 100
 
     def __init__(self, host: np.ndarray, weak: bool = False):
         self._host: Any = host  # a NumPy array that nobody writes any more, or None
         self._weak = weak
         self._store: Any = None  # the device's memory, or None
+        self._lease: Any = None  # keeps that memory from being used again, where it does not itself
         self._device: Any = None
         self._event: Any = None  # of the call that computes the storage; None once it is complete
         self._known: Any = None  # the aval, once asked for; always set where there is no host view
@@ -136,7 +134,7 @@ class Array(metaclass=_ArrayType):
     def delete(self) -> None:
         """Let go of the memory now; reading the array raises from here on."""
         self.aval  # noqa: B018 (shape and dtype stay known)
-        self._host = self._store = self._event = None
+        self._host = self._store = self._event = self._lease = None
 
     def is_ready(self) -> bool:
         """Whether its value is computed."""
@@ -167,7 +165,9 @@ class Array(metaclass=_ArrayType):
                 raise self._deleted()
             if self._event is not None:
                 self._wait()
-            host = self._host = self._device.fetch(store, self._known.shape, self._known.dtype)
+            known = self._known
+            host = self._device.fetch(store, known.shape, known.dtype, self._lease)
+            self._host = host
         return host
 
     def _wait(self) -> None:
@@ -334,6 +334,7 @@ def alias(x: Array) -> Array:
         raise x._deleted()
     out = Array(x._host, x._weak)
     out._store, out._device, out._event, out._known = x._store, x._device, x._event, x._known
+    out._lease = x._lease
     return out
 
 
@@ -456,9 +457,6 @@ def reset_counters() -> None:
     counters.reset()
 
 
-# ---------------------------------------------------------------- calls
-
-
 def bind(program: Any, device: Any) -> Any:
     """A Plan (on the interpreter: a Graph) as an executable on `device`."""
     if device.interpreter:
@@ -470,113 +468,11 @@ def bind(program: Any, device: Any) -> Any:
     return bind(program, device)
 
 
-class Call:
-    """An executable (what lowering.compile or `bind` returns) as a function of array values.
-
-    `call(args) -> list[Array]`: asynchronous; args are array values in the plan's input order.
-    """
-
-    __slots__ = ("device", "executable", "in_avals", "out_avals")
-
-    def __init__(
-        self,
-        executable: Any,
-        device: Any,
-        in_avals: Sequence[ShapedArray],
-        out_avals: Sequence[ShapedArray],
-    ):
-        self.executable = executable
-        self.device = device
-        self.in_avals = tuple(in_avals)
-        self.out_avals = tuple(out_avals)
-
-    def __call__(self, args: Sequence[Any], donated: Collection[int] = ()) -> list[Array]:
-        """Run on flat array values; `donated`: positions of Arrays that the caller gives away."""
-        device = self.device
-        stores: list[Any] = []
-        wait = False
-        for x in args:
-            if type(x) is Array:
-                store = x._store
-                if store is None or x._device is not device:
-                    store = x._storage(device)
-            else:
-                k = len(stores)
-                a, shared = _argument(x, self.in_avals[k].dtype, k in donated)
-                wait |= shared
-                store = device.put(a)
-            stores.append(store)
-        reusable: Collection[int] = ()
-        if donated:
-            store = None  # _release counts references
-            reusable = _release(args, stores, donated)
-        outs, event = self.executable(stores, reusable)
-        if wait and event is not None:
-            device.wait(event)
-            event = None
-        made, new = [], Array.__new__
-        for store, aval in zip(outs, self.out_avals):
-            x = new(Array)
-            x._host = None
-            x._weak = aval.weak_type
-            x._store = store
-            x._device = device
-            x._event = event
-            x._known = aval
-            made.append(x)
-        return made
-
-
-def _argument(x: Any, dtype: np.dtype, given: bool) -> tuple[np.ndarray, bool]:
-    """A NumPy array or scalar as an argument, and whether the caller may still write to it;
-    `given`: it may become a result.
-    """
-    if not isinstance(x, np.ndarray):
-        return np.asarray(x, dtype), False
-    if x.dtype != dtype or x.nbytes <= COPY_BELOW or given:
-        return np.array(x, dtype, order="C"), False
-    return x, True
-
-
-def _release(args: Sequence[Any], stores: list[Any], donated: Collection[int]) -> set[int]:
-    """Delete the donated arrays; gives the positions whose memory nobody else can see.
-
-    A storage is ours alone if only `stores` and this function refer to it: views that the user
-    took keep the storage of pool memory, or the NumPy array of host memory, alive.
-    """
-    for k in donated:
-        if type(args[k]) is Array:
-            args[k].delete()
-    return {k for k in donated if type(args[k]) is Array and _unshared(stores, k)}
-
-
-def _unshared(stores: list[Any], k: int) -> bool:
-    store = stores[k]
-    if sys.getrefcount(store) > 3:  # `stores`, the name above, getrefcount's argument
-        return False
-    if not store.foreign:
-        return store.arg is not None
-    array = store.array
-    owned = array.flags.owndata and array.flags.writeable
-    return owned and sys.getrefcount(array) <= _references_of_host_storage()
-
-
-@lru_cache(maxsize=1)
-def _references_of_host_storage() -> int:
-    """References to an array that a storage, one name and getrefcount hold; drivers add theirs."""
-    from lowering.runtime.memory import HostStorage
-
-    store = HostStorage(np.zeros(16, np.uint8))
-    array = store.array
-    return sys.getrefcount(array)
-
-
 core.register_aval(Array, lambda x: x.aval)
 core.set_host(core.Host(to_numpy, from_numpy))
 
 __all__ = [
     "Array",
-    "Call",
     "alias",
     "bind",
     "counters",

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import gc
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from fx import array, core
-from fx.reading import read_tree
 from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
 
 
@@ -96,11 +95,26 @@ def copy_to_host_async(x: Any) -> Any:
 
 def block_until_ready(x: Any) -> Any:
     """Wait until every array of the tree is computed; returns the tree."""
-    leaves: list[Any] = []
-    for leaf in leaves if read_tree((x,), leaves, []) else tree_leaves(x):
-        if type(leaf) is array.Array and (leaf._event is not None or leaf._store is None):
-            leaf.block_until_ready()  # pending, deleted, or on the host
+    if not _wait_for((x,)):
+        for leaf in tree_leaves(x):
+            if type(leaf) is array.Array:
+                leaf.block_until_ready()
     return x
+
+
+def _wait_for(values: Iterable[Any]) -> bool:
+    """Wait for arrays, tuples, lists and dictionaries of them; False where there is more."""
+    for x in values:
+        kind = type(x)
+        if kind is array.Array:
+            if x._event is not None or x._store is None:
+                x.block_until_ready()  # pending, deleted, or on the host
+        elif kind is dict or kind is tuple or kind is list:
+            if not _wait_for(x.values() if kind is dict else x):
+                return False
+        elif x is not None:
+            return False
+    return True
 
 
 def effects_barrier() -> None:

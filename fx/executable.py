@@ -14,6 +14,7 @@ import numpy as np
 
 from fx import array, core
 from fx.avals import float0, storage_dtype
+from fx.calls import Call
 from fx.core import ClosedJaxpr, Jaxpr, Literal, Var
 from fx.lower import lower_eqns
 from fx.passes import cse_jaxpr, dce_closed
@@ -50,7 +51,7 @@ class Runner:
             from fx.jit import compile_graph
 
             executable = compile_graph(self.graph, flags, device, name)
-            self.call = array.Call(executable, device, slim.in_avals, slim.out_avals)
+            self.call = Call(executable, device, slim.in_avals, slim.out_avals)
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         call, used, plan = self.call, self.used, self.outputs

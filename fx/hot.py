@@ -151,9 +151,12 @@ class _Function:
             return False
         self.lines += straight.lines
         self.names |= straight.names
-        made = []
-        for k, (store, aval) in enumerate(zip(straight.results, call.out_avals)):
-            made.append(self._array(f"x{k}", store, aval))
+        made = [f"x{k}" for k in range(len(call.out_avals))]
+        self.names["made"] = (Array,) * len(made)
+        several = f"{', '.join(made)} = map(new, made)"
+        self.lines.append(several if len(made) > 1 else "x0 = new(Array)")
+        for name, (store, lease), aval in zip(made, straight.results, call.out_avals):
+            self._fill(name, store, lease, aval)
         self._return(flat, made, outs, result)
         return True
 
@@ -180,16 +183,15 @@ class _Function:
             return name
         return store
 
-    def _array(self, name: str, store: str, aval: Any) -> str:
+    def _fill(self, name: str, store: str, lease: str, aval: Any) -> None:
         self.lines += [
-            f"{name} = new(Array)",
             f"{name}._host = {name}._event = None",
             f"{name}._weak = {aval.weak_type}",
             f"{name}._store = {store}",
+            f"{name}._lease = {lease}",
             f"{name}._device = device",
             f"{name}._known = {self._named(aval)}",
         ]
-        return name
 
     def _return(self, flat: Any, made: list[str], outs: Sequence[Any], result: Any) -> None:
         plan = self.runner.outputs

@@ -15,6 +15,7 @@ import pytest
 
 from fx import array, avals, core
 from fx.array import Array
+from fx.calls import Call
 from lowering.graph import Builder
 from lowering.plan import Buffer, BufferRef, Launch, Plan, Program
 
@@ -50,7 +51,7 @@ def call_of(device, kernel="twice", shape=(2, 3), alias=None):
     refs = (BufferRef(0), BufferRef(1)) if kernel == "twice" else (BufferRef(1),)
     plan = Plan((0,), (1,), buffers, 0, (Program(SOURCE),), (Launch(0, kernel, (n,), refs),))
     aval = avals.ShapedArray(shape, F4)
-    return array.Call(array.bind(plan.check(), device), device, [aval], [aval])
+    return Call(array.bind(plan.check(), device), device, [aval], [aval])
 
 
 # ---------------------------------------------------------------- on the host
@@ -278,7 +279,7 @@ def test_the_interpreter_runs_graphs_without_a_driver():
     graph = b.graph([b.map("add", x, x), x])
     where = array.find_device("interpreter")
     aval = avals.ShapedArray((2, 3), F4)
-    call = array.Call(array.bind(graph, where), where, [aval], [aval, aval])
+    call = Call(array.bind(graph, where), where, [aval], [aval, aval])
     y, z = call([of(X)])
     np.testing.assert_array_equal(np.asarray(y), 2 * X)
     np.testing.assert_array_equal(np.asarray(z), X)

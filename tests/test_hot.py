@@ -156,6 +156,26 @@ def test_results_stay_what_they_are():
     np.testing.assert_array_equal(np.asarray(kept), wanted)
 
 
+def test_parts_of_a_block_given_away():
+    """Of several results on one block one is donated, one aliased, one viewed."""
+    f = fx.jit(lambda a: (a + 1, a + 2, a + 3))
+    g = fx.jit(lambda a, b: a.at[0].set(b[1]), donate_argnums=0)
+    h = fx.jit(lambda a: (a, a * 2))
+    x = fx.device_put(X)
+    warm(f, x)
+    for _ in range(10):
+        a, b, c = f(x)
+        view, same = np.asarray(c), h(b)[0]
+        del c
+        out = g(a, b)
+        assert a.is_deleted()
+        del a, b
+        f(x)
+        np.testing.assert_array_equal(out, [3, 2, 3, 4])
+        np.testing.assert_array_equal(view, X + 3)
+        np.testing.assert_array_equal(same, X + 2)
+
+
 def test_a_numpy_argument_may_change_after_the_call():
     f = fx.jit(lambda a, b: a * b)
     a = np.ones(4, np.float32)

@@ -204,10 +204,14 @@ class Device:
             cl.enqueue_copy(self.queue, store.arg, data, is_blocking=True)
         return store
 
-    def fetch(self, store: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """The storage's contents on the host: a view where shared (wait first), else a copy."""
+    def fetch(
+        self, store: Any, shape: tuple[int, ...], dtype: np.dtype, lease: Any = None
+    ) -> np.ndarray:
+        """The storage's contents on the host: a view where shared (wait first), which keeps the
+        storage alive, and its lease; else a copy.
+        """
         if self.shared:
-            return host_view(store, shape, dtype)
+            return host_view(store, shape, dtype, lease)
         out = np.empty(shape, dtype)
         if out.nbytes:
             counts.copies += 1

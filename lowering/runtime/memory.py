@@ -181,8 +181,10 @@ class _Exporter:
         self.__array_interface__ = host.__array_interface__
 
 
-def host_view(store: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The storage's memory as an array without a copy (shared devices); writable: see callers."""
+def host_view(store: Any, shape: tuple[int, ...], dtype: np.dtype, lease: Any = None) -> np.ndarray:
+    """The storage's memory as an array without a copy (shared devices); writable: see callers.
+    `lease`: what else has to live as long as the array.
+    """
     if isinstance(store, HostStorage | PlainStorage):
         array = store.array
         if array.shape == shape and array.dtype == dtype:
@@ -190,7 +192,7 @@ def host_view(store: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray
         return array.reshape(-1).view(np.uint8).view(dtype).reshape(shape)
     if 0 in shape or dtype.itemsize == 0:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, np.asarray(_Exporter(store, store.host)))
+    return np.ndarray(shape, dtype, np.asarray(_Exporter(lease or store, store.host)))
 
 
 def size_class(nbytes: int) -> int:

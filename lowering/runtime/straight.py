@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering.runtime.counters import counts
-from lowering.runtime.memory import HostStorage, Slice, Storage
+from lowering.runtime.memory import HostStorage, Storage
 
 if TYPE_CHECKING:
     from lowering.runtime.direct import DirectExecutable
@@ -30,10 +30,12 @@ blocks in turn, and sets no argument."""
 
 @dataclass
 class Straight:
-    """`lines` leave storages in the variables `results`; `names` are what the lines refer to."""
+    """`lines` leave in variables the storages of each of the `results`, and what keeps its memory;
+    `names` are what the lines refer to.
+    """
 
     lines: list[str] = field(default_factory=list)
-    results: list[str] = field(default_factory=list)
+    results: list[tuple[str, str]] = field(default_factory=list)
     names: dict[str, Any] = field(default_factory=dict)
 
 
@@ -78,7 +80,10 @@ class _Writer:
             "counts.calls += 1",
             f"counts.launches += {self.e._launches}",
         ]
-        self.out.results = [self.variables[place] for place in self.e._results]
+        count, parts = len(self.given), len(self.e._sizes)
+        for place in self.e._results:
+            lease = "owner" if 0 <= place - count < parts else "None"
+            self.out.results.append((self.variables[place], lease))
         self._name()
         return self.out
 
@@ -116,12 +121,8 @@ class _Writer:
             add([f"if btray is not f[{TRAY}]:", f"  f[{FRAME}].bind_tray(btray, sizes)"])
             add([f"  f[{TRAY}], f[{PARTS}] = btray, btray.tray(sizes)"])
             add(_storage("owner", "btray"))
-            parts = [f"p{k}" for k in range(len(self.e._sizes))]
+            parts = self.variables[count : count + len(self.e._sizes)]
             add([f"{', '.join(parts)}, = f[{PARTS}]"])
-            for k, part in enumerate(parts):
-                r = f"r{count + k}"
-                add([f"{r} = new(Slice)", f"{r}.part = {part}"])
-                add([f"{r}.token = {part}.token", f"{r}.owner = owner"])
         for j, block in enumerate(self.blocks):
             if j not in self.temporary:
                 add(_storage(self.variables[count + len(self.e._sizes) + j], block))
@@ -164,7 +165,7 @@ class _Writer:
         frames: dict[Any, list[Any]] = {}
         names |= {"frames": frames, "any_frame": self._frame_finder(frames), "counts": counts}
         names |= {"device": e.device, "lane": e.lane, "queue": e.lane.queue, "enqueue": e._enqueue}
-        names |= {"new": object.__new__, "Storage": Storage, "Slice": Slice, "sizes": e._sizes}
+        names |= {"new": object.__new__, "Storage": Storage, "sizes": e._sizes}
         names |= {f"home{j}": home for j, (home, _) in enumerate(e._takes)}
         if e._tray is not None:
             names["hometray"] = e._tray[0]
