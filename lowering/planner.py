@@ -25,6 +25,7 @@ from lowering import (
     program,
     schedule,
     singles,
+    tiles,
 )
 from lowering import graph as g
 from lowering.affine import Cut
@@ -205,7 +206,7 @@ class Planner:
                 if group.single is not None:
                     continue
                 try:
-                    found[id(group)] = self.nest(group.roots, group.space, stored, joins)
+                    found[id(group)] = self.nest(group.roots, group.space, stored, joins, True)
                 except Cut as cut:
                     more |= self.cuts(cut, group, region.fusion, keep)
             if not more:
@@ -254,8 +255,14 @@ class Planner:
         return build_nest(roots, space, inside)
 
     def nest(
-        self, roots: list[Root], space: tuple[int, ...], stored: set[int], joins: bool = False
+        self,
+        roots: list[Root],
+        space: tuple[int, ...],
+        stored: set[int],
+        joins: bool = False,
+        parts: bool = False,
     ) -> tuple[Nest, Stage]:
+        """The nest and the stage of a group; `parts`: the caller can part it in several."""
         built = self.built(roots, space, stored)
         if any(isinstance(b.node.form, Tile) for b in built.buffers):
             return built, product.stage(built, self.profile)
@@ -264,7 +271,12 @@ class Planner:
         nest.joins = nest.contract_fp and joins
         found = origin.origins(nest)
         shown = origin.moved(nest, found)
-        stage = origin.with_arguments(emit(shown, schedule.schedule(shown, self.profile)), found)
+        chosen = schedule.schedule(shown, self.profile)
+        if parts and chosen.mode == "cpu" and tiles.missed(shown, chosen):
+            cut = tiles.apart(roots, stored)
+            if cut is not None:
+                raise cut
+        stage = origin.with_arguments(emit(shown, chosen), found)
         moved = len(stage.buffers) if self.depth else 0  # windows, each with a number
         if len(stage.buffers) + moved + len(stage.ints) > self.profile.arguments:
             nodes = [r.node for r in roots]

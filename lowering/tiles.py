@@ -6,14 +6,23 @@ of both axes is read once along its lines, turned, and then read along v (docs/w
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
+from lowering import graph as g
+from lowering.affine import Cut
+from lowering.build import Root
 from lowering.nest import Nest, Value
+
+if TYPE_CHECKING:
+    from lowering.schedule import Schedule
 
 LINE = 64  # bytes of a cache line
 SIDE = 64  # elements along a side of a tile of four bytes: four lines each way
 TILE_BYTES = 16384  # of private memory for all tiles of a stage: half of a first-level cache
+LARGE = 1 << 16  # elements of an array for which kernels are parted so that it goes by tiles
 LEAST_ROWS = 8  # of the row axis, below which a line serves too few of them
 UNITS = 65536.0  # of work an item should have
 PARTS = 16  # items that a nest has at least, where it has so many tiles
@@ -60,6 +69,39 @@ def tile_of(nest: Nest, v: int, rows: tuple[int, ...]) -> Tile | None:
         plain = []
     side, strip = min(side, nest.extents[axis]), min(strip, -(-nest.extents[v] // 16) * 16)
     return Tile(axis, side, strip, tuple(plain), len(plain) < len(lies[axis]))
+
+
+def missed(nest: Nest, s: Schedule) -> bool:
+    """Whether a large array is read across the strips, and no tile can hold it, because something
+    is folded or stored beside it.
+    """
+    if s.tile is not None or s.v is None or nest.extents[s.v] < SIDE:
+        return False
+    lies = [k for a in s.rows if nest.extents[a] >= SIDE for k in _across(nest, s.v, a)]
+    return any(prod(nest.extents[a] for a in nest.values[k].mask) >= LARGE for k in lies)
+
+
+def apart(roots: list[Root], stored: Collection[int]) -> Cut | None:
+    """What to keep in memory so that a tile can be had: results of rows alone, or the transposed
+    array, or what it is made of.
+    """
+    if len(roots) > 1 and any(r.node.size < max(x.node.size for x in roots) for r in roots):
+        return Cut(None, "its kernel turns an array in tiles")
+    seen: set[int] = set()
+    todo = [r.node for r in roots]
+    while todo:
+        n = todo.pop()
+        if id(n) in seen or isinstance(n.form, g.Input | g.Const):
+            continue
+        seen.add(id(n))
+        own = n in (r.node for r in roots)
+        if isinstance(n.form, g.Transpose) and n.form.perm[-1] != n.ndim - 1 and n.size >= LARGE:
+            kept = n.args[0] if own else n
+            if not isinstance(kept.form, g.Input | g.Const) and id(kept) not in stored:
+                return Cut(kept, "it is turned in tiles")
+        if own or id(n) not in stored:
+            todo += n.args
+    return None
 
 
 def _across(nest: Nest, v: int, axis: int) -> list[int]:

@@ -1,0 +1,32 @@
+"""Kernels that are parted so that transposed reads go by tiles: the numbers of eager code."""
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+
+PROGRAMS = {
+    "centred": lambda x: (x - x.mean(0)).T,
+    "normed": lambda x: (x / jnp.abs(x).sum(1, keepdims=True)).T,
+    "softmax before": lambda x: fx.nn.softmax(x, axis=0).T,
+    "softmax after": lambda x: fx.nn.softmax(x.T, axis=-1),
+    "sums beside": lambda x: (x.T.sum(-1), x.T + 1),
+    "results of rows": lambda x: (x.T * jnp.exp(x[0])[:, None], jnp.exp(x[0])),
+    "gradient": fx.grad(lambda x: (fx.nn.softmax(x.T, axis=-1) ** 2).sum()),
+    "in a loop": lambda x: fx.lax.fori_loop(0, 3, lambda k, y: (y.T - y.T.mean(-1)[:, None]).T, x),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("shape", [(300, 257), (1000, 80), (70, 1100)])
+def test_as_eager(name, shape):
+    f, x = PROGRAMS[name], np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    for want, got in zip(fx.tree.leaves(f(x)), fx.tree.leaves(fx.jit(f)(x)), strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-6)
+
+
+def test_goes_by_tiles():
+    x = np.ones((512, 512), np.float32)
+    text = fx.jit(PROGRAMS["centred"]).lower(x).compile().as_text()
+    assert "turn_f32" in text
