@@ -11,8 +11,8 @@ from math import prod
 
 import numpy as np
 
+from lowering import build_folds, strided
 from lowering import graph as g
-from lowering import strided
 from lowering.affine import Affine
 from lowering.product import Operand, Space, make, worthwhile
 from lowering.profile import Profile
@@ -68,7 +68,12 @@ def rewrite(
     space = _space(parts)
     gpu = profile.schedule == "gpu"  # its kernel converts what it reads
     sides = [
-        strided.side(node, _index(node, numbers, space), space.extents, node.dtype if gpu else acc)
+        strided.side(
+            node,
+            _index(node, numbers, space),
+            space.extents,
+            lambda dtype: gpu or build_folds.accumulator(dtype) == acc,
+        )
         for node, numbers in (
             (x, dict(zip((*bx, *fx, *cx), (*space.outer, *space.m, *space.k)))),
             (y, dict(zip((*by, *fy, *cy), (*space.outer, *space.n, *space.k)))),

@@ -37,12 +37,12 @@ def rewrite(
         (2 + rank,),
         tuple(range(3 + rank, 4 + 2 * rank)),
     )
-    left = strided.side(padded, _input_index(n.form, space, channels), extents, acc)
+    left = strided.side(padded, _input_index(n.form, space, channels), extents, acc.__eq__)
     if left is None:
         return None
     m, k = _by_stride(space.m, left.strides), _by_stride(space.k, left.strides)
     space.m, space.k = m, k
-    right = strided.side(w, _window_index(space, rank, per_group), extents, acc)
+    right = strided.side(w, _window_index(space, rank, per_group), extents, acc.__eq__)
 
     def flat() -> g.Node:
         parts = b.reshape(w, (n.form.groups, per_group, *w.shape[1:]))

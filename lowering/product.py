@@ -43,7 +43,8 @@ class Access:
     the lanes (rows of A, columns of B) and k, each one or several axes walked as one.
 
     Packed panels are `tile` apart and padded with zeros: lanes beyond the edge may be read.
-    `panel`: the kernel copies the elements into panels of its own, block by block.
+    `panel`: the kernel copies the elements into panels of its own, block by block; it widens floats
+    of 16 bits there, and where rows are streamed.
     """
 
     start: int
@@ -224,6 +225,8 @@ def _made(
         rows = -(-m // -(-m // STREAMED_ROWS))
         a = replace(a, panel=False)
         columns = min(n, STREAM_BYTES // (1 if rows < 3 else 2) // acc.itemsize) // width * width
+    elif c_node.dtype != acc:
+        c = replace(c, panel=True)
     z = b.node(Product(k, rows, columns, a, c, streamed), (a_node, c_node), (*outer, m, n), acc)
     last = len(outer)
     return b.transpose(z, (*range(last), last + 1, last)) if turned else z
@@ -281,6 +284,10 @@ def _left(
     a = _in_place(space, x.side, space.m)
     if a is None or strided.reach((*a.lanes, *a.ks)) >= 2**31:
         return _pack(b, x.flat(), rows, acc)
+    if _base(x).dtype != acc:
+        if a.lane is None or a.k is None or 1 not in (a.lane, a.k):
+            return _pack(b, x.flat(), rows, acc)
+        return _base(x), replace(a, panel=True)
     if a.lane == 1 and a.k is not None and a.k != 1:
         few = space.size(space.n) <= MANY and near(a.k, k, rows, acc.itemsize)
         return _base(x), replace(a, panel=not few)

@@ -86,7 +86,8 @@ def pieces(s: Stage) -> set[str]:
     """The functions that a program with this stage has; equal ones of two stages are there once."""
     body = "\n".join(functions([s])[0])
     own = {x.replace("@", "") for x in (s.text, *s.helpers)}
-    library = mathlib.source(mathlib.needed(body)) + whole.source(body)
+    products = whole.source(body)
+    library = mathlib.source(mathlib.needed(products + body)) + products
     return own.union(library.split("\n}\n"))
 
 
@@ -137,10 +138,12 @@ def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[st
     """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
+    products = whole.source(body)
+    dtypes |= {_np("float32")} if "float" in products else set()
     head = scalar.prelude((2, 4, 8, 16), dtypes)
-    called = mathlib.calls(body)
+    called = mathlib.calls(products + body)
     library = mathlib.source(mathlib.needed(called), called if calls else None)
-    return [head, library, whole.source(body) + team.source(body), body]
+    return [head, library, products + team.source(body), body]
 
 
 def _np(name: str) -> Any:

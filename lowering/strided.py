@@ -7,7 +7,7 @@ are walked as one. Nothing is copied here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -46,10 +46,17 @@ def merged(axes: Sequence[Axis]) -> tuple[Axis, ...]:
     return tuple(out) or ((1, 0),)
 
 
-def side(node: g.Node, index: list[Affine], extents: Sequence[int], dtype: np.dtype) -> Side | None:
-    """The operand `node[index]` in memory; None if a view hides its strides or dtypes differ."""
+def side(
+    node: g.Node,
+    index: list[Affine],
+    extents: Sequence[int],
+    reads: Callable[[np.dtype], bool],
+) -> Side | None:
+    """The operand `node[index]` in memory; None if a view hides its strides, or its dtype is none
+    that the kernel `reads`.
+    """
     found = _trace(node, index, extents)
-    if found is None or found[0].dtype != dtype or isinstance(found[0].form, g.Const | g.Iota):
+    if found is None or not reads(found[0].dtype) or isinstance(found[0].form, g.Const | g.Iota):
         return None
     base, linear = found
     return Side(base, linear.const, tuple(linear.coef(a) for a in range(len(extents))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -190,6 +191,24 @@ def test_donated_operand_is_not_overwritten():
     graph = graph_of(residual, (x, y))
     plan = compiler.make_plan(graph, device.profile, donated=(True, True))
     assert all(b.alias is None for b in plan.buffers)
+
+
+NARROW = [(1, 2100, 300), (4, 2100, 600), (6, 64, 64), (70, 33, 90), (100, 24, 301)]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("m,n,k", NARROW)
+@pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_floats_of_16_bits_are_widened_in_the_product(m, n, k, left, right, dtype):
+    x = (normal(k, m) if left else normal(m, k)).astype(dtype)
+    y = (normal(n, k) if right else normal(k, n)).astype(dtype)
+
+    def build(b, x, y):
+        z = b.contract(x, y, ((0 if left else 1,), (right,)), ((), ()), F32)
+        return b.map("tanh", z)
+
+    plan = check(build, x, y, tolerance=3e-5)
+    assert len(plan.meta["nests"]) == 1  # nothing is widened ahead
 
 
 @pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-12), (np.float16, 2e-3)])

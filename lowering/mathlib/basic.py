@@ -172,7 +172,9 @@ for _kind in ("i32", "u32"):
 for _kind in ("i64", "u64"):
     TEMPLATES[f"to_{_kind}"] = {"f32": _saturated(_kind, "$toi64"), "f64": _saturated(_kind)}
 
-# 16-bit floats: memory (u16) <-> registers (f32), to nearest even; NaN stays NaN
+# 16-bit floats: memory (u16) <-> registers (f32), to nearest even; NaN stays NaN. PoCL's compiler
+# has no instruction for float16, the processor has.
+_F16C = "#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__F16C__) && $W == 8"
 TEMPLATES |= {
     "from_bf16": {"u16": "$f32 from_bf16_$N($F x) { return $asf32($tou32(x) << 16); }"},
     "to_bf16": {
@@ -187,17 +189,28 @@ $u16 to_bf16_$N($F x) {
     "from_f16": {
         "u16": """
 $f32 from_f16_$N($F x) {
+@F16C
+  $f32 wide;
+  __asm__("vcvtph2ps %1, %0" : "=x"(wide) : "x"(x));
+  return wide;
+#else
   $u32 bits = $tou32(x), size = (bits & 0x7fffu) << 13;
   $u32 normal = size + 0x38000000u, special = size | 0x7f800000u;
   $u32 small = $asu32($asf32(size + 0x38800000u) - $asf32(($u32)(0x38800000u)));
   $u32 value = size < 0x00800000u ? small : normal;
   value = size >= 0x0f800000u ? special : value;
   return $asf32(value | ((bits & 0x8000u) << 16));
-}""",
+#endif
+}""".replace("@F16C", _F16C),
     },
     "to_f16": {
         "f32": """
 $u16 to_f16_$N($F x) {
+@F16C
+  $u16 narrow;
+  __asm__("vcvtps2ph %2, %1, %0" : "=x"(narrow) : "x"(x), "i"(0));
+  return $tou16(x == x) ? narrow : ($u16)(0x7e00);
+#else
   $U bits = $asU(x), size = bits & 0x7fffffffu;
   $U normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
   $U small = $asU($asF(size) + 0.5f) - 0x3f000000u;
@@ -205,7 +218,8 @@ $u16 to_f16_$N($F x) {
   $U value = size < 0x38800000u ? small : normal;
   value = size >= 0x47800000u ? special : value;
   return $tou16(value | ((bits >> 16) & 0x8000u));
-}""",
+#endif
+}""".replace("@F16C", _F16C),
     },
     "round_f16": {"f32": "$F round_f16_$N($F x) { return from_f16_u16x$W(to_f16_$N(x)); }"},
     "round_bf16": {"f32": "$F round_bf16_$N($F x) { return from_bf16_u16x$W(to_bf16_$N(x)); }"},

@@ -2,8 +2,9 @@
 
 Its name says all: `tile_f32x8_6x2_l1k(` is 6 rows by 2 vectors of 8 floats, then how A's rows
 (p: panels, l: one stride, t: a table), A's k (p, 1: contiguous, k: one stride, o: a table) and
-B's k (p, k) are walked. `panel_f32x8_16r(` fills the kernel's own panels
-of 16 lanes (r: lanes side by side, c: k). `source` writes what a text calls, as `mathlib` does.
+B's k (p, k) are walked. `panel_f32x8_16r(` fills the kernel's own panels of 16 lanes (r: lanes
+side by side, c: k), `panel_f32x8_16r_bf16(` from bfloat16; `stream_f32x8_1_f32_bf16(` streams rows.
+`source` writes what a text calls, as `mathlib` does.
 """
 
 from __future__ import annotations
@@ -16,16 +17,28 @@ import numpy as np
 from lowering.product import Product
 
 _CALL = re.compile(r"tile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
-_STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)(?=\()")
-_FILL = re.compile(r"panel_([fiu]\d+)x(\d+)_(\d+)([rc])(?=\()")
+_STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)_(\w+)_(\w+)(?=\()")
+_FILL = re.compile(r"panel_([fiu]\d+)x(\d+)_(\d+)([rc])_(\w+)(?=\()")
 
 
 KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
 
 
 def element(dtype: np.dtype) -> str:
-    """A type of numbers as the functions' names have it: f32, i32, ..."""
-    return f"{dtype.kind}{8 * dtype.itemsize}"
+    """A type of numbers as the functions' names have it: f32, i32, bf16, ..."""
+    return f"{'bf' if dtype.kind == 'V' else dtype.kind}{8 * dtype.itemsize}"
+
+
+def _memory(stored: str) -> str:
+    """The C type of elements in memory."""
+    return KINDS.get(stored, "ushort")
+
+
+def _read(stored: str, width: int, pointer: str) -> str:
+    """So many elements at `pointer`, in registers; floats of 16 bits are widened."""
+    vector = f"(__global const {_memory(stored)}{width}_u *)" if width > 1 else ""
+    text = f"*{vector}({pointer})"
+    return text if stored in KINDS else f"from_{stored}_u16x{width}({text})"
 
 
 def name(form: Product, dtype: np.dtype, width: int) -> str:
@@ -38,14 +51,14 @@ def name(form: Product, dtype: np.dtype, width: int) -> str:
     return f"tile_{element(dtype)}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
 
 
-def fill(dtype: np.dtype, width: int, lanes: int, along_k: bool) -> str:
+def fill(dtype: np.dtype, width: int, lanes: int, along_k: bool, stored: np.dtype) -> str:
     """The function that copies elements into panels of so many lanes."""
-    return f"panel_{element(dtype)}x{width}_{lanes}{'c' if along_k else 'r'}"
+    return f"panel_{element(dtype)}x{width}_{lanes}{'c' if along_k else 'r'}_{element(stored)}"
 
 
-def stream(dtype: np.dtype, width: int, rows: int) -> str:
+def stream(dtype: np.dtype, width: int, rows: int, a: np.dtype, b: np.dtype) -> str:
     """The function that adds the products of k1 columns of so many rows of A and k1 rows of B."""
-    return f"stream_{element(dtype)}x{width}_{rows}"
+    return f"stream_{element(dtype)}x{width}_{rows}_{element(a)}_{element(b)}"
 
 
 def panel_size(lanes: int, width: int, block: int) -> int:
@@ -69,7 +82,7 @@ def source(text: str) -> str:
 
 
 @cache
-def _streamer(number, width, rows) -> str:
+def _streamer(number, width, rows, a_stored, b_stored) -> str:
     """`t`, rows `size` apart, = or += the products for `count` columns: several rows of B pass the
     sums at once, each row in one piece, which is how memory is read fastest.
     """
@@ -81,14 +94,16 @@ def _streamer(number, width, rows) -> str:
         out = []
         for r in range(m):
             at = f"({r} < last ? {r} : last) * a_lane + " if r else ""
-            xs = [f"x{r}_{j} = a[{at}(k + {j}) * a_k]" for j in range(u)]
+            of_k = [f"a + ({at}(k + {j}) * a_k)" for j in range(u)]
+            xs = [f"x{r}_{j} = {_read(a_stored, 1, p)}" for j, p in enumerate(of_k)]
             out.append(f"    const {kind} {', '.join(xs)};")
         for one, head in (
             (vec, f"int c = 0; for (; c + {w} <= count; c += {w})"),
             (kind, "for (; c < count; ++c)"),
         ):
             place = f"{one}_u" if one == vec else one
-            vs = [f"v{j} = *(__global const {place} *)(b + {j} * b_k + c)" for j in range(u)]
+            lanes = w if one == vec else 1
+            vs = [f"v{j} = {_read(b_stored, lanes, f'b + ({j} * b_k + c)')}" for j in range(u)]
             out.append(f"    {head} {{ const {one} {', '.join(vs)};")
             for r in range(m):
                 out.append(f"      {{ {one} s = *({place} *)(t + {r} * size + c);")
@@ -100,8 +115,9 @@ def _streamer(number, width, rows) -> str:
     many = {1: 8, 2: 4, 3: 4}.get(m, 2)
     return "\n".join(
         [
-            f"FX_STAGE void stream_{number}x{width}_{rows}(__global const {kind} *a,",
-            f"    __global const {kind} *b, const long a_lane, const int last, const long a_k,",
+            f"FX_STAGE void stream_{number}x{width}_{rows}_{a_stored}_{b_stored}(",
+            f"    __global const {_memory(a_stored)} *a, __global const {_memory(b_stored)} *b,",
+            "    const long a_lane, const int last, const long a_k,",
             f"    const long b_k, const int k1, const int count, {kind} *t, const int size,",
             "    const int more) {",
             "  #pragma OPENCL FP_CONTRACT ON",
@@ -123,32 +139,35 @@ PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 
 
 @cache
-def _filler(number, width, lanes, order) -> str:
+def _filler(number, width, lanes, order, stored) -> str:
     """Panels, `size` apart, of k1 rows of `lanes` elements each, from `count` lanes of which
     `there` may be read; what lies beyond them repeats the last.
     """
     w, n = int(width), int(lanes)
     kind = KINDS[number]
     head = [
-        f"FX_STAGE void panel_{number}x{width}_{lanes}{order}(__global const {kind} *x,",
+        f"FX_STAGE void panel_{number}x{width}_{lanes}{order}_{stored}(",
+        f"    __global const {_memory(stored)} *x,",
         "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
         f"    __global {kind} *p, const long size) {{",
     ]
-    body = _rows_side_by_side(kind, w, n) if order == "r" else _columns_in_one_piece(kind, w, n)
+    lines = _rows_side_by_side if order == "r" else _columns_in_one_piece
+    body = lines(kind, w, n, stored)
     return "\n".join([*head, *body, "}"])
 
 
-def _rows_side_by_side(kind: str, w: int, n: int) -> list[str]:
+def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
     """A few panels at a time: each is written in one piece, and they are on as many pages."""
     vectors = -(-n // w)
     vec = f"{kind}{w}_u"
-    copies = [f"*(__global {vec} *)(q + {j * w}) = *(__global const {vec} *)(y + c + {j * w});"
-              for j in range(vectors)]  # fmt: skip
+    reads = [_read(stored, w, f"y + c + {j * w}") for j in range(vectors)]
+    copies = [f"*(__global {vec} *)(q + {j * w}) = {x};" for j, x in enumerate(reads)]
+    one = _read(stored, 1, "y + (c + j < there ? c + j : there - 1)")
     panels = together(n)
     return [
         f"  for (int c0 = 0; c0 < count; c0 += {panels * n}, p += {panels} * size) {{",
         f"    const int c1 = (count < c0 + {panels * n} ? count : c0 + {panels * n});",
-        f"    __global const {kind} *y = x;",
+        f"    __global const {_memory(stored)} *y = x;",
         "    for (int k = 0; k < k1; ++k, y += x_k) {",
         f"      __global {kind} *q = p + k * {n};",
         f"      for (int c = c0; c < c1; c += {n}, q += size)",
@@ -156,28 +175,32 @@ def _rows_side_by_side(kind: str, w: int, n: int) -> list[str]:
         f"          __builtin_prefetch(y + c + {AHEAD} * x_k); {' '.join(copies)}",
         "        } else {",
         "    " + PLAIN,
-        f"          for (int j = 0; j < {n}; ++j) q[j] = y[c + j < there ? c + j : there - 1];",
+        f"          for (int j = 0; j < {n}; ++j) q[j] = {one};",
         "        }",
         "    }",
         "  }",
     ]
 
 
-def _columns_in_one_piece(kind: str, w: int, n: int) -> list[str]:
-    """Squares of w x w are turned in registers."""
+def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
+    """Squares of w x w are turned in registers; the last ends where the lanes do, or writes beyond
+    them what the next k overwrites.
+    """
     lines = [
         f"  for (int c = 0; c < count; c += {n}, p += size)",
-        f"    for (int j = 0; j < {n}; j += {w}) {{",
+        f"    for (int i = 0; i < {n}; i += {w}) {{",
+        f"      const int j = {f'(i < {n - w} ? i : {n - w})' if n % w and n > w else 'i'};",
     ]
     for i in range(w):
         at = f"c + j + {i}"
         lines.append(
-            f"      __global const {kind} *x{i} = x + ({at} < there ? {at} : there - 1) * x_lane;"
+            f"      __global const {_memory(stored)} *x{i} ="
+            f" x + ({at} < there ? {at} : there - 1) * x_lane;"
         )
     lines += ["      int k = 0;", f"      for (; k + {w} <= k1; k += {w}) {{"]
     names = [f"v{i}" for i in range(w)]
     for i in range(w):
-        lines.append(f"        const {kind}{w} v{i} = *(__global const {kind}{w}_u *)(x{i} + k);")
+        lines.append(f"        const {kind}{w} v{i} = {_read(stored, w, f'x{i} + k')};")
     d = w // 2
     while d:
         fresh = list(names)
@@ -194,7 +217,8 @@ def _columns_in_one_piece(kind: str, w: int, n: int) -> list[str]:
         names, d = fresh, d // 2
     for i, v in enumerate(names):
         lines.append(f"        *(__global {kind}{w}_u *)(p + (k + {i}) * {n} + j) = {v};")
-    rest = " ".join(f"p[k * {n} + j + {i}] = x{i}[k];" for i in range(w))
+    one = [_read(stored, 1, f"x{i} + k") for i in range(w)]
+    rest = " ".join(f"p[k * {n} + j + {i}] = {x};" for i, x in enumerate(one))
     return [*lines, "      }", PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
 

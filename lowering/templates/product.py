@@ -223,6 +223,8 @@ class _ProductEmitter(_Emitter):
 
     def __init__(self, node, nest, axes: Axes, operands, width: int, profile: Profile, tile: Value):
         self.node, self.form, self.axes, self.operands = node, node.form, axes, operands
+        self.kind = scalar.register_type(node.dtype, 1)
+        self.stored_as = [nest.buffers[k].dtype for k in operands]
         self.lanes = width
         self.vectors = node.form.columns // width
         self.needed = masks.needed(nest, tile)
@@ -286,7 +288,6 @@ class _ProductEmitter(_Emitter):
         one array, whose size says little of the shape.
         """
         form, blocks = self.form, self.blocks
-        kind = scalar.register_type(self.node.dtype, 1)
         deep = form.k > blocks.depth and self.stored is None
         self.a_size = micro.panel_size(form.rows, self.lanes, blocks.depth)
         self.b_size = micro.panel_size(form.columns, self.lanes, blocks.k)
@@ -295,7 +296,7 @@ class _ProductEmitter(_Emitter):
         sizes += [together * self.a_size] if form.a.panel else []
         sizes += [depths * blocks.strip * self.b_size] if form.b.panel else []
         room = _room(sum(sizes), self.node.dtype.itemsize)
-        self.line(f"{kind} acc[{room}] __attribute__((aligned(64)));")
+        self.line(f"{self.kind} acc[{room}] __attribute__((aligned(64)));")
         kept = str(form.rows)
         if not self.whole:
             self.line(f"const int sums_step = K > KD ? {form.rows} * ST : 0;")
@@ -304,9 +305,9 @@ class _ProductEmitter(_Emitter):
             self.int(name, value, "long")
         if form.a.panel or form.b.panel:  # a CPU has one memory
             end = f"({kept} * ST + {LINE - 1}) / {LINE} * {LINE}"
-            self.line(f"__global {kind} *ap = (__global {kind} *)(ulong)(acc + {end});")
+            self.line(f"__global {self.kind} *ap = (__global {self.kind} *)(ulong)(acc + {end});")
         if form.b.panel:
-            self.line(f"__global {kind} *bp = ap{f' + {together} * x_step' * form.a.panel};")
+            self.line(f"__global {self.kind} *bp = ap{f' + {together} * x_step' * form.a.panel};")
 
     def steps(self) -> dict[str, int]:
         """From one tile and from one block of k to the next in A (x) and B (y), in panels or in
@@ -347,6 +348,8 @@ class _ProductEmitter(_Emitter):
         if v.op != "load" or v.attr[0] != -1:
             return None
         if form.streamed or None in (form.a.lane, form.a.k) or self.needed is not None:
+            return None
+        if any(x != self.node.dtype for x in self.stored_as):
             return None
         if len(axes.rows) > 1 or len(axes.columns) != 1 or first.index.coef(axes.columns[0]) != 1:
             return None
@@ -424,25 +427,39 @@ class _ProductEmitter(_Emitter):
             at = offset("(d0 + k)", form.a.ks)
             self.line(f"for (int k = 0; k < ke - d0; ++k) ko[k] = {at};")
         if form.b.panel:
-            self.line(
-                f"{self.begin('fills')}, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, "
-                f"N - s0, bp, y_step, y_block, ke - d0, KB);"
-            )
+            self.fill_b()
         rows = self.push(frozenset())
         if form.a.panel:
             some = micro.together(form.rows) * form.rows
-            name = micro.fill(self.node.dtype, self.lanes, form.rows, form.a.k == 1)
+            name = micro.fill(
+                self.node.dtype, self.lanes, form.rows, form.a.k == 1, self.stored_as[0]
+            )
             self.line(
                 f"if ((r0 - m0) % {some} == 0) {name}(a_o + r0 * a_lane + d0 * a_k, a_lane, a_k, "
                 f"{_min('m1 - r0', str(some))}, M - r0, ke - d0, ap, x_step);"
             )
-        kind = scalar.register_type(self.node.dtype, 1)
-        self.line(f"{kind} *sums = acc + (r0 - m0) / {form.rows} * sums_step;")
+        self.line(f"{self.kind} *sums = acc + (r0 - m0) / {form.rows} * sums_step;")
         self.row_sums()
         self.line("if (ke < K) continue;")
         self.epilogue()
         self.pop(rows, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
         self.pop(deep, "for (int d0 = 0; d0 < K; d0 += KD) {")
+
+    def fill_b(self) -> None:
+        """B's panels of the strip for a depth of k; a function that products share, or its loop."""
+        form, dtype, stored = self.form, self.node.dtype, self.stored_as[1]
+        if stored == dtype:
+            self.line(
+                f"{self.begin('fills')}, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, "
+                f"N - s0, bp, y_step, y_block, ke - d0, KB);"
+            )
+            return
+        name = micro.fill(dtype, self.lanes, form.columns, form.b.k == 1, stored)
+        self.line(
+            f"for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {name}(b_o + s0 * b_lane + "
+            f"k0 * b_k, b_lane, b_k, s1 - s0, N - s0, {_min('ke - k0', 'KB')}, bp + kb * y_block, "
+            "y_step);"
+        )
 
     def row_sums(self) -> None:
         """The sums of one row tile for the strip, over the depth's blocks of k."""
@@ -462,7 +479,7 @@ class _ProductEmitter(_Emitter):
         target = f"sums + (t0 - s0) * {form.rows}"
         if form.streamed:
             name, count = (
-                micro.stream(dtype, self.lanes, form.rows),
+                micro.stream(dtype, self.lanes, form.rows, *self.stored_as),
                 _min("N - t0", str(form.columns)),
             )
             rest = f"M - 1 - r0, a_k, b_k, k1, {count}, {target}, {form.columns}, k0"
@@ -507,8 +524,7 @@ class _ProductEmitter(_Emitter):
         v, form = self.s.v, self.form
         rows = self.push(frozenset(self.axes.rows))
         self.decode("g", self.axes.rows)
-        kind = scalar.register_type(self.node.dtype, 1)
-        self.line(f"const {kind} *row = sums + (g - r0) * {form.columns};")
+        self.line(f"const {self.kind} *row = sums + (g - r0) * {form.columns};")
         tiles = self.push(frozenset(self.axes.columns[:-1]))
         at = _min("t0", f"N - {form.columns}") if self.shifted else "t0"
         self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
@@ -518,7 +534,7 @@ class _ProductEmitter(_Emitter):
             self.line(f"const int tc = t0 / {n}, ts = t0 % {n};")
             self.decode("tc", self.axes.columns[:-1])
             lo, self.tile_start = "ts", "ts"
-        self.line(f"const {kind} *sum = row + (t0 - s0) * {form.rows};")
+        self.line(f"const {self.kind} *sum = row + (t0 - s0) * {form.rows};")
         self.columns(lo)
         self.pop(tiles, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
         end = _min(f"r0 + {form.rows}", "m1")

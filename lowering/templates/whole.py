@@ -60,6 +60,7 @@ def _words(family: tuple[str, ...]) -> dict[str, str | int]:
     kind = micro.KINDS[number]
     return {
         "family": f"{number}x{width}_{rows}x{vectors}",
+        "number": number,
         "vectors": f"{number}x{width}",
         "T": kind,
         "V": f"{kind}{width}_u",
@@ -126,12 +127,13 @@ _TILE = Template(
     "                in ? d0 + k0 : k0);"
 )
 _FILL_A = Template(
-    "if ((r0 - m0) % $G == 0) panel_${vectors}_$R$order(ao + r0 * a_lane + d0 * a_k, a_lane, a_k,\n"
+    "if ((r0 - m0) % $G == 0)\n"
+    "            panel_${vectors}_$R${order}_$number(ao + r0 * a_lane + d0 * a_k, a_lane, a_k,\n"
     "            (a_fill == fill_$word) * (m1 - r0 < $G ? m1 - r0 : $G), M - r0, d, x, x_step);"
 )
 _FILL_B = Template(
-    "    panel_${vectors}_$C$order(b + k0 * b_k, b_lane, b_k, (b_fill == fill_$word) * b_count,\n"
-    "      b_there, k1, y, y_step);\n"
+    "    panel_${vectors}_$C${order}_$number(b + k0 * b_k, b_lane, b_k,\n"
+    "      (b_fill == fill_$word) * b_count, b_there, k1, y, y_step);\n"
 )
 _COPY = Template(
     "*(__global $V *)(row + $at) = *($V *)(p + $of) + "

@@ -1,10 +1,12 @@
 // launches: 1, programs: 1
 
-FX_STAGE void panel_f32x8_16c(__global const float *x,
+FX_STAGE void panel_f32x8_16c_f32(
+    __global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
   for (int c = 0; c < count; c += 16, p += size)
-    for (int j = 0; j < 16; j += 8) {
+    for (int i = 0; i < 16; i += 8) {
+      const int j = i;
       __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
       __global const float *x1 = x + (c + j + 1 < there ? c + j + 1 : there - 1) * x_lane;
       __global const float *x2 = x + (c + j + 2 < there ? c + j + 2 : there - 1) * x_lane;
@@ -57,7 +59,7 @@ FX_STAGE void panel_f32x8_16c(__global const float *x,
         *(__global float8_u *)(p + (k + 7) * 16 + j) = u1_7;
       }
   #pragma clang loop vectorize(disable) unroll(disable)
-      for (; k < k1; ++k) { p[k * 16 + j + 0] = x0[k]; p[k * 16 + j + 1] = x1[k]; p[k * 16 + j + 2] = x2[k]; p[k * 16 + j + 3] = x3[k]; p[k * 16 + j + 4] = x4[k]; p[k * 16 + j + 5] = x5[k]; p[k * 16 + j + 6] = x6[k]; p[k * 16 + j + 7] = x7[k]; }
+      for (; k < k1; ++k) { p[k * 16 + j + 0] = *(x0 + k); p[k * 16 + j + 1] = *(x1 + k); p[k * 16 + j + 2] = *(x2 + k); p[k * 16 + j + 3] = *(x3 + k); p[k * 16 + j + 4] = *(x4 + k); p[k * 16 + j + 5] = *(x5 + k); p[k * 16 + j + 6] = *(x6 + k); p[k * 16 + j + 7] = *(x7 + k); }
     }
 }
 FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *b,
@@ -119,8 +121,8 @@ FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global float *y, const long y_step, const long y_block, const int depth, const int block) {
   for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
-    panel_f32x8_16c(b + k0 * b_k, b_lane, b_k, (b_fill == fill_columns) * b_count,
-      b_there, k1, y, y_step);
+    panel_f32x8_16c_f32(b + k0 * b_k, b_lane, b_k,
+      (b_fill == fill_columns) * b_count, b_there, k1, y, y_step);
   }
 }
 FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {

@@ -1,6 +1,7 @@
 // launches: 1, programs: 1
 
-FX_STAGE void panel_f32x8_16r(__global const float *x,
+FX_STAGE void panel_f32x8_16r_f32(
+    __global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
   for (int c0 = 0; c0 < count; c0 += 64, p += 4 * size) {
@@ -13,7 +14,7 @@ FX_STAGE void panel_f32x8_16r(__global const float *x,
           __builtin_prefetch(y + c + 8 * x_k); *(__global float8_u *)(q + 0) = *(__global const float8_u *)(y + c + 0); *(__global float8_u *)(q + 8) = *(__global const float8_u *)(y + c + 8);
         } else {
       #pragma clang loop vectorize(disable) unroll(disable)
-          for (int j = 0; j < 16; ++j) q[j] = y[c + j < there ? c + j : there - 1];
+          for (int j = 0; j < 16; ++j) q[j] = *(y + (c + j < there ? c + j : there - 1));
         }
     }
   }
@@ -73,8 +74,8 @@ FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global float *y, const long y_step, const long y_block, const int depth, const int block) {
   for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
-    panel_f32x8_16r(b + k0 * b_k, b_lane, b_k, (b_fill == fill_rows) * b_count,
-      b_there, k1, y, y_step);
+    panel_f32x8_16r_f32(b + k0 * b_k, b_lane, b_k,
+      (b_fill == fill_rows) * b_count, b_there, k1, y, y_step);
   }
 }
 FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,

@@ -1,6 +1,7 @@
 // launches: 1, programs: 1
 
-FX_STAGE void panel_f32x8_16r(__global const float *x,
+FX_STAGE void panel_f32x8_16r_f32(
+    __global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
   for (int c0 = 0; c0 < count; c0 += 64, p += 4 * size) {
@@ -13,7 +14,7 @@ FX_STAGE void panel_f32x8_16r(__global const float *x,
           __builtin_prefetch(y + c + 8 * x_k); *(__global float8_u *)(q + 0) = *(__global const float8_u *)(y + c + 0); *(__global float8_u *)(q + 8) = *(__global const float8_u *)(y + c + 8);
         } else {
       #pragma clang loop vectorize(disable) unroll(disable)
-          for (int j = 0; j < 16; ++j) q[j] = y[c + j < there ? c + j : there - 1];
+          for (int j = 0; j < 16; ++j) q[j] = *(y + (c + j < there ? c + j : there - 1));
         }
     }
   }
@@ -73,8 +74,8 @@ FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global float *y, const long y_step, const long y_block, const int depth, const int block) {
   for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
     const int k1 = (depth - k0 < block ? depth - k0 : block);
-    panel_f32x8_16r(b + k0 * b_k, b_lane, b_k, (b_fill == fill_rows) * b_count,
-      b_there, k1, y, y_step);
+    panel_f32x8_16r_f32(b + k0 * b_k, b_lane, b_k,
+      (b_fill == fill_rows) * b_count, b_there, k1, y, y_step);
   }
 }
 FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
