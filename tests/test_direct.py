@@ -10,6 +10,7 @@ import pytest
 import fx
 import fx.numpy as fnp
 from fx import array, lax
+from lowering import loops
 from lowering.runtime.direct import WAITS, DirectExecutable
 
 
@@ -130,3 +131,23 @@ def test_a_sort_in_a_loop_is_a_kernel():
     x = fnp.sin(fnp.arange(6000.0)).reshape(40, 150)
     assert fx.jit(run).lower(x).compile()._plan.host_steps == 0
     np.testing.assert_allclose(fx.jit(run)(x), np.sort(x, -1)[:, :3].sum(-1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("calls", [1, 40])
+def test_a_loop_that_is_launched_again_is_done_again(device, monkeypatch, calls):
+    """`long` is noted where one launch's turns do not suffice; the numbers are right before and
+    after, also where calls are written out.
+    """
+    monkeypatch.setattr(loops, "CHUNK_WORK", 1.0)  # 256 turns a launch
+
+    @fx.jit
+    def count(n, x):
+        k, y = lax.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, c[1] + x), (0, x * 0))
+        return k, y, y + k
+
+    runs = executable(count, np.int32(3), np.float32(2))
+    for n in [*[5] * calls, 700, 300, 7, 9000]:
+        k, y, z = count(np.int32(n), np.float32(2))
+        assert (int(k), float(y), float(z)) == (n, 2.0 * n, 3.0 * n)
+        assert bool(runs.long) == (n > 256 or bool(runs.long))
+    assert isinstance(runs, DirectExecutable) and runs.long

@@ -9,9 +9,10 @@ is pending there; otherwise it waits, and a plan that often has to is built for 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import pairwise
 from typing import Any
 
-from lowering.plan import Plan
+from lowering.plan import Launch, LoopStep, Plan, Step
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 from lowering.runtime.execute import Executable, Results
@@ -31,6 +32,7 @@ class DirectExecutable(Executable):
     """Runs its launches in the calling thread; its results are complete when it returns."""
 
     def __init__(self, plan: Plan, device: Device, lane: Device):
+        self.long: list[bool] = []  # not empty: its loops need more launches than one
         super().__init__(plan, device, lane)
         self._waited = 0
         self._queued: Executable | None = None
@@ -42,22 +44,36 @@ class DirectExecutable(Executable):
             del env
             return self._behind(inputs, donated)
         lane = self.lane
-        if not self._straight or lane.recorder is not None:
+        if not self._straight or self.long or lane.recorder is not None:
             return self._general(inputs, donated, env)[0], None
         if self._copies:
             self._copy(inputs, donated, env)
         frame = self._frame(env)
-        queue, enqueue = lane.queue, self._enqueue
-        for setter, kernel, global_size, local_size, moving in frame.launches:
+        queue, enqueue, flags = lane.queue, self._enqueue, frame.flags
+        for j, (setter, kernel, global_size, local_size, moving) in enumerate(frame.launches):
             for k, place in moving:
                 setter(k, env[place].arg)
             enqueue(queue, kernel, global_size, local_size)
+            if j in flags and flags[j][0]:
+                self.long.append(True)
+                return self._general(inputs, donated, env)[0], None
         self._frames.append(frame)
         counts.calls += 1
         counts.launches += self._launches
         if self._one_result is not None:
             return [env[self._one_result]], None
         return [env[k] for k in self._results], None
+
+    def looks_only(self, s: Step) -> bool:
+        """A `while_loop` in a kernel makes many turns a launch: hardly ever is it launched again,
+        and then all is done again, from then on with the loop. No input may have been overwritten.
+        """
+        if not isinstance(s, LoopStep) or s.count is not None or s.cond or self._copies:
+            return False
+        assert s.flag is not None
+        here = self.plan.buffers[s.flag.id].offset is not None and not s.flag.step
+        after = (x for x, y in pairwise(self.plan.steps) if y is s)
+        return here and self.lane.shared and isinstance(next(after, None), Launch)
 
     def straight(self, given: Sequence[str], numbers: dict[int, Any], otherwise: str) -> Any:
         """A call's text: see `runtime.straight`; None where a call is more than launches."""

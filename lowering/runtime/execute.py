@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering.plan import BufferRef, Launch, Plan
+from lowering.plan import BufferRef, Launch, LoopStep, Plan, Step
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import CALLS_AHEAD, Device, marker
 from lowering.runtime.memory import Slice, Storage, size_class, taken
@@ -31,7 +31,17 @@ place in one 0.15. Whoever keeps one of them keeps the block."""
 class Frame:
     """The kernel objects of one call at a time, and the blocks they were last bound to."""
 
-    __slots__ = ("arena", "known", "launches", "results", "steps", "temps", "tray")
+    __slots__ = (
+        "arena",
+        "flags",
+        "known",
+        "launches",
+        "looks",
+        "results",
+        "steps",
+        "temps",
+        "tray",
+    )
 
     def __init__(self, steps: list[Any]):
         self.steps = steps
@@ -41,10 +51,13 @@ class Frame:
         self.launches: list[tuple[Any, Any, Any, Any, tuple[tuple[int, int], ...]]] = []
         self.temps: list[tuple[Any, int, int, int]] = []  # setter, argument, offset, bytes
         self.results: list[tuple[Any, int, int]] = []  # setter, argument, which part of the tray
+        self.looks: dict[int, int] = {}  # after which launch a flag is looked at: its offset
+        self.flags: dict[int, Any] = {}  # the same: its byte
 
     def bind_arena(self, block: Any) -> None:
         for setter, k, offset, nbytes in self.temps:
             setter(k, block.part(offset, nbytes).arg)
+        self.flags = {k: block.host[offset : offset + 1] for k, offset in self.looks.items()}
         self.arena = block
 
     def bind_tray(self, block: Any, sizes: tuple[int, ...]) -> None:
@@ -74,11 +87,7 @@ class Executable:
             if b.kind == "const"
         }
         self._lay_out()
-        self._straight = all(
-            isinstance(s, Launch)
-            and not any(isinstance(a, BufferRef) and (a.offset or a.step) for a in s.args)
-            for s in plan.steps
-        )
+        self._straight = all(map(self._is_straight, plan.steps))
         self._launches = 0
         self._frames: list[Frame] = []
         self._frames.append(self._new_frame())
@@ -119,7 +128,11 @@ class Executable:
         frame = Frame(bind_steps(plan.steps, plan, self._built, self.lane))
         if not self._straight:
             return frame
-        for s in frame.steps:
+        for step, s in zip(plan.steps, frame.steps):
+            if isinstance(step, LoopStep):
+                assert step.flag is not None
+                frame.looks[len(frame.launches) - 1] = plan.buffers[step.flag.id].offset or 0
+                continue
             kernel = s.kernel
             setter = kernel._set_arg_svm if device.shared else kernel.set_arg
             moving = []
@@ -140,6 +153,16 @@ class Executable:
                 frame.launches.append(entry)
         self._launches = len(frame.launches)
         return frame
+
+    def _is_straight(self, s: Step) -> bool:
+        """Whether a call needs no more of a step than to enqueue it."""
+        if not isinstance(s, Launch):
+            return self.looks_only(s)
+        return not any(isinstance(a, BufferRef) and (a.offset or a.step) for a in s.args)
+
+    def looks_only(self, s: Step) -> bool:
+        """Whether a step is as a rule done with a look at a flag; not while launches pend."""
+        return False
 
     # ------------------------------------------------------------ calling
 

@@ -98,6 +98,8 @@ class _Writer:
         """
         add = self.out.lines.extend
         back: list[str] = []
+        if self.e._frames[0].looks:
+            add(["if long:", f"  {self.otherwise}"])
         homes = ["tray"] if self.e._tray is not None else []
         for name in [*homes, *(str(j) for j in range(len(self.blocks)))]:
             add(["try:", f"  b{name} = home{name}.pop()", "except IndexError:"])
@@ -158,6 +160,9 @@ class _Writer:
                 lines += [f"  f[{setter}]({k}, {source}.arg)", f"  f[{at}] = {source}.token"]
             self.out.names |= {f"global{i}": global_size, f"local{i}": local_size}
             lines.append(f"enqueue(queue, f[{kernel}], global{i}, local{i})")
+            if i in self.e._frames[0].looks:
+                lines += [f"if f[{FRAME}].flags[{i}][0]:", "  long.append(True)"]
+                lines.append(f"  {self.otherwise}")
         return lines
 
     def _name(self) -> None:
@@ -165,7 +170,7 @@ class _Writer:
         frames: dict[Any, list[Any]] = {}
         names |= {"frames": frames, "any_frame": self._frame_finder(frames), "counts": counts}
         names |= {"device": e.device, "lane": e.lane, "queue": e.lane.queue, "enqueue": e._enqueue}
-        names |= {"new": object.__new__, "Storage": Storage, "sizes": e._sizes}
+        names |= {"long": e.long, "new": object.__new__, "Storage": Storage, "sizes": e._sizes}
         names |= {f"home{j}": home for j, (home, _) in enumerate(e._takes)}
         if e._tray is not None:
             names["hometray"] = e._tray[0]
