@@ -257,7 +257,8 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         return found
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
-    width = 1 if v is None else _width(nest, v, profile, bool(folded) and v not in folded)
+    columns = v not in folded and prod(nest.extents[a] for a in folded) > FEW
+    width = 1 if v is None else _width(nest, v, profile, columns)
     wide = _wide(nest, parallel)
     if wide and any(len(e) for e in _guards(nest)):
         width = 1  # guards of strips are 32-bit lanes
@@ -414,6 +415,8 @@ def _unroll(
         return 1
     if v not in folded and work(nest) > 30 and _lane_by_lane(nest, v):
         return 1
+    if v not in folded and folded and prod(nest.extents[a] for a in folded) <= FEW:
+        return 1
     heavy = work(nest) > 60 or 4 * _stored_columns(nest, v, folded) * width > MOST_PANEL
     strips = nest.extents[v] // width
     choices = (2, 1) if heavy else (4, 2, 1)
@@ -424,6 +427,9 @@ def _unroll(
             return u
     return 1
 
+
+FEW = 4
+"""Rows that are folded before the next columns come: a processor overlaps these by itself."""
 
 WIDE = 8
 WIDE_STRIPS = (WIDE, 4, 2, 1)
