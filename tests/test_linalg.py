@@ -5,6 +5,7 @@ fx.lax.fft.
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import fx
 import fx.numpy as jnp
 from fx import lax
 from fx.config import enable_x64
-from fx.prims import linalg_solve
+from fx.prims import blas_threads, linalg_solve
 
 L = lax.linalg
 RNG = np.random.default_rng(3)
@@ -314,3 +315,45 @@ def test_residuals_of_least_squares_as_in_numpy():
         got = jnp.linalg.lstsq(m, b, numpy_resid=True)[1]
         np.testing.assert_allclose(got, want, rtol=1e-3)
         assert jnp.linalg.lstsq(m, b)[1].shape == (1,)
+
+
+def test_one_thread_of_blas_is_for_all_who_asked_for_it():
+    """A thread that is done first does not give BLAS its threads back under another's feet, and
+    each may be the one that asks.
+    """
+    ask, change, _ = blas_threads.pools()[0]
+    limited = blas_threads.with_one_blas_thread
+    inside, done, seen = threading.Event(), threading.Event(), []
+
+    @limited
+    def long(x):
+        inside.set()
+        done.wait(10)
+        seen.append(ask())
+
+    before, x = ask(), np.ones((2, 2))
+    change(2)
+    try:
+        thread = threading.Thread(target=long, args=(x,))
+        thread.start()
+        inside.wait(10)
+        limited(lambda x: seen.append(ask()))(x)
+        seen.append(ask())
+        done.set()
+        thread.join()
+        assert seen == [1, 1, 1] and ask() == 2
+    finally:
+        done.set()
+        change(before)
+
+
+def test_a_factor_has_the_same_bits_in_every_thread():
+    x = np.random.default_rng(0).standard_normal((300, 257)).astype(np.float32)
+    f, found = fx.jit(lambda x: jnp.linalg.cholesky(x @ x.T + 50 * jnp.eye(300))), []
+    f(x)
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: found.append(np.asarray(f(x))))
+        thread.start()
+        thread.join()
+    for other in found:
+        np.testing.assert_array_equal(other, f(x))

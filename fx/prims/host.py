@@ -8,7 +8,6 @@ lower rule (one Opaque node, picklable) and its batch rule (mapped axes go in fr
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, wraps
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from fx.avals import ShapedArray
 from fx.core import PRIMITIVES, Primitive, as_aval, get_aval
 from fx.prims import shape
+from fx.prims.blas_threads import with_one_blas_thread
 from fx.prims.registry import primitive
 
 
@@ -102,45 +102,6 @@ def host_primitive(
     rules.setdefault("batch", batch_in_front(lambda: p))
     p = primitive(name, doc, multiple_results=multiple_results, **rules)
     return p
-
-
-LARGE = 1024 * 1024  # elements from which its threads are worth their meeting
-
-
-@cache
-def blas() -> list[tuple[Callable[[], int], Callable[[int], Any]]]:
-    """How to ask for and to set the number of threads of NumPy's BLAS and of SciPy's."""
-    import scipy.linalg  # noqa: F401  which loads the second of them
-    import threadpoolctl
-
-    pools = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-    return [(p.get_num_threads, p.set_num_threads) for p in pools]
-
-
-def with_one_blas_thread(rule: Any) -> Any:
-    """The rule on one thread of BLAS, but for large matrices.
-
-    Threads of BLAS spin for each other. Where others have the cores (kernels in flight, another
-    process), a factorisation of 512 rows takes hundreds of milliseconds in the place of four, and a
-    system of 16 rows sixteen milliseconds in the place of two microseconds.
-    """
-
-    @wraps(rule)
-    def limited(*arrays: Any, **params: Any) -> Any:
-        if max((a.size for a in arrays), default=0) >= LARGE:
-            return rule(*arrays, **params)
-        before = [(ask(), change) for ask, change in blas()]
-        try:
-            for threads, change in before:
-                if threads > 1:
-                    change(1)
-            return rule(*arrays, **params)
-        finally:
-            for threads, change in before:
-                if threads > 1:
-                    change(threads)
-
-    return limited
 
 
 def loop_over_batch(
