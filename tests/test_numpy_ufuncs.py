@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, nanx, p
 
+import fx.numpy as fnp
+
 pytestmark = pytest.mark.eager
 
 CASES = [
@@ -183,3 +185,19 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_ufuncs(case):
     check(case)
+
+
+COMPLEX = np.complex64([[1 + 2j, -3 + 0.5j, 1], [1 - 2j, -3 + 1j, 2j]])
+
+
+def test_complex_numbers_order_by_real_then_imaginary_part():
+    x, y = COMPLEX
+    np.testing.assert_array_equal(fnp.fmax(x, y), np.fmax(x, y))
+    np.testing.assert_array_equal(fnp.fmin(x, y), np.fmin(x, y))
+
+
+def test_the_angle_of_complex_coordinates_turns_them_into_sine_and_cosine():
+    y, x = COMPLEX
+    angle, radius = fnp.arctan2(y, x), fnp.sqrt(x * x + y * y)
+    np.testing.assert_allclose(fnp.sin(angle) * radius, y, 1e-4)
+    np.testing.assert_allclose(fnp.cos(angle) * radius, x, 1e-4, 1e-5)

@@ -301,3 +301,63 @@ def test_odeint():
     np.testing.assert_allclose(y["x"], np.cos(2 * t), atol=1e-4)
     f = lambda k: odeint(lambda y, t, k: -k * y, fnp.array(1.0), t, k, rtol=1e-5, atol=1e-6)[-1]
     assert float(fx.grad(f)(0.7)) == pytest.approx(-2 * np.exp(-1.4), rel=1e-3)
+
+
+# ---------------------------------------------------------------- stacks, pivots, sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("hankel", ((2, 3),)), ("hankel", ((2, 3), (4,))), ("fiedler_companion", ((2, 5),))],
+)
+def test_matrices_of_special_form_take_stacks_of_lines(name, args):
+    given = [np.random.default_rng(n).uniform(1, 2, s).astype("f") for n, s in enumerate(args)]
+    got = getattr(linalg, name)(*given)
+    rows = [given[0][k] for k in range(2)]
+    np.testing.assert_allclose(
+        got, np.stack([getattr(scipy.linalg, name)(row, *given[1:]) for row in rows]), 1e-4, 1e-5
+    )
+
+
+def test_exponentials_of_nothing():
+    for shape in ((0, 0), (2, 0, 0), (0, 3, 3)):
+        assert linalg.expm(np.zeros(shape, np.float32)).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5)])
+@pytest.mark.parametrize("mode", ["full", "economic", "r"])
+def test_qr_with_pivots(shape, mode):
+    x = np.random.default_rng(0).standard_normal(shape).astype("f")
+    *q, r, p = fx.jit(lambda x: linalg.qr(x, mode=mode, pivoting=True))(x)
+    np.testing.assert_array_equal(p, scipy.linalg.qr(x, pivoting=True)[2])
+    assert np.all(np.diff(np.abs(np.diag(r))) <= 1e-6)
+    if q:
+        np.testing.assert_allclose(
+            np.asarray(q[0]) @ np.asarray(r), x[:, np.asarray(p)], 1e-4, 1e-5
+        )
+
+
+@pytest.mark.parametrize("pivoting", [False, True])
+@pytest.mark.parametrize("mode", ["left", "right"])
+def test_qr_multiply_of_stacks_and_vectors(mode, pivoting):
+    rng = np.random.default_rng(0)
+    x, c = (rng.standard_normal(s).astype("f") for s in ((2, 5, 3), (3,) if mode == "left" else 5))
+    out, *rest = linalg.qr_multiply(x, c, mode=mode, pivoting=pivoting)
+    assert out.shape == ((2, 5) if mode == "left" else (2, 3)) and len(rest) == 1 + pivoting
+    for k in range(2):
+        one = linalg.qr_multiply(x[k], c, mode=mode, pivoting=pivoting)[0]
+        np.testing.assert_allclose(out[k], one, 1e-4, 1e-5)
+        np.testing.assert_allclose(
+            np.abs(one), np.abs(scipy.linalg.qr_multiply(x[k], c, mode, pivoting)[0]), 1e-4, 1e-5
+        )
+    with pytest.raises(ValueError, match="requires c to have"):
+        linalg.qr_multiply(x, c[:-1], mode=mode)
+
+
+def test_sizes_without_axes_are_those_of_the_last_axes():
+    x = np.random.default_rng(0).standard_normal((2, 3, 4)).astype("f")
+    for name in ("dctn", "idctn"):
+        got = getattr(fft, name)(x, s=(2, 3))
+        np.testing.assert_allclose(
+            got, getattr(scipy.fft, name)(x, s=(2, 3), axes=(1, 2)), 1e-4, 1e-5
+        )

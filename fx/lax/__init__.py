@@ -11,6 +11,7 @@ from fx.lax import linalg as linalg
 from fx.lax.associative import *  # noqa: F403
 from fx.lax.branches import *  # noqa: F403
 from fx.lax.compare import *  # noqa: F403
+from fx.lax.composites import *  # noqa: F403
 from fx.lax.convert import *  # noqa: F403
 from fx.lax.convolution import *  # noqa: F403
 from fx.lax.elementwise import *  # noqa: F403
@@ -18,6 +19,7 @@ from fx.lax.fft import *  # noqa: F403
 from fx.lax.loops import *  # noqa: F403
 from fx.lax.parallel import *  # noqa: F403
 from fx.lax.products import *  # noqa: F403
+from fx.lax.ragged import *  # noqa: F403
 from fx.lax.reductions import *  # noqa: F403
 from fx.lax.rng import *  # noqa: F403
 from fx.lax.shape import *  # noqa: F403

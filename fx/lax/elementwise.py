@@ -274,8 +274,15 @@ def min(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def atan2(x: ArrayLike, y: ArrayLike) -> Array:
-    """The angle of the point with ordinate x and abscissa y."""
-    return transcendental.atan2_p.bind(*matched(x, y))
+    """The angle of the point with ordinate x and abscissa y; of complex numbers
+    -i log((y + i x) / sqrt(x^2 + y^2)).
+    """
+    x, y = matched(x, y)
+    if core.get_aval(x).dtype.kind != "c":
+        return transcendental.atan2_p.bind(x, y)
+    i = core.get_aval(x).dtype.type(1j)
+    radius = sqrt(add(square(x), square(y)))
+    return mul(-i, log(div(add(y, mul(i, x)), radius)))
 
 
 def mul(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike | None = None) -> Array:

@@ -15,8 +15,6 @@ import numpy as np
 
 from fx import core
 from fx.avals import canonicalize_dtype, is_floating
-from fx.prims import compare, cumulative, elementwise
-from fx.prims import shape as views
 from fx.prims.complex_ import real
 from fx.prims.convert import convert
 from fx.prims.dot import dot_general_p
@@ -30,7 +28,6 @@ __all__ = [
     "dot",
     "dot_general",
     "dtype",
-    "ragged_dot",
 ]
 
 DotDimensionNumbers = tuple[
@@ -139,48 +136,6 @@ def batch_matmul(lhs: Array, rhs: Array, precision: PrecisionLike = None) -> Arr
     n = x.ndim
     batch = tuple(range(n - 2))
     return dot_general(lhs, rhs, (((n - 1,), (n - 2,)), (batch, batch)), precision)
-
-
-def ragged_dot(
-    lhs: ArrayLike,
-    rhs: ArrayLike,
-    group_sizes: ArrayLike,
-    precision: PrecisionLike = None,
-    preferred_element_type: DTypeLike | None = None,
-    group_offset: Any = None,
-    out_sharding: Any = None,
-) -> Array:
-    """Rows of lhs [m, k] in consecutive groups, each times its own matrix of rhs [g, k, n].
-
-    group_sizes [g] counts the rows of each group; rows beyond their sum give zeros. Computed as
-    one product over (g, k) of masked rows: g times the work of the plain product.
-
-    >>> import fx.lax as lax, numpy as np
-    >>> x, w = np.ones((3, 1), np.float32), np.float32([[[2]], [[5]]])
-    >>> np.asarray(lax.ragged_dot(x, w, np.int32([2, 1]))).tolist()
-    [[2.0], [2.0], [5.0]]
-    """
-    x, w, sizes = map(core.get_aval, (lhs, rhs, group_sizes))
-    if group_offset is not None:
-        raise NotImplementedError("ragged_dot with group_offset is not implemented")
-    if x.ndim != 2 or w.ndim != 3 or sizes.shape != w.shape[:1] or x.shape[1] != w.shape[1]:
-        raise TypeError(
-            "ragged_dot requires shapes [m, k], [g, k, n] and [g], got "
-            f"{x.shape}, {w.shape} and {sizes.shape}."
-        )
-    grid = (w.shape[0], x.shape[0])
-    ends = cumulative.cumsum(group_sizes, 0)
-    starts = elementwise.sub(ends, group_sizes)
-    row = views.iota(sizes.dtype, grid, 1)
-    low, high = (views.broadcast_in_dim(v, grid, (0,)) for v in (starts, ends))
-    inside = compare.and_p.bind(compare.ge(row, low), compare.lt(row, high))
-    full = (*grid, x.shape[1])
-    rows = compare.select(
-        views.broadcast_in_dim(inside, full, (0, 1)),
-        views.broadcast_in_dim(lhs, full, (1, 2)),
-        views.full(full, 0, x.dtype),
-    )
-    return dot_general(rows, rhs, (((0, 2), (0, 1)), ((), ())), precision, preferred_element_type)
 
 
 def dtype(x: Any) -> np.dtype:

@@ -269,13 +269,13 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
 def fmax(x1: Any, x2: Any) -> Any:
     """The larger; a NaN loses against a number."""
     x1, x2 = promote("fmax", x1, x2)
-    return base.where_(u.logical_or(lax.gt(x1, x2), u.isnan(x2)), x1, x2)
+    return base.where_(u.logical_or(u.greater(x1, x2), u.isnan(x2)), x1, x2)
 
 
 def fmin(x1: Any, x2: Any) -> Any:
     """The smaller; a NaN loses against a number."""
     x1, x2 = promote("fmin", x1, x2)
-    return base.where_(u.logical_or(lax.lt(x1, x2), u.isnan(x2)), x1, x2)
+    return base.where_(u.logical_or(u.less(x1, x2), u.isnan(x2)), x1, x2)
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None) -> Any:

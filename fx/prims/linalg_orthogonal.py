@@ -1,9 +1,9 @@
 """QR and the reductions by reflections (Hessenberg, tridiagonal), of stacks of matrices: host
 steps on LAPACK.
 
-Q and R of a tall or square matrix of full rank have derivatives (Walter, Lehmann, Lamour 2012); a
-wide matrix's follow from its leading square block. Reflections themselves (householder_product,
-ormqr) have none, as in JAX.
+Q and R of a matrix of full rank have derivatives (Walter, Lehmann, Lamour 2012), further columns of
+a square Q those of its reflections; a wide matrix's follow from its leading square block.
+householder_product and ormqr have none, as in JAX.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fx.prims.elementwise import add, sub
 from fx.prims.host import host_primitive, loop_over_batch, lower_host
 from fx.prims.linalg_cases import complex_general, definite, general
 from fx.prims.linalg_eigen import real_dtype
-from fx.prims.linalg_solve import MATRICES, check_matrix, triangular_solve
+from fx.prims.linalg_solve import MATRICES, check_matrix, solve, triangular_solve
 from fx.prims.registry import Case
 
 sl = LazyModule("scipy.linalg")
@@ -68,14 +68,15 @@ def _qr_jvp(primals, tangents, **params):
     if type(da) is Zero:
         return outs, [Zero.like(q), Zero.like(r), *pivots]
     m, n = get_aval(da).shape[-2:]
-    if params["full_matrices"] and m > n:
-        raise NotImplementedError(
-            "Unimplemented case of QR decomposition derivative: the extra columns of Q are not "
-            "unique. "
-            "Use full_matrices=False (mode='reduced')."
-        )
     if params["pivoting"]:
         da = _permute_columns(da, outs[2])
+    if params["full_matrices"] and m > n:
+        return outs, [*_full_qr_tangents(q, r, da), *pivots]
+    return outs, [*_thin_qr_tangents(q, r, da), *pivots]
+
+
+def _thin_qr_tangents(q: Any, r: Any, da: Any) -> tuple[Any, Any]:
+    m, n = get_aval(da).shape[-2:]
     k = min(m, n)
     r1, da1 = mx.columns(r, 0, k), mx.columns(da, 0, k)
     scaled = triangular_solve(r1, da1, left_side=False, lower=False)
@@ -93,7 +94,29 @@ def _qr_jvp(primals, tangents, **params):
         r2, da2 = mx.columns(r, k, n), mx.columns(da, k, n)
         more = add(mx.matmul(mx.matmul(mx.adjoint(dq), q), r2), mx.matmul(mx.adjoint(q), da2))
         dr = parts.concatenate([dr, more], get_aval(dr).ndim - 1)
-    return outs, [dq, dr, *pivots]
+    return dq, dr
+
+
+def _full_qr_tangents(q: Any, r: Any, da: Any) -> tuple[Any, Any]:
+    """The tangents of a tall matrix's square Q = [Q1, Q2] and of R = [R1; 0].
+
+    Reflections give Q = I - V T V^H with V = [V1; V2], so B = Q1 - [I; 0] = -V T V1^H. With B1 and
+    B2 its upper and lower rows, Z = V2 V1^-1 = B2 B1^-1 and Q2 = [0; I] + B Z^H. Hence
+    dQ2 = dQ1 Z^H + B dZ^H, where dZ = (dB2 - Z dB1) B1^-1.
+    """
+    m, n = get_aval(da).shape[-2:]
+    q1 = mx.columns(q, 0, n)
+    dq1, dr1 = _thin_qr_tangents(q1, mx.rows(r, 0, n), da)
+    top = sub(mx.rows(q1, 0, n), mx.identity_like(mx.rows(q1, 0, n)))
+    b = parts.concatenate([top, mx.rows(q1, n, m)], get_aval(q).ndim - 2)
+    turned = mx.adjoint(top)
+    z = mx.adjoint(solve(turned, mx.adjoint(mx.rows(b, n, m))))
+    change = sub(mx.rows(dq1, n, m), mx.matmul(z, mx.rows(dq1, 0, n)))
+    dz = mx.adjoint(solve(turned, mx.adjoint(change)))
+    dq2 = add(mx.matmul(dq1, mx.adjoint(z)), mx.matmul(b, mx.adjoint(dz)))
+    below = core.zeros_like_aval(get_aval(mx.rows(r, n, m)))
+    axis = get_aval(q).ndim - 1
+    return parts.concatenate([dq1, dq2], axis), parts.concatenate([dr1, below], axis - 1)
 
 
 def _permute_columns(x: Any, p: Any) -> Any:
@@ -122,7 +145,6 @@ qr_p = host_primitive(
             {"pivoting": p, "full_matrices": f, "use_magma": None},
             (d,),
             (complex_general if d is np.complex64 else general,),
-            () if f else None,
         )
         for s, f, p, d in (
             ((3, 3), False, False, np.float32),

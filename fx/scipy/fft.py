@@ -76,7 +76,9 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
 
 def _each(op: Any, x: Any, type: int, s: Any, axes: Any, norm: Any) -> Any:
     x = fnp.asarray(x)
-    axes = tuple(range(x.ndim)) if axes is None else tuple(axes)
+    if axes is None:  # the last ones, as many as there are sizes
+        axes = range(x.ndim) if s is None else range(x.ndim - len(s), x.ndim)
+    axes = tuple(axes)
     sizes = [None] * len(axes) if s is None else list(s)
     if len(sizes) != len(axes):
         raise ValueError("s and axes must have the same length")

@@ -61,6 +61,8 @@ _PADE = {
 def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Any:
     """The matrix exponential by Pade approximants, scaling and squaring (Higham 2005)."""
     a = _one("expm", A)
+    if not a.size:
+        return a
     double = a.dtype in (np.float64, np.complex128)
     size = fnp.max(fnp.sum(fnp.abs(a), axis=-2), axis=-1)
     limits = (

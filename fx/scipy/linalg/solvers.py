@@ -246,13 +246,14 @@ def qr(
     pivoting: bool = False,
     check_finite: bool = True,
 ) -> tuple[Any, ...]:
-    """Q and R (mode "full", "economic", or R alone with "r")."""
-    if pivoting:
-        raise NotImplementedError("The pivoting=True case of qr is not implemented.")
+    """Q and R (mode "full", "economic", or R alone with "r"), and p with a[:, p] = Q R if pivoting.
+
+    p is such that the diagonal of R does not grow in magnitude.
+    """
     if mode not in ("full", "r", "economic"):
         raise ValueError(f"Unsupported QR decomposition mode '{mode}'")
-    q, r = factor.qr(*_args("qr", a), full_matrices=mode != "economic")
-    return (r,) if mode == "r" else (q, r)
+    parts = factor.qr(*_args("qr", a), pivoting=pivoting, full_matrices=mode != "economic")
+    return tuple(parts[1:] if mode == "r" else parts)
 
 
 def qr_multiply(
@@ -264,21 +265,30 @@ def qr_multiply(
     overwrite_a: bool = False,
     overwrite_c: bool = False,
 ) -> tuple[Any, ...]:
-    """c Q (mode "right") or Q c (mode "left"), and R."""
-    if pivoting:
-        raise NotImplementedError("The pivoting=True case of qr_multiply is not implemented.")
+    """c Q (mode "right") or Q c (mode "left"), R, and p with a[:, p] = Q R if pivoting.
+
+    Q has min(m, n) columns; c may be a vector, and leading axes of a and c broadcast.
+    """
+    if mode not in ("left", "right"):
+        raise ValueError(f"mode must be 'right' or 'left', got {mode!r}")
     a, c = _args("qr_multiply", a, c)
-    q, r = factor.qr(a, full_matrices=False)
+    left, vector = mode == "left", c.ndim == 1
+    if vector:
+        c = c[:, None] if left else c[None, :]
+    given, wanted = (c.shape[-2], min(a.shape[-2:])) if left else (c.shape[-1], a.shape[-2])
+    if given != wanted:
+        raise ValueError(
+            f"qr_multiply requires c to have {wanted} {'rows' if left else 'columns'} "
+            f"(mode={mode!r}, a of shape {a.shape}), got shape {c.shape}"
+        )
+    batch = np.broadcast_shapes(a.shape[:-2], c.shape[:-2])
+    a = fnp.broadcast_to(a, (*batch, *a.shape[-2:]))
+    q, *rest = factor.qr(a, pivoting=pivoting, full_matrices=False)
     q = fnp.conj(q) if conjugate else q
-    vector = c.ndim == 1
-    if mode == "left":
-        k = q.shape[-1]
-        m = c[:, None] if vector else c
-        out = fnp.matmul(q, m[:k])
-        return (out[:, 0] if vector else out), r
-    if mode != "right":
-        raise ValueError(f"Invalid mode: {mode!r}. Should be 'left' or 'right'.")
-    return fnp.matmul(c, q), r
+    out = fnp.matmul(q, c) if left else fnp.matmul(c, q)
+    if vector:
+        out = out[..., 0] if left else out[..., 0, :]
+    return (out, *rest)
 
 
 # ---------------------------------------------------------------- solve

@@ -12,7 +12,7 @@ import numpy as np
 from fx import numpy as fnp
 from fx.avals import canonicalize_dtype
 from fx.dtypes import as_dtype
-from fx.numpy.util import check_arraylike, promote_dtypes, wrap
+from fx.numpy.util import check_arraylike, promote_dtypes, promote_inexact, wrap
 
 __all__ = [
     "block_diag",
@@ -81,9 +81,13 @@ def _toeplitz(c: Any, r: Any) -> Any:
 
 def hankel(c: Any, r: Any = None) -> Any:
     """Constant along antidiagonals: first column c, last row r (zeros by default)."""
-    c = _line("hankel", c).ravel()
-    r = fnp.zeros_like(c) if r is None else _line("hankel", r).ravel()
+    c = _line("hankel", c)
+    r = fnp.zeros_like(c) if r is None else _line("hankel", r)
     c, r = promote_dtypes("hankel", c, r)
+    return fnp.vectorize(_hankel, signature="(m),(n)->(m,n)")(c, r)
+
+
+def _hankel(c: Any, r: Any) -> Any:
     values = fnp.concatenate([c, r[1:]])
     index = np.arange(c.shape[0])[:, None] + np.arange(r.shape[0])[None, :]
     return values[wrap(index.astype(np.int32))]
@@ -150,13 +154,19 @@ def fiedler(a: Any) -> Any:
 
 def fiedler_companion(a: Any) -> Any:
     """A pentadiagonal companion matrix (Fiedler 2003)."""
-    a = _line("fiedler_companion", a)
-    if a.ndim != 1:
-        raise ValueError("Input 'a' must be 1-D array.")
-    if a.size <= 2:
-        return fnp.asarray([[-a[1] / a[0]]]) if a.size == 2 else fnp.asarray([], a.dtype)
-    a = a / a[0]
+    (a,) = promote_inexact("fiedler_companion", _line("fiedler_companion", a))
+    if a.shape[-1] == 0:
+        raise ValueError(
+            f"fiedler_companion requires coefficients along the last axis, got shape {a.shape}."
+        )
+    return fnp.vectorize(_fiedler_companion, signature="(n)->(m,m)")(a)
+
+
+def _fiedler_companion(a: Any) -> Any:
     n = a.size - 1
+    if n < 2:
+        return fnp.reshape(-a[1:] / a[0], (n, n))
+    a = a / a[0]
     out = fnp.zeros((n, n), a.dtype)
     out = out.at[wrap(np.arange(3, n, 2)), wrap(np.arange(1, n - 2, 2))].set(1)
     out = out.at[wrap(np.arange(2, n, 2)), wrap(np.arange(1, n - 1, 2))].set(-a[3::2])
