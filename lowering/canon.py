@@ -20,6 +20,7 @@ from lowering.walk import with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
+LONG_DOT = 1 << 22  # elements that one core and its caches do not multiply and sum as fast as two
 FEW_ROWS, MANY = 128, 4096  # each of so many results folds so few elements by itself
 
 
@@ -51,7 +52,9 @@ def canonicalize(
             made = None if profile is None else outer.rewrite(b, n, args[0], profile)
             new[id(n)] = made if made is not None else _reduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
-            made = contract.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
+            made = _dot(b, n, *args) if split_reductions else None
+            if made is None:
+                made = contract.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
             new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
         elif isinstance(n.form, g.Conv):
             new[id(n)] = _conv(b, n, args, profile)
@@ -122,11 +125,10 @@ def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     one core.
     """
     op, axes = n.form.op, n.form.axes
-    kept = [k for k in range(x.ndim) if k not in axes]
     if x.size < 2 * MIN_SPLIT:
         return b.reduce(op, x, axes)
-    if not kept:
-        return _reduce_all(b, op, x)
+    if n.size == 1:
+        return b.reshape(_reduce_all(b, op, x), n.shape)
     lead = 0
     while lead in axes:
         lead += 1
@@ -136,6 +138,16 @@ def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     if lead:
         return _blocks(b, op, x, lead)
     return b.reduce(op, x, axes)
+
+
+def _dot(b: g.Builder, n: g.Node, x: g.Node, y: g.Node) -> g.Node | None:
+    """A sum of products of two long arrays, by blocks as any sum: all cores read them."""
+    cx, cy = n.form.contract
+    alike = x.shape == y.shape and cx == cy == tuple(sorted(cx)) and x.dtype == y.dtype == n.dtype
+    if n.size != 1 or not alike or x.size < LONG_DOT or x.dtype.kind != "f":
+        return None
+    products = b.map("mul", b.reshape(x, (x.size,)), b.reshape(y, (x.size,)))
+    return b.reshape(_reduce_all(b, "add", products), n.shape)
 
 
 def _reduce_all(b: g.Builder, op: str, x: g.Node) -> g.Node:
