@@ -1,7 +1,7 @@
 """Figures that the table of rows does not have: each section prints one table of its own.
 
-`python -m benchmarks.figures [bandwidth numpy dispatch sizes memory] [--doc]`; with `--doc` the
-tables go into docs/figures.md. Everything runs in this process, compared things in turns.
+`python -m benchmarks.figures [bandwidth numpy dispatch start sizes memory] [--doc]`; with `--doc`
+the tables go into docs/figures.md. All but `start` run in this process, compared things in turns.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from benchmarks.library import open_library
 from benchmarks.roofline import Roofline
 from benchmarks.rows import Program, load
 from benchmarks.runner import ROOT
+from benchmarks.start import start
 
 Lines = Iterator[str]
 
@@ -132,6 +133,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], Lines]]] = {
     "bandwidth": ("Memory speed", bandwidth),
     "numpy": ("Against NumPy's best", numpys_best),
     "dispatch": ("Dispatch", dispatch),
+    "start": ("Start", start),
     "sizes": ("New sizes", sizes),
     "memory": ("Memory", peaks),
 }
