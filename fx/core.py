@@ -94,6 +94,9 @@ class Primitive:
         self.doc: str = rules.pop("doc", "")
         self.abstract: Any = None
         self.numpy: Any = None
+        self.numpy_of: Any = (
+            None  # (avals, params) -> (function, *more arguments): `numpy` of these
+        )
         self.jvp: Any = None
         self.transpose: Any = None
         self.batch: Any = None

@@ -6,9 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
+from case_checks import operands
 
 import fx
 import fx.numpy as fnp
+from fx import core
 from fx.array import Array
 from fx.numpy import recorded
 
@@ -53,7 +55,7 @@ def test_the_third_call_is_the_first(name, monkeypatch):
 
 
 def programs(function):
-    return [p for p in function.programs.values() if isinstance(p, recorded.Program)]
+    return [p for p in function.programs.values() if callable(p)]
 
 
 def test_a_number_that_changes_is_no_signature():
@@ -99,3 +101,24 @@ def test_transformations_see_the_function():
     assert "tanh" in str(fx.make_jaxpr(fnp.tanh)(X))
     slope = fx.grad(lambda x: fnp.tanh(x).sum())(X)
     np.testing.assert_allclose(slope, 1 - np.tanh(np.asarray(X)) ** 2, rtol=1e-5)
+
+
+def primitives_with_a_form_for_types():
+    return sorted(name for name, p in core.PRIMITIVES.items() if p.numpy_of is not None)
+
+
+@pytest.mark.parametrize("name", primitives_with_a_form_for_types())
+def test_the_rule_for_types_is_the_rule(name):
+    """`numpy_of` gives for each case what `numpy` gives, to the bit."""
+    p, found = core.PRIMITIVES[name], 0
+    for case in p.cases():
+        args = operands(case)
+        form = p.numpy_of([core.get_aval(a) for a in args], case.params)
+        if form is None:
+            continue
+        function, *more = form
+        expected = np.asarray(p.numpy(*args, **case.params))
+        got = np.asarray(function(*args, *more)).astype(expected.dtype)
+        assert (got.shape, got.tobytes()) == (expected.shape, expected.tobytes())
+        found += 1
+    assert found

@@ -12,6 +12,7 @@ import numpy as np
 from fx import core
 from fx.avals import canonicalize_dtype, float0, python_scalar_dtype
 from fx.dtypes import as_dtype, check_requested, is_integer
+from fx.numpy.fast import silently
 from fx.numpy.util import (
     broadcast_value,
     canonical_shape,
@@ -99,6 +100,8 @@ def asarray(
 
 
 def _from_object(obj: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> Any:
+    if type(obj) in (list, tuple) and obj and (kinds := set(map(type, obj))) <= _NUMBERS:
+        return _from_numbers(obj, kinds, wanted)
     obj = value(obj)
     if getattr(obj, "dtype", None) == np.dtype(object) and isinstance(obj, np.ndarray):
         raise TypeError(
@@ -110,16 +113,14 @@ def _from_object(obj: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> A
     if hasattr(obj, "aval") and hasattr(obj, "__array__"):
         obj = np.asarray(obj)
     leaves = _leaves(obj)
+    if isinstance(obj, (list, tuple)) and leaves and (kinds := set(map(type, leaves))) <= _NUMBERS:
+        return _from_numbers(obj, kinds, wanted)
     if any(
         isinstance(x, core.Tracer) or (not isinstance(x, np.generic) and _is_fx(x)) for x in leaves
     ):
         return _from_nested(obj, leaves, wanted)
     if obj is None or any(x is None for x in leaves):
         raise ValueError("None is not a valid value for array")
-    if isinstance(obj, (list, tuple)) and leaves and all(type(x) in _PYTHON for x in leaves):
-        kind = max((type(x) for x in leaves), key=_PYTHON.index)
-        dtype = wanted if wanted is not None else python_scalar_dtype(kind)
-        return _from_numpy(_checked_integers(obj, dtype), dtype)
     a = np.asarray(obj) if isinstance(obj, (list, tuple)) or _is_buffer(obj) else None
     if a is None:
         raise TypeError(f"Unexpected input type for array: {type(obj)}")
@@ -129,6 +130,7 @@ def _from_object(obj: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> A
 
 
 _PYTHON = [bool, int, float, complex]
+_NUMBERS = frozenset(_PYTHON)
 
 
 def _is_fx(x: Any) -> bool:
@@ -159,6 +161,13 @@ def _leaves(x: Any) -> list[Any]:
     return [value(x)]
 
 
+def _from_numbers(obj: Any, kinds: set[type], wanted: np.dtype | None) -> Any:
+    """A list or tuple, perhaps nested, of Python numbers of these types."""
+    kind = max(kinds, key=_PYTHON.index)
+    dtype = wanted if wanted is not None else python_scalar_dtype(kind)
+    return _from_numpy(_checked_integers(obj, dtype), dtype)
+
+
 def _checked_integers(obj: Any, dtype: np.dtype) -> np.ndarray:
     a = np.asarray(obj)
     if is_integer(dtype) and a.dtype.kind in "iuO" and a.size:
@@ -183,10 +192,9 @@ def _from_numpy(a: np.ndarray, wanted: np.dtype | None) -> Any:
 
 
 def _cast(a: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        if a.dtype.kind == "c" and dtype.kind not in "cb":
-            a = np.real(a)
-        return np.array(a, dtype=dtype, order="C")
+    if a.dtype.kind == "c" and dtype.kind not in "cb":
+        a = np.real(a)
+    return silently(np.array, a, dtype)
 
 
 def _from_value(x: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> Any:

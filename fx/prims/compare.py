@@ -221,6 +221,14 @@ def _select_numpy(which: np.ndarray, *cases: np.ndarray) -> np.ndarray:
     return out
 
 
+def _chosen(which: np.ndarray, no: np.ndarray, yes: np.ndarray) -> np.ndarray:
+    return np.where(which, yes, no)
+
+
+def _select_numpy_of(avals: Any, params: Any) -> Any:
+    return (_chosen,) if avals[0].dtype == bool and len(avals) == 3 else None
+
+
 def _select_jvp(primals: Any, tangents: Any) -> Any:
     which, *cases = primals
     out = select_n_p.bind(which, *cases)
@@ -285,6 +293,7 @@ select_n_p = primitive(
     "Element by element the case whose number is in `which` (a boolean or int32).",
     abstract=_select_abstract,
     numpy=_select_numpy,
+    numpy_of=_select_numpy_of,
     jvp=_select_jvp,
     transpose=_select_transpose,
     batch=_select_batch,

@@ -70,11 +70,19 @@ def _convert_numpy(x: np.ndarray, *, new_dtype: Any, weak_type: bool) -> np.ndar
     return scalar.numpy("convert", x, dtype=new_dtype)
 
 
+def _convert_numpy_of(avals: Any, params: Any) -> Any:
+    """From integers and truth values to numbers that hold more, and between floats."""
+    old, new = avals[0].dtype, params["new_dtype"]
+    plain = old.kind in "biuf" and new.kind in "fc" and old != new
+    return (np.ndarray.astype, new) if plain else None
+
+
 convert_element_type_p = primitive(
     "convert_element_type",
     "The same values in another dtype, element by element.",
     abstract=_convert_abstract,
     numpy=_convert_numpy,
+    numpy_of=_convert_numpy_of,
     jvp=_convert_jvp,
     transpose=transpose_linear_operand(lambda ct, aval, **params: convert(ct, aval.dtype)),
     batch=_convert_batch,

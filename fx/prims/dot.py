@@ -114,6 +114,14 @@ def _numpy(
     return z != 0 if out.kind == "b" else z.astype(out, copy=False)
 
 
+def _numpy_of(avals: Any, params: Any) -> Any:
+    """Two matrices of one dtype that is summed in."""
+    x, y = avals
+    out = np.dtype(params["preferred_element_type"] or x.dtype)
+    matrices = params["dimension_numbers"] == (((1,), (0,)), ((), ())) and x.ndim == y.ndim == 2
+    return (np.matmul,) if matrices and x.dtype == y.dtype == _accumulator(out) == out else None
+
+
 def _jvp(primals: Any, tangents: Any, **params: Any) -> Any:
     (x, y), (tx, ty) = primals, tangents
     out = dot_general_p.bind(x, y, **params)
@@ -213,6 +221,7 @@ dot_general_p = primitive(
     "Sum of products over contracted axes; result axes are batch, free of x, free of y.",
     abstract=_abstract,
     numpy=_numpy,
+    numpy_of=_numpy_of,
     jvp=_jvp,
     transpose=_transpose,
     batch=_batch,

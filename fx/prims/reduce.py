@@ -119,11 +119,19 @@ def _sum_numpy(x: np.ndarray, *, axes: Any) -> Any:
     return np.add.reduce(x, axes, x.dtype)
 
 
+def _sum_numpy_of(avals: Any, params: Any) -> Any:
+    dtype = avals[0].dtype
+    if dtype.itemsize == 2 or dtype.kind not in "iuf":
+        return None
+    return np.add.reduce, params["axes"], dtype
+
+
 reduce_sum_p = primitive(
     "reduce_sum",
     "The sum over some axes.",
     abstract=_abstract("reduce_sum", number),
     numpy=_sum_numpy,
+    numpy_of=_sum_numpy_of,
     jvp="linear",
     transpose=transpose_linear_operand(lambda ct, aval, *, axes: spread_back(ct, aval.shape, axes)),
     batch=_batch(lambda: reduce_sum_p),
@@ -213,6 +221,10 @@ def _extremum_numpy(fold: Any, identity: Any) -> Any:
     return rule
 
 
+def _extremum_numpy_of(fold: Any) -> Any:
+    return lambda avals, params: (fold.reduce, params["axes"]) if avals[0].size else None
+
+
 def _complex_extremum(fold: Any, x: np.ndarray, axes: Any) -> np.ndarray:
     """NumPy's own order of complex numbers is the lexicographic one."""
     return fold.reduce(x, axes)
@@ -238,6 +250,7 @@ reduce_max_p = primitive(
     "The maximum over some axes; NaN wins; ties share the derivative evenly.",
     abstract=_abstract("reduce_max", any_dtype),
     numpy=_extremum_numpy(np.maximum, lowest),
+    numpy_of=_extremum_numpy_of(np.maximum),
     jvp=_extremum_jvp(lambda: reduce_max_p),
     transpose=no("it is not linear"),
     batch=_batch(lambda: reduce_max_p),
@@ -249,6 +262,7 @@ reduce_min_p = primitive(
     "The minimum over some axes; NaN wins; ties share the derivative evenly.",
     abstract=_abstract("reduce_min", any_dtype),
     numpy=_extremum_numpy(np.minimum, highest),
+    numpy_of=_extremum_numpy_of(np.minimum),
     jvp=_extremum_jvp(lambda: reduce_min_p),
     transpose=no("it is not linear"),
     batch=_batch(lambda: reduce_min_p),
@@ -294,6 +308,9 @@ def _arg(name: str, doc: str, find: Any, op: str) -> Any:
             raise TypeError(f"index_dtype must be an integer type, but got {index_dtype}.")
         return ShapedArray(_kept(x, axes), index_dtype)
 
+    def numpy_of(avals: Any, params: Any) -> Any:
+        return None if avals[0].dtype.kind == "V" else (find, *params["axes"])
+
     def numpy(x: np.ndarray, *, axes: Any, index_dtype: Any) -> np.ndarray:
         if x.dtype.kind == "V":  # ml_dtypes have no ordering of NaN in argmax
             x = x.astype(np.float32)
@@ -310,6 +327,7 @@ def _arg(name: str, doc: str, find: Any, op: str) -> Any:
         doc,
         abstract=abstract,
         numpy=numpy,
+        numpy_of=numpy_of,
         jvp="zero",
         transpose=no("its derivative is zero everywhere"),
         batch=batch,

@@ -146,6 +146,7 @@ reshape_p = primitive(
     "The same elements, row by row, in another shape.",
     abstract=_reshape_abstract,
     numpy=lambda x, *, new_sizes, dimensions: np.reshape(x, new_sizes),
+    numpy_of=lambda avals, params: (np.ndarray.reshape, params["new_sizes"]),
     jvp="linear",
     transpose=transpose_linear_operand(lambda ct, aval, **params: reshape(ct, aval.shape)),
     batch=_reshape_batch,
@@ -177,6 +178,7 @@ transpose_p = primitive(
     "The operand with its axes permuted.",
     abstract=_transpose_abstract,
     numpy=lambda x, *, permutation: np.transpose(x, permutation),
+    numpy_of=lambda avals, params: (np.ndarray.transpose, params["permutation"]),
     jvp="linear",
     transpose=transpose_linear_operand(
         lambda ct, aval, *, permutation: transpose(ct, np.argsort(permutation).tolist())
@@ -234,6 +236,11 @@ def _broadcast_numpy(x: np.ndarray, *, shape: Any, broadcast_dimensions: Any) ->
     return out
 
 
+def _broadcast_numpy_of(avals: Any, params: Any) -> Any:
+    shape = params["shape"]
+    return (np.ndarray.reshape, shape) if prod(shape) == avals[0].size else None
+
+
 def _broadcast_transpose(ct: Any, aval: Any, *, shape: Any, broadcast_dimensions: Any) -> Any:
     from fx.prims.reduce import reduce_sum
 
@@ -255,6 +262,7 @@ broadcast_in_dim_p = primitive(
     "The operand repeated along new axes and along its axes of size 1.",
     abstract=_broadcast_abstract,
     numpy=_broadcast_numpy,
+    numpy_of=_broadcast_numpy_of,
     jvp="linear",
     transpose=transpose_linear_operand(_broadcast_transpose),
     batch=_broadcast_batch,
@@ -287,6 +295,7 @@ squeeze_p = primitive(
     "The operand without some axes of size 1.",
     abstract=_squeeze_abstract,
     numpy=lambda x, *, dimensions: np.squeeze(x, dimensions),
+    numpy_of=lambda avals, params: (np.ndarray.squeeze, params["dimensions"]),
     jvp="linear",
     transpose=transpose_linear_operand(lambda ct, aval, *, dimensions: expand_dims(ct, dimensions)),
     batch=_squeeze_batch,
