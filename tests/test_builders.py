@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from plans import run
 
 from lowering import program
 from lowering.graph import Builder
-from lowering.runtime import ahead, builders, devices, drivers, lean, programs
+from lowering.runtime import ahead, builders, devices, drivers, lean, programs, workshop
 from lowering.runtime.counters import counters
 
 pytestmark = pytest.mark.driver
@@ -155,6 +157,20 @@ def test_a_workshop_goes_with_its_builder(device):
     builder.process.stdin.close()  # as when this process dies
     assert builder.process.wait(20) == 0
     assert not folder.exists()
+
+
+def test_memory_that_does_not_run_files_is_not_used(device, monkeypatch, tmp_path):
+    """As in containers: PoCL would end the process where it cannot load a kernel."""
+    really = os.statvfs
+
+    def noexec(folder):
+        flags = os.ST_NOEXEC if folder == workshop.MEMORY else 0
+        return SimpleNamespace(f_flag=really(folder).f_flag & ~os.ST_NOEXEC | flags)
+
+    monkeypatch.setattr(os, "statvfs", noexec)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert ready_builder().workshop.folder.parent == tmp_path
+    assert builders.share([job(60)]) != [None]
 
 
 def test_users_programs_see_nothing_of_the_workshop(device):

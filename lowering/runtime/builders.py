@@ -33,9 +33,10 @@ class Builder:
     """A process that answers jobs one after the other."""
 
     def __init__(self, library: str):
-        self.workshop = Workshop(library)
+        cache = drivers.pocls_cache()
+        self.workshop = Workshop(library, cache)
         command = [sys.executable, "-I", "-S", str(Path(ahead.__file__)), library]
-        command += [str(self.workshop.pocl), str(self.workshop.files), drivers.pocls_cache()]
+        command += [str(self.workshop.pocl), str(self.workshop.files), cache]
         pipe = subprocess.PIPE
         kept = {k: v for k, v in os.environ.items() if v != drivers.added.get(k)}
         environment = kept | {"POCL_DEVICES": "basic"} | self.workshop.environment

@@ -34,10 +34,12 @@ _LINKER = """#!/bin/sh
 class Workshop:
     """A builder's folder: `pocl` has PoCL's library, `environment` what the process needs."""
 
-    def __init__(self, library: str):
-        """For PoCL beside the OpenCL library at `library`; OSError where no folder can be made."""
-        memory = MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else None
-        self.folder = Path(tempfile.mkdtemp(prefix="fx-builder-", dir=memory))
+    def __init__(self, library: str, kept: str):
+        """For PoCL beside the OpenCL library at `library`, whose machine code is in the folder
+        `kept`; OSError where no folder can be made.
+        """
+        place = next(filter(_suits, (MEMORY, tempfile.gettempdir())), kept)
+        self.folder = Path(tempfile.mkdtemp(prefix="fx-builder-", dir=place))
         self.files = self.folder / "files"
         self.files.mkdir()
         self.environment = {"POCL_CACHE_DIR": str(self.files)}
@@ -73,6 +75,15 @@ class Workshop:
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _suits(folder: str) -> bool:
+    """Whether files can be written there and run: containers have memory where they cannot."""
+    try:
+        runs = not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    except OSError:
+        return False
+    return runs and os.access(folder, os.W_OK | os.X_OK)
 
 
 def _mirror(folder: Path, into: Path, leave: str = "") -> None:
