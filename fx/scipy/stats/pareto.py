@@ -9,7 +9,7 @@ import numpy as np
 from fx import numpy as fnp
 from fx.scipy.stats.common import args
 
-__all__ = ["logpdf", "pdf"]
+__all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
@@ -24,3 +24,36 @@ def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def pdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Density."""
     return fnp.exp(logpdf(x, b, loc, scale))
+
+
+def _log_ratio(name: str, x: Any, b: Any, loc: Any, scale: Any) -> Any:
+    """b log((x - loc) / scale), 0 below the distribution's least value."""
+    x, b, loc, scale = args(name, x, b, loc, scale)
+    return b * fnp.log(fnp.where(x >= loc + scale, (x - loc) / scale, 1.0))
+
+
+def logsf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Log survival function."""
+    return -_log_ratio("pareto.logsf", x, b, loc, scale)
+
+
+def sf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Survival function."""
+    return fnp.exp(logsf(x, b, loc, scale))
+
+
+def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Distribution function."""
+    return -fnp.expm1(-_log_ratio("pareto.cdf", x, b, loc, scale))
+
+
+def logcdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Log distribution function."""
+    return fnp.log(cdf(x, b, loc, scale))
+
+
+def ppf(q: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
+    """Quantile; NaN unless 0 <= q <= 1."""
+    q, b, loc, scale = args("pareto.ppf", q, b, loc, scale)
+    inside = (q >= 0) & (q <= 1)
+    return fnp.where(inside, loc + scale * (1 - fnp.where(inside, q, 0)) ** (-1 / b), np.nan)

@@ -1,0 +1,69 @@
+"""fx.scipy.stats against SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import fx
+from fx.scipy import stats
+
+X = np.float32([-2.5, -0.3, 0.0, 0.7, 1.9, 6.5])
+Q = np.float32([0.05, 0.3, 0.5, 0.8, 0.95])
+COUNTS = np.int32([0, 1, 3, 7])
+ALL = "pdf logpdf cdf logcdf sf logsf"
+
+CONTINUOUS = [
+    ("gumbel_l", ALL, (X, 0.5, 2.0)),
+    ("gumbel_r", ALL, (X, 0.5, 2.0)),
+    ("gumbel_l", "ppf", (Q, 0.5, 2.0)),
+    ("gumbel_r", "ppf", (Q, 0.5, 2.0)),
+    ("gennorm", "pdf logpdf cdf", (X, np.float32([[0.7], [2.0]]))),
+    ("vonmises", "pdf logpdf", (X, np.float32([[0.5], [20.0]]))),
+    ("wrapcauchy", "pdf logpdf", (X, 0.4)),
+    ("pareto", ALL, (X, 1.5, -0.5, 0.9)),
+    ("pareto", "ppf", (Q, 1.5, -0.5, 0.9)),
+    ("betabinom", "pmf logpmf", (COUNTS, 5, 1.5, 0.7, 0)),
+    ("betabinom", "pmf logpmf", (COUNTS, 5, 1.5, 0.7, 1)),
+    (
+        "multinomial",
+        "pmf logpmf",
+        (np.int32([[1, 2, 3], [6, 0, 0], [1, 1, 1]]), 6, np.float32([0.2, 0.3, 0.5])),
+    ),
+    ("poisson", "entropy", (np.float32([0.3, 5, 50, 99, 100, 1e3]),)),
+]
+
+
+CALLS = [(n, function, args) for n, functions, args in CONTINUOUS for function in functions.split()]
+
+
+def _results(names, module):
+    return [getattr(getattr(module, n), f)(*args) for n, f, args in CALLS if n in names]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", sorted({n for n, _, _ in CALLS}))
+def test_as_in_scipy_and_under_jit(name):
+    expected = _results([name], scipy.stats)
+    for results in (_results([name], stats), fx.jit(lambda: _results([name], stats))()):
+        for got, wanted in zip(results, expected, strict=True):
+            np.testing.assert_allclose(got, wanted, 2e-4, 1e-6)
+
+
+def test_outside_of_the_parameters():
+    assert np.isnan(stats.gumbel_r.pdf(0.0, 0.0, -1.0)) and np.isnan(stats.gumbel_l.ppf(1.0))
+    assert np.isnan(stats.vonmises.pdf(0.0, -1.0)) and np.isnan(stats.wrapcauchy.pdf(0.0, 1.5))
+    assert np.isnan(stats.betabinom.pmf(0, 3, -1.0, 1.0)) and np.isnan(stats.pareto.ppf(1.5, 1.0))
+    assert stats.poisson.entropy(0.0) == 0 and np.isnan(stats.poisson.entropy(-1.0))
+    with pytest.raises(ValueError, match="integer"):
+        stats.multinomial.pmf(np.float32([1, 2]), 3, np.float32([0.5, 0.5]))
+
+
+def test_densities_differentiate():
+    for name, args in [
+        ("gumbel_l", (0.3, 0.5, 2.0)),
+        ("vonmises", (0.3, 2.0)),
+        ("pareto", (2.0, 1.5)),
+    ]:
+        fx.check_grads(getattr(stats, name).logpdf, args, order=1)
