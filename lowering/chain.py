@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lowering import program
+from lowering.build_values import LONG
 from lowering.effort import UNITS_PER_US
 from lowering.emit_scope import Stage
 from lowering.merge import MAX_BUFFERS
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, Launch, Step, Times
-from lowering.team import LONG, LONGEST_US, Scratch, TeamWriter, shares
+from lowering.team import LONGEST_US, Scratch, TeamWriter, shares
 
 if TYPE_CHECKING:
     from lowering.planner import Planner

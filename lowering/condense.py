@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowering.build_values import LONG
 from lowering.condense_writer import Writer
 from lowering.effort import UNITS_PER_US, host_us, one_task_us, steps_of
 from lowering.emit_scope import Stage
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
-from lowering.team import LONG, TURNS, Scratch, TeamWriter, team_us
+from lowering.team import TURNS, Scratch, TeamWriter, team_us
 
 if TYPE_CHECKING:
     from lowering.planner import Planner

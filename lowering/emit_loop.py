@@ -47,8 +47,8 @@ def schedule_loop(nest: Nest, profile: Profile) -> Schedule:
     strip_block = max(1, min(strips, int(UNITS / cost)))
     row_block = max(1, min(grid, int(UNITS / (cost * strips)))) if strip_block == strips else 1
     if gpu:
-        items = (-(-grid // GROUP), 1) if grid > 1 else (1, 1)
-        return Schedule(rows, (), None, 1, 1, 1, 1, items, "gpu", GROUP if grid > 1 else 1)
+        group = min(GROUP, profile.max_group) if grid > 1 else 1
+        return Schedule(rows, (), None, 1, 1, 1, 1, (-(-grid // group), 1), "gpu", group)
     items = (-(-grid // row_block), -(-strips // strip_block))
     placed = (rows, (), v, width, unroll, row_block, strip_block, items)
     return Schedule(*placed, "cpu", 1, apart=items[1] > 1)
@@ -118,7 +118,7 @@ class LoopEmitter(_Emitter):
         if grid == 1:
             self.stores()
             return
-        self.line(f"const long g = item * {GROUP} + get_local_id(0);")
+        self.line(f"const long g = item * {self.s.local} + get_local_id(0);")
         self.line(f"if (g >= {self.int_argument(grid)}) return;")
         self.scope.open |= frozenset(self.s.rows)
         self.row_indices("g")

@@ -40,6 +40,8 @@ def moved(nest: Nest, found: Origins) -> Nest:
 
 def with_arguments(stage: Stage, found: Origins) -> Stage:
     """The stage of a moved nest, with the origins as its last arguments."""
+    if not found:
+        return stage
     first = len(stage.ints)
     moves = [f"  b{k} += n{first + j};" for j, k in enumerate(found)]
     pragma, _, text = stage.text.partition("\n")

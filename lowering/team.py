@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lowering.build_values import LONG
 from lowering.condense_writer import Writer
 from lowering.effort import CALL_US, UNITS_PER_US, steps_of
 from lowering.emit_scope import Stage
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 MEET_US = 0.5  # of the team, after a stage
 LONGEST_US = 1e7  # of one launch: nothing can interrupt it
 TURNS = 4096  # of a while loop in one launch, whose conditions are kept
-LONG = np.dtype(np.int64)
 WORDS = 8  # of 64 bits in a line of the cache
 DRIVERS = ("pocl", "intel")  # whose compilers are known to take C's atomic operations
 
