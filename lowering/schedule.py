@@ -377,7 +377,8 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
         for s in nest.stores:
             often = 8 * prod(nest.extents[k] for k in nest.values[s.value].mask) > whole
             score += (1.0 if often else 0.1) * (s.index.coef(a) == 1)
-        score *= min(1.0, n / 8)
+        apart = n <= tiles.CHANNELS and any(abs(e.coef(a)) > 1 for e, _ in found)
+        score *= n / 16 if apart else min(1.0, n / 8)
         score += 0.01 * (a not in folded) + 0.001 * a
         if any(v.op == "loop" and v.attr.axis == a for v in nest.values):
             continue

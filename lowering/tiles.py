@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from lowering import graph as g
 from lowering.affine import Cut
 from lowering.build import Root
-from lowering.nest import Nest, Value
+from lowering.nest import Nest, Store, Value
 
 if TYPE_CHECKING:
     from lowering.schedule import Schedule
@@ -23,6 +23,8 @@ LINE = 64  # bytes of a cache line
 SIDE = 64  # elements along a side of a tile of four bytes: four lines each way
 TILE_BYTES = 16384  # of private memory for all tiles of a stage: half of a first-level cache
 LARGE = 1 << 16  # elements of an array for which kernels are parted so that it goes by tiles
+CHANNELS = 4  # at most, side by side in memory, where strips go along another axis
+STRIP = 1024  # elements of each channel in a rectangle
 LEAST_ROWS = 8  # of the row axis, below which a line serves too few of them
 UNITS = 65536.0  # of work an item should have
 PARTS = 16  # items that a nest has at least, where it has so many tiles
@@ -50,6 +52,9 @@ def tile_of(nest: Nest, v: int, rows: tuple[int, ...]) -> Tile | None:
     """The tile of a nest with strips along v and these row axes, or None if it needs none."""
     if any(x.op not in ("load", "map", "const", "index", "guard") for x in nest.values):
         return None
+    beside = _beside(nest, v, rows)
+    if beside is not None:
+        return Tile(beside, nest.extents[beside], STRIP, (), False)
     lies = {a: _across(nest, v, a) for a in rows if nest.extents[a] >= LEAST_ROWS}
     axis = max(lies, key=lambda a: len(lies[a]), default=None)
     if axis is None or not lies[axis]:
@@ -69,6 +74,19 @@ def tile_of(nest: Nest, v: int, rows: tuple[int, ...]) -> Tile | None:
         plain = []
     side, strip = min(side, nest.extents[axis]), min(strip, -(-nest.extents[v] // 16) * 16)
     return Tile(axis, side, strip, tuple(plain), len(plain) < len(lies[axis]))
+
+
+def _beside(nest: Nest, v: int, rows: tuple[int, ...]) -> int | None:
+    """The row axis of few channels that all stores put side by side, so that strips along v write
+    lane by lane: the lines that they share are written while they are in a cache.
+    """
+    return next((a for a in rows if all(_interleaved(nest, s, v, a) for s in nest.stores)), None)
+
+
+def _interleaved(nest: Nest, s: Store, v: int, axis: int) -> bool:
+    few = 2 <= nest.extents[axis] <= CHANNELS
+    lies = s.index.coef(axis) == 1 and s.index.coef(v) == nest.extents[axis]
+    return few and lies and s.partial is None
 
 
 def missed(nest: Nest, s: Schedule) -> bool:

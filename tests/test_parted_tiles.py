@@ -30,3 +30,14 @@ def test_goes_by_tiles():
     x = np.ones((512, 512), np.float32)
     text = fx.jit(PROGRAMS["centred"]).lower(x).compile().as_text()
     assert "turn_f32" in text
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8, np.float16])
+def test_few_channels_side_by_side(channels, dtype):
+    x = (np.random.default_rng(0).normal(size=(3, channels, 37, 61)) * 9).astype(dtype)
+    for f in (
+        lambda x: x.transpose(0, 2, 3, 1),
+        lambda x: (x - x[0, :, :1, :1]).transpose(0, 2, 3, 1),
+    ):
+        np.testing.assert_array_equal(np.asarray(fx.jit(f)(x)), np.asarray(f(x)))
