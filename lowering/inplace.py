@@ -7,12 +7,13 @@ same time reads that array nowhere but where it writes (`reads_elsewhere`): item
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import prod
 from typing import TYPE_CHECKING
 
 from lowering import graph as g
 from lowering import schedule
+from lowering.fuse_rules import flat
 from lowering.places import Place, Region, Slot
 
 if TYPE_CHECKING:
@@ -53,11 +54,39 @@ def place_for_update(
     if place is None:
         place = Place(p.slot("temp", node.shape, node.dtype))
     region.places[id(node)] = place
+    if held == place and last:
+        return None
     target = p.slots[place.slot]
     if held is not None and last and held.slot in p.donated and _may_alias(p, target):
         target.alias = held.slot  # the executor hands the memory on
         return None
     return held
+
+
+def make_in_place(
+    p: Planner, region: Region, nests: dict[int, tuple[Nest, Stage]], given: Collection[Place]
+) -> None:
+    """What an update overwrites is computed where the update's result is wanted, instead of being
+    copied there; not where one of the region's inputs, which stand at `given`, stands.
+    """
+    computed = {id(r.node) for group in region.fusion.groups for r in group.roots}
+    taken = {place.slot for place in given}
+    for k in range(len(region.fusion.groups) - 1, -1, -1):
+        group = region.fusion.groups[k]
+        node = group.single or group.roots[0].node
+        place = region.wanted.get(id(node))
+        if place is None or place.stride or place.slot in taken:
+            continue
+        x = node.args[0] if node.args else node
+        if isinstance(node.form, g.DynamicUpdate):
+            apart = reads_elsewhere(nests[id(group)][0], x, node)
+        elif isinstance(node.form, g.Scatter):
+            apart = any(flat(a) is x for a in node.args[1:])
+        else:
+            continue
+        mine = id(x) in computed or isinstance(x.form, g.Scatter)
+        if mine and not apart and region.last_reads.get(id(x)) == k:
+            region.wanted.setdefault(id(x), place)
 
 
 def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -> bool:

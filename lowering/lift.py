@@ -81,11 +81,20 @@ def _worth_lifting(
             computed.add(id(n))
         if id(n) not in outside or id(n) not in computed or n.outs is not None:
             continue
-        large = max([n.size, *(a.size for a in n.args if a.outs is None)]) >= MIN_LIFTED
+        large = max(map(prod, _shapes(n))) >= MIN_LIFTED
         heavy = isinstance(n.form, (*FOLDS, Product, g.Get))
         read = any(isinstance(u.form, g.Contract | g.Conv | Product) for u in users.get(id(n), ()))
         if isinstance(n.form, Packed) or (large and (heavy or read)):
             found.add(id(n))
+    return found
+
+
+def _shapes(n: g.Node) -> list[tuple[int, ...]]:
+    """Of a node and its operands; of one result of several, of all that is computed with it."""
+    found = [n.shape, *(a.shape for a in n.args if a.outs is None)]
+    for a in n.args:
+        if a.outs is not None:
+            found += [*(shape for shape, _ in a.outs), *(x.shape for x in a.args)]
     return found
 
 

@@ -175,6 +175,7 @@ class Planner:
         for n in graph.nodes():
             if isinstance(n.form, g.Get):
                 region.gets.setdefault(id(n.args[0]), {})[n.form.index] = n
+        inplace.make_in_place(self, region, nests, places.values())
         for k, group in enumerate(region.fusion.groups):
             region.position = k
             self.make_places(region, group, nests.get(id(group)))

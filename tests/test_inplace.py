@@ -54,6 +54,11 @@ VECTORS = {
         lambda c, i: (update(c, half(c)[::-1], i), c.max()), x, fnp.arange(3)
     ),
     "loop": lambda x: lax.fori_loop(0, 5, lambda i, c: c.at[i + 1].set(c[i] + c[-1 - i]), x),
+    "updates of what is computed": lambda x: lax.scan(
+        lambda c, _: ((c * 0.5 + c[::-1]).at[0].set(1.0).at[2].add(c[3]), c[0]), x, None, length=3
+    ),
+    "computed, read and updated": lambda x: (lambda t: t.at[1:].add(t[:-1]))(x * 2),
+    "two updates of one": lambda x: (lambda t: (t.at[0].set(9.0), t.at[1].set(8.0)))(x * 2),
     "loop of shifts": lambda x: lax.fori_loop(0, 5, lambda i, c: c.at[1:].set(c[:-1] * 0.5), x),
     "while": lambda x: lax.while_loop(
         lambda s: s[0] < 4, lambda s: (s[0] + 1, s[1].at[1:].add(s[1][:-1])), (0, x)

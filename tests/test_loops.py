@@ -327,6 +327,19 @@ def test_what_constants_alone_make_is_made_before_the_loop():
     run(graph, arrays, motion=False)
 
 
+def test_all_results_of_what_is_large_are_made_before_the_loop():
+    """Of a sort or a factorisation also the short ones: they would take the whole of it along."""
+
+    def body(c, w, x):
+        values, places = c.topk(w, 2)
+        return [c.map("add", x, c.map("add", values, c.convert(places, F32)))]
+
+    graph, arrays = scan(body, [normal(16, 2)], consts=[normal(16, 40)], length=9)
+    (loop,) = [n for n in lift.lift(graph).nodes() if isinstance(n.form, g.Loop)]
+    assert not any(isinstance(n.form, g.TopK) for n in loop.form.body.nodes())
+    run(graph, arrays)
+
+
 def test_costly_maps_of_constants_are_made_before_the_loop():
     """What is read instead of an exponential and indices of gathers; cheap maps stay inside."""
 

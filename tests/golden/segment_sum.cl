@@ -12,11 +12,7 @@ FX_STAGE void stage_0_p0(const long item, __global float *b0, const long n0) {
   }
 }
 
-FX_STAGE void stage_0_p1(const long item, __global const uint *b0, __global uint *b1, const long n0) {
-  for (long k = 0; k < n0; ++k) b1[k] = b0[k];
-}
-
-FX_STAGE void stage_0_p2(const long item, __global const int *b0, __global const float *b1, __global float *b2, const long n0, const long n1) {
+FX_STAGE void stage_0_p1(const long item, __global const int *b0, __global const float *b1, __global float *b2, const long n0, const long n1) {
   const long lo = n1 * item, hi = min(n0, lo + n1);
   for (long s0 = 0; s0 < 4096; ++s0) {
     const long at = 0 + s0 * 1;
@@ -29,15 +25,14 @@ FX_STAGE void stage_0_p2(const long item, __global const int *b0, __global const
   }
 }
 
-FX_STAGE void stage_0(const long item, __global float *b0, __global const uint *b1, __global uint *b2, __global const int *b3, __global const float *b4, __global float *b5, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
+FX_STAGE void stage_0(const long item, __global float *b0, __global const int *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4) {
   for (long k = 0; k < n1; ++k) stage_0_p0(k, b0, n0);
-  for (long k = 0; k < n3; ++k) stage_0_p1(k, b1, b2, n2);
-  for (long k = 0; k < n6; ++k) stage_0_p2(k, b3, b4, b5, n4, n5);
+  for (long k = 0; k < n4; ++k) stage_0_p1(k, b1, b2, b0, n2, n3);
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, __global uchar *p5, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const uint *)p1, (__global uint *)p2, (__global const int *)p3, (__global const float *)p4, (__global float *)p5, n0, n1, n2, n3, n4, n5, n6); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const int *)p1, (__global const float *)p2, n0, n1, n2, n3, n4); break;
   }
 }
