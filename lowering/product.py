@@ -326,7 +326,8 @@ def _pack(b: g.Builder, x: g.Node, tile: int, acc: np.dtype) -> tuple[g.Node, Ac
 
 
 def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
-    """Rows and columns of the register tile: 6 x 2 vectors with 16 registers, 8 x 2 with 32.
+    """Rows and columns of the register tile: 6 x 2 vectors with 16 registers, 8 x 2 with 32; 4 x 3
+    or 8 x 3 where that wastes fewer columns.
 
     Few rows take more columns instead, so that enough multiply-adds are in flight.
     """
@@ -337,13 +338,19 @@ def tile_shape(m: int, n: int, width: int, profile: Profile) -> tuple[int, int]:
             vectors //= 2
         return m, vectors * width
     vectors = 2 if n > width else 1
+    if 11 * _padded(n, 3 * width) <= 10 * _padded(n, 2 * width):
+        vectors, most = 3, 4 if profile.registers < 32 else 8
     if m >= 96:
         return most, vectors * width
-    most *= 2 // vectors
+    most *= 2 if vectors == 1 else 1
     latency = 4.0  # cycles of a multiply-add, of which two start per cycle
     costs = {r: -(-m // r) * max(r * vectors / 2, latency) for r in range(2, most + 1)}
     enough = min(costs.values()) * (1 + 1 / 10)  # so that most numbers of rows share a text
     return max(r for r in costs if costs[r] <= enough), vectors * width
+
+
+def _padded(n: int, tile: int) -> int:
+    return -(-n // tile) * tile
 
 
 # ---------------------------------------------------------------- on a GPU

@@ -53,7 +53,13 @@ def name(form: Product, dtype: np.dtype, width: int) -> str:
 
 def fill(dtype: np.dtype, width: int, lanes: int, along_k: bool, stored: np.dtype) -> str:
     """The function that copies elements into panels of so many lanes."""
-    return f"panel_{element(dtype)}x{width}_{lanes}{'c' if along_k else 'r'}_{element(stored)}"
+    begin = panels(element(dtype), width, lanes)
+    return f"{begin}{'c' if along_k else 'r'}_{element(stored)}"
+
+
+def panels(number: str, width: int, lanes: int) -> str:
+    """The begin of such a function's name: narrow panels are copied by vectors of their lanes."""
+    return f"panel_{number}x{lanes if lanes in (2, 4) else width}_{lanes}"
 
 
 def stream(dtype: np.dtype, width: int, rows: int, a: np.dtype, b: np.dtype) -> str:
@@ -141,7 +147,7 @@ PLAIN = "  #pragma clang loop vectorize(disable) unroll(disable)"
 @cache
 def _filler(number, width, lanes, order, stored) -> str:
     """Panels, `size` apart, of k1 rows of `lanes` elements each, from `count` lanes of which
-    `there` may be read; what lies beyond them repeats the last.
+    `there` may be read; what lies beyond them is zero, or repeats the last.
     """
     w, n = int(width), int(lanes)
     kind = KINDS[number]
@@ -162,11 +168,13 @@ def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
     vec = f"{kind}{w}_u"
     reads = [_read(stored, w, f"y + c + {j * w}") for j in range(vectors)]
     copies = [f"*(__global {vec} *)(q + {j * w}) = {x};" for j, x in enumerate(reads)]
-    one = _read(stored, 1, "y + (c + j < there ? c + j : there - 1)")
-    panels = together(n)
+    clear = " ".join(f"*(__global {vec} *)(q + {j * w}) = 0;" for j in range(vectors))
+    whole = [f"if (c + {(j + 1) * w} <= there) {x}" for j, x in enumerate(copies[:-1])]
+    one = _read(stored, 1, "y + c + j")
+    some = together(n)
     return [
-        f"  for (int c0 = 0; c0 < count; c0 += {panels * n}, p += {panels} * size) {{",
-        f"    const int c1 = (count < c0 + {panels * n} ? count : c0 + {panels * n});",
+        f"  for (int c0 = 0; c0 < count; c0 += {some * n}, p += {some} * size) {{",
+        f"    const int c1 = (count < c0 + {some * n} ? count : c0 + {some * n});",
         f"    __global const {_memory(stored)} *y = x;",
         "    for (int k = 0; k < k1; ++k, y += x_k) {",
         f"      __global {kind} *q = p + k * {n};",
@@ -174,8 +182,9 @@ def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
         f"        if (c + {vectors * w} <= there) {{",
         f"          __builtin_prefetch(y + c + {AHEAD} * x_k); {' '.join(copies)}",
         "        } else {",
+        f"          {clear} {' '.join(whole)}",
         "    " + PLAIN,
-        f"          for (int j = 0; j < {n}; ++j) q[j] = {one};",
+        f"          for (int j = (there - c) / {w} * {w}; j < there - c; ++j) q[j] = {one};",
         "        }",
         "    }",
         "  }",

@@ -61,7 +61,8 @@ def _words(family: tuple[str, ...]) -> dict[str, str | int]:
     return {
         "family": f"{number}x{width}_{rows}x{vectors}",
         "number": number,
-        "vectors": f"{number}x{width}",
+        "fill_rows": micro.panels(number, int(width), int(rows)),
+        "fill_columns": micro.panels(number, int(width), int(width) * int(vectors)),
         "T": kind,
         "V": f"{kind}{width}_u",
         "W": width,
@@ -128,11 +129,11 @@ _TILE = Template(
 )
 _FILL_A = Template(
     "if ((r0 - m0) % $G == 0)\n"
-    "            panel_${vectors}_$R${order}_$number(ao + r0 * a_lane + d0 * a_k, a_lane, a_k,\n"
+    "            $fill_rows${order}_$number(ao + r0 * a_lane + d0 * a_k, a_lane, a_k,\n"
     "            (a_fill == fill_$word) * (m1 - r0 < $G ? m1 - r0 : $G), M - r0, d, x, x_step);"
 )
 _FILL_B = Template(
-    "    panel_${vectors}_$C${order}_$number(b + k0 * b_k, b_lane, b_k,\n"
+    "    $fill_columns${order}_$number(b + k0 * b_k, b_lane, b_k,\n"
     "      (b_fill == fill_$word) * b_count, b_there, k1, y, y_step);\n"
 )
 _COPY = Template(

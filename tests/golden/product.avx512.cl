@@ -13,8 +13,9 @@ FX_STAGE void panel_f32x16_32r_f32(
         if (c + 32 <= there) {
           __builtin_prefetch(y + c + 8 * x_k); *(__global float16_u *)(q + 0) = *(__global const float16_u *)(y + c + 0); *(__global float16_u *)(q + 16) = *(__global const float16_u *)(y + c + 16);
         } else {
+          *(__global float16_u *)(q + 0) = 0; *(__global float16_u *)(q + 16) = 0; if (c + 16 <= there) *(__global float16_u *)(q + 0) = *(__global const float16_u *)(y + c + 0);
       #pragma clang loop vectorize(disable) unroll(disable)
-          for (int j = 0; j < 32; ++j) q[j] = *(y + (c + j < there ? c + j : there - 1));
+          for (int j = (there - c) / 16 * 16; j < there - c; ++j) q[j] = *(y + c + j);
         }
     }
   }
