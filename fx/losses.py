@@ -45,13 +45,17 @@ def _same_shape(name: str, a: Any, b: Any) -> None:
 
 
 def squared_error(predictions: Any, targets: Any = None) -> Any:
-    """(predictions - targets)^2."""
+    """(predictions - targets)^2, element by element; ValueError where shapes differ. `targets`
+    None: zeros.
+    """
     errors = _errors("squared_error", predictions, targets)
     return errors * errors
 
 
 def l2_loss(predictions: Any, targets: Any = None) -> Any:
-    """(predictions - targets)^2 / 2."""
+    """(predictions - targets)^2 / 2, element by element; ValueError where shapes differ. `targets`
+    None: zeros.
+    """
     return 0.5 * squared_error(predictions, targets)
 
 
@@ -94,7 +98,7 @@ def cosine_similarity(predictions: Any, targets: Any, epsilon: float = 0.0, axis
 
 
 def cosine_distance(predictions: Any, targets: Any, epsilon: float = 0.0, axis: Any = -1) -> Any:
-    """1 - cosine_similarity."""
+    """1 - cosine_similarity along an axis: 0 for equal directions, 2 for opposite ones."""
     return 1.0 - cosine_similarity(predictions, targets, epsilon, axis)
 
 

@@ -104,52 +104,52 @@ def is_finite(x: ArrayLike) -> Array:
 
 
 def exp(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """e to the power x."""
+    """e to the power x, of floats and complex numbers."""
     return transcendental.exp_p.bind(x)
 
 
 def exp2(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """2 to the power x."""
+    """2 to the power x, of floats and complex numbers."""
     return transcendental.exp2_p.bind(x)
 
 
 def log(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Natural logarithm of x."""
+    """Natural logarithm of floats (NaN below 0) and complex numbers."""
     return transcendental.log_p.bind(x)
 
 
 def expm1(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """exp(x) - 1, accurate near 0."""
+    """exp(x) - 1 of floats and complex numbers, accurate near 0."""
     return transcendental.expm1_p.bind(x)
 
 
 def log1p(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """log(1 + x), accurate near 0."""
+    """log(1 + x) of floats (NaN below -1) and complex numbers, accurate near 0."""
     return transcendental.log1p_p.bind(x)
 
 
 def tanh(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Hyperbolic tangent of x."""
+    """Hyperbolic tangent of floats and complex numbers."""
     return transcendental.tanh_p.bind(x)
 
 
 def logistic(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)) of floats and complex numbers."""
     return transcendental.logistic_p.bind(x)
 
 
 def sin(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Sine of x in radians."""
+    """Sine of x in radians, of floats and complex numbers."""
     return transcendental.sin_p.bind(x)
 
 
 def cos(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Cosine of x in radians."""
+    """Cosine of x in radians, of floats and complex numbers."""
     return transcendental.cos_p.bind(x)
 
 
 def tan(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Tangent of x in radians."""
+    """Tangent of x in radians, of floats and complex numbers."""
     return transcendental.tan_p.bind(x)
 
 
@@ -169,17 +169,17 @@ def atan(x: ArrayLike) -> Array:
 
 
 def sinh(x: ArrayLike) -> Array:
-    """Hyperbolic sine of x."""
+    """Hyperbolic sine of floats and complex numbers."""
     return transcendental.sinh_p.bind(x)
 
 
 def cosh(x: ArrayLike) -> Array:
-    """Hyperbolic cosine of x."""
+    """Hyperbolic cosine of floats and complex numbers."""
     return transcendental.cosh_p.bind(x)
 
 
 def asinh(x: ArrayLike) -> Array:
-    """Inverse hyperbolic sine of x."""
+    """Inverse hyperbolic sine of floats and complex numbers."""
     return transcendental.asinh_p.bind(x)
 
 
@@ -199,12 +199,12 @@ def erf(x: ArrayLike) -> Array:
 
 
 def erfc(x: ArrayLike) -> Array:
-    """1 - erf(x), accurate for large x."""
+    """1 - erf(x) of floats, accurate where x is large."""
     return transcendental.erfc_p.bind(x)
 
 
 def erf_inv(x: ArrayLike) -> Array:
-    """The inverse of erf, on (-1, 1)."""
+    """The inverse of erf on [-1, 1], infinite at the ends, NaN outside. Floats only."""
     return transcendental.erf_inv_p.bind(x)
 
 
@@ -224,32 +224,32 @@ def abs(x: ArrayLike) -> Array:
 
 
 def sqrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Square root of x."""
+    """Square root of floats (NaN below 0) and complex numbers."""
     return elementwise.sqrt_p.bind(x)
 
 
 def rsqrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """1 / sqrt(x)."""
+    """1 / sqrt(x) of floats and complex numbers."""
     return elementwise.rsqrt_p.bind(x)
 
 
 def cbrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """Real cube root of x."""
+    """Real cube root of floats, of negative ones too."""
     return elementwise.cbrt_p.bind(x)
 
 
 def square(x: ArrayLike) -> Array:
-    """x * x."""
+    """x * x, in the dtype of x, integers too."""
     return elementwise.square_p.bind(x)
 
 
 def add(x: ArrayLike, y: ArrayLike) -> Array:
-    """x + y, element by element."""
+    """x + y; TypeError unless dtypes are equal and shapes equal, or one operand is a scalar."""
     return elementwise.add_p.bind(*matched(x, y))
 
 
 def sub(x: ArrayLike, y: ArrayLike) -> Array:
-    """x - y, element by element."""
+    """x - y; TypeError unless dtypes are equal and shapes equal, or one operand is a scalar."""
     return elementwise.sub_p.bind(*matched(x, y))
 
 
@@ -314,7 +314,7 @@ def round(x: ArrayLike, rounding_method: RoundingMethod = RoundingMethod.AWAY_FR
 
 
 def reciprocal(x: ArrayLike) -> Array:
-    """1 / x."""
+    """1 / x of floats and complex numbers; TypeError for integers."""
     return integer_pow(x, -1)
 
 
@@ -339,7 +339,7 @@ def pow(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def complex(x: ArrayLike, y: ArrayLike) -> Array:
-    """x + i y of two real operands."""
+    """x + i y of two real operands of one float dtype."""
     return complex_.complex_p.bind(*matched(x, y))
 
 

@@ -77,7 +77,7 @@ def relu6(x: Any) -> Any:
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), element by element; integers become floats."""
     return lax.logistic(*promote_inexact("sigmoid", x))
 
 
@@ -103,14 +103,14 @@ def sparse_sigmoid(x: Any) -> Any:
 
 
 def soft_sign(x: Any) -> Any:
-    """x / (|x| + 1)."""
+    """x / (|x| + 1), element by element, in (-1, 1)."""
     (x,) = promote_inexact("soft_sign", x)
     x = fnp.asarray(x)
     return x / (fnp.abs(x) + 1)
 
 
 def silu(x: Any) -> Any:
-    """x * sigmoid(x)."""
+    """x * sigmoid(x), element by element (Hendrycks and Gimpel, 2016); integers become floats."""
     (x,) = promote_inexact("silu", x)
     x = fnp.asarray(x)
     return x * lax.logistic(x)
@@ -120,14 +120,14 @@ swish = silu
 
 
 def mish(x: Any) -> Any:
-    """x * tanh(softplus(x))."""
+    """x * tanh(softplus(x)), element by element (Misra, 2019)."""
     (x,) = promote_inexact("mish", x)
     x = fnp.asarray(x)
     return x * fnp.tanh(softplus(x))
 
 
 def log_sigmoid(x: Any) -> Any:
-    """log(sigmoid(x)) = -softplus(-x)."""
+    """log(sigmoid(x)) = -softplus(-x), element by element, without overflow."""
     (x,) = promote_inexact("log_sigmoid", x)
     return -softplus(-fnp.asarray(x))
 
@@ -189,19 +189,19 @@ def glu(x: Any, axis: int = -1) -> Any:
 
 
 def hard_tanh(x: Any) -> Any:
-    """x clipped to [-1, 1]."""
+    """x clipped to [-1, 1], element by element."""
     (x,) = promote_numeric("hard_tanh", x)
     x = fnp.asarray(x)
     return fnp.where(x > 1, 1, fnp.where(x < -1, -1, x))
 
 
 def hard_sigmoid(x: Any) -> Any:
-    """relu6(x + 3) / 6."""
+    """relu6(x + 3) / 6, element by element: a sigmoid of straight pieces."""
     return relu6(fnp.asarray(x) + 3.0) / 6.0
 
 
 def hard_silu(x: Any) -> Any:
-    """x * hard_sigmoid(x)."""
+    """x * hard_sigmoid(x), element by element (Howard and others, 2019)."""
     (x,) = promote_numeric("hard_silu", x)
     return fnp.asarray(x) * hard_sigmoid(x)
 

@@ -113,12 +113,14 @@ def _one_dim(name: str, kind: Any, a: Any, n: Any, axis: Any, norm: Any) -> Any:
 
 
 def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The discrete Fourier transform."""
+    """The discrete Fourier transform along an axis, cut or padded with zeros to n elements:
+    complex.
+    """
     return _one_dim("fft", _Type.FFT, a, n, axis, norm)
 
 
 def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The inverse transform."""
+    """The inverse of fft along an axis, divided by n unless `norm` says otherwise: complex."""
     return _one_dim("ifft", _Type.IFFT, a, n, axis, norm)
 
 
@@ -128,7 +130,7 @@ def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 
 
 def irfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The inverse of rfft."""
+    """The inverse of rfft along an axis: n real elements, 2 (m - 1) of m by default."""
     return _one_dim("irfft", _Type.IRFFT, a, n, axis, norm)
 
 
@@ -146,7 +148,7 @@ def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 
 
 def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The inverse of hfft."""
+    """The inverse of hfft along an axis: n // 2 + 1 complex elements of n real ones."""
     _axis_only("ihfft", axis)
     if norm not in _OPPOSITE:
         _factor(norm, [1], False)
@@ -156,7 +158,7 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 
 
 def fft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
-    """The transform over two axes."""
+    """fft over two axes, of lengths `s`: complex."""
     return _two("fft2", _Type.FFT, a, s, axes, norm)
 
 
@@ -171,7 +173,7 @@ def rfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | Non
 
 
 def irfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
-    """The inverse of rfft2."""
+    """The inverse of rfft2, of lengths `s`: real."""
     return _two("irfft2", _Type.IRFFT, a, s, axes, norm)
 
 
@@ -182,7 +184,7 @@ def _two(name: str, kind: Any, a: Any, s: Any, axes: Sequence[int], norm: str | 
 
 
 def fftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
-    """The transform over several axes."""
+    """fft over several axes (all by default), of lengths `s`: complex."""
     return _transform("fftn", _Type.FFT, a, s, axes, norm)
 
 
@@ -199,7 +201,7 @@ def rfftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | 
 def irfftn(
     a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None
 ) -> Any:
-    """The inverse of rfftn."""
+    """The inverse of rfftn over several axes, of lengths `s`: real."""
     return _transform("irfftn", _Type.IRFFT, a, s, axes, norm)
 
 
@@ -217,7 +219,9 @@ def _frequencies(name: str, values: np.ndarray, n: int, d: Any, dtype: Any) -> A
 
 
 def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
-    """The frequencies of fft's result."""
+    """The frequencies of the n elements of fft's result for samples d apart, in cycles: 0 first,
+    then positive, then negative ones.
+    """
     return _frequencies(
         "fftfreq",
         np.concatenate([np.arange((n - 1) // 2 + 1), np.arange(-(n // 2), 0)]),
@@ -228,7 +232,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
-    """The frequencies of rfft's result."""
+    """The frequencies of the n // 2 + 1 elements of rfft's result for samples d apart, in cycles."""
     return _frequencies("rfftfreq", np.arange(n // 2 + 1), n, d, dtype)
 
 
@@ -240,7 +244,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 
 
 def ifftshift(x: Any, axes: Any = None) -> Any:
-    """The inverse of fftshift."""
+    """The inverse of fftshift: the middle of each axis comes first."""
     x = asarray(x)
     axes = canonical_axes(axes, x.ndim)
     return m.roll(x, tuple(-(x.shape[k] // 2) for k in axes), axes)

@@ -544,7 +544,7 @@ def diagonal(x: Any, /, *, offset: int = 0) -> Any:
 
 
 def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """The traces of the last two axes."""
+    """The sums of the `offset`-th diagonals of matrices [..., m, n]: [...]."""
     return diagonals.trace(x, offset=offset, axis1=-2, axis2=-1, dtype=dtype)
 
 
@@ -561,7 +561,7 @@ def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 
 def outer(x1: Any, x2: Any, /) -> Any:
-    """x1[i] * x2[j] of two vectors."""
+    """x1[i] * x2[j] of vectors [m] and [n]: [m, n]. ValueError for other than vectors."""
     check_arraylike("linalg.outer", x1, x2)
     ranks = [get_aval(x).ndim for x in (x1, x2)]
     if ranks != [1, 1]:

@@ -77,7 +77,7 @@ def shape(a: Any) -> tuple[int, ...]:
 
 
 def ndim(a: Any) -> int:
-    """The number of axes."""
+    """The number of axes of an array, a number or a nested list."""
     return len(shape(a))
 
 
@@ -95,7 +95,7 @@ def isscalar(element: Any) -> bool:
 
 
 def iterable(y: Any) -> bool:
-    """Whether iter(y) works."""
+    """Whether iter(y) works, which 0-d arrays do not allow."""
     return bool(np.iterable(y))
 
 
@@ -156,7 +156,7 @@ def _sizes(have: tuple[int, ...], shape: Any) -> tuple[int, ...]:
 
 
 def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
-    """All elements in one axis."""
+    """All elements in one axis, row by row (`order` "C") or column by column ("F")."""
     if order == "K":
         raise NotImplementedError("Ravel not implemented for order='K'.")
     return reshape(a, (-1,) if size(a) else (0,), order)
@@ -179,7 +179,7 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 
 def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """Axes of size one removed."""
+    """The axes of size one removed: all, or those of `axis`, where ValueError is raised for others."""
     x, aval = shape_dtype("squeeze", a)
     if axis is None:
         axes = tuple(k for k, s in enumerate(aval.shape) if s == 1)
@@ -202,7 +202,7 @@ def expand_dims(a: Any, axis: int | Sequence[int]) -> Any:
 
 
 def atleast_1d(*arys: Any) -> Any:
-    """Arrays of at least one axis."""
+    """0-d arrays with an axis of size 1, others as they are; of several arrays a list."""
     return _at_least("atleast_1d", arys, 1)
 
 
@@ -264,7 +264,7 @@ def permute_dims(a: Any, /, axes: tuple[int, ...]) -> Any:
 
 
 def matrix_transpose(x: Any, /) -> Any:
-    """The last two axes swapped."""
+    """The last two axes swapped; ValueError for fewer than two."""
     if ndim(x) < 2:
         raise ValueError(
             f"x must be at least two-dimensional for matrix_transpose; got ndim={ndim(x)}"
@@ -417,7 +417,7 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
 
 
 def broadcast_arrays(*args: Any) -> list[Any]:
-    """All arrays in their common shape."""
+    """All arrays in their common shape, each in its own dtype: a list."""
     pairs = [shape_dtype("broadcast_arrays", a) for a in args]
     wanted = broadcast_shapes(*[a.shape for _, a in pairs])
     return [broadcast_value(x, wanted) for x, _ in pairs]

@@ -95,7 +95,7 @@ def nansum(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The sum of the numbers."""
+    """The sum over axes with NaNs counted as 0: 0 where all are NaN. Shapes and dtypes as in sum."""
     no_out("nansum", out)
     x, _ = _replaced("nansum", a, lambda d: 0)
     return r.sum(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=where)
@@ -110,7 +110,9 @@ def nanprod(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The product of the numbers."""
+    """The product over axes with NaNs counted as 1: 1 where all are NaN. Shapes and dtypes as in
+    prod.
+    """
     no_out("nanprod", out)
     x, _ = _replaced("nanprod", a, lambda d: 1)
     return r.prod(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=where)
@@ -124,7 +126,7 @@ def nanmean(
     keepdims: bool = False,
     where: Any = None,
 ) -> Any:
-    """The mean of the numbers."""
+    """The mean over axes of what is not NaN; NaN where all are. Shapes and dtypes as in mean."""
     no_out("nanmean", out)
     x, aval = shape_dtype("nanmean", a)
     if not is_inexact(aval.dtype):
@@ -193,7 +195,7 @@ def nanstd(
 
 
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running sum, NaNs as zeros."""
+    """The running sum with NaNs counted as 0, along `axis` or of all elements in one axis."""
     no_out("nancumsum", out)
     x, _ = _replaced("nancumsum", a, lambda d: 0)
     return cumulative.cumsum(x, axis, dtype)

@@ -68,7 +68,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Powers of x as columns."""
+    """Powers of x [n] as columns [n, N], the highest first unless `increasing`; N is n by default."""
     v, aval = shape_dtype("vander", x)
     if len(aval.shape) != 1:
         raise ValueError("x must be a one-dimensional array")
@@ -243,7 +243,7 @@ def _aligned(name: str, a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def polyadd(a1: Any, a2: Any) -> Any:
-    """The sum of two polynomials."""
+    """The sum of two polynomials, given by their coefficients, the highest power first."""
     return u.add(*_aligned("polyadd", a1, a2))
 
 
@@ -253,7 +253,7 @@ def polysub(a1: Any, a2: Any) -> Any:
 
 
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
-    """The product of two polynomials."""
+    """The product of two polynomials, given by their coefficients, the highest power first."""
     check_arraylike("polymul", a1, a2)
     a, b = promote_dtypes_inexact("polymul", a1, a2)
     a, b = atleast_1d(a), atleast_1d(b)
@@ -283,7 +283,7 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
 
 
 def polyder(p: Any, m: int = 1) -> Any:
-    """The m-th derivative."""
+    """Coefficients of the m-th derivative of a polynomial, the highest power first, as floats."""
     (p,) = promote_dtypes_inexact("polyder", p)
     p = shape_dtype("polyder", p)[0]
     m = operator.index(m)

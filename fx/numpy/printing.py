@@ -36,7 +36,7 @@ printoptions = np.printoptions
 def array_repr(
     arr: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None
 ) -> str:
-    """The repr of an array."""
+    """The repr of an array, `Array([1., 2.], dtype=float32)`, with NumPy's options."""
     return np.array_repr(concrete(arr), max_line_width, precision, suppress_small).replace(
         "array", "Array", 1
     )
@@ -45,12 +45,12 @@ def array_repr(
 def array_str(
     a: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None
 ) -> str:
-    """The str of an array."""
+    """The str of an array, `[1. 2.]`, with NumPy's options."""
     return np.array_str(concrete(a), max_line_width, precision, suppress_small)
 
 
 def save(file: Any, arr: Any, allow_pickle: bool = True) -> None:
-    """Write one array to a .npy file."""
+    """Write one array to a .npy file; `file` is a path or an open binary file."""
     np.save(file, concrete(arr), allow_pickle=allow_pickle)
 
 

@@ -345,7 +345,7 @@ def _truth(name: str, a: Any, axis: Any, keepdims: bool, where: Any, op: Any, ne
 def all(
     a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    """Whether all are true (not zero)."""
+    """Whether all elements along `axis` are not zero: booleans; True of nothing."""
     no_out("all", out)
     return _truth("all", a, axis, keepdims, where, lax.reduce_and, True)
 
@@ -353,13 +353,13 @@ def all(
 def any(
     a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    """Whether any is true (not zero)."""
+    """Whether any element along `axis` is not zero: booleans; False of nothing."""
     no_out("any", out)
     return _truth("any", a, axis, keepdims, where, lax.reduce_or, False)
 
 
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """How many values are not zero."""
+    """How many elements along `axis` (all by default) are not zero: integers."""
     x, _ = shape_dtype("count_nonzero", a)
     return sum(
         lax.ne(x, const_as(x, 0)), axis=axis, dtype=canonicalize_dtype(np.int64), keepdims=keepdims
@@ -394,7 +394,7 @@ def mean(
     *,
     where: Any = None,
 ) -> Any:
-    """The arithmetic mean over axes."""
+    """The arithmetic mean over axes; integers become floats; NaN of nothing."""
     no_out("mean", out)
     x, aval = shape_dtype("mean", a)
     work, out_dtype = _mean_dtypes("mean", aval.dtype, dtype)

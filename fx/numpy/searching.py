@@ -126,7 +126,7 @@ def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> A
 
 
 def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """Index rows of nonzero elements."""
+    """Indices of the nonzero elements as rows [count, ndim]; under jit `size` gives the count."""
     from fx.numpy.joining import stack
 
     x, aval = shape_dtype("argwhere", a)
@@ -140,7 +140,7 @@ def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
 
 
 class UniqueAll(NamedTuple):
-    """Result of unique_all."""
+    """What unique_all gives: values, first indices, inverse indices, counts."""
 
     values: Any
     indices: Any
@@ -149,14 +149,14 @@ class UniqueAll(NamedTuple):
 
 
 class UniqueCounts(NamedTuple):
-    """Result of unique_counts."""
+    """What unique_counts gives: values and their counts."""
 
     values: Any
     counts: Any
 
 
 class UniqueInverse(NamedTuple):
-    """Result of unique_inverse."""
+    """What unique_inverse gives: values and inverse indices."""
 
     values: Any
     inverse_indices: Any

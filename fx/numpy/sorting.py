@@ -60,7 +60,7 @@ def sort(
     stable: bool = True,
     descending: bool = False,
 ) -> Any:
-    """Sorted along an axis; NaN last."""
+    """Sorted along an axis, or all elements where `axis` is None; NaNs come last."""
     stable = _check(kind, order, stable)
     x, k = _lined("sort", a, axis)
     out = lax.sort(x, dimension=k, is_stable=stable)
@@ -125,7 +125,9 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
 
 
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
-    """The indices that partition."""
+    """Indices that put the element of place `kth` along an axis there, none larger before it, none
+    smaller behind.
+    """
     x, k = _lined("argpartition", a, axis)
     if core.get_aval(x).dtype.kind == "c":
         raise NotImplementedError("fx.numpy.argpartition for complex dtype is not implemented.")

@@ -201,7 +201,7 @@ def nanquantile(
     *,
     weights: Any = None,
 ) -> Any:
-    """The same, NaNs left out."""
+    """quantile of what is not NaN; NaN where all are."""
     _no_overwrite("nanquantile", out, overwrite_input)
     return _quantile("nanquantile", a, q, axis, method, keepdims, weights, True)
 
@@ -235,7 +235,7 @@ def nanpercentile(
     *,
     weights: Any = None,
 ) -> Any:
-    """The same, NaNs left out."""
+    """percentile of what is not NaN; NaN where all are."""
     _no_overwrite("nanpercentile", out, overwrite_input)
     (q,) = promote_dtypes_inexact("nanpercentile", q)
     return _quantile("nanpercentile", a, u.divide(q, 100), axis, method, keepdims, weights, True)
@@ -267,7 +267,7 @@ def nanmedian(
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:
-    """The same, NaNs left out."""
+    """median of what is not NaN; NaN where all are."""
     return nanquantile(
         a,
         0.5,

@@ -117,30 +117,32 @@ __all__ = [
 
 
 def add(x: Any, y: Any, /) -> Any:
-    """x + y; booleans are or-ed."""
+    """x + y, element by element; booleans are or-ed. Operands broadcast and promote."""
     x, y = promote_spread("add", x, y)
     return lax.bitwise_or(x, y) if dtype_of(x) == np.bool_ else lax.add(x, y)
 
 
 def multiply(x: Any, y: Any, /) -> Any:
-    """x * y; booleans are and-ed."""
+    """x * y, element by element; booleans are and-ed. Operands broadcast and promote."""
     x, y = promote_spread("multiply", x, y)
     return lax.bitwise_and(x, y) if dtype_of(x) == np.bool_ else lax.mul(x, y)
 
 
 def subtract(x: Any, y: Any, /) -> Any:
-    """x - y; TypeError for booleans."""
+    """x - y, element by element; operands broadcast and promote. TypeError for booleans:
+    logical_xor is their difference.
+    """
     x, y = promote_spread("subtract", x, y)
     return lax.sub(x, y)
 
 
 def divide(x1: Any, x2: Any, /) -> Any:
-    """x1 / x2 in floating point."""
+    """x1 / x2, element by element; integers and booleans become floats. Operands broadcast."""
     return lax.div(*promote_spread_inexact("divide", x1, x2))
 
 
 def floor_divide(x1: Any, x2: Any, /) -> Any:
-    """The floor of x1 / x2."""
+    """The floor of x1 / x2 in the promoted dtype: integers stay integers. Operands broadcast."""
     x1, x2 = promote_numeric("floor_divide", x1, x2)
     d = dtype_of(x1)
     if is_integer(d):
@@ -198,7 +200,7 @@ def fmod(x1: Any, x2: Any, /) -> Any:
 
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
-    """floor_divide and remainder."""
+    """The pair (floor_divide(x1, x2), remainder(x1, x2))."""
     x1, x2 = promote_numeric("divmod", x1, x2)
     if is_integer(dtype_of(x1)):
         return floor_divide(x1, x2), remainder(x1, x2)
@@ -267,7 +269,7 @@ def _integer_power(base: Any, exponent: Any) -> Any:
 
 
 def float_power(x: Any, y: Any, /) -> Any:
-    """x ** y in floating point."""
+    """x ** y in floating point: integers become floats first. Operands broadcast."""
     return lax.pow(*promote_inexact("float_power", x, y))
 
 
@@ -278,7 +280,7 @@ def sign(x: Any, /) -> Any:
 
 
 def positive(x: Any, /) -> Any:
-    """x itself."""
+    """x itself, as an array of its own dtype."""
     return itself(*promote("positive", x))
 
 
@@ -290,12 +292,12 @@ def absolute(x: Any, /) -> Any:
 
 
 def fabs(x: Any, /) -> Any:
-    """|x| in floating point."""
+    """|x| in floating point: integers become floats; of complex numbers the modulus."""
     return lax.abs(*promote_inexact("fabs", x))
 
 
 def trunc(x: Any) -> Any:
-    """Towards zero."""
+    """x rounded towards zero, in its own dtype."""
     (x,) = promote("trunc", x)
     if dtype_of(x) == np.bool_ or is_integer(dtype_of(x)):
         return itself(x)
@@ -336,7 +338,7 @@ def rint(x: Any, /) -> Any:
 
 
 def real(val: Any, /) -> Any:
-    """The real part."""
+    """The real part, element by element; of real numbers x itself."""
     (val,) = promote("real", val)
     return lax.real(val) if dtype_of(val).kind == "c" else itself(val)
 
@@ -348,13 +350,15 @@ def imag(val: Any, /) -> Any:
 
 
 def conjugate(x: Any, /) -> Any:
-    """The complex conjugate."""
+    """The complex conjugate, element by element; of real numbers x itself."""
     (x,) = promote("conjugate", x)
     return lax.conj(x) if dtype_of(x).kind == "c" else itself(x)
 
 
 def angle(z: Any, deg: bool = False) -> Any:
-    """The argument of a complex number."""
+    """The argument of complex numbers in radians, in [-pi, pi]; in degrees with `deg`. Integers
+    become floats.
+    """
     (z,) = promote_inexact("angle", z)
     re, im = (lax.real(z), lax.imag(z)) if dtype_of(z).kind == "c" else (z, const_as(z, 0))
     out = lax.atan2(im, re)

@@ -66,7 +66,7 @@ __all__ = [
 
 
 def isfinite(x: Any, /) -> Any:
-    """Neither infinite nor NaN."""
+    """Whether elements are neither infinite nor NaN: booleans of the shape of x."""
     (x,) = promote("isfinite", x)
     d = dtype_of(x)
     if d.kind == "c":
@@ -77,7 +77,7 @@ def isfinite(x: Any, /) -> Any:
 
 
 def isinf(x: Any, /) -> Any:
-    """Infinite."""
+    """Whether elements are infinite, of either sign: booleans of the shape of x."""
     (x,) = promote("isinf", x)
     d = dtype_of(x)
     if d.kind == "c":
@@ -88,7 +88,7 @@ def isinf(x: Any, /) -> Any:
 
 
 def isnan(x: Any, /) -> Any:
-    """Not a number."""
+    """Whether elements are not a number: booleans of the shape of x."""
     (x,) = promote("isnan", x)
     return lax.ne(x, x)
 
@@ -126,7 +126,7 @@ def isreal(x: Any) -> Any:
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype is complex."""
+    """Whether the dtype is complex, whatever the values are."""
     if x is None:
         return False
     d = getattr(x, "dtype", None)
@@ -134,7 +134,7 @@ def iscomplexobj(x: Any) -> bool:
 
 
 def isrealobj(x: Any) -> bool:
-    """Whether the dtype is not complex."""
+    """Whether the dtype is not complex, whatever the values are."""
     return not iscomplexobj(x)
 
 
@@ -142,13 +142,13 @@ def isrealobj(x: Any) -> bool:
 
 
 def logical_and(x: Any, y: Any, /) -> Any:
-    """x and y, as booleans."""
+    """Whether both x and y are not zero: booleans. Operands broadcast."""
     x, y = _logical("logical_and", x, y)
     return lax.bitwise_and(x, y)
 
 
 def logical_or(x: Any, y: Any, /) -> Any:
-    """x or y, as booleans."""
+    """Whether x or y is not zero: booleans. Operands broadcast."""
     x, y = _logical("logical_or", x, y)
     return lax.bitwise_or(x, y)
 
@@ -160,7 +160,7 @@ def logical_xor(x: Any, y: Any, /) -> Any:
 
 
 def logical_not(x: Any, /) -> Any:
-    """Not x, as a boolean."""
+    """Whether elements are zero: booleans of the shape of x."""
     (x,) = promote("logical_not", x)
     return lax.bitwise_not(as_bool(x))
 
@@ -172,14 +172,14 @@ def _logical(name: str, x: Any, y: Any) -> list[Any]:
 
 
 def invert(x: Any, /) -> Any:
-    """All bits flipped."""
+    """All bits flipped, booleans negated. TypeError for floats and complex numbers."""
     check_arraylike("invert", x)
     no_floats("not", x, 0)
     return lax.bitwise_not(*promote("invert", x))
 
 
 def left_shift(x: Any, y: Any, /) -> Any:
-    """x * 2**y in the bits of x."""
+    """x * 2**y in the bits of x; 0 where y is its width or more. TypeError for floats."""
     for k, v in enumerate((x, y)):
         no_floats("shift_left", v, k)
     return lax.shift_left(*promote_numeric("left_shift", x, y))

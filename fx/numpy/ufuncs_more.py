@@ -150,7 +150,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
-    """|x1| with the sign of x2."""
+    """|x1| with the sign of x2, that of -0.0 too; integers become floats. Operands broadcast."""
     x1, x2 = promote_inexact("copysign", x1, x2)
     if dtype_of(x1).kind == "c":
         raise TypeError("copysign does not support complex-valued inputs")
@@ -343,7 +343,7 @@ def gcd(x1: Any, x2: Any) -> Any:
 
 
 def lcm(x1: Any, x2: Any) -> Any:
-    """Least common multiple."""
+    """Least common multiple of integers, not negative; ValueError for others. Operands broadcast."""
     x1, x2 = promote_numeric("lcm", x1, x2)
     if not is_integer(dtype_of(x1)):
         raise ValueError("Arguments to fx.numpy.lcm must be integers.")
@@ -388,7 +388,7 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
 
 
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Whether isclose holds everywhere."""
+    """Whether isclose holds for all pairs of elements: |a - b| <= atol + rtol |b|. One boolean."""
     from fx.numpy.reductions import all as all_
 
     return all_(isclose(a, b, rtol, atol, equal_nan))

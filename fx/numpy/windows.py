@@ -22,27 +22,31 @@ def _window(name: str, M: int) -> Any:
 
 
 def bartlett(M: int) -> Any:
-    """The triangular window."""
+    """The triangular window of M points, 0 at both ends: 1 - |2n / (M - 1) - 1|. Floats [M]."""
     return _window("bartlett", M)
 
 
 def blackman(M: int) -> Any:
-    """The Blackman window."""
+    """The Blackman window of M points: 0.42 - 0.5 cos t + 0.08 cos 2t with t = 2 pi n / (M - 1).
+    Floats [M].
+    """
     return _window("blackman", M)
 
 
 def hamming(M: int) -> Any:
-    """The Hamming window."""
+    """The Hamming window of M points: 0.54 - 0.46 cos(2 pi n / (M - 1)). Floats [M]."""
     return _window("hamming", M)
 
 
 def hanning(M: int) -> Any:
-    """The Hann window."""
+    """The Hann window of M points: 0.5 - 0.5 cos(2 pi n / (M - 1)). Floats [M]."""
     return _window("hanning", M)
 
 
 def kaiser(M: int, beta: Any) -> Any:
-    """The Kaiser window."""
+    """The Kaiser window of M points: I0(beta sqrt(1 - u^2)) / I0(beta) for u from -1 to 1. Floats
+    [M].
+    """
     dtype = canonicalize_dtype(np.float64)
     if M <= 1:
         return wrap(np.ones(max(M, 0), dtype))

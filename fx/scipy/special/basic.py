@@ -69,7 +69,7 @@ def softmax(x: Any, /, *, axis: Any = None) -> Any:
 
 
 def log_softmax(x: Any, /, *, axis: Any = None) -> Any:
-    """The logarithm of softmax."""
+    """The logarithm of softmax along `axis` (over all elements where None), without overflow."""
     return nn.log_softmax(x, axis=axis)
 
 
@@ -77,7 +77,7 @@ def log_softmax(x: Any, /, *, axis: Any = None) -> Any:
 
 
 def gammaln(x: Any) -> Any:
-    """log |gamma(x)|."""
+    """log |gamma(x)|, element by element; integers become floats."""
     return lax.lgamma(*_args("gammaln", x))
 
 
@@ -85,7 +85,7 @@ loggamma = gammaln
 
 
 def gammasgn(x: Any) -> Any:
-    """The sign of gamma(x)."""
+    """The sign of gamma(x), element by element: 1 or -1 as a float; NaN at negative integers."""
     (x,) = _args("gammasgn", x)
     floor = fnp.floor(x)
     odd = fnp.remainder(floor, 2) != 0
@@ -96,13 +96,13 @@ def gammasgn(x: Any) -> Any:
 
 
 def gamma(x: Any) -> Any:
-    """The gamma function."""
+    """The gamma function, element by element: infinite at 0, NaN at negative integers."""
     (x,) = _args("gamma", x)
     return gammasgn(x) * fnp.exp(lax.lgamma(x))
 
 
 def factorial(n: Any, exact: bool = False) -> Any:
-    """gamma(n + 1), 0 below 0."""
+    """gamma(n + 1), element by element as floats; 0 below 0."""
     if exact:
         raise NotImplementedError("factorial with exact=True")
     (n,) = _args("factorial", n)
@@ -154,7 +154,7 @@ def _stirling(x: Any) -> Any:
 
 
 def beta(a: Any, b: Any) -> Any:
-    """The beta function."""
+    """The beta function gamma(a) gamma(b) / gamma(a + b); operands broadcast."""
     a, b = _args("beta", a, b)
     sign = gammasgn(a) * gammasgn(b) * gammasgn(a + b)
     return sign * fnp.exp(betaln(a, b))
@@ -167,12 +167,12 @@ def betainc(a: Any, b: Any, x: Any) -> Any:
 
 
 def digamma(x: Any) -> Any:
-    """The derivative of gammaln."""
+    """The derivative of gammaln, element by element; NaN at 0 and negative integers."""
     return lax.digamma(*_args("digamma", x))
 
 
 def polygamma(n: Any, x: Any) -> Any:
-    """The n-th derivative of digamma."""
+    """The n-th derivative of digamma at x; operands broadcast."""
     n, x = _args("polygamma", n, x)
     return lax.polygamma(n, x)
 
@@ -204,7 +204,7 @@ def multigammaln(a: Any, d: Any) -> Any:
 
 
 def bernoulli(n: int) -> Any:
-    """The Bernoulli numbers B0 to Bn."""
+    """The Bernoulli numbers B0 to Bn, B1 being -1/2: floats [n + 1]."""
     from fractions import Fraction
     from math import comb as choose
 
@@ -255,7 +255,7 @@ def xlog1py(x: Any, y: Any) -> Any:
 
 
 def entr(x: Any) -> Any:
-    """-x log x, 0 at 0, -inf below."""
+    """-x log x, element by element; 0 at 0, -inf below."""
     (x,) = _args("entr", x)
     return fnp.where(x < 0, -np.inf, -xlogy(x, fnp.where(x > 0, x, 1.0)))
 
@@ -270,19 +270,19 @@ def rel_entr(p: Any, q: Any) -> Any:
 
 
 def kl_div(p: Any, q: Any) -> Any:
-    """rel_entr(p, q) - p + q."""
+    """rel_entr(p, q) - p + q, element by element; operands broadcast."""
     p, q = _args("kl_div", p, q)
     return rel_entr(p, q) - p + q
 
 
 def logit(x: Any) -> Any:
-    """log(x / (1 - x))."""
+    """log(x / (1 - x)), element by element: infinite at 0 and 1, NaN outside."""
     (x,) = _args("logit", x)
     return fnp.log(x / (1 - x))
 
 
 def expit(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)), element by element: the inverse of logit."""
     return lax.logistic(*_args("expit", x))
 
 
@@ -295,7 +295,7 @@ def boxcox(x: Any, lmbda: Any) -> Any:
 
 
 def boxcox1p(x: Any, lmbda: Any) -> Any:
-    """boxcox of 1 + x."""
+    """boxcox of 1 + x, accurate near 0; operands broadcast."""
     x, lmbda = _args("boxcox1p", x, lmbda)
     zero = lmbda == 0
     safe = fnp.where(zero, 1.0, lmbda)
@@ -307,22 +307,22 @@ def boxcox1p(x: Any, lmbda: Any) -> Any:
 
 
 def erf(x: Any) -> Any:
-    """The error function."""
+    """The error function 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
     return lax.erf(*_args("erf", x))
 
 
 def erfc(x: Any) -> Any:
-    """1 - erf(x)."""
+    """1 - erf(x), element by element, accurate where x is large."""
     return lax.erfc(*_args("erfc", x))
 
 
 def erfinv(x: Any) -> Any:
-    """The inverse of erf."""
+    """The inverse of erf: infinite at -1 and 1, NaN outside."""
     return lax.erf_inv(*_args("erfinv", x))
 
 
 def ndtr(x: Any) -> Any:
-    """The normal distribution function."""
+    """The standard normal distribution function, element by element."""
     (x,) = _args("ndtr", x)
     half = np.sqrt(0.5).astype(x.dtype)
     w = x * half
@@ -391,7 +391,7 @@ def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def ndtri(p: Any) -> Any:
-    """The inverse of ndtr."""
+    """The inverse of ndtr: infinite at 0 and 1, NaN outside."""
     return _ndtri(*_args("ndtri", p))
 
 

@@ -111,7 +111,7 @@ def _expi_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def expi(x: Any) -> Any:
-    """The exponential integral Ei(x)."""
+    """The exponential integral Ei(x), the principal value above 0; -inf at 0."""
     return _expi(*_args("expi", x))
 
 
@@ -209,7 +209,7 @@ def _erfcx_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def erfcx(x: Any) -> Any:
-    """exp(x^2) erfc(x)."""
+    """exp(x^2) erfc(x), element by element, which does not underflow for large x."""
     return _erfcx(*_args("erfcx", x))
 
 
@@ -285,7 +285,7 @@ def _sici_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def sici(x: Any) -> tuple[Any, Any]:
-    """The sine and cosine integrals."""
+    """The pair of the sine integral Si(x) and the cosine integral Ci(x)."""
     return tuple(_sici(*_args("sici", x)))  # type: ignore[return-value]
 
 

@@ -14,7 +14,7 @@ __all__ = ["cdf", "logpmf", "pmf", "ppf"]
 
 
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
-    """Log probability."""
+    """log P(X = k) of the Bernoulli distribution, -inf where k cannot be; arguments broadcast."""
     k, p, loc = args("bernoulli.logpmf", k, p, loc)
     x = k - loc
     inside = (x == 0) | (x == 1)
@@ -23,7 +23,7 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
-    """Probability."""
+    """P(X = k) of the Bernoulli distribution, 0 where k cannot be; arguments broadcast."""
     return fnp.exp(logpmf(k, p, loc))
 
 

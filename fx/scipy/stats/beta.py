@@ -14,7 +14,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 
 
 def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the beta distribution at x; arguments broadcast, integers become floats."""
     x, a, b, loc, scale = args("beta.logpdf", x, a, b, loc, scale)
     y = (x - loc) / scale
     inside = (x >= loc) & (x <= loc + scale)
@@ -25,27 +25,27 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the beta distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, a, b, loc, scale))
 
 
 def cdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the beta distribution; arguments broadcast, integers become floats."""
     x, a, b, loc, scale = args("beta.cdf", x, a, b, loc, scale)
     return betainc(a, b, fnp.clip((x - loc) / scale, 0, 1))
 
 
 def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the beta distribution; arguments broadcast."""
     return fnp.log(cdf(x, a, b, loc, scale))
 
 
 def sf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the beta distribution; arguments broadcast."""
     x, a, b, loc, scale = args("beta.sf", x, a, b, loc, scale)
     return betainc(b, a, 1 - fnp.clip((x - loc) / scale, 0, 1))
 
 
 def logsf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the beta distribution; arguments broadcast."""
     return fnp.log(sf(x, a, b, loc, scale))

@@ -24,5 +24,5 @@ def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
-    """Probability."""
+    """P(X = k) of the beta-binomial distribution, 0 where k cannot be; arguments broadcast."""
     return fnp.exp(logpmf(k, n, a, b, loc))

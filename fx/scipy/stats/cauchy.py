@@ -13,47 +13,47 @@ __all__ = ["cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the Cauchy distribution at x; arguments broadcast, integers become floats."""
     x, loc, scale = args("cauchy.logpdf", x, loc, scale)
     y = (x - loc) / scale
     return -(fnp.log(np.pi * scale) + fnp.log1p(y * y))
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the Cauchy distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the Cauchy distribution; arguments broadcast, integers become floats."""
     x, loc, scale = args("cauchy.cdf", x, loc, scale)
     return 0.5 + (1 / np.pi) * fnp.arctan((x - loc) / scale)
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the Cauchy distribution; arguments broadcast."""
     return fnp.log(cdf(x, loc, scale))
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the Cauchy distribution; arguments broadcast."""
     x, loc, scale = args("cauchy.sf", x, loc, scale)
     return cdf(-x, -loc, scale)
 
 
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the Cauchy distribution; arguments broadcast."""
     x, loc, scale = args("cauchy.logsf", x, loc, scale)
     return logcdf(-x, -loc, scale)
 
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Quantile."""
+    """The x with P(X <= x) = q of the Cauchy distribution; arguments broadcast."""
     q, loc, scale = args("cauchy.ppf", q, loc, scale)
     return loc + scale * fnp.tan(np.pi * (q - 0.5))
 
 
 def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Inverse survival function."""
+    """The x with P(X > x) = q of the Cauchy distribution; arguments broadcast."""
     q, loc, scale = args("cauchy.isf", q, loc, scale)
     return loc + scale * fnp.tan(np.pi * (0.5 - q))

@@ -14,7 +14,9 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 
 
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the chi-squared distribution at x; arguments broadcast, integers become
+    floats.
+    """
     x, df, loc, scale = args("chi2.logpdf", x, df, loc, scale)
     inside = x >= loc
     y = fnp.where(inside, (x - loc) / scale, 1.0)
@@ -24,27 +26,27 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the chi-squared distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, df, loc, scale))
 
 
 def cdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the chi-squared distribution; arguments broadcast, integers become floats."""
     x, df, loc, scale = args("chi2.cdf", x, df, loc, scale)
     return gammainc(df / 2, fnp.clip((x - loc) / scale, min=0) / 2)
 
 
 def logcdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the chi-squared distribution; arguments broadcast."""
     return fnp.log(cdf(x, df, loc, scale))
 
 
 def sf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the chi-squared distribution; arguments broadcast."""
     x, df, loc, scale = args("chi2.sf", x, df, loc, scale)
     return gammaincc(df / 2, fnp.clip((x - loc) / scale, min=0) / 2)
 
 
 def logsf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the chi-squared distribution; arguments broadcast."""
     return fnp.log(sf(x, df, loc, scale))

@@ -13,35 +13,37 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the exponential distribution at x; arguments broadcast, integers become
+    floats.
+    """
     x, loc, scale = args("expon.logpdf", x, loc, scale)
     return fnp.where(x < loc, -np.inf, -(x - loc) / scale - fnp.log(scale))
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the exponential distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the exponential distribution; arguments broadcast."""
     x, loc, scale = args("expon.logsf", x, loc, scale)
     return fnp.where(x < loc, 0.0, -(x - loc) / scale)
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the exponential distribution; arguments broadcast."""
     return fnp.exp(logsf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the exponential distribution; arguments broadcast, integers become floats."""
     x, loc, scale = args("expon.cdf", x, loc, scale)
     return fnp.where(x < loc, 0.0, -fnp.expm1(-(x - loc) / scale))
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the exponential distribution; arguments broadcast."""
     x, loc, scale = args("expon.logcdf", x, loc, scale)
     inside = x >= loc
     z = fnp.where(inside, (x - loc) / scale, 1.0)

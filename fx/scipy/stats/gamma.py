@@ -14,7 +14,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 
 
 def logpdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the gamma distribution at x; arguments broadcast, integers become floats."""
     x, a, loc, scale = args("gamma.logpdf", x, a, loc, scale)
     inside = x >= loc
     y = fnp.where(inside, (x - loc) / scale, 1.0)
@@ -23,27 +23,27 @@ def logpdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the gamma distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, a, loc, scale))
 
 
 def cdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the gamma distribution; arguments broadcast, integers become floats."""
     x, a, loc, scale = args("gamma.cdf", x, a, loc, scale)
     return gammainc(a, fnp.clip((x - loc) / scale, min=0))
 
 
 def logcdf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the gamma distribution; arguments broadcast."""
     return fnp.log(cdf(x, a, loc, scale))
 
 
 def sf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the gamma distribution; arguments broadcast."""
     x, a, loc, scale = args("gamma.sf", x, a, loc, scale)
     return gammaincc(a, fnp.clip((x - loc) / scale, min=0))
 
 
 def logsf(x: Any, a: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the gamma distribution; arguments broadcast."""
     return fnp.log(sf(x, a, loc, scale))

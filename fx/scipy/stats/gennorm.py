@@ -12,17 +12,23 @@ __all__ = ["cdf", "logpdf", "pdf"]
 
 
 def logpdf(x: Any, beta: Any) -> Any:
-    """Log density."""
+    """Log density of the generalised normal distribution at x; arguments broadcast, integers become
+    floats.
+    """
     x, beta = args("gennorm.logpdf", x, beta)
     return fnp.log(0.5 * beta) - gammaln(1 / beta) - fnp.abs(x) ** beta
 
 
 def pdf(x: Any, beta: Any) -> Any:
-    """Density."""
+    """Density of the generalised normal distribution at x; arguments broadcast, integers become
+    floats.
+    """
     return fnp.exp(logpdf(x, beta))
 
 
 def cdf(x: Any, beta: Any) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the generalised normal distribution; arguments broadcast, integers become
+    floats.
+    """
     x, beta = args("gennorm.cdf", x, beta)
     return 0.5 * (1 + fnp.sign(x) * gammainc(1 / beta, fnp.abs(x) ** beta))

@@ -14,12 +14,12 @@ __all__ = ["logpmf", "pmf"]
 
 
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
-    """Log probability."""
+    """log P(X = k) of the geometric distribution, -inf where k cannot be; arguments broadcast."""
     k, p, loc = args("geom.logpmf", k, p, loc)
     x = k - loc
     return fnp.where(x <= 0, -np.inf, xlog1py(fnp.maximum(x, 1.0) - 1, -p) + fnp.log(p))
 
 
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
-    """Probability."""
+    """P(X = k) of the geometric distribution, 0 where k cannot be; arguments broadcast."""
     return fnp.exp(logpmf(k, p, loc))

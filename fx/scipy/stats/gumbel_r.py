@@ -19,35 +19,41 @@ def _standard(name: str, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the right-skewed Gumbel distribution at x; arguments broadcast, integers
+    become floats.
+    """
     z, scale = _standard("gumbel_r.logpdf", x, loc, scale)
     return z - fnp.exp(z) - fnp.log(scale)
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the right-skewed Gumbel distribution at x; arguments broadcast, integers become
+    floats.
+    """
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the right-skewed Gumbel distribution; arguments broadcast."""
     z, _ = _standard("gumbel_r.logcdf", x, loc, scale)
     return -fnp.exp(z)
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the right-skewed Gumbel distribution; arguments broadcast, integers become
+    floats.
+    """
     return fnp.exp(logcdf(x, loc, scale))
 
 
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the right-skewed Gumbel distribution; arguments broadcast."""
     z, _ = _standard("gumbel_r.logsf", x, loc, scale)
     return fnp.log(-fnp.expm1(-fnp.exp(z)))
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the right-skewed Gumbel distribution; arguments broadcast."""
     z, _ = _standard("gumbel_r.sf", x, loc, scale)
     return -fnp.expm1(-fnp.exp(z))
 

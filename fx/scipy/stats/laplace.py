@@ -11,18 +11,18 @@ __all__ = ["cdf", "logpdf", "pdf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the Laplace distribution at x; arguments broadcast, integers become floats."""
     x, loc, scale = args("laplace.logpdf", x, loc, scale)
     return -(fnp.abs(x - loc) / scale + fnp.log(2 * scale))
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the Laplace distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the Laplace distribution; arguments broadcast, integers become floats."""
     x, loc, scale = args("laplace.cdf", x, loc, scale)
     y = (x - loc) / scale
     half = 0.5 * fnp.exp(-fnp.abs(y))

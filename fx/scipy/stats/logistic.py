@@ -12,36 +12,36 @@ __all__ = ["cdf", "isf", "logpdf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the logistic distribution at x; arguments broadcast, integers become floats."""
     x, loc, scale = args("logistic.logpdf", x, loc, scale)
     half = (x - loc) / scale / 2
     return -2 * fnp.logaddexp(half, -half) - fnp.log(scale)
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the logistic distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the logistic distribution; arguments broadcast, integers become floats."""
     x, loc, scale = args("logistic.cdf", x, loc, scale)
     return expit((x - loc) / scale)
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the logistic distribution; arguments broadcast."""
     x, loc, scale = args("logistic.sf", x, loc, scale)
     return expit(-(x - loc) / scale)
 
 
 def ppf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Quantile."""
+    """The x with P(X <= x) = q of the logistic distribution; arguments broadcast."""
     x, loc, scale = args("logistic.ppf", x, loc, scale)
     return logit(x) * scale + loc
 
 
 def isf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Inverse survival function."""
+    """The x with P(X > x) = q of the logistic distribution; arguments broadcast."""
     x, loc, scale = args("logistic.isf", x, loc, scale)
     return -logit(x) * scale + loc

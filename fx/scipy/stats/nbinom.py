@@ -14,7 +14,9 @@ __all__ = ["logpmf", "pmf"]
 
 
 def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
-    """Log probability."""
+    """log P(X = k) of the negative binomial distribution, -inf where k cannot be; arguments
+    broadcast.
+    """
     k, n, p, loc = args("nbinom.logpmf", k, n, p, loc)
     y = k - loc
     inside = y >= 0
@@ -24,5 +26,5 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
-    """Probability."""
+    """P(X = k) of the negative binomial distribution, 0 where k cannot be; arguments broadcast."""
     return fnp.exp(logpmf(k, n, p, loc))

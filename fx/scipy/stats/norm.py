@@ -14,48 +14,48 @@ __all__ = ["cdf", "isf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the normal distribution at x; arguments broadcast, integers become floats."""
     x, loc, scale = args("norm.logpdf", x, loc, scale)
     square = scale * scale
     return -0.5 * ((x - loc) ** 2 / square + fnp.log(2 * np.pi * square))
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the normal distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the normal distribution; arguments broadcast, integers become floats."""
     x, loc, scale = args("norm.cdf", x, loc, scale)
     return ndtr((x - loc) / scale)
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the normal distribution; arguments broadcast."""
     x, loc, scale = args("norm.logcdf", x, loc, scale)
     return log_ndtr((x - loc) / scale)
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the normal distribution; arguments broadcast."""
     x, loc, scale = args("norm.sf", x, loc, scale)
     return cdf(-x, -loc, scale)
 
 
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the normal distribution; arguments broadcast."""
     x, loc, scale = args("norm.logsf", x, loc, scale)
     return logcdf(-x, -loc, scale)
 
 
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Quantile."""
+    """The x with P(X <= x) = q of the normal distribution; arguments broadcast."""
     q, loc, scale = args("norm.ppf", q, loc, scale)
     return ndtri(q) * scale + loc
 
 
 def isf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Inverse survival function."""
+    """The x with P(X > x) = q of the normal distribution; arguments broadcast."""
     (q,) = args("norm.isf", q)
     return ppf(1 - q, loc, scale)

@@ -13,7 +13,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the Pareto distribution at x; arguments broadcast, integers become floats."""
     x, b, loc, scale = args("pareto.logpdf", x, b, loc, scale)
     y = (x - loc) / scale
     inside = x >= loc + scale
@@ -22,7 +22,7 @@ def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the Pareto distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, b, loc, scale))
 
 
@@ -33,22 +33,22 @@ def _log_ratio(name: str, x: Any, b: Any, loc: Any, scale: Any) -> Any:
 
 
 def logsf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the Pareto distribution; arguments broadcast."""
     return -_log_ratio("pareto.logsf", x, b, loc, scale)
 
 
 def sf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the Pareto distribution; arguments broadcast."""
     return fnp.exp(logsf(x, b, loc, scale))
 
 
 def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the Pareto distribution; arguments broadcast, integers become floats."""
     return -fnp.expm1(-_log_ratio("pareto.cdf", x, b, loc, scale))
 
 
 def logcdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the Pareto distribution; arguments broadcast."""
     return fnp.log(cdf(x, b, loc, scale))
 
 

@@ -14,7 +14,9 @@ __all__ = ["logpdf", "pdf"]
 
 
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of Student's t distribution at x; arguments broadcast, integers become
+    floats.
+    """
     x, df, loc, scale = args("t.logpdf", x, df, loc, scale)
     y = (x - loc) / scale
     normal = fnp.log(scale) + 0.5 * fnp.log(df * np.pi) + gammaln(df / 2) - gammaln((df + 1) / 2)
@@ -22,5 +24,5 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of Student's t distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, df, loc, scale))

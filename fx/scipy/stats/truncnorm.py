@@ -30,7 +30,9 @@ def _log_mass(a: Any, b: Any) -> Any:
 
 
 def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the truncated normal distribution at x; arguments broadcast, integers become
+    floats.
+    """
     x, a, b, loc, scale = args("truncnorm.logpdf", x, a, b, loc, scale)
     out = norm.logpdf(x, loc, scale) - _log_mass(a, b)
     y = (x - loc) / scale
@@ -39,12 +41,14 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the truncated normal distribution at x; arguments broadcast, integers become
+    floats.
+    """
     return fnp.exp(logpdf(x, a, b, loc, scale))
 
 
 def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log distribution function."""
+    """log P(X <= x) of the truncated normal distribution; arguments broadcast."""
     x, a, b, loc, scale = args("truncnorm.logcdf", x, a, b, loc, scale)
     x, a, b = fnp.broadcast_arrays((x - loc) / scale, a, b)
     inside = (x > a) & (x < b)
@@ -58,16 +62,16 @@ def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def cdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the truncated normal distribution; arguments broadcast, integers become floats."""
     return fnp.exp(logcdf(x, a, b, loc, scale))
 
 
 def logsf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log survival function."""
+    """log P(X > x) of the truncated normal distribution; arguments broadcast."""
     x, a, b, loc, scale = args("truncnorm.logsf", x, a, b, loc, scale)
     return logcdf(-x, -b, -a, -loc, scale)
 
 
 def sf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Survival function."""
+    """P(X > x) of the truncated normal distribution; arguments broadcast."""
     return fnp.exp(logsf(x, a, b, loc, scale))

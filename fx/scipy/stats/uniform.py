@@ -13,19 +13,19 @@ __all__ = ["cdf", "logpdf", "pdf", "ppf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density."""
+    """Log density of the uniform distribution at x; arguments broadcast, integers become floats."""
     x, loc, scale = args("uniform.logpdf", x, loc, scale)
     inside = (x >= loc) & (x <= loc + scale)
     return fnp.where(inside, -fnp.log(scale), -np.inf)
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density."""
+    """Density of the uniform distribution at x; arguments broadcast, integers become floats."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Distribution function."""
+    """P(X <= x) of the uniform distribution; arguments broadcast, integers become floats."""
     x, loc, scale = args("uniform.cdf", x, loc, scale)
     return fnp.where(x < loc, 0.0, fnp.where(x > loc + scale, 1.0, (x - loc) / scale))
 
