@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -386,11 +386,20 @@ def runtime() -> Any:
 
 
 _default: Any = None
+_platforms: tuple[str, ...] = ()
 
 
 def default_device() -> Any:
-    """Where jitted functions run: set_default_device, else FX_DEVICE, else the best device."""
-    return runtime().default_device() if _default is None else _default
+    """Where jitted functions run: set_default_device, else FX_DEVICE, else the best device of the
+    first platform of `set_platforms` that there is, else the best device.
+    """
+    return runtime().default_device(_platforms) if _default is None else _default
+
+
+def set_platforms(names: Sequence[str]) -> None:
+    """Kinds of devices or drivers, the one that is wanted first; none: any."""
+    global _platforms
+    _platforms = tuple(names)
 
 
 def set_default_device(device: Any) -> Any:

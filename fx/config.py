@@ -1,12 +1,14 @@
 """Configuration: JAX's flag names, process-wide with thread-local overrides by context managers.
 
-`config.update("jax_enable_x64", True)` and `config.update("enable_x64", True)` are the same.
+`config.update("jax_enable_x64", True)` and `config.update("enable_x64", True)` are the same; the
+environment variable JAX_ENABLE_X64 says what holds at first.
 Every change makes a new `token`, an object that stands for the whole setting in the key of each
 jitted call.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
@@ -48,6 +50,10 @@ _CHOICES = {
     "numpy_rank_promotion": ("allow", "warn", "raise"),
     "numpy_dtype_promotion": ("standard", "strict"),
 }
+_TRUTH = {
+    **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), True),
+    **dict.fromkeys(("n", "no", "f", "false", "off", "0"), False),
+}
 # flag -> what to call with the new value, and whether it holds for this thread only
 _LISTENERS: dict[str, Callable[[Any, bool], None]] = {}
 
@@ -71,6 +77,10 @@ class Config:
         self.__dict__["_version"] = 0
         self.__dict__["_overriding"] = []  # one entry for each override in force, in any thread
         self.__dict__["_token"] = None  # of the process-wide values, once asked for
+        for key, default in _DEFAULTS.items():
+            text = os.environ.get(f"JAX_{key.upper()}")
+            if text is not None:
+                self.update(key, _parsed(key, text) if isinstance(default, bool) else text)
 
     def update(self, name: str, value: Any) -> None:
         """Set a flag for the whole process. Raises AttributeError for a name that is no flag."""
@@ -176,6 +186,14 @@ def _flag(name: str) -> str:
     return key
 
 
+def _parsed(key: str, text: str) -> bool:
+    try:
+        return _TRUTH[text.lower()]
+    except KeyError:
+        name = f"JAX_{key.upper()}"
+        raise ValueError(f"invalid truth value {text!r} for environment {name!r}") from None
+
+
 def _check_choice(key: str, value: Any) -> None:
     legal = _CHOICES.get(key)
     if legal is not None and value not in legal:
@@ -190,9 +208,12 @@ def _tell(key: str, value: Any, thread_only: bool) -> None:
 
 def on_change(name: str, listener: Callable[[Any, bool], None]) -> None:
     """Call `listener(value, thread_only)` whenever the flag changes; for modules that keep a copy
-    on a hot path.
+    on a hot path. It hears of what the environment has set at once.
     """
-    _LISTENERS[_flag(name)] = listener
+    key = _flag(name)
+    _LISTENERS[key] = listener
+    if config.read(key) != _DEFAULTS[key]:
+        listener(config.read(key), False)
 
 
 config = Config()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
+from fx.config import config, on_change
 from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
 
 
@@ -53,6 +54,23 @@ def default_device(new_val: Any) -> Iterator[None]:
         yield
     finally:
         array._default = old
+
+
+def _follow_device(value: Any, thread_only: bool) -> None:
+    array.set_default_device(value)
+
+
+def _follow_platforms(value: Any, thread_only: bool) -> None:
+    names = (config.platforms or config.platform_name or "").lower().split(",")
+    array.set_platforms([_KINDS.get(n.strip(), n.strip()) for n in names if n.strip()])
+
+
+_KINDS = {"cuda": "gpu", "rocm": "gpu"}
+"""JAX's names of platforms that are kinds here."""
+
+on_change("default_device", _follow_device)
+on_change("platforms", _follow_platforms)
+on_change("platform_name", _follow_platforms)
 
 
 def device_put(

@@ -173,6 +173,14 @@ def test_memory_that_does_not_run_files_is_not_used(device, monkeypatch, tmp_pat
     assert builders.share([job(60)]) != [None]
 
 
+def test_builders_can_be_forbidden(device, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setenv("FX_BUILDERS", "0")
+    builders.prepare(2)
+    assert not builders._builders
+    assert builders.share([job(70)]) == [None]
+
+
 def test_users_programs_see_nothing_of_the_workshop(device):
     folder = str(ready_builder().workshop.folder)
     assert "COMPILER_PATH" not in os.environ

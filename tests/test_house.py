@@ -254,6 +254,20 @@ def test_links_lead_somewhere(path):
     assert broken == []
 
 
+def test_variables_are_documented():
+    page = (ROOT / "docs" / "environment.md").read_text("utf-8")
+    read = {
+        name
+        for path in LIBRARY
+        for name in re.findall(
+            r'environ(?:\.get\(|\[)?.{0,3}"((?:FX|POCL)_\w+)"', path.read_text("utf-8")
+        )
+    }
+    assert {"FX_DEVICE", "FX_CACHE_DIR", "FX_BUILDERS"} <= read
+    internal = {"POCL_KERNEL_CACHE", "POCL_DEVICES"}  # of PoCL's own
+    assert [name for name in sorted(read - internal) if f"`{name}`" not in page] == []
+
+
 def anchors(path: Path) -> set[str]:
     """The anchors that headings of a markdown file get."""
     headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)

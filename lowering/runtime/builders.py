@@ -96,7 +96,7 @@ def library() -> str | None:
 
 def processes() -> int:
     """How many processes, this one included, share the builds of one function."""
-    if not hasattr(os, "sched_getaffinity"):
+    if os.environ.get("FX_BUILDERS") == "0" or not hasattr(os, "sched_getaffinity"):
         return 1
     return min(SIDE_BY_SIDE, len(os.sched_getaffinity(0)))
 

@@ -8,10 +8,12 @@ suffix "+explicit" makes a CPU driver behave as if the host could not see its me
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -299,9 +301,13 @@ def interpreter() -> Device:
     return _interpreter
 
 
-def default_device() -> Device:
-    """The device that FX_DEVICE names, else the best there is."""
-    return device(os.environ.get("FX_DEVICE", ""))
+def default_device(wanted: Sequence[str] = ()) -> Device:
+    """The device that FX_DEVICE names, else the first of `wanted` that there is, else the best."""
+    named = os.environ.get("FX_DEVICE", "")
+    for name in () if named else wanted[:-1]:
+        with contextlib.suppress(DeviceError):
+            return device(name)
+    return device(named or (wanted[-1] if wanted else ""))
 
 
 def device(spec: str) -> Device:

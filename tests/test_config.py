@@ -1,0 +1,106 @@
+"""Flags: from the environment, by `update`, for devices and platforms."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import fx
+import fx.numpy as np
+from lowering.errors import DeviceError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def said(code: str, **variables: str) -> str:
+    """What a fresh process with these environment variables prints, or its last line of error."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("JAX_", "FX_DEVICE"))}
+    environment["PYTHONPATH"] = str(ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import fx, fx.numpy as np\n{code}"],
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+    )
+    return (done.stdout or done.stderr).strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("text", ["1", "True", "yes", "ON"])
+def test_the_environment_turns_x64_on(text):
+    assert said("print(np.ones(3).dtype, fx.config.jax_enable_x64)", JAX_ENABLE_X64=text) == (
+        "float64 True"
+    )
+
+
+def test_the_environment_turns_x64_off():
+    assert said("print(np.ones(3).dtype)", JAX_ENABLE_X64="false") == "float32"
+
+
+def test_listeners_hear_of_the_environment():
+    code = """
+try: np.log(np.array(-1.0))
+except FloatingPointError as e: print('nan', end=' ')
+try: np.ones((2, 3)) + np.ones(3)
+except Exception as e: print('rank', end=' ')
+print(fx.config.jax_disable_jit)
+"""
+    flags = {"JAX_DEBUG_NANS": "1", "JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_DISABLE_JIT": "1"}
+    assert said(code, **flags) == "nan rank True"
+
+
+def test_an_unknown_truth_value_is_an_error():
+    assert said("", JAX_DEBUG_NANS="maybe") == (
+        "ValueError: invalid truth value 'maybe' for environment 'JAX_DEBUG_NANS'"
+    )
+
+
+def test_the_environment_chooses_the_platform():
+    assert said("print(fx.default_backend())", JAX_PLATFORMS="interpreter") == "interpreter"
+    assert said("print(fx.default_backend())", JAX_PLATFORMS="tpu,interpreter") == "interpreter"
+    assert said("print(fx.default_backend())", JAX_PLATFORM_NAME="interpreter") == "interpreter"
+    chosen = said("print(fx.default_backend())", JAX_PLATFORMS="tpu", FX_DEVICE="interpreter")
+    assert chosen == "interpreter"
+
+
+@pytest.fixture
+def kept_flags(monkeypatch):
+    monkeypatch.setattr("fx.array._default", None)  # and what it was afterwards
+    monkeypatch.delenv("FX_DEVICE", raising=False)
+    values = {name: getattr(fx.config, name) for name in ("platforms", "default_device")}
+    yield
+    for name, value in values.items():
+        fx.config.update(name, value)
+
+
+def test_a_platform_that_is_not_there_is_an_error(kept_flags):
+    fx.config.update("jax_platforms", "tpu")
+    with pytest.raises(DeviceError, match="'tpu'"):
+        fx.jit(lambda x: x + 1)(np.ones(3))
+    fx.config.update("jax_platforms", "tpu,interpreter")
+    assert fx.default_backend() == "interpreter"
+    assert fx.jit(lambda x: x + 1)(np.ones(3)).sum() == 6
+
+
+def test_the_default_device_is_a_flag(kept_flags):
+    f, before = fx.jit(lambda x: x * 2), fx.default_backend()
+    f(np.ones(3))
+    fx.config.update("jax_default_device", "interpreter")
+    assert fx.default_backend() == "interpreter"
+    assert f(np.ones(3)).device.interpreter
+    fx.config.update("jax_default_device", None)
+    assert fx.default_backend() == before
+
+
+def test_flags_of_a_block_are_this_threads():
+    seen = []
+    with fx.enable_x64():
+        worker = threading.Thread(target=lambda: seen.append(np.ones(1).dtype.name))
+        worker.start()
+        worker.join()
+        seen.append(np.ones(1).dtype.name)
+    assert seen == ["float32", "float64"]
