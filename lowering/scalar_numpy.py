@@ -93,6 +93,13 @@ def _logistic(x):
     return 1 / (1 + np.exp(-x))
 
 
+def _complex(re, im):
+    """The parts side by side: re + i im would make NaN of infinite parts."""
+    out = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), _COMPLEX_OF[re.dtype.itemsize])
+    out.real, out.imag = re, im
+    return out
+
+
 def _log1p(x):
     if x.dtype.kind != "c":
         return np.log1p(x)
@@ -281,6 +288,6 @@ FUNCTIONS: dict[str, Callable] = {
     "bitcast": bitcast,
     "real": np.real,
     "imag": np.imag,
-    "complex": lambda re, im: re + im * np.array(1j, _COMPLEX_OF[re.dtype.itemsize]),
+    "complex": _complex,
 }
 _COMPLEX_OF = {4: np.complex64, 8: np.complex128}

@@ -102,3 +102,27 @@ def test_digamma_of_digamma() -> None:
         f = fx.grad(f)
         expected = float(lax.polygamma(F(order - 1), F(1.7)))
         np.testing.assert_allclose(float(f(F(1.7))), expected, 1e-5)
+
+
+def test_edges_are_the_same_under_jit():
+    """At 0 and at infinity, where series would make NaN of what has a value."""
+    ends = np.float32([0, 1, -1, np.inf, 0.5, 2, -3.7, 9, np.nan])
+    x, y = (v.ravel() for v in np.meshgrid(ends, ends))
+    keep = ~(np.isnan(x) & (y <= 0)) & ~(np.isnan(y) & (x == 1))  # SciPy's zeta(nan, -1) is inf
+    keep &= x != np.inf
+    x, y = x[keep], y[keep]
+
+    def f(x, y):
+        return [g(x, y) for g in (lax.igamma, lax.igammac, lax.zeta, lax.polygamma)]
+
+    for under_jit, eager in zip(fx.jit(f)(x, y), f(x, y), strict=True):
+        np.testing.assert_allclose(under_jit, eager, 1e-4, 1e-6)
+    assert lax.igammac(0.0, 0.5) == 0 and lax.zeta(1.0, 3.0) == np.inf
+
+
+def test_complex_numbers_keep_infinite_parts():
+    parts = np.float32([0.5, 1.0, np.inf]), np.float32([np.inf, 2.0, 1.0])
+    for f in (lax.complex, fx.jit(lax.complex)):
+        got = np.asarray(f(*parts))
+        np.testing.assert_array_equal(got.real, parts[0])
+        np.testing.assert_array_equal(got.imag, parts[1])

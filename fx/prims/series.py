@@ -207,11 +207,11 @@ def gamma_fraction(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
 
 
 def _gamma_lanes(ops: Any, a: Any, x: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """(which lanes are bad, which take the fraction, safe a, safe x, the common factor)."""
-    bad = (a <= 0) | (x < 0) | (a != a) | (x != x)
-    edge = (x == 0) | (x == np.inf)
-    a = ops.where(bad, 1.0 + 0 * a, a)
-    x = ops.where(bad | edge, 1.0 + 0 * a, x)
+    """(which lanes have no value, which take the fraction, safe a, safe x, the common factor)."""
+    bad = (a < 0) | (x < 0) | (a != a) | (x != x)
+    bad = bad | ((a == 0) & (x == 0)) | ((a == np.inf) & (x == np.inf))
+    edge = bad | (x == 0) | (x == np.inf) | (a == 0) | (a == np.inf)
+    a, x = ops.where(edge, 1.0, a), ops.where(edge, 1.0, x)
     fraction = (x > 1) & (x > a)
     factor = ops.exp(a * ops.log(x) - x - ops.lgamma(a))
     return bad, fraction, a, x, factor
@@ -223,7 +223,7 @@ def igamma(ops: Any, a0: Any, x0: Any) -> Any:
     total, _ = gamma_series(ops, a, x, ops.where(fraction, False, True))
     h, _ = gamma_fraction(ops, a, x, fraction)
     p = ops.where(fraction, 1 - h * factor, total * factor / a)
-    return _edges(ops, bad, x0, p, 0.0, 1.0)
+    return _edges(ops, bad, a0, x0, p, 0.0, 1.0)
 
 
 def igammac(ops: Any, a0: Any, x0: Any) -> Any:
@@ -232,13 +232,16 @@ def igammac(ops: Any, a0: Any, x0: Any) -> Any:
     total, _ = gamma_series(ops, a, x, ops.where(fraction, False, True))
     h, _ = gamma_fraction(ops, a, x, fraction)
     q = ops.where(fraction, h * factor, 1 - total * factor / a)
-    return _edges(ops, bad, x0, q, 1.0, 0.0)
+    return _edges(ops, bad, a0, x0, q, 1.0, 0.0)
 
 
-def _edges(ops: Any, bad: Any, x: Any, value: Any, at_zero: float, at_infinity: float) -> Any:
-    value = ops.where(x == 0, at_zero + 0 * value, value)
-    value = ops.where(x == np.inf, at_infinity + 0 * value, value)
-    return ops.where(bad, np.nan + 0 * value, value)
+def _edges(
+    ops: Any, bad: Any, a: Any, x: Any, value: Any, at_zero: float, at_infinity: float
+) -> Any:
+    """The values where x is 0 or infinite, and those where a is, which swap them."""
+    value = ops.where((x == 0) | (a == np.inf), at_zero, value)
+    value = ops.where((x == np.inf) | (a == 0), at_infinity, value)
+    return ops.where(bad, np.nan, value)
 
 
 def _slopes(ops: Any, a: Any, x: Any, fraction: Any) -> Any:
@@ -252,13 +255,18 @@ def _slopes(ops: Any, a: Any, x: Any, fraction: Any) -> Any:
 def igamma_grad_a(ops: Any, a0: Any, x0: Any) -> Any:
     """dP(a, x)/da."""
     bad, fraction, a, x, factor = _gamma_lanes(ops, a0, x0)
-    return _edges(ops, bad, x0, factor * _slopes(ops, a, x, fraction), 0.0, 0.0)
+    return _slope_edges(ops, bad, a0, x0, factor * _slopes(ops, a, x, fraction))
 
 
 def random_gamma_grad(ops: Any, a0: Any, x0: Any) -> Any:
     """dx/da of a gamma sample x at a fixed quantile: -(dP/da) / (dP/dx), dP/dx = factor / x."""
     bad, fraction, a, x, _ = _gamma_lanes(ops, a0, x0)
-    return _edges(ops, bad, x0, -x * _slopes(ops, a, x, fraction), 0.0, 0.0)
+    return _slope_edges(ops, bad, a0, x0, -x * _slopes(ops, a, x, fraction))
+
+
+def _slope_edges(ops: Any, bad: Any, a: Any, x: Any, value: Any) -> Any:
+    value = ops.where((x == 0) | (x == np.inf), 0.0, value)
+    return ops.where(bad | (a == 0) | (a == np.inf), np.nan, value)
 
 
 # ---------------------------------------------------------------- incomplete beta
@@ -293,9 +301,8 @@ def betainc(ops: Any, a0: Any, b0: Any, x0: Any) -> Any:
     """I_x(a, b) = integral from 0 to x of t^(a-1) (1-t)^(b-1) / B(a, b)."""
     bad = (a0 <= 0) | (b0 <= 0) | (x0 < 0) | (x0 > 1) | (a0 != a0) | (b0 != b0) | (x0 != x0)
     edge = (x0 == 0) | (x0 == 1)
-    one = 1.0 + 0 * a0
-    a, b = ops.where(bad, one, a0), ops.where(bad, one, b0)
-    x = ops.where(bad | edge, 0.5 * one, x0)
+    a, b = ops.where(bad, 1.0, a0), ops.where(bad, 1.0, b0)
+    x = ops.where(bad | edge, 0.5, x0)
     flip = x > (a + 1) / (a + b + 2)
     p, q = ops.where(flip, b, a), ops.where(flip, a, b)
     y = ops.where(flip, 1 - x, x)
@@ -303,8 +310,8 @@ def betainc(ops: Any, a0: Any, b0: Any, x0: Any) -> Any:
     front = ops.exp(p * ops.log(y) + q * ops.log1p(-y) - log_beta) / p
     part = front * _beta_fraction(ops, p, q, y)
     value = ops.where(flip, 1 - part, part)
-    value = ops.where(x0 == 0, 0 * one, ops.where(x0 == 1, one, value))
-    return ops.where(bad, np.nan * one, value)
+    value = ops.where(x0 == 0, 0.0, ops.where(x0 == 1, 1.0, value))
+    return ops.where(bad, np.nan, value)
 
 
 # ---------------------------------------------------------------- zeta and polygamma
@@ -320,8 +327,8 @@ _TERMS = 10
 
 def zeta(ops: Any, x: Any, q: Any) -> Any:
     """sum_n (q + n)^-x by Euler and Maclaurin: ten terms, an integral, twelve corrections."""
-    safe_x = ops.where(x > 1, x, 2.0 + 0 * x)
-    safe_q = ops.where(q > -_TERMS + 1, q, 1.0 + 0 * q)
+    safe_x = ops.where((x > 1) & (x < np.inf), x, 2.0)
+    safe_q = ops.where((q > -_TERMS + 1) & (q < np.inf), q, 1.0)
 
     def power(base: Any) -> Any:
         size = ops.exp(-safe_x * ops.log(ops.abs(base)))
@@ -344,9 +351,9 @@ def zeta(ops: Any, x: Any, q: Any) -> Any:
 def _signed(ops: Any, base: Any, x: Any, size: Any) -> Any:
     """|base|^-x with the sign that a negative base has under an integer power, NaN under others."""
     half = 0.5 * x
-    even = ops.where(half == _floor(ops, half), 1.0 + 0 * x, -1.0 + 0 * x)
+    even = ops.where(half == _floor(ops, half), 1.0, -1.0 + 0 * x)
     whole = x == _floor(ops, x)
-    negative = ops.where(whole, even * size, np.nan + 0 * size)
+    negative = ops.where(whole, even * size, np.nan)
     return ops.where(base < 0, negative, size)
 
 
@@ -355,19 +362,22 @@ def _floor(ops: Any, x: Any) -> Any:
 
 
 def _zeta_edges(ops: Any, x: Any, q: Any, value: Any) -> Any:
-    """A pole at x = 1 and at q = 0, -1, ...; NaN below x = 1."""
+    """A pole at x = 1 and at q = 0, -1, ...; NaN below x = 1; the first term alone at infinity."""
     pole = (q <= 0) & (q == _floor(ops, q))
-    value = ops.where(pole, np.inf + 0 * value, value)
-    value = ops.where(x == 1, np.inf + 0 * value, value)
-    return ops.where((x < 1) | (x != x) | (q != q), np.nan + 0 * value, value)
+    value = ops.where(q == np.inf, 0.0, value)
+    value = ops.where((x == np.inf) & (q < 1), np.inf, value)
+    value = ops.where((x == np.inf) & (q == 1), 1.0, value)
+    value = ops.where((x == np.inf) & (q > 1), 0.0, value)
+    value = ops.where(pole | (x == 1), np.inf, value)
+    return ops.where((x < 1) | (x != x) | (q != q), np.nan, value)
 
 
 def polygamma(ops: Any, m: Any, x: Any) -> Any:
     """(-1)^(m+1) m! zeta(m+1, x), and digamma for m = 0; NaN unless m is a whole number >= 0."""
-    order = ops.where(m > 0, m, 1.0 + 0 * m)
+    order = ops.where(m > 0, m, 1.0)
     size = ops.exp(ops.lgamma(order + 1)) * zeta(ops, order + 1, x)
     half = 0.5 * (order + 1)
     even = half == _floor(ops, half)
     value = ops.where(even, size, -size)
     value = ops.where(m == 0, ops.digamma(x), value)
-    return ops.where((m < 0) | (m != _floor(ops, m)), np.nan + 0 * value, value)
+    return ops.where((m < 0) | (m != _floor(ops, m)), np.nan, value)

@@ -104,7 +104,7 @@ def _polygamma_by_zeta(ops: Any, m: np.ndarray, x: np.ndarray) -> np.ndarray:
 
     order = np.where(m > 0, m, 1)
     size = special.gamma(order + 1) * special.zeta(order + 1, x)
-    value = np.where(m == 0, special.digamma(x), np.where(order % 2 == 1, size, -size))
+    value = np.where(m == 0, digamma_p.numpy(x), np.where(order % 2 == 1, size, -size))
     return np.where((m < 0) | (m != np.floor(m)), np.nan, value)
 
 
