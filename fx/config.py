@@ -50,6 +50,20 @@ _CHOICES = {
     "numpy_rank_promotion": ("allow", "warn", "raise"),
     "numpy_dtype_promotion": ("standard", "strict"),
 }
+_ELSEWHERE = {
+    "threefry_partitionable": "random numbers are those of jax_threefry_partitionable=True; "
+    "the older streams are not offered",
+    "default_prng_impl": "the only generator is threefry2x32; random numbers are its",
+    "debug_key_reuse": "keys that are used twice are not looked for",
+}
+"""What other values than the default do not do here: setting one warns."""
+
+_NOT_TRACED = {
+    *("log_compiles", "explain_cache_misses", "no_tracing", "traceback_filtering"),
+    *("compilation_cache_dir", "debug_log_modules", "cpu_enable_async_dispatch"),
+}
+"""Flags that change nothing of what is traced: functions are not traced again for them."""
+
 _TRUTH = {
     **dict.fromkeys(("y", "yes", "t", "true", "on", "1"), True),
     **dict.fromkeys(("n", "no", "f", "false", "off", "0"), False),
@@ -86,12 +100,8 @@ class Config:
         """Set a flag for the whole process. Raises AttributeError for a name that is no flag."""
         key = _flag(name)
         _check_choice(key, value)
-        if key == "threefry_partitionable" and not value:
-            warnings.warn(
-                "random numbers are those of jax_threefry_partitionable=True; the older streams "
-                "are not offered",
-                stacklevel=2,
-            )
+        if key in _ELSEWHERE and value != _DEFAULTS[key]:
+            warnings.warn(f"jax_{key}={value!r}: {_ELSEWHERE[key]}", stacklevel=2)
         self._values[key] = value
         self.__dict__["_version"] += 1
         self.__dict__["_token"] = None
@@ -136,22 +146,27 @@ class Config:
         return {f"jax_{k}": self.read(k) for k in self._values}
 
     def token(self) -> object:
-        """An object that is the same exactly while all flags are the same in this thread."""
+        """An object that is the same exactly while all flags that count for what is traced are the
+        same in this thread.
+        """
         if not self._overriding:
             return self._token or self._process_token()
         local = self._local
         if local.version != self._version:
-            values = tuple({**self._values, **local.overrides}.items())
-            local.token = self._tokens.setdefault(repr(values), object())
+            local.token = self._token_of({**self._values, **local.overrides})
             local.version = self._version
         return local.token
 
     def _process_token(self) -> object:
         version = self._version
-        token = self._tokens.setdefault(repr(tuple(self._values.items())), object())
+        token = self._token_of(self._values)
         if version == self._version:  # else another thread has updated a flag meanwhile
             self.__dict__["_token"] = token
         return token
+
+    def _token_of(self, values: dict[str, Any]) -> object:
+        traced = [(k, v) for k, v in values.items() if k not in _NOT_TRACED]
+        return self._tokens.setdefault(repr(traced), object())
 
     @contextmanager
     def override(self, name: str, value: Any) -> Iterator[None]:

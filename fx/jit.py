@@ -238,6 +238,10 @@ class Jitted:
         key = (config.token(), tuple(state.axes.items()), tree, statics, *avals)
         entry = self._caches.entries.get(key)
         if entry is None:
+            if config.no_tracing:
+                raise RuntimeError(
+                    f"re-tracing function {self.name} for `jit`, but 'no_tracing' is set"
+                )
             self._explain(key, args, kwargs, avals)
             entry = self._trace(args, kwargs, leaves, tree, avals)
             core.check_leaks()

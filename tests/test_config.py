@@ -104,3 +104,46 @@ def test_flags_of_a_block_are_this_threads():
         worker.join()
         seen.append(np.ones(1).dtype.name)
     assert seen == ["float32", "float64"]
+
+
+def test_no_tracing_forbids_new_signatures_only():
+    f = fx.jit(lambda x: x + 1)
+    f(1.0)
+    with fx.no_tracing():
+        assert f(2.0) == 3.0
+        with pytest.raises(RuntimeError, match="re-tracing function <lambda> for `jit`"):
+            f(np.ones(3))
+    assert f(np.ones(3)).shape == (3,)
+
+
+def test_flags_that_change_no_trace_keep_the_compiled():
+    traced = []
+
+    def f(x):
+        traced.append(1)
+        return x + 1
+
+    g = fx.jit(f)
+    g(1.0)
+    with fx.log_compiles(), fx.explain_cache_misses():
+        g(1.0)
+    assert len(traced) == 1
+    with fx.enable_x64():
+        g(1.0)
+    assert len(traced) == 2
+
+
+def test_typed_keys_may_be_the_default():
+    with fx.config.override("enable_custom_prng", True):
+        assert fx.dtypes.issubdtype(fx.random.PRNGKey(0).dtype, fx.dtypes.prng_key)
+    assert fx.random.PRNGKey(0).dtype == "uint32"
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("jax_default_prng_impl", "rbg"), ("jax_debug_key_reuse", True)]
+)
+def test_what_a_flag_does_not_do_is_said(flag, value):
+    before = getattr(fx.config, flag)
+    with pytest.warns(UserWarning, match=flag):
+        fx.config.update(flag, value)
+    fx.config.update(flag, before)

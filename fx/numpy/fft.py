@@ -232,7 +232,7 @@ def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> A
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
-    """The frequencies of the n // 2 + 1 elements of rfft's result for samples d apart, in cycles."""
+    """The frequencies of rfft's n // 2 + 1 results for samples d apart, in cycles."""
     return _frequencies("rfftfreq", np.arange(n // 2 + 1), n, d, dtype)
 
 

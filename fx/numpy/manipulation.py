@@ -179,7 +179,7 @@ def resize(a: Any, new_shape: Any) -> Any:
 
 
 def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """The axes of size one removed: all, or those of `axis`, where ValueError is raised for others."""
+    """Without axes of size one: all of them, or those of `axis`; ValueError where one is longer."""
     x, aval = shape_dtype("squeeze", a)
     if axis is None:
         axes = tuple(k for k, s in enumerate(aval.shape) if s == 1)

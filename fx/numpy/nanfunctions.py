@@ -95,7 +95,7 @@ def nansum(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The sum over axes with NaNs counted as 0: 0 where all are NaN. Shapes and dtypes as in sum."""
+    """The sum over axes with NaNs counted as 0: 0 where all are. Shapes and dtypes as in sum."""
     no_out("nansum", out)
     x, _ = _replaced("nansum", a, lambda d: 0)
     return r.sum(x, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=where)

@@ -68,7 +68,7 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Powers of x [n] as columns [n, N], the highest first unless `increasing`; N is n by default."""
+    """Powers of x [n] as columns [n, N], the highest first unless `increasing`; N: n by default."""
     v, aval = shape_dtype("vander", x)
     if len(aval.shape) != 1:
         raise ValueError("x must be a one-dimensional array")

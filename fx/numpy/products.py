@@ -163,7 +163,7 @@ def _matmul(a: Any, b: Any, sa: Any, sb: Any, precision: Any, wanted: Any) -> An
 
 
 def vdot(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """The sum of conj(a) b over all elements of both: a scalar. TypeError where their sizes differ."""
+    """The sum of conj(a) b over all elements: a scalar. TypeError where their sizes differ."""
     check_arraylike("vdot", a, b)
     if core.get_aval(a).dtype.kind == "c":
         a = u.conjugate(a)

@@ -343,7 +343,7 @@ def gcd(x1: Any, x2: Any) -> Any:
 
 
 def lcm(x1: Any, x2: Any) -> Any:
-    """Least common multiple of integers, not negative; ValueError for others. Operands broadcast."""
+    """Least common multiple of integers, never negative; ValueError for others. They broadcast."""
     x1, x2 = promote_numeric("lcm", x1, x2)
     if not is_integer(dtype_of(x1)):
         raise ValueError("Arguments to fx.numpy.lcm must be integers.")

@@ -80,9 +80,10 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
 
 
 def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
-    """The raw key uint32[2] of an integer seed."""
+    """The raw key uint32[2] of an integer seed; with `jax_enable_custom_prng` the typed one."""
     _check_impl(impl)
-    return prims.random_unwrap_p.bind(_seeded("PRNGKey", seed))
+    made = _seeded("PRNGKey", seed)
+    return made if config.enable_custom_prng else prims.random_unwrap_p.bind(made)
 
 
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Array:

@@ -12,7 +12,7 @@ __all__ = ["cdf", "isf", "logpdf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the logistic distribution at x; arguments broadcast, integers become floats."""
+    """Log density of the logistic distribution at x; arguments broadcast, as floats."""
     x, loc, scale = args("logistic.logpdf", x, loc, scale)
     half = (x - loc) / scale / 2
     return -2 * fnp.logaddexp(half, -half) - fnp.log(scale)

@@ -62,7 +62,7 @@ def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def cdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the truncated normal distribution; arguments broadcast, integers become floats."""
+    """P(X <= x) of the truncated normal distribution; arguments broadcast, as floats."""
     return fnp.exp(logcdf(x, a, b, loc, scale))
 
 
