@@ -140,9 +140,12 @@ class _Emitter(Tiled):
             self.run_strip(events, w, u, head)
             if n is not None and n % step == 0 and hi == str(n):
                 return
-            if u == WIDE and not reverse:
+            left = v in s.folds and n is not None and n // w % u > 0
+            if (u == WIDE or left) and not reverse:
                 head = f"for ({ix} {name} = {start}; {name} + {w} <= {hi}; {name} += {w}) {{"
                 self.run_strip(events, w, 1, head)
+                if n is not None and n % w == 0 and hi == str(n):
+                    return
                 start = f"{lo} + ({hi} - {lo}) / {w} * {w}"
         if reverse:
             top = f"({hi} - {lo}) % {step} + {lo}" if w > 1 else hi

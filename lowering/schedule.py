@@ -423,10 +423,15 @@ def _unroll(
     choices = (2, 1) if heavy else (4, 2, 1)
     if v not in folded and _runs_alone(nest):
         choices = tuple(u for u in WIDE_STRIPS if strips >= 4 * u) or (1,)
+    enough = 2 if v in folded and work(nest) <= LIGHT else 16
     for u in choices:
-        if strips >= u and (not rows or strips % u == 0 or strips >= 16 * u or u == WIDE):
+        if strips >= u and (not rows or strips % u == 0 or strips >= enough * u or u == WIDE):
             return u
     return 1
+
+
+LIGHT = 4.0
+"""Operations an element of a row that is folded, below which its strips wait for each other."""
 
 
 FEW = 4
