@@ -372,6 +372,12 @@ class _Emitter(Tiled):
             if self.runs_along(k, a):
                 reverse = self.values[k].attr[2]
                 self.start_running(k)
+        before = self.backwards
+        self.backwards |= {a} if reverse else set()
+        self._open_loop(a, members, reverse)
+        self.backwards = before
+
+    def _open_loop(self, a: int, members: list[Event], reverse: bool) -> None:
         n = self.nest.extents[a]
         if a == self.s.v:
             self.open_v(members, "0", str(n), n, reverse)

@@ -81,12 +81,18 @@ class Folds(Ahead):
             self.line(f"{target} = {text};")
 
     def accumulate_arg(self, v: Value, target: str, x: str, width: int, u: int) -> None:
-        """The first best wins: strictly better, or NaN where there was none."""
+        """The first best wins: strictly better, or NaN where there was none; where a loop counts
+        down, also what is as good and comes before.
+        """
         dtype = self.values[v.args[0]].dtype
         better = self.better(v.attr[0], dtype, width, x, target)
+        at = self.index_text(v.attr[1], INT, width, u)
+        if v.attr[2] & self.backwards:
+            worse = self.better(v.attr[0], dtype, width, target, x)
+            first = scalar.text("lt", (INT, INT), np.dtype(bool), width, [at, f"{target}_at"])
+            better = f"({better} | (({first}) & !({worse})))"
         m = self.fresh("m")
         self.line(f"{scalar.register_type(np.dtype(bool), width)} {m} = {better};")
-        at = self.index_text(v.attr[1], INT, width, u)
         kinds, boolean = (dtype, dtype), np.dtype(bool)
         best = scalar.text("select", (boolean, *kinds), dtype, width, [m, x, target])
         place = scalar.text("select", (boolean, INT, INT), INT, width, [m, at, f"{target}_at"])

@@ -93,6 +93,7 @@ class Emission:
         self.holds: dict[Any, bool] = {}  # what is known of each lane of the strip
         self.folds: dict[int, Fold] = {}
         self.running: dict[int, list[str]] = {}  # cumscan value -> state variables
+        self.backwards: frozenset[int] = frozenset()  # axes whose open loops count down
         self.rows: dict[int, Any] = {}  # kept value -> its row
         self.kept_bytes = 0
         self.count = 0

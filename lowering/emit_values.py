@@ -336,7 +336,7 @@ class Values(Emission):
             kind = scalar.register_type(self.values[dynamic].dtype, width)
             self.line(f"  const {kind} d = {d};")
             at += f" + (({scalar.register_type(self.values[dynamic].dtype, 1)} *)&d)[l]"
-        whole = dynamic is None and self.load_masked(v, u, width, out, in_v)
+        whole = dynamic is None and self.load_masked(v, u, width, out, base, in_v)
         self.line(f"  {memory}{width} t = 0;")
         inside = " && ".join(tests)
         self.line(f"  for (int l = 0; l < {width}; ++l)")
@@ -344,7 +344,7 @@ class Values(Emission):
         self.line(f"  {out} = {scalar_text.from_memory(v.dtype, width, 't')};")
         self.line("}}" if whole else "}")
 
-    def load_masked(self, v, u, width, out, in_v) -> bool:
+    def load_masked(self, v, u, width, out, base, in_v) -> bool:
         """Write such a strip's first case, that all of its lanes are elements of the array, and
         begin the other one; False where masks have other lanes than the strip.
         """
@@ -352,8 +352,8 @@ class Values(Emission):
         if not _as_masks(v.dtype) or index.coef(self.s.v) != 1 or self.far(index):
             return False
         inside = self.guard_text(tuple(in_v), width, u)
-        at = self.affine(index, u)
-        text = _load_text(v.dtype, width, f"b{buffer} + ({at})", 1)
+        at = base.removeprefix(f"b{buffer} + ")
+        text = _load_text(v.dtype, width, base, 1)
         zero = scalar.constant(0, v.dtype, width)
         self.line(f"  if (0 <= {at} && {at} <= {self.size_argument(buffer)} - {width})")
         self.line(f"    {out} = {inside} ? {text} : {zero};")

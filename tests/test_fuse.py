@@ -94,3 +94,18 @@ def test_nonzero_of_any_size(size):
     want = np.r_[found, np.full(size - len(found), -3)]
     got = fx.jit(lambda m: fnp.flatnonzero(m, size=size, fill_value=-3))(mask)
     np.testing.assert_array_equal(np.asarray(got), want)
+
+
+@pytest.mark.parametrize("dtype", (np.float32, np.int8))
+@pytest.mark.parametrize("shape", [(20, 130), (130,), (300, 7)])
+def test_the_first_of_equals_is_found_beside_a_running_fold_that_goes_back(shape, dtype):
+    x = np.random.default_rng(0).integers(0, 3, shape).astype(dtype)
+    if dtype == np.float32:
+        x[..., 3] = x[..., 5] = np.nan
+
+    def f(x):
+        low, high = fnp.argmin(x, -1), fnp.argmax(-x, -1)
+        return fx.lax.cummax(x, x.ndim - 1, reverse=True), low, high
+
+    for got, want in zip(fx.jit(f)(x), f(fnp.asarray(x))):
+        np.testing.assert_array_equal(got, want)

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from test_scatter import graph_of, run
 
+import fx
+import fx.numpy as fnp
+from fx import lax
 from lowering import graph as g
 from lowering import interp
 from lowering.pads import side_by_side
@@ -84,3 +87,16 @@ def test_a_split_and_its_gradient():
     given = arrays((8, 100))
     check(build, given, 1)
     assert isinstance(graph_of(build, given).outputs[0].form, g.Contract)
+
+
+@pytest.mark.parametrize("width", (3, 17))
+def test_a_window_at_a_place_from_data_is_padded(width):
+    """A strip that crosses the edge of what is read reads it where it is."""
+
+    def f(x, at):
+        part = lax.dynamic_slice(x, (at, 0, 0), (1, width, 1))
+        return lax.pad(part, np.float32(1), [(1, 1, 0), (1, 1, 0), (1, 0, 0)])
+
+    (x,) = arrays((3, width, 1))
+    for at in range(3):
+        np.testing.assert_array_equal(fx.jit(f)(x, at), f(fnp.asarray(x), at))

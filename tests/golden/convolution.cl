@@ -139,7 +139,7 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
       if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u) && ((uint)(i3 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17));
       else if (((uint)(i2 + -1) < 16u) && (i3 + -1) < 16 && (i3 + -1) + 7 >= 0) {
       const int8 e2 = (int8)((int)(i3 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= 256 * i1 + 16 * i2 + i3 + -17 && 256 * i1 + 16 * i2 + i3 + -17 <= z0 - 8)
+        if (0 <= (256 * i1 + 16 * i2 + i3 + -17) && (256 * i1 + 16 * i2 + i3 + -17) <= z0 - 8)
           x1 = ((e2 >= 0) & (e2 < 16)) ? *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17)) : (float8)(0.0f);
         else {
         float8 t = 0;
