@@ -44,9 +44,15 @@ _DEFAULTS: dict[str, Any] = {
     "softmax_custom_jvp": True,
     "compilation_cache_dir": None,
     "debug_log_modules": "",
+    "transfer_guard": "allow",
+    "transfer_guard_host_to_device": "allow",
+    "transfer_guard_device_to_device": "allow",
+    "transfer_guard_device_to_host": "allow",
     "cpu_enable_async_dispatch": True,
 }
+_GUARDS = ("allow", "log", "disallow", "log_explicit", "disallow_explicit")
 _CHOICES = {
+    **{name: _GUARDS for name in _DEFAULTS if name.startswith("transfer_guard")},
     "numpy_rank_promotion": ("allow", "warn", "raise"),
     "numpy_dtype_promotion": ("standard", "strict"),
 }
@@ -263,3 +269,13 @@ debug_key_reuse = _flag_context("debug_key_reuse")
 default_matmul_precision = _flag_context("default_matmul_precision", None)
 numpy_rank_promotion = _flag_context("numpy_rank_promotion")
 numpy_dtype_promotion = _flag_context("numpy_dtype_promotion")
+default_prng_impl = _flag_context("default_prng_impl", "threefry2x32")
+enable_custom_prng = _flag_context("enable_custom_prng")
+legacy_prng_key = _flag_context("legacy_prng_key", "allow")
+softmax_custom_jvp = _flag_context("softmax_custom_jvp")
+threefry_partitionable = _flag_context("threefry_partitionable")
+# host and device share their memory: nothing is transferred, and the guards guard nothing
+transfer_guard = _flag_context("transfer_guard", "allow")
+transfer_guard_host_to_device = _flag_context("transfer_guard_host_to_device", "allow")
+transfer_guard_device_to_device = _flag_context("transfer_guard_device_to_device", "allow")
+transfer_guard_device_to_host = _flag_context("transfer_guard_device_to_host", "allow")

@@ -167,3 +167,18 @@ def test_types_of_elementwise_functions():
         fnp.ldexp(np.complex64(1j), 1)
     with pytest.raises(ValueError, match="complex"):
         fnp.interp(np.complex64(1j), F, F)
+
+
+def test_names_of_jax_that_change_nothing_here():
+    """Transfer guards, random number flags, algorithms of products: accepted, and checked."""
+    x = fnp.ones((2, 3), fnp.float16)
+    numbers = (((1,), (1,)), ((), ()))
+    with fx.transfer_guard("disallow"), fx.threefry_partitionable(True):
+        out = fx.lax.dot_general(x, x, numbers, fx.lax.DotAlgorithmPreset.F16_F16_F32)
+    assert out.dtype == fnp.float16
+    with pytest.raises(ValueError, match="must be one of"), fx.transfer_guard("perhaps"):
+        pass
+    assert fx.nn.scaled_dot_general(x, x, numbers).dtype == fnp.float32
+    with pytest.raises(NotImplementedError, match="scaled_matmul"):
+        fx.nn.scaled_dot_general(x, x, numbers, configs=[None] * 3)
+    assert fnp.fromstring("1, 2.5", sep=",").tolist() == [1.0, 2.5]

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from fx.lax import dot_general
 from fx.numpy import asarray, einsum, repeat
 from fx.numpy.creation import as_dtype
 
-__all__ = ["scaled_matmul"]
+__all__ = ["scaled_dot_general", "scaled_matmul"]
 
 
 def scaled_matmul(
@@ -39,3 +40,26 @@ def scaled_matmul(
         for x, scale in ((a, s), (b, t))
     ]
     return einsum("bmk,bnk->bmn", *full).astype(as_dtype(preferred_element_type))
+
+
+def scaled_dot_general(
+    lhs: Any,
+    rhs: Any,
+    dimension_numbers: Any,
+    preferred_element_type: Any = np.float32,
+    configs: Any = None,
+    implementation: Any = None,
+) -> Any:
+    """dot_general in preferred_element_type, as JAX's without `configs`.
+
+    configs: scalings of blocks, which need a device with such formats; given, they raise
+    NotImplementedError (`scaled_matmul` multiplies blocks that have been scaled).
+    """
+    if configs is not None:
+        raise NotImplementedError(
+            "scaled_dot_general with configs is not implemented: scale the blocks and use "
+            "fx.nn.scaled_matmul"
+        )
+    return dot_general(
+        lhs, rhs, dimension_numbers, preferred_element_type=as_dtype(preferred_element_type)
+    )

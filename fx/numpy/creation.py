@@ -33,6 +33,7 @@ __all__ = [
     "from_dlpack",
     "frombuffer",
     "fromfunction",
+    "fromstring",
     "full",
     "full_like",
     "load",
@@ -295,6 +296,11 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
     """A 1-D array from a buffer's bytes."""
     return asarray(np.frombuffer(buffer, dtype=as_dtype(dtype), count=count, offset=offset))
+
+
+def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) -> Any:
+    """A 1-D array of the numbers in a text that `sep` separates."""
+    return asarray(np.fromstring(string, dtype=as_dtype(dtype), count=count, sep=sep))
 
 
 def fromfunction(
