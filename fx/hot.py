@@ -25,11 +25,21 @@ LEAVES = 100
 """Arguments and results. Writing a function takes 0.1 ms a leaf."""
 
 
-def write(
+def of_arguments(
     hit: Hit, args: Sequence[Any], kwargs: dict[str, Any], outs: Sequence[Any], result: Any
 ) -> Callable[[tuple, dict], Any] | None:
     """The function of (args, kwargs) for calls like this one, which gave `outs` as `result`."""
-    return _Function(hit).compiled(args, kwargs, outs, result)
+    function = _Function(hit)
+    function.test(args, kwargs)
+    return function.compiled(outs, result)
+
+
+def of_leaves(
+    hit: Hit, leaves: Sequence[Any], outs: Sequence[Any], result: Any
+) -> Callable[[Sequence[Any]], Any] | None:
+    """The function of the leaves of calls with this signature, whose avals have been tested."""
+    function = _Function(hit)
+    return function.compiled(outs, result) if function.unpack(leaves) else None
 
 
 @lru_cache(maxsize=256)
@@ -52,20 +62,32 @@ class _Function:
             **{"get_aval": core.get_aval, "new": object.__new__},
         }
 
-    def compiled(self, args: Any, kwargs: Any, outs: Sequence[Any], result: Any) -> Any:
+    def test(self, args: Any, kwargs: Any) -> None:
+        """Begin a function of a call's arguments with the tests of its signature."""
         self._guards(args, kwargs)
-        if len(self.leaves) + len(outs) > LEAVES:
-            return None
-        head = ["def call(args, kwargs):", " try:"]
         caught = [" except (AttributeError, ValueError):", "  return OTHER"]
         guards = ["  " + line for line in self.lines]
-        given = ", ".join(name for name, _ in self.leaves)
-        self.slow = f"return hit([{given}])"
+        self.head = ["def call(args, kwargs):", " try:", *guards, *caught]
+        self.slow = f"return hit.call_with([{', '.join(name for name, _ in self.leaves)}])"
+
+    def unpack(self, leaves: Sequence[Any]) -> bool:
+        """Begin a function of a call's leaves; False where one is neither array nor number."""
+        self.leaves = [(self._new(), x) for x in leaves]
+        names = "".join(f"{name}, " for name, _ in self.leaves)
+        self.slow = "return hit.call_with(leaves)"
+        self.head = ["def call(leaves):", *([f" {names}= leaves"] if names else [])]
+        for name, x in self.leaves:  # a number and an array can have one aval
+            self.head += [f" if type({name}) is not {self._named(type(x))}:", f"  {self.slow}"]
+        return all(type(x) in (Array, np.ndarray, *NUMBERS) for x in leaves)
+
+    def compiled(self, outs: Sequence[Any], result: Any) -> Any:
+        """The function, or None where it is too long."""
+        if len(self.leaves) + len(outs) > LEAVES:
+            return None
         self.lines = []
         if not self._launch(outs, result):
             self.lines = [self.slow]
-        text = "\n".join([*head, *guards, *caught, *(" " + line for line in self.lines)])
-        exec(_code(text), self.names)
+        exec(_code("\n".join([*self.head, *(" " + line for line in self.lines)])), self.names)
         return self.names["call"]
 
     # ------------------------------------------------------------ is it this signature?
@@ -135,7 +157,7 @@ class _Function:
     def _launch(self, outs: Sequence[Any], result: Any) -> bool:
         """Lines that take the arguments' storages, launch, and return; False: not to be done."""
         runner, call = self.runner, self.runner.call
-        if runner.donated or call is None or not hasattr(call.executable, "straight"):
+        if call is None or not hasattr(call.executable, "straight"):
             return False
         self.names["device"] = call.device
         flat = self._operands()
@@ -151,6 +173,10 @@ class _Function:
             return False
         self.lines += straight.lines
         self.names |= straight.names
+        for name, x in (used[k] for k in runner.donated):
+            if type(x) is Array:  # its type is known: it was tested
+                self.lines.append(f"{name}._host = {name}._store = {name}._event = None")
+                self.lines.append(f"{name}._lease = None")
         made = [f"x{k}" for k in range(len(call.out_avals))]
         self.names["made"] = (Array,) * len(made)
         several = f"{', '.join(made)} = map(new, made)"

@@ -61,11 +61,14 @@ class Entry:
 class Hit:
     """A signature's hot path: compiled for the device it was first called on.
 
-    `order` puts the leaves that the call has read in the runner's order; None: they are so.
-    `written`: its calls written out, once it has been called `WRITE_AFTER` times.
+    `order` puts the leaves that the call has read in the runner's order; None: they are so. Once
+    it has been called `WRITE_AFTER` times its calls are written out (fx.hot): `written` takes
+    (args, kwargs), or `launch` the leaves of trees that only the tree library can read.
     """
 
-    __slots__ = ("call", "consts", "left", "order", "runner", "single", "unflatten", "written")
+    __slots__ = (
+        *("call", "consts", "launch", "left", "order", "runner", "single", "unflatten", "written"),
+    )
 
     def __init__(self, entry: Entry, runner: Runner):
         self.call, self.runner = runner.direct_call(), runner
@@ -74,21 +77,28 @@ class Hit:
         self.single, self.unflatten = entry.single, entry.out_tree.unflatten
         self.left = WRITE_AFTER
         self.written: Any = None
+        self.launch: Any = None
 
-    def __call__(self, leaves: Sequence[Any]) -> Any:
+    def call_with(self, leaves: Sequence[Any]) -> Any:
+        """The call, not written out."""
         if self.order is not None:
             leaves = self.order(leaves)
         outs = self.call((*self.consts, *leaves) if self.consts else leaves)
         return outs[0] if self.single else self.unflatten(outs)
 
-    def write(self, leaves: Sequence[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call whose results show how they are built: later ones are written out."""
-        from fx.hot import write
+    def write(self, leaves: Sequence[Any], read: bool, args: Any, kwargs: Any) -> Any:
+        """A call whose results show how they are built: later ones are written out. `read`: the
+        leaves came from (args, kwargs) without the tree library.
+        """
+        from fx import hot
 
         ordered = leaves if self.order is None else self.order(leaves)
         outs = self.call((*self.consts, *ordered))
         result = outs[0] if self.single else self.unflatten(outs)
-        self.written = write(self, args, kwargs, outs, result)
+        if read:
+            self.written = hot.of_arguments(self, args, kwargs, outs, result)
+        else:
+            self.launch = hot.of_leaves(self, leaves, outs, result)
         return result
 
 
@@ -174,11 +184,11 @@ class Jitted:
                 hit = self._caches.hits.get(tuple(key))
             if hit is not None:
                 hit.left -= 1
-                if not hit.left and plain:
-                    return hit.write(leaves, args, kwargs)
+                if not hit.left:
+                    return hit.write(leaves, plain, args, kwargs)
                 if hit.written is not None:
                     self._caches.written = hit.written
-                return hit(leaves)
+                return (hit.launch or hit.call_with)(leaves)
         return self._call(args, kwargs)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -1,10 +1,12 @@
 """Calls that are written out (fx.hot) do what calls did before they were, in everything."""
 
+import dataclasses
 import gc
 import sys
 import threading
 import weakref
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,6 +143,51 @@ def test_deleted_and_donated_arguments():
         x = fx.device_put(X)
         np.testing.assert_array_equal(g(x, X), 2 * X)
         assert x.is_deleted()
+
+
+def test_trees_of_the_users_own():
+    """What the tree library flattens is launched in the written way as well."""
+
+    @fx.tree_util.register_dataclass
+    @dataclasses.dataclass
+    class Point:
+        x: Any
+        y: Any
+
+    f = fx.jit(lambda p, s: Point(p.x + s, p.y * 2))
+    x = fx.device_put(X)
+    for value in (1.0, fx.device_put(np.float32(1)), 1.0, np.float32(1), x, X, x, 1):
+        for _ in range(3):
+            out = f(Point(x, X), value)
+            np.testing.assert_array_equal(out.x, X + np.asarray(value))
+            np.testing.assert_array_equal(out.y, X * 2)
+    assert any(hit.launch is not None for hit in f._caches.hits.values())
+    with pytest.raises(RuntimeError, match="deleted"):
+        gone = fx.device_put(X)
+        gone.delete()
+        f(Point(gone, X), 1.0)
+
+
+def test_a_state_that_is_given_away_at_each_step():
+    def step(state, x):
+        w, m = state["w"], state["m"] * 0.5 + x
+        return {"w": w - m, "m": m}, (w * x).sum()
+
+    plain, donating = fx.jit(step), fx.jit(step, donate_argnums=0)
+    make = lambda: {"w": fx.device_put(X), "m": fx.device_put(X * 0)}
+    x, mine, theirs = fx.device_put(X), make(), make()
+    before = fx.debug.counters().live_bytes
+    for _ in range(30):
+        old = theirs
+        mine, a = plain(mine, x)
+        theirs, b = donating(theirs, x)
+        assert all(leaf.is_deleted() for leaf in old.values())
+        np.testing.assert_array_equal(a, b)
+    fx.tree.map(np.testing.assert_array_equal, mine, theirs)
+    assert written(donating) is not None
+    assert fx.debug.counters().live_bytes - before < 1 << 12
+    with pytest.raises(RuntimeError, match="deleted"):
+        donating(old, x)
 
 
 def test_results_stay_what_they_are():
