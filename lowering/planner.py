@@ -29,6 +29,7 @@ from lowering import (
 )
 from lowering import graph as g
 from lowering.affine import Cut
+from lowering.below import below
 from lowering.build import Root, build_nest
 from lowering.chain import chains
 from lowering.condense import condense
@@ -268,6 +269,7 @@ class Planner:
         if any(isinstance(b.node.form, Tile) for b in built.buffers):
             return built, product.stage(built, self.profile)
         nest = schedule.merge_axes(built)
+        below(nest)
         nest.contract_fp = not any(v.op in REPEATS for v in nest.values)
         nest.joins = nest.contract_fp and joins
         found = origin.origins(nest)

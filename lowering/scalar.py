@@ -89,7 +89,7 @@ _TABLE: dict[str, tuple[int, Callable | None, float]] = {
     # elementary functions
     **dict.fromkeys(("sqrt", "rsqrt"), (1, _first, 6)),
     "cbrt": (1, _first, 20),
-    **dict.fromkeys(("exp", "exp2", "expm1", "logistic"), (1, _first, 14)),
+    **dict.fromkeys(("exp", "exp_down", "exp2", "expm1", "logistic"), (1, _first, 14)),
     **dict.fromkeys(("log", "log2", "log10", "log1p"), (1, _first, 16)),
     **dict.fromkeys(("sin", "cos"), (1, _first, 18)),
     "tan": (1, _first, 26),

@@ -236,6 +236,7 @@ FUNCTIONS: dict[str, Callable] = {
     "rsqrt": _wide(lambda x: 1 / np.sqrt(x)),
     "cbrt": _wide(np.cbrt),
     "exp": _wide(np.exp),
+    "exp_down": _wide(np.exp),
     "exp2": _wide(np.exp2),
     "expm1": _wide(np.expm1),
     "logistic": _wide(_logistic),

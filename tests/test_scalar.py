@@ -74,6 +74,8 @@ def operands(op, dtype):
     a, b = (v.ravel() for v in np.meshgrid(values(dtype), values(dtype)))
     if op == "select":
         return [np.arange(a.size) % 3 == 0, a, b]
+    if op == "exp_down":
+        return [-np.abs(a)]
     return [a, b][: scalar.OPS[op].arity]
 
 

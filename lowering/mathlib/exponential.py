@@ -108,6 +108,22 @@ $F {name}_$N($F x) {{
     )
 
 
+# of what is not above zero: 2^(n + UP) has room in y's exponent, and the factor 2^-UP rounds once
+_EXP_DOWN = _both(
+    """
+$F exp_down_$N($F x) {
+  $F bounded = x < @LEAST ? ($F)(@LEAST) : x;
+  $F shifted = bounded * @LOG2E + @MAGICUP;
+  $F n = shifted - @MAGICUP;
+  $F r = bounded - n * @LN2HI;
+  r = r - n * @LN2LO;
+  $F y = ((r * r) * @q(r) + r) + $c{1.0};
+  return $asF($asU(y) + ($asU(shifted) << @SHIFT)) * @DOWN;
+}""",
+    {"LEAST": "-104.0f", "MAGICUP": "12582936.0f", "DOWN": "5.9604644775390625e-08f"},
+    {"LEAST": "-746.0", "MAGICUP": "6755399441055798.0", "DOWN": "5.5511151231257827e-17"},
+)
+
 TEMPLATES: dict[str, dict[str, str]] = {
     # y c 2^k, y about 1, k in the low bits of `shifted`: half of k goes into y's exponent, where it
     # always has room, the rest is a factor; shifted left, the bits of @MAGIC are gone
@@ -118,6 +134,7 @@ $F scaled_$N($F y, $F shifted, $F c) {
   return $asF($asU(y) + half_k) * $asF(rest + $asU(c));
 }"""),
     "exp": _exponential("exp", 0),
+    "exp_down": _EXP_DOWN,
     "half_exp": _exponential("half_exp", 1),
     # @p is (2^r - 1) / r on |r| <= 1/2
     "exp2": _both(
@@ -394,6 +411,7 @@ $F pow_$N($F x, $F y) {
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "exp": (1, 1),
+    "exp_down": (1, 1),
     "exp2": (1.1, 1.2),
     "expm1": (2, 2),
     "log": (1, 1),

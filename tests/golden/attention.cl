@@ -331,22 +331,22 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
     for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
       const float8 x9 = *(__global const float8_u *)(b0 + (64 * i1 + i2));
       const float8 x10 = (x9 - (float8)(a2));
-      const float8 x11 = exp_f32x8(x10);
+      const float8 x11 = exp_down_f32x8(x10);
       *(float8 *)(k1 + i2) = x11;
       a8_0 = (a8_0 + x11);
       const float8 x12 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
       const float8 x13 = (x12 - (float8)(a2));
-      const float8 x14 = exp_f32x8(x13);
+      const float8 x14 = exp_down_f32x8(x13);
       *(float8 *)(k1 + i2 + 8) = x14;
       a8_1 = (a8_1 + x14);
       const float8 x15 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
       const float8 x16 = (x15 - (float8)(a2));
-      const float8 x17 = exp_f32x8(x16);
+      const float8 x17 = exp_down_f32x8(x16);
       *(float8 *)(k1 + i2 + 16) = x17;
       a8_2 = (a8_2 + x17);
       const float8 x18 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
       const float8 x19 = (x18 - (float8)(a2));
-      const float8 x20 = exp_f32x8(x19);
+      const float8 x20 = exp_down_f32x8(x19);
       *(float8 *)(k1 + i2 + 24) = x20;
       a8_3 = (a8_3 + x20);
     }

@@ -39,22 +39,22 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       __builtin_prefetch(b0 + (1024 * i0 + i1 + 1072), 0, 3);
       const float16 x9 = *(__global const float16_u *)(b0 + (1024 * i0 + i1));
       const float16 x10 = (x9 - (float16)(a2));
-      const float16 x11 = exp_f32x16(x10);
+      const float16 x11 = exp_down_f32x16(x10);
       *(float16 *)(k1 + i1) = x11;
       a8_0 = (a8_0 + x11);
       const float16 x12 = *(__global const float16_u *)(b0 + (1024 * i0 + i1 + 16));
       const float16 x13 = (x12 - (float16)(a2));
-      const float16 x14 = exp_f32x16(x13);
+      const float16 x14 = exp_down_f32x16(x13);
       *(float16 *)(k1 + i1 + 16) = x14;
       a8_1 = (a8_1 + x14);
       const float16 x15 = *(__global const float16_u *)(b0 + (1024 * i0 + i1 + 32));
       const float16 x16 = (x15 - (float16)(a2));
-      const float16 x17 = exp_f32x16(x16);
+      const float16 x17 = exp_down_f32x16(x16);
       *(float16 *)(k1 + i1 + 32) = x17;
       a8_2 = (a8_2 + x17);
       const float16 x18 = *(__global const float16_u *)(b0 + (1024 * i0 + i1 + 48));
       const float16 x19 = (x18 - (float16)(a2));
-      const float16 x20 = exp_f32x16(x19);
+      const float16 x20 = exp_down_f32x16(x19);
       *(float16 *)(k1 + i1 + 48) = x20;
       a8_3 = (a8_3 + x20);
     }

@@ -29,7 +29,7 @@ __kernel void fx0(__global const float *b0, __global float *b1, const long n0, c
     for (int i1 = 0 + lid; i1 < e1; i1 += 256) {
       const float x4 = *(b0 + (1024 * i0 + i1));
       const float x5 = (x4 - a1);
-      const float x6 = exp_f32x1(x5);
+      const float x6 = exp_down_f32x1(x5);
       a3 = (a3 + x6);
     }
     ((__local float *)(la))[lid] = a3;
@@ -45,7 +45,7 @@ __kernel void fx0(__global const float *b0, __global float *b1, const long n0, c
     for (int i1 = 0 + lid; i1 < e1; i1 += 256) {
       const float x7 = *(b0 + (1024 * i0 + i1));
       const float x8 = (x7 - a1);
-      const float x9 = exp_f32x1(x8);
+      const float x9 = exp_down_f32x1(x8);
       const float x10 = (x9 / a3);
       *(b1 + (1024 * i0 + i1)) = x10;
     }
