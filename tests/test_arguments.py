@@ -182,3 +182,11 @@ def test_names_of_jax_that_change_nothing_here():
     with pytest.raises(NotImplementedError, match="scaled_matmul"):
         fx.nn.scaled_dot_general(x, x, numbers, configs=[None] * 3)
     assert fnp.fromstring("1, 2.5", sep=",").tolist() == [1.0, 2.5]
+
+
+@pytest.mark.parametrize("jit", [False, True])
+def test_round_without_digits_gives_integers(jit):
+    x = fnp.asarray(np.float32([2.5, -1.5, 0.4]))
+    whole = fx.jit(lambda x: round(x))(x) if jit else round(x)
+    assert whole.dtype == np.int32 and whole.tolist() == [2, -2, 0]
+    assert round(x, 0).dtype == np.float32 and round(x.astype(np.int8)).dtype == np.int32

@@ -85,7 +85,9 @@ def _neg(self: Any) -> Any:
 
 
 def _round(self: Any, ndigits: int | None = None) -> Any:
-    return u.round(self, 0 if ndigits is None else ndigits)
+    """Python's round(x) gives integers, round(x, n) the dtype of x."""
+    rounded = u.round(self, ndigits or 0)
+    return rounded.astype(int) if ndigits is None else rounded
 
 
 # ---------------------------------------------------------------- methods
