@@ -361,3 +361,14 @@ def test_sizes_without_axes_are_those_of_the_last_axes():
         np.testing.assert_allclose(
             got, getattr(scipy.fft, name)(x, s=(2, 3), axes=(1, 2)), 1e-4, 1e-5
         )
+
+
+def test_16_bit_floats_of_functions_computed_by_complex_numbers():
+    x = np.float16([0.1, 0.5, 0.9])
+    for name in ("dawsn", "erfcx", "fresnel"):
+        got = fx.tree.leaves(getattr(special, name)(x))
+        assert all(y.dtype == np.float16 for y in got)
+        expected = fx.tree.leaves(getattr(scipy.special, name)(x.astype(float)))
+        np.testing.assert_allclose(got, expected, 2e-3)
+    assert fft.dct(x).dtype == fft.idctn(x).dtype == np.float32  # transforms are in float32
+    np.testing.assert_allclose(fft.idct(fft.dct(x)), x, 1e-3)

@@ -46,7 +46,7 @@ def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None =
         scale = np.full(n, np.sqrt(1 / (2 * n)))
         scale[0] = np.sqrt(1 / (4 * n))
         out = out * fnp.asarray(scale).astype(out.dtype)
-    return fnp.moveaxis(out.astype(x.dtype), -1, axis)
+    return fnp.moveaxis(out, -1, axis)
 
 
 def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
@@ -71,7 +71,7 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
     out = fnp.zeros_like(values).at[..., ::2].set(values[..., :half])
     if n > 1:
         out = out.at[..., 1::2].set(fnp.flip(values[..., half:], -1))
-    return fnp.moveaxis(out.astype(x.dtype), -1, axis)
+    return fnp.moveaxis(out, -1, axis)
 
 
 def _each(op: Any, x: Any, type: int, s: Any, axes: Any, norm: Any) -> Any:

@@ -15,6 +15,7 @@ from fx import lax
 from fx import numpy as fnp
 from fx.custom import custom_jvp
 from fx.numpy.util import promote_inexact
+from fx.tree_util import tree_map
 
 __all__ = ["dawsn", "erfcx", "exp1", "expi", "expn", "fresnel", "sici", "spence", "wofz"]
 
@@ -208,9 +209,16 @@ def _erfcx_jvp(primals: Any, tangents: Any) -> Any:
     return y, t * (2 * x * y - 2 / np.sqrt(np.pi))
 
 
+def _in_float32(f: Any, x: Any) -> Any:
+    """f(x), computed in float32 for 16-bit floats, of which there are no complex numbers."""
+    if x.dtype.itemsize > 2:
+        return f(x)
+    return tree_map(lambda y: y.astype(x.dtype), f(x.astype(np.float32)))
+
+
 def erfcx(x: Any) -> Any:
     """exp(x^2) erfc(x), element by element, which does not underflow for large x."""
-    return _erfcx(*_args("erfcx", x))
+    return _in_float32(_erfcx, *_args("erfcx", x))
 
 
 @custom_jvp
@@ -229,7 +237,7 @@ def _dawsn_jvp(primals: Any, tangents: Any) -> Any:
 
 def dawsn(x: Any) -> Any:
     """Dawson's integral exp(-x^2) int_0^x exp(t^2) dt."""
-    return _dawsn(*_args("dawsn", x))
+    return _in_float32(_dawsn, *_args("dawsn", x))
 
 
 # ---------------------------------------------------------------- integrals of oscillations
@@ -318,7 +326,8 @@ def _fresnel_jvp(primals: Any, tangents: Any) -> Any:
 
 def fresnel(x: Any) -> tuple[Any, Any]:
     """Fresnel's integrals of sin(pi t^2 / 2) and cos(pi t^2 / 2) from 0 to x."""
-    return tuple(_fresnel(*_args("fresnel", x)))  # type: ignore[return-value]
+    sine, cosine = _in_float32(_fresnel, *_args("fresnel", x))
+    return sine, cosine
 
 
 @custom_jvp
