@@ -93,12 +93,13 @@ def arg_reduce(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> in
     form = node.form
     full, folded = _fold_index(b, node, x, (form.axis,), index, guards)
     v = b.value(x, full, guards)
-    folded &= b.nest.values[v].mask
+    along = full[form.axis]
+    same = folded - b.nest.values[v].mask  # the first of equals is where these are 0
+    folded -= same
     if not folded:
         return b.const(0, node.dtype)
-    return b.emit(
-        "argreduce", (v,), node.dtype, b.mask(v) - folded, (form.op, full[form.axis], folded)
-    )
+    place = affine.Affine(along.const, tuple(t for t in along.terms if t[0] not in same))
+    return b.emit("argreduce", (v,), node.dtype, b.mask(v) - folded, (form.op, place, folded))
 
 
 def cumscan(b: NestBuilder, node: g.Node, index: Index, guards: Guards) -> int:

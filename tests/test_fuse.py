@@ -109,3 +109,21 @@ def test_the_first_of_equals_is_found_beside_a_running_fold_that_goes_back(shape
 
     for got, want in zip(fx.jit(f)(x), f(fnp.asarray(x))):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("n", (5, 200))
+def test_the_largest_of_what_is_repeated(n):
+    """Where elements stand several times the first of these is the answer."""
+    x = np.random.default_rng(0).integers(0, 9, n).astype(np.int32)
+
+    def f(x):
+        rows = fnp.broadcast_to(x, (6, n)).reshape(2, -1)
+        return (
+            fnp.argmin(fnp.repeat(x, 3)),
+            fnp.argmax(fnp.tile(x, 2)),
+            fnp.argmax(fnp.broadcast_to(x[:, None], (n, 3)), 1),
+            fnp.argmax(rows, 1),
+        )
+
+    for got, want in zip(fx.jit(f)(x), f(fnp.asarray(x))):
+        np.testing.assert_array_equal(got, want)
