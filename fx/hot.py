@@ -7,6 +7,7 @@ results; or says OTHER, and nothing has happened. What cannot be written out is 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from types import CodeType
@@ -46,6 +47,15 @@ def of_leaves(
 def _code(text: str) -> CodeType:
     """The text compiled; functions of equal structure have equal texts."""
     return compile(text, "<a written call>", "exec")
+
+
+@lru_cache(maxsize=1)
+def _alone() -> int:
+    """What getrefcount says of a storage that one Array and one variable refer to."""
+    x = Array(np.zeros(1))
+    x._store = object()
+    store = x._store
+    return sys.getrefcount(store)
 
 
 class _Function:
@@ -168,7 +178,13 @@ class _Function:
             if type(x) in NUMBERS
         }
         stores = [self._storage(name, x) for name, x in used]
-        straight = call.executable.straight(stores, numbers, self.slow)
+        self.names |= {"getrefcount": sys.getrefcount, "ALONE": _alone()}
+        owned = {
+            k: f"type({s}) is Storage and getrefcount({s}) == ALONE and {name}._host is None"
+            for k, (s, (name, x)) in enumerate(zip(stores, used))
+            if k in runner.donated and type(x) is Array
+        }
+        straight = call.executable.straight(stores, numbers, owned, self.slow)
         if straight is None:
             return False
         self.lines += straight.lines

@@ -190,6 +190,32 @@ def test_a_state_that_is_given_away_at_each_step():
         donating(old, x)
 
 
+def test_memory_that_others_see_is_not_taken_over():
+    """A result takes a donated argument's memory only where no view, alias or array is on it."""
+    f = fx.jit(lambda a, b: a * 0.5 + b, donate_argnums=0)
+    same = fx.jit(lambda a: (a, a + 1))
+    x, a, kept, wanted = fx.device_put(X), fx.device_put(X + 0), [], []
+    for k in range(40):
+        if k % 4 == 1:
+            kept.append(np.asarray(a))
+        elif k % 4 == 2:
+            kept.append(same(a)[0])
+        if k % 4 in (1, 2):
+            wanted.append(np.array(kept[-1]))
+        before, a = a, f(a, x)
+        assert before.is_deleted()
+    np.testing.assert_array_equal(np.asarray([np.asarray(v) for v in kept]), wanted)
+    assert written(f) is not None
+    with pytest.raises(RuntimeError, match="deleted"):
+        f(before, x)
+    twice = fx.jit(lambda a, b: (a + b, a - b), donate_argnums=(0, 1))
+    for _ in range(4):
+        y = fx.device_put(X)
+        s, d = twice(y, y)
+        np.testing.assert_array_equal(s, 2 * X)
+        np.testing.assert_array_equal(d, 0 * X)
+
+
 def test_results_stay_what_they_are():
     """Of calls in a row no result is another's memory, however few of them are kept."""
     f = fx.jit(lambda t: fx.tree.map(lambda a: a + 1, t))

@@ -75,11 +75,17 @@ class DirectExecutable(Executable):
         after = (x for x, y in pairwise(self.plan.steps) if y is s)
         return here and self.lane.shared and isinstance(next(after, None), Launch)
 
-    def straight(self, given: Sequence[str], numbers: dict[int, Any], otherwise: str) -> Any:
+    def straight(
+        self,
+        given: Sequence[str],
+        numbers: dict[int, Any],
+        owned: dict[int, str],
+        otherwise: str,
+    ) -> Any:
         """A call's text: see `runtime.straight`; None where a call is more than launches."""
         from lowering.runtime.straight import write
 
-        return write(self, given, numbers, otherwise) if self._straight else None
+        return write(self, given, numbers, owned, otherwise) if self._straight else None
 
     def _behind(self, inputs: Sequence[Any], donated: Collection[int]) -> Results:
         """The call while earlier ones are pending."""

@@ -40,30 +40,47 @@ class Straight:
 
 
 def write(
-    executable: DirectExecutable, given: Sequence[str], numbers: Mapping[int, Any], otherwise: str
+    executable: DirectExecutable,
+    given: Sequence[str],
+    numbers: Mapping[int, Any],
+    owned: Mapping[int, str],
+    otherwise: str,
 ) -> Straight | None:
     """The text of a call whose inputs are the variables `given`: storages, or, at the keys of
-    `numbers`, Python numbers of those dtypes. None where a call does more than launch.
+    `numbers`, Python numbers of those dtypes. `owned`: what is true where nobody else can see an
+    input's memory, which an output may then take over. None where a call does more than launch.
     """
     e = executable
-    blocks = e._takes or e._tray
-    if e._copies or not blocks or any(place in numbers for place in e._results):
+    taken = [place for place, _ in e._copies]
+    if any(place in numbers for place in e._results) or not (e._takes or e._tray or taken):
         return None
-    return _Writer(e, given, numbers, otherwise).text()
+    if len(set(taken)) < len(taken) or any(place not in owned for place in taken):
+        return None
+    return _Writer(e, given, numbers, [owned[place] for place in taken], otherwise).text()
 
 
 class _Writer:
-    def __init__(self, e: Any, given: Sequence[str], numbers: Mapping[int, Any], otherwise: str):
+    def __init__(
+        self,
+        e: Any,
+        given: Sequence[str],
+        numbers: Mapping[int, Any],
+        owned: Sequence[str],
+        otherwise: str,
+    ):
         self.e, self.given, self.numbers, self.otherwise = e, given, numbers, otherwise
+        self.owned = owned
         self.out = Straight()
         self.frame_size = FIRST
         first = len(given) + len(e._sizes)
         self.blocks = [f"b{j}" for j in range(len(e._takes))]
         self.variables = [*given, *(f"r{len(given) + k}" for k in range(len(e._sizes)))]
         self.variables += [f"r{first + j}" for j in range(len(e._takes))]
+        self.variables += [given[int(place)] for place, _ in e._copies]
         kept = {place - first for place in e._results}
         self.temporary = [j for j in range(len(e._takes)) if j not in kept]
-        self.key = "b0.token" if e._tray is None else "btray.token"
+        block = "btray" if e._tray else "b0" if e._takes else self.variables[first]
+        self.key = f"{block}.token"
 
     def text(self) -> Straight:
         self._take()
@@ -97,6 +114,8 @@ class _Writer:
         if there is one the one that is bound to the first block.
         """
         add = self.out.lines.extend
+        for condition in self.owned:
+            add([f"if not ({condition}):", f"  {self.otherwise}"])
         back: list[str] = []
         if self.e._frames[0].looks:
             add(["if long:", f"  {self.otherwise}"])
