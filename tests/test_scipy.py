@@ -372,3 +372,13 @@ def test_16_bit_floats_of_functions_computed_by_complex_numbers():
         np.testing.assert_allclose(got, expected, 2e-3)
     assert fft.dct(x).dtype == fft.idctn(x).dtype == np.float32  # transforms are in float32
     np.testing.assert_allclose(fft.idct(fft.dct(x)), x, 1e-3)
+
+
+def test_ranks_are_floats_and_summaries_keep_their_axes():
+    x = np.float32([[3, 1], [2, 5], [4, 9]])
+    for method in ("average", "min", "max", "dense", "ordinal"):
+        assert stats.rankdata(np.int32([3, 1, 2]), method).dtype == np.float32
+    assert stats.sem(x, axis=None, keepdims=True).shape == (1, 1)
+    assert stats.sem(x, axis=None) == pytest.approx(scipy.stats.sem(x, axis=None), 1e-5)
+    got = signal.fftconvolve(x, x, axes=1)
+    np.testing.assert_allclose(got, scipy.signal.fftconvolve(x, x, axes=1), 1e-4)

@@ -121,12 +121,15 @@ def _plain(boundary: str, fillvalue: float) -> None:
         raise NotImplementedError("only boundary='fill' with fillvalue=0 is supported")
 
 
-def fftconvolve(in1: Any, in2: Any, mode: str = "full", axes: Sequence[int] | None = None) -> Any:
+def fftconvolve(
+    in1: Any, in2: Any, mode: str = "full", axes: int | Sequence[int] | None = None
+) -> Any:
     """Convolution by transforms, along axes; the others broadcast."""
     a, b = _args("fftconvolve", in1, in2)
     if a.ndim != b.ndim:
         raise ValueError("in1 and in2 should have the same dimensionality")
-    axes = tuple(range(a.ndim)) if axes is None else tuple(k % a.ndim for k in axes)
+    given = range(a.ndim) if axes is None else np.atleast_1d(axes).tolist()
+    axes = tuple(k % a.ndim for k in given)
     if mode == "valid":
         a, b = _ordered(a, b, mode)
     full = [a.shape[k] + b.shape[k] - 1 for k in axes]

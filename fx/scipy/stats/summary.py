@@ -75,12 +75,12 @@ def rankdata(
 def _ranks(x: Any, method: str) -> Any:
     order = fnp.argsort(x)
     places = fnp.argsort(order)
-    if method == "ordinal":
-        return places + 1
     ordered = x[order]
     first = fnp.searchsorted(ordered, x, side="left") + 1
     last = fnp.searchsorted(ordered, x, side="right")
-    if method == "dense":
+    if method == "ordinal":
+        ranks = places + 1
+    elif method == "dense":
         starts = fnp.concatenate([fnp.ones(min(1, x.size), bool), ordered[1:] != ordered[:-1]])
         ranks = fnp.cumsum(starts)[places]
     else:
@@ -104,7 +104,5 @@ def sem(
     _policy("sem", nan_policy)
     (x,) = promote_dtypes_inexact("sem", a)
     x = fnp.asarray(x)
-    if axis is None:
-        x, axis = fnp.ravel(x), 0
-    size = np.sqrt(x.shape[axis]).astype(x.dtype)
+    size = np.sqrt(x.size if axis is None else x.shape[axis]).astype(x.dtype)
     return fnp.std(x, axis, ddof=ddof, keepdims=keepdims) / size
