@@ -67,3 +67,8 @@ def test_densities_differentiate():
         ("pareto", (2.0, 1.5)),
     ]:
         fx.check_grads(getattr(stats, name).logpdf, args, order=1)
+
+
+def test_a_quantile_has_the_dtype_of_its_arguments():
+    q = stats.bernoulli.ppf(Q, np.float32(0.4))
+    assert not q.weak_type and q.tolist() == scipy.stats.bernoulli.ppf(Q, 0.4).tolist()

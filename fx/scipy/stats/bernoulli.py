@@ -39,5 +39,5 @@ def ppf(q: Any, p: Any) -> Any:
     """Quantile; NaN outside [0, 1]."""
     q, p = args("bernoulli.ppf", q, p)
     bad = fnp.isnan(q) | fnp.isnan(p) | (p < 0) | (p > 1) | (q < 0) | (q > 1)
-    out = fnp.where(q <= 1 - p, 0.0, 1.0)
+    out = (q > 1 - p).astype(p.dtype)
     return fnp.where(bad, np.nan, out)
