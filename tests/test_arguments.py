@@ -190,3 +190,8 @@ def test_round_without_digits_gives_integers(jit):
     whole = fx.jit(lambda x: round(x))(x) if jit else round(x)
     assert whole.dtype == np.int32 and whole.tolist() == [2, -2, 0]
     assert round(x, 0).dtype == np.float32 and round(x.astype(np.int8)).dtype == np.int32
+
+
+def test_the_identity_keeps_dtypes():
+    for dtype in (np.bool_, np.int8, np.float16):
+        assert fx.nn.identity(np.ones(2, dtype)).dtype == dtype
