@@ -159,6 +159,30 @@ def test_a_workshop_goes_with_its_builder(device):
     assert not folder.exists()
 
 
+def test_what_killed_processes_left_is_removed(device, monkeypatch):
+    done = subprocess.Popen(["true"])
+    done.wait()
+    place = ready_builder().workshop.folder.parent
+    left, young = (place / f"{workshop.PREFIX}{done.pid}-{name}" for name in ("left", "young"))
+    for folder in (left, young):
+        folder.mkdir()
+    old = time.time() - 2 * workshop.LEFT
+    os.utime(left, (old, old))
+    builders.close()
+    os.utime(ready_builder().workshop.folder, (old, old))
+    mine = builders._builders[0].workshop.folder
+    workshop.Workshop(str(builders.library()), str(place)).close()
+    assert not left.exists() and young.exists() and mine.exists()
+    young.rmdir()
+
+
+def test_a_builder_that_is_told_to_end_tidies_up(device):
+    builder = ready_builder()
+    builder.process.terminate()
+    builder.process.wait(20)
+    assert not builder.workshop.folder.exists()
+
+
 def test_memory_that_does_not_run_files_is_not_used(device, monkeypatch, tmp_path):
     """As in containers: PoCL would end the process where it cannot load a kernel."""
     really = os.statvfs

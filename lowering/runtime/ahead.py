@@ -162,6 +162,7 @@ def serve(path: str, pocl: str, files: str, kept: str) -> None:
     the end the folder that `files` is in goes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that asks
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for k in range(3):  # what LLVM prints is no answer

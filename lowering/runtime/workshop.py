@@ -9,12 +9,18 @@ all of this is seen by builders alone (docs/why/builders.md).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 
 MEMORY = "/dev/shm"
+PREFIX = "fx-builder-"
+LEFT = 600.0
+"""Seconds after which the folder of a process that is gone is taken for left behind."""
+
 UNREAD = ("opencl-c.h", "_builtin_renames.h")
 """Headers that hold only what our texts do not use."""
 
@@ -39,7 +45,8 @@ class Workshop:
         `kept`; OSError where no folder can be made.
         """
         place = next(filter(_suits, (MEMORY, tempfile.gettempdir())), kept)
-        self.folder = Path(tempfile.mkdtemp(prefix="fx-builder-", dir=place))
+        _sweep(place)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
         self.files = self.folder / "files"
         self.files.mkdir()
         self.environment = {"POCL_CACHE_DIR": str(self.files)}
@@ -75,6 +82,27 @@ class Workshop:
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _sweep(place: str) -> None:
+    """Remove folders of processes that were killed with their builders."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(place):
+            pid, _, _ = entry.name.removeprefix(PREFIX).partition("-")
+            if entry.name.startswith(PREFIX) and pid.isdecimal() and not _alive(int(pid)):
+                status = entry.stat(follow_symlinks=False)
+                if status.st_uid == os.getuid() and status.st_mtime < time.time() - LEFT:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _suits(folder: str) -> bool:
