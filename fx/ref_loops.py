@@ -33,6 +33,8 @@ def scan(f: Any, init: Any, xs: Any, run: Callable[..., Any]) -> Any:
     taken = Taken((init, xs))
     if any(k < len(tree_leaves(init)) for k in taken.positions):
         raise ValueError("lax.scan: a Ref cannot be a carry; close over it or give it in xs")
+    if not all(core.get_aval(x).ndim for x in tree_leaves(taken.args[1])):
+        return None  # it is refused where there are no refs
     first = tree_map(one_of, taken.args[1])
     step = _made_and_run(taken, f)
     found = touched(step, (taken.args[0], first))
@@ -75,7 +77,7 @@ def branches(functions: Sequence[Any], operands: Any, run: Callable[..., Any]) -
 
 def checkpoint(fun: Any, args: Any, kwargs: Any, run: Callable[..., Any]) -> Any:
     """A function under `checkpoint`: its refs are operands and results. A tuple of one, or None."""
-    found = touched(fun, *args, **kwargs)
+    found = touched(lambda: fun(*args, **kwargs))  # static arguments are among them
     if not found:
         return None
     out, new = run(lifted(fun, found), (values_of(found), *args))
@@ -149,7 +151,7 @@ def vmap(
     leaves = tree_leaves(taken.args)
     sample = [x if d is None else one_of(x, d) for x, d in zip(leaves, dims, strict=True)]
     with core.named_axes([] if axis.name is None else [(axis.name, axis.size)]):
-        found = touched(inner, taken.tree.unflatten(sample))
+        found = touched(lambda: inner(taken.tree.unflatten(sample)))  # unmapped ones as they are
     if not found and not taken.refs:
         return None
     taken.check_apart(found)

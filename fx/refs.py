@@ -163,14 +163,27 @@ def _touch(ref: Ref) -> None:
 
 
 def touched(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Ref]:
-    """The refs from outside that `fun(*args, **kwargs)` touches; it is run on types only."""
+    """The refs from outside that `fun(*args, **kwargs)` touches; it is run on types only: what is
+    an array among the arguments is a tracer, as when it is traced for good.
+    """
     from fx.trace import eval_shape
+    from fx.tree_util import tree_flatten
+
+    leaves, tree = tree_flatten((args, kwargs))
+    places = [k for k, x in enumerate(leaves) if core.is_array_value(x)]
+
+    def run(*tracers: Any) -> Any:
+        whole = list(leaves)
+        for k, t in zip(places, tracers, strict=True):
+            whole[k] = t
+        given, named = tree.unflatten(whole)
+        return _array_leaves(fun(*given, **named))
 
     before = {r: (r._value, r._trace) for w in list(live) if (r := w()) is not None}
     scope = _Scope()
     _scopes.stack.append(scope)
     try:
-        eval_shape(lambda: _array_leaves(fun(*args, **kwargs)))
+        eval_shape(run, *(leaves[k] for k in places))
     finally:
         _scopes.stack.pop()
         for ref, (value, trace) in before.items():

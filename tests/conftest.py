@@ -6,6 +6,7 @@ schedule forced when `--gpu-schedule` is given (FX_SCHEDULE=gpu for the whole ru
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -60,6 +61,16 @@ def seeds() -> None:
     """The same random numbers in every run."""
     random.seed(0)
     np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def no_ref_outlives_its_test() -> Any:
+    """Where a Ref lives, functions run once more on types alone: tests count runs."""
+    from fx.refs import live
+
+    yield
+    if live:
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)

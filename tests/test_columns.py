@@ -47,7 +47,7 @@ def test_a_column_is_one_kernel_and_keeps_what_costs():
     source = plan.programs[0].source
     assert len(plan.steps) == 1 and source.count("FX_STAGE void") == 1
     stage = source[source.index("FX_STAGE void") :]
-    assert stage.count("exp_f32x16") == 4  # four strips side by side, each element once
+    assert stage.count("exp_down_f32x16") == 4  # four strips side by side, each element once
 
 
 def test_long_or_few_columns_are_folded_by_themselves():

@@ -1,20 +1,11 @@
 """Mutable arrays: reads and writes inside transformed functions against the same done by hand."""
 
-import gc
-
 import numpy as np
 import pytest
 
 import fx
 import fx.numpy as jnp
 from fx import lax, refs
-
-
-@pytest.fixture(autouse=True)
-def _no_ref_outlives_its_test():
-    """Where a ref lives, jitted functions run once more: other tests count runs."""
-    yield
-    gc.collect()
 
 
 def total(v):
@@ -234,3 +225,17 @@ def test_a_backward_rule_writes_to_a_ref_that_it_is_given(wrap):
     assert seen[...].tolist() == [0, 3]
     with pytest.raises(NotImplementedError, match="does not carry refs"):
         fx.grad(lambda v: fx.jit(lambda v: f(seen, v))(v))(2.0)
+
+
+def test_while_a_ref_lives_a_jitted_function_sees_tracers_only():
+    r = fx.new_ref(jnp.zeros(2))
+    x = np.arange(3, dtype=np.float32)
+    assert fx.jit(lambda v: v[np.array([0, 5])])(x).tolist() == [0, 2]  # clamped, as without
+    leaked = []
+    fx.jit(lambda v: leaked.append(v))(1.0)
+    with pytest.raises(fx.errors.UnexpectedTracerError):
+        leaked[0] + 1
+    with pytest.raises(ValueError, match="scan"):
+        lax.scan(lambda c, v: (c, None), 0.0, [jnp.ones(3), 1.0])
+    assert fx.vmap(lambda v, n: v * jnp.ones(n), in_axes=(0, None))(x, 2).shape == (3, 2)
+    assert r[...].tolist() == [0, 0]

