@@ -212,6 +212,18 @@ def test_users_programs_see_nothing_of_the_workshop(device):
     assert folder not in Path("/proc/self/maps").read_text()
 
 
+def test_machine_code_that_is_kept_is_not_made_again(device):
+    assert ready_builder().build(*job(80)) is not None
+    name = f"fx_k{os.getpid()}_80"
+    (kernel,) = (Path(drivers.pocls_cache()) / name).rglob("*.so")
+    made = kernel.stat().st_mtime_ns
+    assert ready_builder().build(*job(80)) is not None
+    assert kernel.stat().st_mtime_ns == made
+    kernel.unlink()
+    assert ready_builder().build(*job(80)) is not None
+    assert kernel.exists()
+
+
 def test_what_is_refused_is_none(device):
     wrong = lean.job(SIMPLE.replace("+= 1.0f", "= nonsense"), "-w", "wrong", [("fx", 1, 1)])
     first, second, third = builders.share([job(10), wrong, job(11)])
