@@ -273,6 +273,7 @@ def test_arguments_are_not_kept():
     assert seen() is None and memory() is None
 
 
+@pytest.mark.driver
 def test_live_bytes_are_counted():
     f = fx.jit(lambda a: (a + 1, (a + 2).sum()))
     x = fx.device_put(X)
@@ -299,6 +300,7 @@ def test_clear_caches_traces_again():
     np.testing.assert_array_equal(f(x), 3 * X)
 
 
+@pytest.mark.driver
 def test_the_default_device_is_seen():
     f = fx.jit(lambda a: a + 1)
     x = fx.device_put(X)
