@@ -95,7 +95,7 @@ def library() -> str | None:
 
 
 def processes() -> int:
-    """How many processes, this one included, share the builds of one function."""
+    """How many builders share the builds of one function; 1: there are none, it is built here."""
     if os.environ.get("FX_BUILDERS") == "0" or not hasattr(os, "sched_getaffinity"):
         return 1
     return min(SIDE_BY_SIDE, len(os.sched_getaffinity(0)))
@@ -132,8 +132,9 @@ def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
         return codes  # another thread builds
     try:
         if len(jobs) == 1:
-            for b in [b for b in _builders if b.ready][:1]:
-                _work(b, jobs, todo, codes)
+            ready = next((b for b in _builders if b.ready), None)
+            if ready is not None:
+                _work(ready, jobs, todo, codes)
             return codes
         threads = [
             threading.Thread(target=_work, args=(b, jobs, todo, codes), daemon=True)

@@ -78,6 +78,12 @@ def load(kind: str, key: str) -> bytes | None:
     return body
 
 
+def has(kind: str, key: str) -> bool:
+    """Whether something is stored under `key`, whole or not."""
+    path = _path(kind, key)
+    return path is not None and path.exists()
+
+
 def store(kind: str, key: str, body: bytes) -> None:
     """Keep `body` under `key`; another process may do the same at the same time."""
     path = _path(kind, key)

@@ -77,7 +77,7 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
     for k, p in enumerate(plan.programs):
         if p in missing and k in launches and lean.suits(device, p.source):
             key = _lean_key(device, p)
-            if cache.load("bitcode", key) is None:
+            if not cache.has("bitcode", key):
                 jobs[key] = lean.job(p.source, p.options, key[:32], launches[k].values())
     if not jobs:
         return
