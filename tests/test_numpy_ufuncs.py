@@ -201,3 +201,9 @@ def test_the_angle_of_complex_coordinates_turns_them_into_sine_and_cosine():
     angle, radius = fnp.arctan2(y, x), fnp.sqrt(x * x + y * y)
     np.testing.assert_allclose(fnp.sin(angle) * radius, y, 1e-4)
     np.testing.assert_allclose(fnp.cos(angle) * radius, x, 1e-4, 1e-5)
+
+
+def test_every_result_is_an_array_of_numbers_the_function_is_defined_for():
+    assert isinstance(fnp.nan_to_num(2), fnp.ndarray)
+    with pytest.raises(ValueError, match="i0"):
+        fnp.i0(1j)

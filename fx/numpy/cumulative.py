@@ -49,7 +49,8 @@ def _cumulative(name: str, a: Any, axis: Any, dtype: Any, op: Any, widen: bool) 
 
 
 def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running sum along an axis (of all elements in order if None).
+    """The running sum along an axis (of all elements in order if None), in the shape of what it
+    runs over.
 
     Integers keep their dtype, unless `dtype` names another, and wrap; booleans are counted.
 
@@ -62,7 +63,9 @@ def cumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None)
 
 
 def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running product along an axis (of all elements in order if None); integers wrap."""
+    """The running product along an axis (of all elements in order if None). Integers keep their
+    dtype, unless `dtype` names another, and wrap; booleans give int32 (int64 with x64).
+    """
     no_out("cumprod", out)
     return _cumulative("cumprod", a, axis, dtype, lax.cumprod, False)
 
@@ -95,12 +98,18 @@ def _array_api_cumulative(
 def cumulative_sum(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    """The running sum, optionally beginning with 0."""
+    """The running sum along `axis`, which only vectors may leave out; include_initial puts a 0 in
+    front, so that the axis is one longer. Integers narrower than int32 (int64 with x64) widen to
+    that. ValueError for scalars.
+    """
     return _array_api_cumulative("cumulative_sum", x, axis, dtype, include_initial, lax.cumsum, 0)
 
 
 def cumulative_prod(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
-    """The running product, optionally beginning with 1."""
+    """The running product along `axis`, which only vectors may leave out; include_initial puts a 1
+    in front, so that the axis is one longer. Integers narrower than int32 (int64 with x64) widen to
+    that. ValueError for scalars.
+    """
     return _array_api_cumulative("cumulative_prod", x, axis, dtype, include_initial, lax.cumprod, 1)

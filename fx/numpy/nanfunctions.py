@@ -68,7 +68,9 @@ def nanmax(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The largest value; NaN where there are only NaNs."""
+    """The largest number over axes, NaNs left out: NaN (or `initial`) where there are only NaNs.
+    Shapes, dtypes and errors as in max.
+    """
     no_out("nanmax", out)
     return _extremum("nanmax", a, axis, keepdims, initial, where, r.max, lowest)
 
@@ -81,7 +83,9 @@ def nanmin(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The smallest value; NaN where there are only NaNs."""
+    """The smallest number over axes, NaNs left out: NaN (or `initial`) where there are only NaNs.
+    Shapes, dtypes and errors as in min.
+    """
     no_out("nanmin", out)
     return _extremum("nanmin", a, axis, keepdims, initial, where, r.min, highest)
 
@@ -152,7 +156,9 @@ def nanvar(
     where: Any = None,
     mean: Any = None,
 ) -> Any:
-    """The variance of the numbers; NaN where fewer than ddof + 1 are left."""
+    """The variance over axes of what is not NaN: NaN where no more than ddof numbers are left.
+    Shapes, dtypes and errors as in var.
+    """
     no_out("nanvar", out)
     (x,) = promote_inexact("nanvar", a)
     r.check_variance_dtype("nanvar", core.get_aval(x).dtype, dtype)
@@ -187,7 +193,9 @@ def nanstd(
     where: Any = None,
     mean: Any = None,
 ) -> Any:
-    """The standard deviation of the numbers."""
+    """The standard deviation over axes of what is not NaN: the square root of nanvar, with its
+    shapes and dtypes.
+    """
     no_out("nanstd", out)
     return u.sqrt(
         nanvar(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean)
@@ -195,14 +203,18 @@ def nanstd(
 
 
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running sum with NaNs counted as 0, along `axis` or of all elements in one axis."""
+    """The running sum with NaNs counted as 0, along `axis` or of all elements in one axis. Shapes
+    and dtypes as in cumsum.
+    """
     no_out("nancumsum", out)
     x, _ = _replaced("nancumsum", a, lambda d: 0)
     return cumulative.cumsum(x, axis, dtype)
 
 
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
-    """The running product, NaNs as ones."""
+    """The running product with NaNs counted as 1, along `axis` or of all elements in one axis.
+    Shapes and dtypes as in cumprod.
+    """
     no_out("nancumprod", out)
     x, _ = _replaced("nancumprod", a, lambda d: 1)
     return cumulative.cumprod(x, axis, dtype)
@@ -220,7 +232,9 @@ def _arg(name: str, a: Any, axis: Any, keepdims: Any, op: Any, fill: Any) -> Any
 def nanargmax(
     a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
 ) -> Any:
-    """The index of the largest number; -1 where there are only NaNs."""
+    """The index of the largest number along an axis or in the flattened array; -1 where there are
+    only NaNs. Dtype, keepdims and errors as in argmax.
+    """
     no_out("nanargmax", out)
     return _arg("nanargmax", a, axis, keepdims, r.argmax, lowest)
 
@@ -228,6 +242,8 @@ def nanargmax(
 def nanargmin(
     a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None
 ) -> Any:
-    """The index of the smallest number; -1 where there are only NaNs."""
+    """The index of the smallest number along an axis or in the flattened array; -1 where there are
+    only NaNs. Dtype, keepdims and errors as in argmin.
+    """
     no_out("nanargmin", out)
     return _arg("nanargmin", a, axis, keepdims, r.argmin, highest)

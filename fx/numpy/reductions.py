@@ -163,7 +163,11 @@ def sum(
     where: Any = None,
     promote_integers: bool = True,
 ) -> Any:
-    """The sum over axes.
+    """The sum over axes (None: all; an int or several), which `keepdims` keeps with size 1.
+
+    Booleans and integers narrower than int32 (int64 with x64) are added in that width, or in their
+    own with promote_integers=False, and wrap; 16-bit floats are added in float32 and rounded once.
+    `where` is a boolean mask that broadcasts against `a`, `initial` a scalar: ValueError else.
 
     >>> import fx.numpy as fnp
     >>> fnp.sum(fnp.ones((2, 3)), axis=0)
@@ -185,7 +189,7 @@ def prod(
     where: Any = None,
     promote_integers: bool = True,
 ) -> Any:
-    """The product over axes."""
+    """The product over axes, 1 of nothing. Shapes, dtypes and arguments as in sum."""
     no_out("prod", out)
     if not promote_integers and dtype is None:
         dtype = dtype_of(value(a))
@@ -269,7 +273,10 @@ def max(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The largest value over axes; NaN wins; gradients of ties split evenly."""
+    """The largest value over axes (None: all), in the dtype of `a`; NaN wins; gradients of ties
+    split evenly. Complex numbers order by real, then imaginary part. `keepdims` keeps the axes with
+    size 1. ValueError of nothing, and for a mask `where`, unless there is a scalar `initial`.
+    """
     no_out("max", out)
     return _extremum("max", a, axis, keepdims, initial, where, lax.reduce_max, lowest, u.maximum)
 
@@ -282,7 +289,9 @@ def min(
     initial: Any = None,
     where: Any = None,
 ) -> Any:
-    """The smallest value over axes; NaN wins; gradients of ties split evenly."""
+    """The smallest value over axes (None: all), in the dtype of `a`; NaN wins; gradients of ties
+    split evenly. Complex numbers, keepdims, `where` and `initial` as in max.
+    """
     no_out("min", out)
     return _extremum("min", a, axis, keepdims, initial, where, lax.reduce_min, highest, u.minimum)
 
@@ -291,7 +300,9 @@ amax, amin = max, min
 
 
 def ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
-    """The range of the values over axes: max - min, in their dtype."""
+    """The range of the values over axes: max - min, in their dtype. ValueError of nothing,
+    TypeError for booleans.
+    """
     no_out("ptp", out)
     return u.subtract(max(a, axis=axis, keepdims=keepdims), min(a, axis=axis, keepdims=keepdims))
 
@@ -317,13 +328,18 @@ def _arg(name: str, a: Any, axis: Any, keepdims: Any, op: Any) -> Any:
 
 
 def argmax(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
-    """The index of the (first) largest value; the first NaN if there is one."""
+    """The index (int32; int64 with x64) of the first largest value along an axis, or in the
+    flattened array; the first NaN if there is one. `keepdims` keeps the axis with size 1.
+    ValueError for an axis without elements, TypeError for complex numbers.
+    """
     no_out("argmax", out)
     return _arg("argmax", a, axis, keepdims, lax.argmax)
 
 
 def argmin(a: Any, axis: int | None = None, out: None = None, keepdims: bool | None = None) -> Any:
-    """The index of the (first) smallest value; the first NaN if there is one."""
+    """The index (int32; int64 with x64) of the first smallest value along an axis, or in the
+    flattened array; the first NaN if there is one. keepdims and errors as in argmax.
+    """
     no_out("argmin", out)
     return _arg("argmin", a, axis, keepdims, lax.argmin)
 
@@ -345,7 +361,9 @@ def _truth(name: str, a: Any, axis: Any, keepdims: bool, where: Any, op: Any, ne
 def all(
     a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    """Whether all elements along `axis` are not zero: booleans; True of nothing."""
+    """Whether all elements along axes (None: all) are not zero: booleans; True of nothing. `where`
+    is a boolean mask: ValueError else.
+    """
     no_out("all", out)
     return _truth("all", a, axis, keepdims, where, lax.reduce_and, True)
 
@@ -353,13 +371,15 @@ def all(
 def any(
     a: Any, axis: Any = None, out: None = None, keepdims: bool = False, *, where: Any = None
 ) -> Any:
-    """Whether any element along `axis` is not zero: booleans; False of nothing."""
+    """Whether any element along axes (None: all) is not zero: booleans; False of nothing. `where`
+    is a boolean mask: ValueError else.
+    """
     no_out("any", out)
     return _truth("any", a, axis, keepdims, where, lax.reduce_or, False)
 
 
 def count_nonzero(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """How many elements along `axis` (all by default) are not zero: integers."""
+    """How many elements along axes (None: all) are not zero: int32 (int64 with x64)."""
     x, _ = shape_dtype("count_nonzero", a)
     return sum(
         lax.ne(x, const_as(x, 0)), axis=axis, dtype=canonicalize_dtype(np.int64), keepdims=keepdims
@@ -394,7 +414,10 @@ def mean(
     *,
     where: Any = None,
 ) -> Any:
-    """The arithmetic mean over axes; integers become floats; NaN of nothing."""
+    """The arithmetic mean over axes (None: all), NaN of nothing. Integers become floats unless
+    `dtype` is an integer one, which divides towards zero; 16-bit floats are added in float32.
+    `where` is a boolean mask of what counts (ValueError else); TypeError for dtype bool.
+    """
     no_out("mean", out)
     x, aval = shape_dtype("mean", a)
     work, out_dtype = _mean_dtypes("mean", aval.dtype, dtype)
@@ -496,7 +519,11 @@ def var(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    """The variance over axes, in two passes: sum |x - mean|^2 / (n - ddof)."""
+    """The variance over axes (None: all), in two passes: sum |x - mean|^2 / (n - ddof), NaN unless
+    n > ddof. Integers become floats, complex numbers give real ones; 16-bit floats are computed in
+    float32. `mean` is one already known, of a shape that broadcasts. ValueError for a dtype that is
+    not inexact, or real for complex input, and for both ddof and correction.
+    """
     no_out("var", out)
     result, d = _variance("var", a, axis, dtype, ddof, keepdims, where, mean, correction)
     return convert(result, d)
@@ -514,7 +541,9 @@ def std(
     mean: Any = None,
     correction: Any = None,
 ) -> Any:
-    """The standard deviation over axes; its gradient at a constant input is NaN, as 0 / 0."""
+    """The square root of var, with its arguments, shapes and dtypes. The gradient at a constant
+    input is NaN, as 0 / 0.
+    """
     no_out("std", out)
     result, d = _variance("std", a, axis, dtype, ddof, keepdims, where, mean, correction)
     return convert(lax.sqrt(result), d)
@@ -523,7 +552,10 @@ def std(
 def average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False
 ) -> Any:
-    """The weighted mean: sum(a * weights) / sum(weights)."""
+    """The weighted mean over axes: sum(a * weights) / sum(weights), in floating point; the plain
+    mean without weights. Weights have the shape of `a` or of its reduced axes: ValueError else.
+    With `returned` the pair (mean, sum of weights), of equal shapes.
+    """
     if weights is None:
         (a,) = promote_dtypes_inexact("average", a)
         out = mean(a, axis=axis, keepdims=keepdims)

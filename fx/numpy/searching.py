@@ -53,7 +53,11 @@ __all__ = [
 
 
 def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple[Any, ...]:
-    """Index arrays of the elements that are not zero; under jit `size` says how many to return."""
+    """Index arrays, one per axis, of the elements that are not zero, row by row: int32 (int64 with
+    x64). Under jit, where their number is unknown, a static `size` gives it: further ones are cut
+    off, missing ones are fill_value (0; one for all axes or one each). ValueError for arrays
+    without axes, ConcretizationTypeError under jit without size.
+    """
     x, aval = shape_dtype("nonzero", a)
     if not aval.shape:
         raise ValueError(
@@ -121,12 +125,14 @@ def _fills(fill_value: Any, ndim: int) -> list[Any]:
 
 
 def flatnonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """Positions of nonzero elements in the flattened array."""
+    """Positions of the nonzero elements in the flattened array, a vector; size and fill_value as in
+    nonzero.
+    """
     return nonzero(ravel(a), size=size, fill_value=fill_value)[0]
 
 
 def argwhere(a: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """Indices of the nonzero elements as rows [count, ndim]; under jit `size` gives the count."""
+    """Indices of the nonzero elements as rows [count, ndim]; size and fill_value as in nonzero."""
     from fx.numpy.joining import stack
 
     x, aval = shape_dtype("argwhere", a)
@@ -174,8 +180,13 @@ def unique(
     fill_value: Any = None,
     sorted: bool = True,
 ) -> Any:
-    """The distinct elements (or slices along an axis) in order; under jit `size` says how many to
-    return.
+    """The distinct elements in order, as a vector, or the distinct slices along an axis, in its
+    place. With flags a tuple: their first positions, the place of each element among them (in the
+    shape of ar, or a vector if there is an axis), how often each occurs; all int32 (int64 with
+    x64).
+
+    Under jit a static `size` says how many to return (else ConcretizationTypeError): missing ones
+    are fill_value, by default the first, with count 0.
     """
     x, aval = shape_dtype("unique", ar)
     if size is None and not is_concrete(x):
@@ -279,28 +290,36 @@ def _unique_sized(
 
 
 def unique_all(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueAll:
-    """Values, first indices, inverse and counts; NaNs differ from each other."""
+    """A named tuple: the different values of x in order, their first positions, the place of each
+    element among them (in the shape of x) and how often each occurs. NaNs differ from each other;
+    size and fill_value as in unique.
+    """
     return UniqueAll(
         *unique(x, True, True, True, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_counts(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueCounts:
-    """The different values of x, sorted, and how often each occurs: (values, counts)."""
+    """A named tuple: the different values of x in order and how often each occurs. NaNs differ from
+    each other; size and fill_value as in unique.
+    """
     return UniqueCounts(
         *unique(x, False, False, True, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_inverse(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> UniqueInverse:
-    """The different values of x, sorted, and for each element of x which of them it is."""
+    """A named tuple: the different values of x in order and the place of each element among them,
+    in the shape of x. NaNs differ from each other; size and fill_value as in unique.
+    """
     return UniqueInverse(
         *unique(x, False, True, False, equal_nan=False, size=size, fill_value=fill_value)
     )
 
 
 def unique_values(x: Any, /, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """The different values of x, sorted; under jit `size` must say how many there are.
+    """The different values of x in order, as a vector. NaNs differ from each other; size and
+    fill_value as in unique.
 
     >>> import fx.numpy as fnp
     >>> fnp.unique_values(fnp.array([3, 1, 1]))
@@ -320,7 +339,12 @@ def bincount(
     length: int | None = None,
     out_sharding: Any = None,
 ) -> Any:
-    """How often each integer occurs, or the sum of its weights; under jit `length` is needed."""
+    """How often each integer occurs in the vector x (int32), or the sum of its weights (in their
+    dtype), at the integer's index. The result has max(x) + 1 elements, no fewer than minlength, or
+    `length`, which jit needs (else ConcretizationTypeError): larger integers are left out. Negative
+    ones count as 0. TypeError for floats, ValueError for other ranks and for weights of another
+    shape.
+    """
     v, aval = shape_dtype("bincount", x)
     if aval.dtype.kind not in "iub":
         raise TypeError(f"x argument to bincount must have an integer type; got {aval.dtype.name}")
@@ -348,7 +372,10 @@ def bincount(
 
 
 def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    """The edges that histogram uses: given ones, or `bins` equal steps over the range."""
+    """The edges that histogram uses, in floating point: the vector `bins`, or [bins + 1] equal
+    steps over `range`, by default from the least to the largest element (half a unit more on both
+    sides where they are equal). NotImplementedError for names of rules.
+    """
     if isinstance(bins, str):
         raise NotImplementedError("string values for `bins` not implemented.")
     (x,) = promote_dtypes_inexact("histogram_bin_edges", a)
@@ -374,7 +401,11 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
 ) -> tuple[Any, Any]:
-    """Counts per bin and the bins' edges; the last bin includes its right edge."""
+    """(counts, edges): how many elements of `a`, flattened, or the sum of their weights, fall in
+    each of n bins, and the n + 1 edges. Floats. Bins include their left edge, the last one its
+    right edge too; what lies outside does not count. With `density` the integral is 1. ValueError
+    where weights have another shape than `a`.
+    """
     if weights is None:
         check_arraylike("histogram", a)
         (a,) = promote_dtypes_inexact("histogram", a)
@@ -407,7 +438,9 @@ def histogram2d(
     weights: Any = None,
     density: bool | None = None,
 ) -> tuple[Any, Any, Any]:
-    """The histogram of points in the plane."""
+    """(counts [n, m], edges of x [n + 1], edges of y [m + 1]) of the points (x[i], y[i]). `bins` is
+    a count or vector for both axes, or a pair of them; counts as in histogramdd.
+    """
     from fx.numpy.joining import stack
 
     x, y = promote_dtypes_inexact("histogram2d", x, y)
@@ -427,7 +460,10 @@ def _bins2d(bins: Any) -> Any:
 def histogramdd(
     sample: Any, bins: Any = 10, range: Any = None, weights: Any = None, density: bool | None = None
 ) -> tuple[Any, list[Any]]:
-    """The histogram of points [n, d]: counts on a d-dimensional grid, and each axis' edges."""
+    """(counts, list of d edges) of points [n, d] on a grid of d axes: `bins` is a count or one
+    count or vector of edges for each axis, `range` one pair or None each (ValueError else). Counts
+    are int32, sums of weights and densities floats; edges as in histogram.
+    """
     from fx.numpy.diagonals import ravel_multi_index
 
     (points,) = promote_dtypes_inexact("histogramdd", sample)

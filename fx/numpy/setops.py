@@ -40,7 +40,10 @@ def isin(
     *,
     method: str = "auto",
 ) -> Any:
-    """Whether each element occurs in test_elements."""
+    """Whether each element occurs in test_elements, or, with `invert`, does not: booleans of the
+    shape of `element`. It compares all pairs; method "sort" or "binary_search" sorts test_elements
+    instead. ValueError for other methods.
+    """
     check_arraylike("isin", element, test_elements)
     x, tests = promote_dtypes("isin", element, test_elements)
     x, tests = shape_dtype("isin", x)[0], ravel(tests)
@@ -62,7 +65,10 @@ def isin(
 
 
 def union1d(ar1: Any, ar2: Any, *, size: int | None = None, fill_value: Any = None) -> Any:
-    """The sorted distinct elements of both."""
+    """The distinct elements of both, flattened, in order and in their promoted dtype. Under jit a
+    static `size` says how many to return (else ConcretizationTypeError), missing ones are
+    fill_value, as in unique.
+    """
     check_arraylike("union1d", ar1, ar2)
     _static("union1d", size, ar1, ar2)
     joined = concatenate([ravel(ar1), ravel(ar2)])
@@ -88,7 +94,10 @@ def setdiff1d(
     size: int | None = None,
     fill_value: Any = None,
 ) -> Any:
-    """The distinct elements of ar1 that ar2 lacks."""
+    """The distinct elements of ar1 that ar2 lacks, in order (all of them, in their order, with
+    assume_unique). Under jit a static `size` says how many to return (else
+    ConcretizationTypeError), missing ones are fill_value, by default 0.
+    """
     check_arraylike("setdiff1d", ar1, ar2)
     _static("setdiff1d", size, ar1, ar2)
     x = ravel(ar1)
@@ -135,7 +144,10 @@ def setxor1d(
     size: int | None = None,
     fill_value: Any = None,
 ) -> Any:
-    """The elements that exactly one of both has."""
+    """The distinct elements that exactly one of both has, in order and in the promoted dtype. Under
+    jit a static `size` says how many to return (else ConcretizationTypeError), missing ones are
+    fill_value, by default the first one found.
+    """
     check_arraylike("setxor1d", ar1, ar2)
     _static("setxor1d", size, ar1, ar2)
     x, y = promote_dtypes("setxor1d", ravel(ar1), ravel(ar2))
@@ -166,7 +178,11 @@ def intersect1d(
     size: int | None = None,
     fill_value: Any = None,
 ) -> Any:
-    """The sorted elements that both have, and where they first stand in each."""
+    """The distinct elements that both have, in order and in the promoted dtype; with return_indices
+    also where they first stand in each, flattened. Under jit a static `size` says how many to
+    return (else ConcretizationTypeError), missing ones are fill_value, by default 0, with indices
+    one past the end.
+    """
     check_arraylike("intersect1d", ar1, ar2)
     _static("intersect1d", size, ar1, ar2)
     x, y = promote_dtypes("intersect1d", ravel(ar1), ravel(ar2))

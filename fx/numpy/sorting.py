@@ -60,7 +60,10 @@ def sort(
     stable: bool = True,
     descending: bool = False,
 ) -> Any:
-    """Sorted along an axis, or all elements where `axis` is None; NaNs come last."""
+    """Sorted along an axis, or all elements in one where `axis` is None: shape and dtype stay. NaNs
+    come last (first if `descending`); complex numbers order by real, then imaginary part.
+    ValueError for arrays without axes, TypeError for kind and order, which do not exist here.
+    """
     stable = _check(kind, order, stable)
     x, k = _lined("sort", a, axis)
     out = lax.sort(x, dimension=k, is_stable=stable)
@@ -77,7 +80,10 @@ def argsort(
     descending: bool = False,
     dtype: Any = None,
 ) -> Any:
-    """The indices that sort along an axis; equal elements keep their order."""
+    """The indices that sort along an axis (of the flattened array where it is None), of its shape:
+    int32 (int64 with x64) or `dtype`. Equal elements keep their order unless stable=False; NaNs and
+    errors as in sort.
+    """
     stable = _check(kind, order, stable)
     x, k = _lined("argsort", a, axis)
     shape = core.get_aval(x).shape
@@ -91,7 +97,10 @@ def argsort(
 
 
 def lexsort(keys: Any, axis: int = -1) -> Any:
-    """The indices that sort by the last key, ties by the one before, and so on."""
+    """The indices (int32; int64 with x64) that sort along an axis by the last key, ties by the one
+    before, and so on. The keys are a sequence of arrays, or the rows of one: ValueError where
+    shapes differ, TypeError for none.
+    """
     members = list(keys) if isinstance(keys, Sequence) else list(_rows(keys))
     if not members:
         raise TypeError("need sequence of keys with len > 0 in lexsort")
@@ -116,7 +125,10 @@ def _rows(x: Any) -> Any:
 
 
 def partition(a: Any, kth: int, axis: int = -1) -> Any:
-    """Sorted so far that element kth is in place, smaller ones before it (here: fully sorted)."""
+    """Sorted so far along an axis that element kth is in place, smaller ones before it (here: fully
+    sorted). Shape and dtype stay. ValueError for kth out of bounds, NotImplementedError for complex
+    numbers.
+    """
     x, k = _lined("partition", a, axis)
     if core.get_aval(x).dtype.kind == "c":
         raise NotImplementedError("fx.numpy.partition for complex dtype is not implemented.")
@@ -125,8 +137,8 @@ def partition(a: Any, kth: int, axis: int = -1) -> Any:
 
 
 def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
-    """Indices that put the element of place `kth` along an axis there, none larger before it, none
-    smaller behind.
+    """The int32 indices that put the element of place `kth` along an axis there, none larger before
+    it, none smaller behind. Errors as in partition.
     """
     x, k = _lined("argpartition", a, axis)
     if core.get_aval(x).dtype.kind == "c":
@@ -136,7 +148,9 @@ def argpartition(a: Any, kth: int, axis: int = -1) -> Any:
 
 
 def sort_complex(a: Any) -> Any:
-    """Sorted along the last axis by real, then imaginary part; the result is complex."""
+    """Sorted along the last axis by real, then imaginary part: complex64, or complex128 for 64-bit
+    input with x64.
+    """
     x, aval = shape_dtype("sort_complex", a)
     x = lax.sort(x, dimension=len(aval.shape) - 1) if aval.shape else x
     if aval.dtype.kind == "c":
@@ -151,7 +165,11 @@ def sort_complex(a: Any) -> Any:
 def searchsorted(
     a: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
 ) -> Any:
-    """Where to insert v so that the sorted vector a stays sorted."""
+    """Where to insert v so that the sorted vector a [n] stays sorted: int32 in 0..n, of the shape
+    of v, before equal elements or, on side "right", behind them; NaN goes last. `sorter` holds the
+    indices that sort `a`. By bisection; method "compare_all" counts instead. ValueError for other
+    ranks of a, sides and methods.
+    """
     if side not in ("left", "right"):
         raise ValueError(
             f"{side!r} is an invalid value for keyword 'side'. Expected one of ['left', 'right']."
@@ -220,7 +238,10 @@ def _bisect(a: Any, v: Any, side: str, n: int, index: np.dtype) -> Any:
 
 
 def digitize(x: Any, bins: Any, right: bool = False, *, method: str | None = None) -> Any:
-    """The bin that each value falls in, for rising or falling bins."""
+    """The bin that each value falls in, for rising or falling bins [n]: int32 in 0..n, of the shape
+    of x. Bins include their lower edge, or, with `right`, their upper one. ValueError unless bins
+    has one axis.
+    """
     check_arraylike("digitize", x, bins)
     if len(np.shape(bins)) != 1:
         raise ValueError(

@@ -1,11 +1,12 @@
-"""What elementwise functions are made of: constants, selection, and makers that promote and call
-one lax function.
+"""What elementwise functions are made of: constants, selection, the facts that families of them
+share (appended to their docstrings), and makers that promote and call one lax function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from inspect import cleandoc
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -59,11 +60,36 @@ def as_bool(x: Any) -> Any:
     return x if dtype_of(x) == np.bool_ else lax.ne(x, const_as(x, 0))
 
 
-def named(function: Any, name: str, doc: str) -> Any:
-    """The function with its public name and docstring."""
+ONE = "Element by element, in the shape of x. Lists raise TypeError, as all that is no array does."
+_SHAPES = (
+    "shapes\nthat do not match raise TypeError, ValueError where their ranks differ. Lists raise "
+    "TypeError."
+)
+SPREAD = f"Element by element. The operands broadcast; {_SHAPES}"
+TWO = f"Element by element. The operands promote to one dtype and broadcast; {_SHAPES}"
+FLOATS = "Integers and booleans give floats: float64 from 64 bits, else float32."
+BOOLS = "The result is boolean."
+BITS = "Integers and booleans only: TypeError for floats and complex numbers."
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def explained(*facts: str) -> Callable[[_Function], _Function]:
+    """A decorator that appends what a family of functions shares to the docstring."""
+
+    def extend(function: _Function) -> _Function:
+        if function.__doc__:  # python -OO has none
+            function.__doc__ = "\n".join((cleandoc(function.__doc__), "", *facts))
+        return function
+
+    return extend
+
+
+def named(function: Any, name: str, doc: str, *facts: str) -> Any:
+    """The function with its public name and docstring: its own line, then the family's facts."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "fx.numpy"
-    function.__doc__ = doc
+    function.__doc__ = "\n".join((doc, "", *facts))
     return function
 
 
@@ -73,7 +99,7 @@ def float_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
     def f(x: Any, /) -> Any:
         return op(*promote_inexact(name, x))
 
-    return named(f, name, doc)
+    return named(f, name, doc, ONE, FLOATS)
 
 
 def same_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
@@ -82,7 +108,7 @@ def same_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:
     def f(x: Any, /) -> Any:
         return op(*promote(name, x))
 
-    return named(f, name, doc)
+    return named(f, name, doc, ONE)
 
 
 def float_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
@@ -91,7 +117,7 @@ def float_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
     def f(x1: Any, x2: Any, /) -> Any:
         return op(*promote_spread_inexact(name, x1, x2))
 
-    return named(f, name, doc)
+    return named(f, name, doc, TWO, FLOATS)
 
 
 def same_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
@@ -100,20 +126,22 @@ def same_binary(name: str, op: Callable[[Any, Any], Any], doc: str) -> Any:
     def f(x: Any, y: Any, /) -> Any:
         return op(*promote_spread(name, x, y))
 
-    return named(f, name, doc)
+    return named(f, name, doc, TWO)
 
 
 def comparison(name: str, op: Any, doc: str) -> Any:
     """A comparison; complex numbers order by real, then imaginary part."""
+    orders = name not in ("equal", "not_equal")
 
     def f(x: Any, y: Any, /) -> Any:
         x, y = promote_spread(name, x, y)
-        if dtype_of(x).kind == "c" and name not in ("equal", "not_equal"):
+        if orders and dtype_of(x).kind == "c":
             real = op(lax.real(x), lax.real(y))
             return where_(lax.eq(lax.real(x), lax.real(y)), op(lax.imag(x), lax.imag(y)), real)
         return op(x, y)
 
-    return named(f, name, doc)
+    order = ["Complex numbers order by their real, then by their imaginary part."] if orders else []
+    return named(f, name, doc, TWO, BOOLS, *order)
 
 
 def bitwise(name: str, short: str, op: Any, doc: str) -> Any:
@@ -125,7 +153,7 @@ def bitwise(name: str, short: str, op: Any, doc: str) -> Any:
             no_floats(short, v, k)
         return op(*promote_spread(name, x, y))
 
-    return named(f, name, doc)
+    return named(f, name, doc, TWO, BITS)
 
 
 def no_floats(name: str, x: Any, position: int) -> None:
@@ -149,7 +177,8 @@ def rounding(name: str, op: Any, doc: str) -> Any:
             return itself(x)
         return op(x)
 
-    return named(f, name, doc)
+    facts = "The dtype stays; TypeError for complex numbers. The derivative is 0."
+    return named(f, name, doc, ONE, facts)
 
 
 def no_out(name: str, out: Any) -> None:

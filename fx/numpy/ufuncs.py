@@ -14,8 +14,12 @@ from fx import core, lax
 from fx.avals import is_inexact
 from fx.dtypes import is_integer
 from fx.numpy.ufunc_base import (
+    FLOATS,
+    ONE,
+    TWO,
     const_as,
     dtype_of,
+    explained,
     float_binary,
     float_unary,
     full_as,
@@ -116,33 +120,38 @@ __all__ = [
 # ---------------------------------------------------------------- arithmetic
 
 
+@explained(TWO)
 def add(x: Any, y: Any, /) -> Any:
-    """x + y, element by element; booleans are or-ed. Operands broadcast and promote."""
+    """x + y; booleans are or-ed, integers wrap."""
     x, y = promote_spread("add", x, y)
     return lax.bitwise_or(x, y) if dtype_of(x) == np.bool_ else lax.add(x, y)
 
 
+@explained(TWO)
 def multiply(x: Any, y: Any, /) -> Any:
-    """x * y, element by element; booleans are and-ed. Operands broadcast and promote."""
+    """x * y; booleans are and-ed, integers wrap."""
     x, y = promote_spread("multiply", x, y)
     return lax.bitwise_and(x, y) if dtype_of(x) == np.bool_ else lax.mul(x, y)
 
 
+@explained(TWO)
 def subtract(x: Any, y: Any, /) -> Any:
-    """x - y, element by element; operands broadcast and promote. TypeError for booleans:
-    logical_xor is their difference.
-    """
+    """x - y; integers wrap. TypeError for booleans: logical_xor is their difference."""
     x, y = promote_spread("subtract", x, y)
     return lax.sub(x, y)
 
 
+@explained(TWO, FLOATS)
 def divide(x1: Any, x2: Any, /) -> Any:
-    """x1 / x2, element by element; integers and booleans become floats. Operands broadcast."""
+    """x1 / x2, the true quotient; infinite or NaN where x2 is 0."""
     return lax.div(*promote_spread_inexact("divide", x1, x2))
 
 
+@explained(TWO)
 def floor_divide(x1: Any, x2: Any, /) -> Any:
-    """The floor of x1 / x2 in the promoted dtype: integers stay integers. Operands broadcast."""
+    """The floor of x1 / x2: integers stay integers, booleans become int32 (int64 with x64). An
+    integer divisor of 0 gives some integer, nothing is raised. The derivative is 0.
+    """
     x1, x2 = promote_numeric("floor_divide", x1, x2)
     d = dtype_of(x1)
     if is_integer(d):
@@ -181,8 +190,12 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
     return where_(by_zero, infinite, lax.round(quotient)), rest
 
 
+@explained(TWO)
 def remainder(x1: Any, x2: Any, /) -> Any:
-    """The remainder with the divisor's sign."""
+    """The remainder of x1 / x2 with the sign of x2: x1 - x2 floor(x1 / x2). NaN for a float divisor
+    of 0, x1 for an integer one; booleans become int32 (int64 with x64). TypeError for complex
+    numbers.
+    """
     x1, x2 = promote_numeric("remainder", x1, x2)
     rest = lax.rem(x1, x2)
     if dtype_of(x1).kind == "u":
@@ -193,14 +206,19 @@ def remainder(x1: Any, x2: Any, /) -> Any:
     return where_(lax.bitwise_and(nonzero, differs), lax.add(rest, x2), rest)
 
 
+@explained(TWO)
 def fmod(x1: Any, x2: Any, /) -> Any:
-    """The remainder with the dividend's sign."""
+    """The remainder of x1 / x2 with the sign of x1: x1 - x2 trunc(x1 / x2). Booleans become int32
+    (int64 with x64). TypeError for complex numbers.
+    """
     check_arraylike("fmod", x1, x2)
     return lax.rem(*promote_numeric("fmod", x1, x2))
 
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
-    """The pair (floor_divide(x1, x2), remainder(x1, x2))."""
+    """The pair (floor_divide(x1, x2), remainder(x1, x2)), with their shapes and dtypes. TypeError
+    for complex numbers.
+    """
     x1, x2 = promote_numeric("divmod", x1, x2)
     if is_integer(dtype_of(x1)):
         return floor_divide(x1, x2), remainder(x1, x2)
@@ -208,8 +226,11 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
 
 
 def power(x1: Any, x2: Any, /) -> Any:
-    """x1 ** x2; an exponent known to be an integer multiplies, so that negative bases
-    differentiate.
+    """x1 ** x2, element by element in the broadcast shape. An exponent known to be an integer
+    multiplies, so that negative bases differentiate; integer arrays as exponents do not change a
+    float's dtype. Other operands promote, booleans to int32 (int64 with x64). TypeError for
+    integers with a known scalar exponent below 0; with an array of them x1 ** -n is 0, but for 1
+    and -1.
 
     >>> import fx.numpy as fnp
     >>> fnp.power(-2.0, 3)
@@ -268,36 +289,50 @@ def _integer_power(base: Any, exponent: Any) -> Any:
     return out if gone is None else where_(gone, zero, out)
 
 
+@explained(TWO, FLOATS)
 def float_power(x: Any, y: Any, /) -> Any:
-    """x ** y in floating point: integers become floats first. Operands broadcast."""
+    """x1 ** x2 in floating point; NaN for negative bases with fractional exponents."""
     return lax.pow(*promote_inexact("float_power", x, y))
 
 
+@explained(ONE)
 def sign(x: Any, /) -> Any:
-    """-1, 0 or 1; x / |x| for complex numbers."""
+    """-1, 0 or 1 in the dtype of x; x / |x| for complex numbers, NaN for NaN. TypeError for
+    booleans. The derivative of real numbers is 0.
+    """
     (x,) = promote("sign", x)
     return lax.sign(x)
 
 
+@explained(ONE)
 def positive(x: Any, /) -> Any:
     """x itself, as an array of its own dtype."""
     return itself(*promote("positive", x))
 
 
+@explained(ONE)
 def absolute(x: Any, /) -> Any:
-    """|x|; the derivative at 0 is 1 from the right's convention of lax.abs."""
+    """|x| in the dtype of x; of complex numbers the modulus, real. The derivative at 0 is 1 (0 of
+    complex numbers). The least signed integer stays as it is.
+    """
     (x,) = promote("absolute", x)
     d = dtype_of(x)
     return itself(x) if d == np.bool_ or d.kind == "u" else lax.abs(x)
 
 
+@explained(ONE, FLOATS)
 def fabs(x: Any, /) -> Any:
-    """|x| in floating point: integers become floats; of complex numbers the modulus."""
+    """|x| in floating point; of complex numbers the modulus, real. The derivative at 0 is 1 (0 of
+    complex numbers).
+    """
     return lax.abs(*promote_inexact("fabs", x))
 
 
+@explained(ONE)
 def trunc(x: Any) -> Any:
-    """x rounded towards zero, in its own dtype."""
+    """x rounded towards zero, in its own dtype. TypeError for complex numbers. The derivative is
+    0.
+    """
     (x,) = promote("trunc", x)
     if dtype_of(x) == np.bool_ or is_integer(dtype_of(x)):
         return itself(x)
@@ -305,7 +340,11 @@ def trunc(x: Any) -> Any:
 
 
 def round(a: Any, decimals: int = 0, out: None = None) -> Any:
-    """To `decimals` places, halves to even."""
+    """x rounded to `decimals` places after the point (before it where negative), halves to even; of
+    complex numbers both parts. Shape and dtype are those of `a`. 16-bit floats are computed in
+    float32. `decimals` must be a static integer: TypeError; for integers it must not be negative:
+    NotImplementedError.
+    """
     check_arraylike("round", a)
     no_out("round", out)
     decimals = operator.index(decimals)
@@ -326,8 +365,11 @@ def round(a: Any, decimals: int = 0, out: None = None) -> Any:
     return convert(lax.div(rounded, factor) if decimals > 0 else lax.mul(rounded, factor), d)
 
 
+@explained(ONE, FLOATS)
 def rint(x: Any, /) -> Any:
-    """To the nearest integer, halves to even, in floating point."""
+    """The nearest integer, halves to even, in floating point; of complex numbers both parts. The
+    derivative is 0.
+    """
     (x,) = promote_inexact("rint", x)
     if dtype_of(x).kind == "c":
         return lax.complex(rint(lax.real(x)), rint(lax.imag(x)))
@@ -337,27 +379,30 @@ def rint(x: Any, /) -> Any:
 # ---------------------------------------------------------------- complex parts
 
 
+@explained(ONE)
 def real(val: Any, /) -> Any:
-    """The real part, element by element; of real numbers x itself."""
+    """The real part, in its float dtype; of real numbers x itself."""
     (val,) = promote("real", val)
     return lax.real(val) if dtype_of(val).kind == "c" else itself(val)
 
 
+@explained(ONE)
 def imag(val: Any, /) -> Any:
-    """The imaginary part; zeros for real numbers."""
+    """The imaginary part, in its float dtype; of real numbers zeros of their dtype."""
     (val,) = promote("imag", val)
     return lax.imag(val) if dtype_of(val).kind == "c" else itself(full_as(val, 0))
 
 
+@explained(ONE)
 def conjugate(x: Any, /) -> Any:
-    """The complex conjugate, element by element; of real numbers x itself."""
+    """The complex conjugate; of real numbers x itself."""
     (x,) = promote("conjugate", x)
     return lax.conj(x) if dtype_of(x).kind == "c" else itself(x)
 
 
 def angle(z: Any, deg: bool = False) -> Any:
-    """The argument of complex numbers in radians, in [-pi, pi]; in degrees with `deg`. Integers
-    become floats.
+    """The argument of complex numbers in radians, from -pi to pi, in their float dtype; in degrees
+    with `deg`. Of real numbers 0 or pi: integers and booleans become floats. Element by element.
     """
     (z,) = promote_inexact("angle", z)
     re, im = (lax.real(z), lax.imag(z)) if dtype_of(z).kind == "c" else (z, const_as(z, 0))
@@ -367,48 +412,110 @@ def angle(z: Any, deg: bool = False) -> Any:
 
 # ---------------------------------------------------------------- tables
 
-sin = float_unary("sin", lax.sin, "Sine.")
-cos = float_unary("cos", lax.cos, "Cosine.")
-tan = float_unary("tan", lax.tan, "Tangent.")
-arcsin = float_unary("arcsin", lax.asin, "Inverse sine.")
-arccos = float_unary("arccos", lax.acos, "Inverse cosine.")
-arctan = float_unary("arctan", lax.atan, "Inverse tangent.")
-sinh = float_unary("sinh", lax.sinh, "Hyperbolic sine.")
-cosh = float_unary("cosh", lax.cosh, "Hyperbolic cosine.")
-tanh = float_unary("tanh", lax.tanh, "Hyperbolic tangent.")
-arcsinh = float_unary("arcsinh", lax.asinh, "Inverse hyperbolic sine.")
-arccosh = float_unary("arccosh", lax.acosh, "Inverse hyperbolic cosine.")
-arctanh = float_unary("arctanh", lax.atanh, "Inverse hyperbolic tangent.")
+sin = float_unary("sin", lax.sin, "The sine of x in radians.")
+cos = float_unary("cos", lax.cos, "The cosine of x in radians.")
+tan = float_unary("tan", lax.tan, "The tangent of x in radians.")
+arcsin = float_unary(
+    "arcsin",
+    lax.asin,
+    "The inverse sine in radians, from -pi/2 to pi/2; NaN beyond -1 and 1, where the branch cuts\n"
+    "of complex numbers lie.",
+)
+arccos = float_unary(
+    "arccos",
+    lax.acos,
+    "The inverse cosine in radians, from 0 to pi; NaN beyond -1 and 1, where the branch cuts of\n"
+    "complex numbers lie.",
+)
+arctan = float_unary(
+    "arctan",
+    lax.atan,
+    "The inverse tangent in radians, from -pi/2 to pi/2. The branch cuts of complex numbers lie\n"
+    "on the imaginary axis beyond -i and i.",
+)
+sinh = float_unary("sinh", lax.sinh, "The hyperbolic sine: (e**x - e**-x) / 2.")
+cosh = float_unary("cosh", lax.cosh, "The hyperbolic cosine: (e**x + e**-x) / 2.")
+tanh = float_unary("tanh", lax.tanh, "The hyperbolic tangent: sinh(x) / cosh(x), from -1 to 1.")
+arcsinh = float_unary(
+    "arcsinh",
+    lax.asinh,
+    "The inverse hyperbolic sine. The branch cuts of complex numbers lie on the imaginary axis\n"
+    "beyond -i and i.",
+)
+arccosh = float_unary(
+    "arccosh",
+    lax.acosh,
+    "The inverse hyperbolic cosine, not negative; NaN below 1, where the branch cut of complex\n"
+    "numbers lies.",
+)
+arctanh = float_unary(
+    "arctanh",
+    lax.atanh,
+    "The inverse hyperbolic tangent: infinite at -1 and 1, NaN beyond, where the branch cuts of\n"
+    "complex numbers lie.",
+)
 exp = float_unary("exp", lax.exp, "e ** x.")
 exp2 = float_unary("exp2", lax.exp2, "2 ** x.")
 expm1 = float_unary("expm1", lax.expm1, "e ** x - 1, exact for small x.")
-log = float_unary("log", lax.log, "Natural logarithm.")
-log1p = float_unary("log1p", lax.log1p, "log(1 + x), exact for small x.")
-sqrt = float_unary("sqrt", lax.sqrt, "Square root.")
-cbrt = float_unary("cbrt", lax.cbrt, "Cube root.")
-negative = same_unary("negative", lax.neg, "-x.")
+log = float_unary(
+    "log",
+    lax.log,
+    "The natural logarithm: -inf at 0, NaN below. Of complex numbers the imaginary part is the\n"
+    "angle, from -pi to pi, with the branch cut along the negative real axis.",
+)
+log1p = float_unary("log1p", lax.log1p, "log(1 + x), exact for small x: -inf at -1, NaN below.")
+sqrt = float_unary(
+    "sqrt",
+    lax.sqrt,
+    "The square root that is not negative; NaN below 0, infinite derivative at 0. Of complex\n"
+    "numbers the real part is not negative, with the branch cut along the negative real axis.",
+)
+cbrt = float_unary(
+    "cbrt",
+    lax.cbrt,
+    "The real cube root, negative below 0, with infinite derivative at 0. TypeError for complex\n"
+    "numbers.",
+)
+negative = same_unary("negative", lax.neg, "-x; unsigned integers wrap. TypeError for booleans.")
 square = same_unary(
     "square",
     lambda x: (
         lax.integer_pow(x, 2) if dtype_of(x) != np.bool_ else lax.convert_element_type(x, np.int32)
     ),
-    "x * x; of truth values 0 or 1.",
+    "x * x in the dtype of x; integers wrap, booleans give 0 or 1 as int32.",
 )
-reciprocal = float_unary("reciprocal", lambda x: lax.integer_pow(x, -1), "1 / x.")
+reciprocal = float_unary("reciprocal", lambda x: lax.integer_pow(x, -1), "1 / x; infinite at 0.")
 floor = rounding("floor", lax.floor, "The largest integer not above x.")
 ceil = rounding("ceil", lax.ceil, "The smallest integer not below x.")
 degrees = float_unary(
-    "degrees", lambda x: lax.mul(x, const_as(x, 180 / np.pi)), "Radians to degrees."
+    "degrees", lambda x: lax.mul(x, const_as(x, 180 / np.pi)), "x in radians as degrees."
 )
 radians = float_unary(
-    "radians", lambda x: lax.mul(x, const_as(x, np.pi / 180)), "Degrees to radians."
+    "radians", lambda x: lax.mul(x, const_as(x, np.pi / 180)), "x in degrees as radians."
 )
-arctan2 = float_binary("arctan2", lax.atan2, "The angle of the point (x2, x1).")
-nextafter = float_binary("nextafter", lax.nextafter, "The next float after x towards y.")
-log2 = float_unary("log2", lambda x: _log_base(x, np.log(2.0)), "Logarithm to base 2.")
-log10 = float_unary("log10", lambda x: _log_base(x, np.log(10.0)), "Logarithm to base 10.")
-maximum = same_binary("maximum", lax.max, "The larger of x and y; NaN if either is.")
-minimum = same_binary("minimum", lax.min, "The smaller of x and y; NaN if either is.")
+arctan2 = float_binary(
+    "arctan2",
+    lax.atan2,
+    "The angle of the point (x2, x1) in radians, from -pi to pi: the sign of x1, that of -0.0\n"
+    "too, decides its own. arctan2(0, 0) is 0 and has no derivative (NaN).",
+)
+nextafter = float_binary(
+    "nextafter",
+    lax.nextafter,
+    "The next float after x1 towards x2. TypeError for complex numbers; it has no derivative.",
+)
+log2 = float_unary(
+    "log2", lambda x: _log_base(x, np.log(2.0)), "The logarithm to base 2: log(x) / log(2)."
+)
+log10 = float_unary(
+    "log10", lambda x: _log_base(x, np.log(10.0)), "The logarithm to base 10: log(x) / log(10)."
+)
+_EXTREMUM = (
+    "of x and y; NaN if either is. Complex numbers order by their real, then by their\n"
+    "imaginary part. Where both are equal, each takes half the gradient."
+)
+maximum = same_binary("maximum", lax.max, f"The larger {_EXTREMUM}")
+minimum = same_binary("minimum", lax.min, f"The smaller {_EXTREMUM}")
 
 
 def _log_base(x: Any, log_of_base: float) -> Any:

@@ -9,11 +9,17 @@ import numpy as np
 from fx import core, lax
 from fx.avals import is_floating
 from fx.numpy.ufunc_base import (
+    BITS,
+    BOOLS,
+    ONE,
+    SPREAD,
+    TWO,
     as_bool,
     bitwise,
     comparison,
     const_as,
     dtype_of,
+    explained,
     full_as,
     named,
     no_floats,
@@ -65,8 +71,9 @@ __all__ = [
 # ---------------------------------------------------------------- predicates
 
 
+@explained(ONE, BOOLS)
 def isfinite(x: Any, /) -> Any:
-    """Whether elements are neither infinite nor NaN: booleans of the shape of x."""
+    """Whether x is neither infinite nor NaN; of complex numbers both parts."""
     (x,) = promote("isfinite", x)
     d = dtype_of(x)
     if d.kind == "c":
@@ -76,8 +83,9 @@ def isfinite(x: Any, /) -> Any:
     return broadcast_value(np.bool_(True), core.get_aval(x).shape)
 
 
+@explained(ONE, BOOLS)
 def isinf(x: Any, /) -> Any:
-    """Whether elements are infinite, of either sign: booleans of the shape of x."""
+    """Whether x is infinite, of either sign; of complex numbers any part."""
     (x,) = promote("isinf", x)
     d = dtype_of(x)
     if d.kind == "c":
@@ -87,8 +95,9 @@ def isinf(x: Any, /) -> Any:
     return broadcast_value(np.bool_(False), core.get_aval(x).shape)
 
 
+@explained(ONE, BOOLS)
 def isnan(x: Any, /) -> Any:
-    """Whether elements are not a number: booleans of the shape of x."""
+    """Whether x is not a number; of complex numbers any part."""
     (x,) = promote("isnan", x)
     return lax.ne(x, x)
 
@@ -104,29 +113,33 @@ def _is_signed_infinity(name: str, infinity: float) -> Any:
             return lax.eq(x, const_as(x, infinity))
         return broadcast_value(np.bool_(False), core.get_aval(x).shape)
 
-    return named(f, name, f"Equal to {infinity}.")
+    return named(f, name, f"Whether x is {infinity}; ValueError for complex numbers.", ONE, BOOLS)
 
 
 isposinf = _is_signed_infinity("isposinf", np.inf)
 isneginf = _is_signed_infinity("isneginf", -np.inf)
 
 
+@explained(ONE, BOOLS)
 def iscomplex(x: Any) -> Any:
-    """Whether the imaginary part is not zero."""
+    """Whether the imaginary part is not zero, whatever the dtype is."""
     (x,) = promote("imag", x)
     i = lax.imag(x) if dtype_of(x).kind == "c" else full_as(x, 0)
     return lax.ne(i, const_as(i, 0))
 
 
+@explained(ONE, BOOLS)
 def isreal(x: Any) -> Any:
-    """Whether the imaginary part is zero."""
+    """Whether the imaginary part is zero, whatever the dtype is."""
     (x,) = promote("imag", x)
     i = lax.imag(x) if dtype_of(x).kind == "c" else full_as(x, 0)
     return lax.eq(i, const_as(i, 0))
 
 
 def iscomplexobj(x: Any) -> bool:
-    """Whether the dtype is complex, whatever the values are."""
+    """Whether the dtype is complex, whatever the values are: a Python bool, known under jit too.
+    False for None.
+    """
     if x is None:
         return False
     d = getattr(x, "dtype", None)
@@ -134,33 +147,39 @@ def iscomplexobj(x: Any) -> bool:
 
 
 def isrealobj(x: Any) -> bool:
-    """Whether the dtype is not complex, whatever the values are."""
+    """Whether the dtype is not complex, whatever the values are: a Python bool, known under jit
+    too.
+    """
     return not iscomplexobj(x)
 
 
 # ---------------------------------------------------------------- logic and bits
 
 
+@explained(SPREAD, BOOLS)
 def logical_and(x: Any, y: Any, /) -> Any:
-    """Whether both x and y are not zero: booleans. Operands broadcast."""
+    """Whether both x and y are not zero."""
     x, y = _logical("logical_and", x, y)
     return lax.bitwise_and(x, y)
 
 
+@explained(SPREAD, BOOLS)
 def logical_or(x: Any, y: Any, /) -> Any:
-    """Whether x or y is not zero: booleans. Operands broadcast."""
+    """Whether x or y is not zero."""
     x, y = _logical("logical_or", x, y)
     return lax.bitwise_or(x, y)
 
 
+@explained(SPREAD, BOOLS)
 def logical_xor(x: Any, y: Any, /) -> Any:
-    """Exactly one of x and y, as booleans."""
+    """Whether exactly one of x and y is not zero."""
     x, y = _logical("logical_xor", x, y)
     return lax.bitwise_xor(x, y)
 
 
+@explained(ONE, BOOLS)
 def logical_not(x: Any, /) -> Any:
-    """Whether elements are zero: booleans of the shape of x."""
+    """Whether x is zero."""
     (x,) = promote("logical_not", x)
     return lax.bitwise_not(as_bool(x))
 
@@ -171,22 +190,29 @@ def _logical(name: str, x: Any, y: Any) -> list[Any]:
     return promote(name, *bools)
 
 
+@explained(ONE, BITS)
 def invert(x: Any, /) -> Any:
-    """All bits flipped, booleans negated. TypeError for floats and complex numbers."""
+    """All bits flipped (-x - 1 for signed integers), booleans negated; the dtype stays."""
     check_arraylike("invert", x)
     no_floats("not", x, 0)
     return lax.bitwise_not(*promote("invert", x))
 
 
+@explained(TWO, BITS)
 def left_shift(x: Any, y: Any, /) -> Any:
-    """x * 2**y in the bits of x; 0 where y is its width or more. TypeError for floats."""
+    """x * 2**y in the bits of x; 0 where y is negative or the width of x or more. Booleans become
+    int32 (int64 with x64).
+    """
     for k, v in enumerate((x, y)):
         no_floats("shift_left", v, k)
     return lax.shift_left(*promote_numeric("left_shift", x, y))
 
 
+@explained(TWO, BITS)
 def right_shift(x1: Any, x2: Any, /) -> Any:
-    """x1 >> x2: arithmetic for signed, logical for unsigned integers."""
+    """x1 >> x2, arithmetic for signed, logical for unsigned integers; where x2 is negative or the
+    width of x1 or more, all bits go. Booleans become int32 (int64 with x64).
+    """
     for k, v in enumerate((x1, x2)):
         no_floats("shift_right", v, k)
     x1, x2 = promote_numeric("right_shift", x1, x2)
@@ -194,23 +220,28 @@ def right_shift(x1: Any, x2: Any, /) -> Any:
     return shift(x1, x2)
 
 
+@explained(ONE, BITS)
 def bitwise_count(x: Any, /) -> Any:
-    """Number of one bits in |x|, as uint8."""
+    """The number of one bits in |x|, as uint8."""
     (x,) = promote_numeric("bitwise_count", x)
     no_floats("population_count", x, 0)
     magnitude = x if dtype_of(x).kind == "u" else lax.abs(x)
     return convert(lax.population_count(magnitude), np.dtype(np.uint8))
 
 
-equal = comparison("equal", lax.eq, "x == y.")
-not_equal = comparison("not_equal", lax.ne, "x != y.")
-less = comparison("less", lax.lt, "x < y; complex numbers by real, then imaginary part.")
+equal = comparison("equal", lax.eq, "x == y; a NaN equals nothing.")
+not_equal = comparison("not_equal", lax.ne, "x != y; a NaN differs from everything.")
+less = comparison("less", lax.lt, "x < y.")
 less_equal = comparison("less_equal", lax.le, "x <= y.")
 greater = comparison("greater", lax.gt, "x > y.")
 greater_equal = comparison("greater_equal", lax.ge, "x >= y.")
-bitwise_and = bitwise("bitwise_and", "and", lax.bitwise_and, "Bits set in both.")
-bitwise_or = bitwise("bitwise_or", "or", lax.bitwise_or, "Bits set in either.")
-bitwise_xor = bitwise("bitwise_xor", "xor", lax.bitwise_xor, "Bits set in exactly one.")
+bitwise_and = bitwise(
+    "bitwise_and", "and", lax.bitwise_and, "x & y: the bits that are set in both."
+)
+bitwise_or = bitwise("bitwise_or", "or", lax.bitwise_or, "x | y: the bits that are set in either.")
+bitwise_xor = bitwise(
+    "bitwise_xor", "xor", lax.bitwise_xor, "x ^ y: the bits that are set in exactly one."
+)
 
 
 bitwise_not = bitwise_invert = invert

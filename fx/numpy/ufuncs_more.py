@@ -13,7 +13,7 @@ from fx.avals import is_floating
 from fx.dtypes import finfo, is_integer
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.ufunc_base import const_as, dtype_of, no_out
+from fx.numpy.ufunc_base import BOOLS, FLOATS, ONE, TWO, const_as, dtype_of, explained, no_out
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,
@@ -122,21 +122,28 @@ def _logaddexp_of(base2: bool) -> Any:
     return _made[base2]
 
 
+@explained(TWO, FLOATS)
 def logaddexp(x1: Any, x2: Any, /) -> Any:
-    """log(exp(x1) + exp(x2)) without overflow."""
+    """log(exp(x1) + exp(x2)) without overflow; -inf where both are. Complex numbers too, their
+    imaginary part from -pi to pi. The derivatives are softmax weights, finite everywhere.
+    """
     return _logaddexp_of(False)(*promote_inexact("logaddexp", x1, x2))
 
 
+@explained(TWO, FLOATS)
 def logaddexp2(x1: Any, x2: Any, /) -> Any:
-    """log2(2**x1 + 2**x2) without overflow."""
+    """log2(2**x1 + 2**x2) without overflow; as logaddexp otherwise."""
     return _logaddexp_of(True)(*promote_inexact("logaddexp2", x1, x2))
 
 
 # ---------------------------------------------------------------- floats taken apart
 
 
+@explained(TWO, FLOATS)
 def hypot(x1: Any, x2: Any, /) -> Any:
-    """sqrt(x1**2 + x2**2) without overflow; inf if either is infinite."""
+    """sqrt(x1**2 + x2**2) without overflow; inf if either is infinite. ValueError for complex
+    numbers. Both derivatives at (0, 0) are 1/2.
+    """
     x1, x2 = promote_inexact("hypot", x1, x2)
     if dtype_of(x1).kind == "c":
         raise ValueError("fx.numpy.hypot is not well defined for complex-valued inputs.")
@@ -150,7 +157,9 @@ def hypot(x1: Any, x2: Any, /) -> Any:
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
-    """|x1| with the sign of x2, that of -0.0 too; integers become floats. Operands broadcast."""
+    """|x1| with the sign of x2, that of -0.0 too, element by element. The operands broadcast (else
+    ValueError); integers and booleans become floats. TypeError for complex numbers.
+    """
     x1, x2 = promote_inexact("copysign", x1, x2)
     if dtype_of(x1).kind == "c":
         raise TypeError("copysign does not support complex-valued inputs")
@@ -161,8 +170,11 @@ def copysign(x1: Any, x2: Any, /) -> Any:
 _BITS = {2: np.uint16, 4: np.uint32, 8: np.uint64, 1: np.uint8}
 
 
+@explained(ONE, BOOLS)
 def signbit(x: Any, /) -> Any:
-    """Whether the sign bit is set (so -0.0 gives True)."""
+    """Whether the sign bit is set, as it is in -0.0 and in negative NaNs. TypeError for complex
+    numbers.
+    """
     (x,) = promote("signbit", x)
     d = dtype_of(x)
     if d == np.bool_ or d.kind == "u":
@@ -177,7 +189,10 @@ def signbit(x: Any, /) -> Any:
 
 
 def frexp(x: Any, /) -> tuple[Any, Any]:
-    """Mantissa in [0.5, 1) and exponent: x = mantissa * 2**exponent."""
+    """Mantissas m and exponents e with x = m * 2**e and 0.5 <= |m| < 1, both in the shape of x: m
+    in its float dtype (integers become floats), e int32. Zeros, infinities and NaN are their own
+    mantissas, with exponent 0. TypeError for complex numbers.
+    """
     (x,) = promote_inexact("frexp", x)
     d = dtype_of(x)
     if d.kind == "c":
@@ -209,7 +224,10 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
 
 
 def ldexp(x1: Any, x2: Any, /) -> Any:
-    """x1 * 2**x2, in two steps so that no intermediate overflows."""
+    """x1 * 2**x2, in two steps so that no intermediate overflows, in the broadcast shape and the
+    dtype of x1 (integers become floats). ValueError where x2 is not of integers or booleans, or x1
+    is complex.
+    """
     check_arraylike("ldexp", x1, x2)
     whole = is_integer(dtype_of(value(x2))) or dtype_of(value(x2)) == np.bool_
     if not whole or dtype_of(value(x1)).kind == "c":
@@ -227,15 +245,20 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
 
 
 def modf(x: Any, /, out: None = None) -> tuple[Any, Any]:
-    """Fractional and whole part, both with the sign of x; the fraction of infinity is NaN."""
+    """The fractional and the whole part, both with the sign of x, its shape and its float dtype
+    (integers become floats). The fraction of infinity is NaN. TypeError for complex numbers.
+    """
     no_out("modf", out)
     (x,) = promote_inexact("modf", x)
     whole = base.where_(lax.ge(x, const_as(x, 0)), lax.floor(x), lax.ceil(x))
     return lax.sub(x, whole), whole
 
 
+@explained(ONE, FLOATS)
 def spacing(x: Any, /) -> Any:
-    """The distance to the next float away from zero."""
+    """The distance to the next float away from zero, with the sign of x. TypeError for complex
+    numbers. It has no derivative.
+    """
     (x,) = promote_inexact("spacing", x)
     away = lax.nextafter(x, copysign(const_as(x, np.inf), x))
     return lax.sub(away, x)
@@ -244,8 +267,11 @@ def spacing(x: Any, /) -> Any:
 # ---------------------------------------------------------------- others
 
 
+@explained(ONE, FLOATS)
 def sinc(x: Any, /) -> Any:
-    """sin(pi x) / (pi x), 1 at 0; its Taylor series near 0 keeps all derivatives finite."""
+    """sin(pi x) / (pi x), 1 at 0; its Taylor series at 0 keeps derivatives of all orders finite
+    there.
+    """
     (x,) = promote_inexact("sinc", x)
     zero = lax.eq(x, const_as(x, 0))
     px = lax.mul(const_as(x, np.pi), x)
@@ -257,8 +283,9 @@ def sinc(x: Any, /) -> Any:
     return base.where_(zero, series, lax.div(lax.sin(safe), safe))
 
 
+@explained(TWO, FLOATS)
 def heaviside(x1: Any, x2: Any, /) -> Any:
-    """0 below zero, x2 at zero, 1 above."""
+    """0 below zero, x2 at zero, 1 above, NaN for NaN. TypeError for complex numbers."""
     weak = all(core.get_aval(value(x)).weak_type for x in (x1, x2))
     x1, x2 = promote_inexact("heaviside", x1, x2)
     zero, one = const_as(x1, 0), const_as(x1, 1)
@@ -266,20 +293,24 @@ def heaviside(x1: Any, x2: Any, /) -> Any:
     return convert(base.where_(u.isnan(x1), x1, out), dtype_of(x1), weak)
 
 
+@explained(TWO)
 def fmax(x1: Any, x2: Any) -> Any:
-    """The larger; a NaN loses against a number."""
+    """The larger of x1 and x2 in their promoted dtype; a NaN loses against a number."""
     x1, x2 = promote("fmax", x1, x2)
     return base.where_(u.logical_or(u.greater(x1, x2), u.isnan(x2)), x1, x2)
 
 
+@explained(TWO)
 def fmin(x1: Any, x2: Any) -> Any:
-    """The smaller; a NaN loses against a number."""
+    """The smaller of x1 and x2 in their promoted dtype; a NaN loses against a number."""
     x1, x2 = promote("fmin", x1, x2)
     return base.where_(u.logical_or(u.less(x1, x2), u.isnan(x2)), x1, x2)
 
 
 def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None) -> Any:
-    """Values below min become min, above max become max; at a bound the gradient splits evenly."""
+    """Values below min become min, above max become max, in the broadcast shape and promoted dtype
+    of all three. NaN stays. At a bound the gradient splits evenly. ValueError for complex numbers.
+    """
     arr = a if arr is None else arr
     if arr is None:
         raise ValueError("At most one of a and min/max may be None: clip needs an array.")
@@ -301,14 +332,17 @@ def clip(arr: Any = None, /, min: Any = None, max: Any = None, *, a: Any = None)
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
-    """NaN and infinities replaced by numbers."""
+    """NaN replaced by `nan`, infinities by `posinf` and `neginf` (by default the largest and least
+    finite number), in the shape and dtype of x; of complex numbers in both parts. Integers and
+    booleans stay.
+    """
     (x,) = promote("nan_to_num", x)
     d = dtype_of(x)
     if d.kind == "c":
         parts = [nan_to_num(p, copy, nan, posinf, neginf) for p in (lax.real(x), lax.imag(x))]
         return lax.complex(*parts)
     if not is_floating(d):
-        return x
+        return base.itself(x)
     info = finfo(d)
     shape = core.get_aval(x).shape
 
@@ -320,8 +354,11 @@ def nan_to_num(
     return base.where_(u.isneginf(x), fill(float(info.min) if neginf is None else neginf), x)
 
 
+@explained(TWO)
 def gcd(x1: Any, x2: Any) -> Any:
-    """Greatest common divisor, by Euclid's algorithm on all elements at once."""
+    """The greatest common divisor of integers, not negative (0 of two zeros), by Euclid's algorithm
+    on all elements at once: as many rounds as the slowest pair takes. ValueError for other dtypes.
+    """
     x1, x2 = promote_numeric("gcd", x1, x2)
     if not is_integer(dtype_of(x1)):
         raise ValueError("Arguments to fx.numpy.gcd must be integers.")
@@ -342,8 +379,11 @@ def gcd(x1: Any, x2: Any) -> Any:
     return lax.while_loop(more, body, (a, b))[0]
 
 
+@explained(TWO)
 def lcm(x1: Any, x2: Any) -> Any:
-    """Least common multiple of integers, never negative; ValueError for others. They broadcast."""
+    """The least common multiple of integers, not negative, 0 where one is 0; products beyond the
+    dtype wrap. ValueError for other dtypes.
+    """
     x1, x2 = promote_numeric("lcm", x1, x2)
     if not is_integer(dtype_of(x1)):
         raise ValueError("Arguments to fx.numpy.lcm must be integers.")
@@ -354,9 +394,14 @@ def lcm(x1: Any, x2: Any) -> Any:
     return base.where_(zero, const_as(divisor, 0), lax.mul(x1, lax.div(x2, safe)))
 
 
+@explained(ONE, FLOATS)
 def i0(x: Any) -> Any:
-    """Modified Bessel function of the first kind, order 0."""
+    """The modified Bessel function of the first kind, order 0: exp(|x|) i0e(x). ValueError for
+    complex numbers.
+    """
     (x,) = promote_inexact("i0", x)
+    if dtype_of(x).kind == "c":
+        raise ValueError("fx.numpy.i0 is not well defined for complex numbers")
     magnitude = lax.abs(x)
     return lax.mul(lax.exp(magnitude), lax.bessel_i0e(magnitude))
 
@@ -365,7 +410,10 @@ def i0(x: Any) -> Any:
 
 
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """|a - b| <= atol + rtol * |b|, element by element."""
+    """Whether |a - b| <= atol + rtol * |b|, element by element: booleans of the broadcast shape.
+    Infinities are close to equal ones only; NaNs to NaNs with `equal_nan`. Integers are compared as
+    floats.
+    """
     a, b = promote("isclose", a, b)
     d = dtype_of(a)
     if d == np.bool_ or is_integer(d):
@@ -388,14 +436,19 @@ def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: boo
 
 
 def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
-    """Whether isclose holds for all pairs of elements: |a - b| <= atol + rtol |b|. One boolean."""
+    """Whether isclose holds for all pairs of elements, |a - b| <= atol + rtol |b|: one boolean, an
+    array of no axes.
+    """
     from fx.numpy.reductions import all as all_
 
     return all_(isclose(a, b, rtol, atol, equal_nan))
 
 
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
-    """Whether two arrays have the same shape and elements."""
+    """Whether two arrays have the same shape and elements (NaNs equal with `equal_nan`): one
+    boolean, an array of no axes. Lists are taken as arrays; False, not an error, for what is no
+    array.
+    """
     from fx.numpy.creation import asarray
     from fx.numpy.reductions import all as all_
 
@@ -412,7 +465,9 @@ def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
 
 
 def array_equiv(a1: Any, a2: Any) -> Any:
-    """Whether two arrays are equal after broadcasting."""
+    """Whether two arrays are equal after broadcasting: one boolean, an array of no axes; False
+    where the shapes do not broadcast. Lists are taken as arrays.
+    """
     from fx.numpy.creation import asarray
     from fx.numpy.reductions import all as all_
 
