@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import operator
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -389,11 +391,31 @@ _default: Any = None
 _platforms: tuple[str, ...] = ()
 
 
+class _OfThread(threading.local):
+    devices: tuple[Any, ...] = ()  # what `default_device` blocks of this thread name, inmost last
+
+
+_of_thread = _OfThread()
+
+
 def default_device() -> Any:
-    """Where jitted functions run: set_default_device, else FX_DEVICE, else the best device of the
-    first platform of `set_platforms` that there is, else the best device.
+    """Where jitted functions run: what the block names that this thread is in, else what
+    set_default_device was told, else FX_DEVICE, else the best device of the first platform of
+    `set_platforms` that there is, else the best device.
     """
-    return runtime().default_device(_platforms) if _default is None else _default
+    chosen = _of_thread.devices[-1] if _of_thread.devices else _default
+    return runtime().default_device(_platforms) if chosen is None else chosen
+
+
+@contextmanager
+def use_device(device: Any) -> Iterator[None]:
+    """This thread's default device inside a block; None: what it is where nothing is said."""
+    outside = _of_thread.devices
+    _of_thread.devices = (*outside, find_device(device))
+    try:
+        yield
+    finally:
+        _of_thread.devices = outside
 
 
 def set_platforms(names: Sequence[str]) -> None:

@@ -47,17 +47,18 @@ def default_backend() -> str:
 
 @contextmanager
 def default_device(new_val: Any) -> Iterator[None]:
-    """Run what is inside the block on `new_val` (a Device or a name as FX_DEVICE takes it)."""
-    old = array._default
-    array.set_default_device(new_val)
-    try:
+    """Run what this thread does inside the block on `new_val` (a Device or a name as FX_DEVICE
+    takes it; None: where it runs when nothing is said).
+    """
+    device = array.find_device(new_val)
+    # the flag is part of what a jitted call is found by
+    with array.use_device(device), config.override("default_device", device):
         yield
-    finally:
-        array._default = old
 
 
 def _follow_device(value: Any, thread_only: bool) -> None:
-    array.set_default_device(value)
+    if not thread_only:
+        array.set_default_device(value)
 
 
 def _follow_platforms(value: Any, thread_only: bool) -> None:

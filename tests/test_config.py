@@ -12,6 +12,7 @@ import pytest
 
 import fx
 import fx.numpy as np
+from fx import array
 from lowering.errors import DeviceError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,3 +148,38 @@ def test_what_a_flag_does_not_do_is_said(flag, value):
     with pytest.warns(UserWarning, match=flag):
         fx.config.update(flag, value)
     fx.config.update(flag, before)
+
+
+def test_the_device_of_a_block_is_this_threads():
+    here, inside = array.default_device(), threading.Event()
+    done, seen = threading.Event(), []
+
+    def other():
+        with fx.default_device("interpreter"):
+            seen.append(array.default_device().interpreter)
+            inside.set()
+            done.wait(10)
+            seen.append(fx.jit(lambda x: x + 1)(fx.numpy.ones(3)).device.interpreter)
+        seen.append(array.default_device() is here)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    inside.wait(10)
+    try:
+        assert array.default_device() is here
+    finally:
+        done.set()
+        thread.join()
+    assert seen == [True, True, True]
+
+
+def test_blocks_of_devices_nest(kept_flags):
+    f = fx.jit(lambda x: x * 2)
+    fx.config.update("jax_default_device", "interpreter")
+    with fx.default_device(None):
+        assert not array.default_device().interpreter
+        assert not f(1.0).device.interpreter
+        with fx.default_device("interpreter"):
+            assert f(1.0).device.interpreter
+    assert array.default_device().interpreter
+    fx.config.update("jax_default_device", None)
