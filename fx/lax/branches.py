@@ -35,6 +35,9 @@ def cond(
     pred: a boolean (or number) scalar. The functions must return equal trees, shapes and dtypes.
     Under vmap with a mapped pred both run and the results are selected.
 
+    TypeError where pred is no scalar or the results differ. Reverse mode keeps what the branch that
+    ran needs.
+
     >>> cond(fx.numpy.array(2.0) > 1, lambda x: x + 1, lambda x: -x, 5.0)
     Array(6., dtype=float32, weak_type=True)
     """
@@ -173,6 +176,8 @@ def platform_dependent(
 ) -> Any:
     """The function given for the platform in use ('opencl', or 'cpu'/'gpu' by device kind), else
     `default`.
+
+    Chosen when it is called or traced. NotImplementedError where there is none.
     """
     from fx.array import default_device
 

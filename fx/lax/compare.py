@@ -6,6 +6,7 @@ Comparisons give booleans; none but selection and clamping has a derivative.
 from __future__ import annotations
 
 from fx import core
+from fx.family_docs import elementwise_facts
 from fx.lax.spread import matched
 from fx.prims import compare, scalars
 from fx.typing import Array, ArrayLike
@@ -38,12 +39,12 @@ def bitwise_not(x: ArrayLike) -> Array:
 
 
 def population_count(x: ArrayLike) -> Array:
-    """The number of bits that are set in x."""
+    """The number of bits that are set in x, in the dtype of x."""
     return compare.population_count_p.bind(x)
 
 
 def clz(x: ArrayLike) -> Array:
-    """The number of leading zero bits of x."""
+    """The number of leading zero bits of x, in the dtype of x; the width of x for 0."""
     return compare.clz_p.bind(x)
 
 
@@ -68,12 +69,14 @@ def shift_left(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def shift_right_arithmetic(x: ArrayLike, y: ArrayLike) -> Array:
-    """x shifted right by y bits, filled with its sign."""
+    """x shifted right by y bits, filled with its sign; only signs remain where y is the width or
+    more.
+    """
     return compare.shift_right_arithmetic_p.bind(*matched(x, y))
 
 
 def shift_right_logical(x: ArrayLike, y: ArrayLike) -> Array:
-    """x shifted right by y bits, filled with zeros."""
+    """x shifted right by y bits, filled with zeros; 0 where y is the width or more."""
     return compare.shift_right_logical_p.bind(*matched(x, y))
 
 
@@ -111,13 +114,19 @@ def select(pred: ArrayLike, on_true: ArrayLike, on_false: ArrayLike) -> Array:
     """on_true where the boolean `pred` holds, else on_false.
 
     `pred` is a scalar or has the shape of the cases; the cases have one shape and dtype.
+
+    Raises TypeError where they do not; it derives as a choice: the case not taken gets 0.
     """
     on_true, on_false = scalars.matched(on_true, on_false)
     return compare.select_n_p.bind(pred, on_false, on_true)
 
 
 def select_n(which: ArrayLike, *cases: ArrayLike) -> Array:
-    """Element by element the case whose number is in `which`, a boolean or int32 array."""
+    """Element by element the case whose number is in `which`, a boolean or int32 array.
+
+    The cases have one shape and dtype, `which` their shape or none (TypeError otherwise); a number
+    out of range means the nearest case. ValueError without cases.
+    """
     if not cases:
         raise ValueError("select_n() must have at least one case")
     return compare.select_n_p.bind(which, *cases)
@@ -127,8 +136,23 @@ def clamp(min: ArrayLike, x: ArrayLike, max: ArrayLike) -> Array:
     """x kept in [min, max]; the bounds are scalars or have the shape of x.
 
     The derivative by x is 0 where x is not strictly inside.
+
+    NaN stays NaN; where min > max the result is max. Raises TypeError where dtypes differ or the
+    bounds' shapes do not fit.
     """
     dtype = core.get_aval(x).dtype
     bounds = (dtype.type(b) if type(b) in (bool, int, float) else b for b in (min, max))
     low, high = bounds
     return compare.clamp_p.bind(low, x, high)
+
+
+elementwise_facts(
+    "booleans and integers", "as given", bitwise_not, bitwise_and, bitwise_or, bitwise_xor
+)
+elementwise_facts(
+    "integers",
+    "as given",
+    *(population_count, clz, shift_left, shift_right_arithmetic, shift_right_logical),
+)
+elementwise_facts("booleans, numbers and random keys", "bool", eq, ne)
+elementwise_facts("booleans, integers and floats", "bool", lt, le, gt, ge)

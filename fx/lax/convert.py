@@ -25,6 +25,9 @@ def convert_element_type(operand: ArrayLike, new_dtype: DTypeLike) -> Array:
 
     Floats saturate into integers and NaN becomes 0; a complex operand loses its imaginary part.
 
+    Integers wrap into narrower ones, and numbers other than 0 become True. Float to float rounds to
+    even.
+
     >>> import fx.lax as lax, numpy as np
     >>> int(lax.convert_element_type(2.7, np.int32))
     2
@@ -41,12 +44,25 @@ def bitcast_convert_type(operand: ArrayLike, new_dtype: DTypeLike) -> Array:
     """The same bits read as another dtype.
 
     To a narrower dtype the result has a last axis of parts, to a wider one it loses that axis.
+
+    float32 [2] read as uint8 is [2, 4]. Raises ValueError where the last axis has not as many parts
+    as the wider dtype needs, TypeError for booleans and complex numbers. Its derivative is 0.
     """
     return convert.bitcast_convert_type_p.bind(operand, new_dtype=canonicalize_dtype(new_dtype))
 
 
 def reduce_precision(operand: ArrayLike, exponent_bits: int, mantissa_bits: int) -> Array:
-    """The operand rounded to a float format of fewer bits, kept in its dtype."""
+    """The operand rounded to a float format of fewer bits, kept in its dtype.
+
+    Rounds to even; beyond the format's range numbers become infinite. Derivatives are rounded too.
+    TypeError for dtypes that are not floats, ValueError unless exponent_bits > 0 and mantissa_bits
+    >= 0.
+    """
+    if exponent_bits < 1 or mantissa_bits < 0:
+        raise ValueError(
+            "reduce_precision: exponent_bits must be positive and mantissa_bits not negative, got "
+            f"{exponent_bits} and {mantissa_bits}."
+        )
     return convert.reduce_precision_p.bind(
         operand, exponent_bits=int(exponent_bits), mantissa_bits=int(mantissa_bits)
     )
@@ -71,7 +87,10 @@ def _stop(x: Any) -> Any:
 
 
 def optimization_barrier(operand: T, /) -> T:
-    """The operand, any tree of arrays, unchanged; nothing is simplified across it."""
+    """The operand, any tree of arrays, unchanged; nothing is simplified across it.
+
+    Derivatives pass through a barrier of their own.
+    """
     from fx import tree
 
     leaves, structure = tree.flatten(operand)

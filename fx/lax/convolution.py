@@ -46,6 +46,9 @@ def conv_dimension_numbers(
 ) -> ConvDimensionNumbers:
     """The axes that dimension numbers name: None, three strings, or three tuples.
 
+    None means (N, C, space), (O, I, space), (N, C, space). TypeError where ranks differ or strings
+    name other axes.
+
     >>> import fx.lax as lax
     >>> lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 4), ("NHWC", "HWIO", "NHWC")).rhs_spec
     (3, 2, 0, 1)
@@ -109,7 +112,11 @@ def padtype_to_pads(
     window_strides: Sequence[int],
     padding: Any,
 ) -> list[tuple[int, int]]:
-    """The pairs that "SAME", "SAME_LOWER" or "VALID" mean; SAME keeps ceil(size / stride)."""
+    """The pairs that "SAME", "SAME_LOWER" or "VALID" mean; SAME keeps ceil(size / stride).
+
+    One (low, high) an axis; of an odd total SAME puts the larger part high, SAME_LOWER low.
+    RuntimeError for other names.
+    """
     name = getattr(padding, "name", padding)
     if not isinstance(name, str):
         return [(int(lo), int(hi)) for lo, hi in padding]
@@ -149,6 +156,10 @@ def conv_general_dilated(
     lhs_dilation puts holes between elements (a transposed convolution), rhs_dilation between taps
     of the kernel. Groups of features (or of the batch) see groups of the kernel's outputs only.
     `precision` has no effect.
+
+    The dtype is preferred_element_type, or that of both operands, which must agree (TypeError).
+    Sizes of space are floor((n + padding - k) / stride) + 1. ValueError where features and groups
+    or the lengths of strides and padding do not fit.
 
     >>> import fx.lax as lax, numpy as np
     >>> x, w = np.float32([[[1, 2, 3, 4]]]), np.float32([[[1, 0, -1]]])
@@ -212,7 +223,10 @@ def conv(
     precision: Any = None,
     preferred_element_type: DTypeLike | None = None,
 ) -> Array:
-    """Correlation in (N, C, space) with (O, I, space), padding by name."""
+    """Correlation in (N, C, space) with (O, I, space), padding by name.
+
+    dtypes and errors as in `conv_general_dilated`.
+    """
     return conv_general_dilated(
         lhs, rhs, window_strides, padding, preferred_element_type=preferred_element_type
     )
@@ -228,7 +242,10 @@ def conv_with_general_padding(
     precision: Any = None,
     preferred_element_type: DTypeLike | None = None,
 ) -> Array:
-    """Correlation in (N, C, space) with (O, I, space), any padding and dilation."""
+    """Correlation in (N, C, space) with (O, I, space), any padding and dilation.
+
+    dtypes and errors as in `conv_general_dilated`.
+    """
     return conv_general_dilated(
         lhs,
         rhs,
@@ -268,6 +285,9 @@ def conv_transpose(
     With transpose_kernel it is the transpose of the forward convolution of the same kernel
     (flipped, input and output features exchanged), as deep-learning libraries have it. Padding
     pairs are those of the spread array, or with use_consistent_padding those of the forward one.
+
+    By default axes are (N, space, C), (space, I, O). ValueError for padding by other names, and for
+    more than three axes of space without dimension_numbers.
 
     >>> import fx.lax as lax, numpy as np
     >>> x, w = np.float32([[[1, 2]]]), np.float32([[[1, 0, -1]]])
@@ -322,6 +342,8 @@ def conv_general_dilated_patches(
 ) -> Array:
     """The patches that a convolution sees ("im2col"): features become (C, *filter) flattened.
 
+    It is a convolution with one-hot kernels; places in the padding give 0.
+
     >>> import fx.lax as lax, numpy as np
     >>> out = lax.conv_general_dilated_patches(np.float32([[[1, 2, 3]]]), (2,), (1,), "VALID")
     >>> np.asarray(out).tolist()
@@ -369,7 +391,11 @@ def conv_general_dilated_local(
     dimension_numbers: Any = None,
     precision: Any = None,
 ) -> Array:
-    """A convolution whose kernel differs from place to place: rhs is (O, C * taps, *out space)."""
+    """A convolution whose kernel differs from place to place: rhs is (O, C * taps, *out space).
+
+    The taps are prod(filter_shape); features of the patches run as in
+    `conv_general_dilated_patches`.
+    """
     x = core.get_aval(lhs)
     w = core.get_aval(rhs)
     numbers = conv_dimension_numbers(x.shape, w.shape, dimension_numbers)
@@ -398,7 +424,10 @@ def conv_shape_tuple(
     pads: str | Sequence[tuple[int, int]],
     batch_group_count: int = 1,
 ) -> tuple[int, ...]:
-    """The result's shape of a convolution in (N, C, space) with (O, I, space)."""
+    """The result's shape of a convolution in (N, C, space) with (O, I, space).
+
+    Nothing is checked or computed but sizes.
+    """
     pads = padtype_to_pads(lhs_shape[2:], rhs_shape[2:], strides, pads)
     ones = (1,) * len(strides)
     windows = Windows(tuple(rhs_shape[2:]), tuple(strides), tuple(pads), ones, ones)
@@ -407,7 +436,11 @@ def conv_shape_tuple(
 
 
 def conv_general_permutations(dimension_numbers: tuple[str, str, str]) -> tuple[Any, Any, Any]:
-    """The axes of (batch, feature, space), of (out, in, space) for the kernel, by name."""
+    """The axes of (batch, feature, space), of (out, in, space) for the kernel, by name.
+
+    Three tuples: positions in the three strings. TypeError for strings that do not name the same
+    axes of space.
+    """
     numbers = _from_strings(*dimension_numbers)
     return numbers.lhs_spec, numbers.rhs_spec, numbers.out_spec
 
@@ -423,7 +456,10 @@ def conv_general_shape_tuple(
     padding: str | Sequence[tuple[int, int]],
     dimension_numbers: tuple[str, str, str],
 ) -> tuple[int, ...]:
-    """The result's shape of a convolution whose axes are named."""
+    """The result's shape of a convolution whose axes are named.
+
+    Axes stand as the third string says.
+    """
     lhs, rhs, out = conv_general_permutations(dimension_numbers)
     shape = conv_shape_tuple(
         _permuted(lhs_shape, lhs), _permuted(rhs_shape, rhs), window_strides, padding
@@ -438,7 +474,10 @@ def conv_transpose_shape_tuple(
     padding: str | Sequence[tuple[int, int]],
     dimension_numbers: tuple[str, str, str],
 ) -> tuple[int, ...]:
-    """The result's shape of a transposed convolution whose axes are named."""
+    """The result's shape of a transposed convolution whose axes are named.
+
+    Each size of space is (n - 1) stride - k + 2 + padding.
+    """
     lhs, rhs, out = conv_general_permutations(dimension_numbers)
     x, w = _permuted(lhs_shape, lhs), _permuted(rhs_shape, rhs)
     pads = padding

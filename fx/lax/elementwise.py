@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx import core
+from fx.family_docs import elementwise_facts
 from fx.lax.spread import matched
 from fx.prims import compare, complex_, elementwise, transcendental
 from fx.prims.convert import convert
@@ -72,29 +73,29 @@ __all__ = [
 
 
 class RoundingMethod(IntEnum):
-    """How `round` treats halves."""
+    """How `round` treats halves: 2.5 becomes 3 (AWAY_FROM_ZERO) or 2 (TO_NEAREST_EVEN)."""
 
     AWAY_FROM_ZERO = 0
     TO_NEAREST_EVEN = 1
 
 
 def neg(x: ArrayLike) -> Array:
-    """-x, element by element; unsigned integers wrap."""
+    """-x; unsigned integers wrap."""
     return elementwise.neg_p.bind(x)
 
 
 def sign(x: ArrayLike) -> Array:
-    """-1, 0 or 1 by sign; for complex x, x / abs(x)."""
+    """-1, 0 or 1 by sign, with derivative 0; for complex x, x / abs(x). Keeps -0.0 and NaN."""
     return elementwise.sign_p.bind(x)
 
 
 def floor(x: ArrayLike) -> Array:
-    """The largest integer that is not greater than x, as a float."""
+    """The largest integer that is not greater than x, as a float; its derivative is 0."""
     return elementwise.floor_p.bind(x)
 
 
 def ceil(x: ArrayLike) -> Array:
-    """The smallest integer that is not less than x, as a float."""
+    """The smallest integer that is not less than x, as a float; its derivative is 0."""
     return elementwise.ceil_p.bind(x)
 
 
@@ -134,7 +135,7 @@ def tanh(x: ArrayLike, *, accuracy: Any = None) -> Array:
 
 
 def logistic(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """1 / (1 + exp(-x)) of floats and complex numbers."""
+    """1 / (1 + exp(-x)), the sigmoid, of floats and complex numbers."""
     return transcendental.logistic_p.bind(x)
 
 
@@ -154,12 +155,12 @@ def tan(x: ArrayLike, *, accuracy: Any = None) -> Array:
 
 
 def asin(x: ArrayLike) -> Array:
-    """Inverse sine of x, in [-pi/2, pi/2]."""
+    """Inverse sine of x, in [-pi/2, pi/2]; NaN for real x outside [-1, 1]."""
     return transcendental.asin_p.bind(x)
 
 
 def acos(x: ArrayLike) -> Array:
-    """Inverse cosine of x, in [0, pi]."""
+    """Inverse cosine of x, in [0, pi]; NaN for real x outside [-1, 1]."""
     return transcendental.acos_p.bind(x)
 
 
@@ -184,12 +185,12 @@ def asinh(x: ArrayLike) -> Array:
 
 
 def acosh(x: ArrayLike) -> Array:
-    """Inverse hyperbolic cosine of x, for x >= 1."""
+    """Inverse hyperbolic cosine of x; NaN for real x < 1."""
     return transcendental.acosh_p.bind(x)
 
 
 def atanh(x: ArrayLike) -> Array:
-    """Inverse hyperbolic tangent of x, for abs(x) < 1."""
+    """Inverse hyperbolic tangent of x; infinite at -1 and 1, NaN for real x beyond."""
     return transcendental.atanh_p.bind(x)
 
 
@@ -229,7 +230,7 @@ def sqrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
 
 
 def rsqrt(x: ArrayLike, *, accuracy: Any = None) -> Array:
-    """1 / sqrt(x) of floats and complex numbers."""
+    """1 / sqrt(x) of floats (infinite at 0, NaN below) and complex numbers."""
     return elementwise.rsqrt_p.bind(x)
 
 
@@ -244,22 +245,24 @@ def square(x: ArrayLike) -> Array:
 
 
 def add(x: ArrayLike, y: ArrayLike) -> Array:
-    """x + y; TypeError unless dtypes are equal and shapes equal, or one operand is a scalar."""
+    """x + y, element by element; of booleans the logical or."""
     return elementwise.add_p.bind(*matched(x, y))
 
 
 def sub(x: ArrayLike, y: ArrayLike) -> Array:
-    """x - y; TypeError unless dtypes are equal and shapes equal, or one operand is a scalar."""
+    """x - y, element by element; unsigned integers wrap."""
     return elementwise.sub_p.bind(*matched(x, y))
 
 
 def div(x: ArrayLike, y: ArrayLike) -> Array:
-    """x / y, element by element; integers round toward zero."""
+    """x / y; integers round toward zero, and x / 0 gives -1 (all bits set) for them."""
     return elementwise.div_p.bind(*matched(x, y))
 
 
 def rem(x: ArrayLike, y: ArrayLike) -> Array:
-    """The remainder of x / y with the sign of x."""
+    """The remainder of x / y with the sign of x: x - y trunc(x / y). By 0: x of integers, NaN of
+    floats.
+    """
     return elementwise.rem_p.bind(*matched(x, y))
 
 
@@ -299,12 +302,14 @@ def mul(x: ArrayLike, y: ArrayLike, *, out_dtype: DTypeLike | None = None) -> Ar
 
 
 def nextafter(x1: ArrayLike, x2: ArrayLike) -> Array:
-    """The next representable number after x1 in the direction of x2."""
+    """The next representable number after x1 in the direction of x2. It has no derivative."""
     return elementwise.nextafter_p.bind(*matched(x1, x2))
 
 
 def round(x: ArrayLike, rounding_method: RoundingMethod = RoundingMethod.AWAY_FROM_ZERO) -> Array:
     """The nearest integer, as a float; halves go away from zero or to even.
+
+    Floats only (TypeError otherwise); its derivative is 0.
 
     >>> import fx.lax as lax
     >>> float(lax.round(2.5)), float(lax.round(2.5, lax.RoundingMethod.TO_NEAREST_EVEN))
@@ -319,7 +324,10 @@ def reciprocal(x: ArrayLike) -> Array:
 
 
 def integer_pow(x: ArrayLike, y: int) -> Array:
-    """x ** y for a Python integer y, by repeated squaring; x ** 0 is 1 everywhere."""
+    """x ** y for a Python integer y, by repeated squaring; x ** 0 is 1 everywhere.
+
+    The result has the shape and dtype of x. TypeError for an integer x and negative y.
+    """
     if y == 0:
         from fx.prims import shape
 
@@ -332,6 +340,8 @@ def pow(x: ArrayLike, y: ArrayLike) -> Array:
     """x ** y; y may be of an integer dtype.
 
     The derivative by x is 0 where an integer y is 0, the one by y is 0 where x is 0.
+
+    x is of floats or complex numbers (TypeError otherwise); y has the dtype of x or an integer one.
     """
     if core.get_aval(y).dtype.kind in "iu" and type(x) not in (bool, int):
         return elementwise.pow_p.bind(x, y)
@@ -339,15 +349,35 @@ def pow(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def complex(x: ArrayLike, y: ArrayLike) -> Array:
-    """x + i y of two real operands of one float dtype."""
+    """x + i y of two real operands, both float32 or both float64."""
     return complex_.complex_p.bind(*matched(x, y))
 
 
 def conj(x: ArrayLike) -> Array:
-    """The complex conjugate of x; of real x its value as a complex number."""
+    """The complex conjugate of x; of real x its value as a complex number. TypeError for others
+    than 32 and 64 bit floats and their complex forms.
+    """
     return complex_.conj_p.bind(x, input_dtype=core.get_aval(x).dtype)
 
 
 def mulhi(x: ArrayLike, y: ArrayLike, /) -> Array:
     """The high 32 bits of the 64-bit product of two uint32 or int32 operands."""
     return elementwise.mulhi_p.bind(*matched(x, y))
+
+
+_SAME, _REAL = "as given", "that of the real part"
+elementwise_facts("numbers", _SAME, neg, sign, square, sub, div)
+elementwise_facts("booleans and numbers", _SAME, add, mul, max, min)
+elementwise_facts("integers and floats", _SAME, rem)
+elementwise_facts("floats", _SAME, floor, ceil, cbrt, erf, erfc, erf_inv, nextafter)
+elementwise_facts("floats and complex numbers", "bool", is_finite)
+elementwise_facts("complex numbers", _REAL, real, imag)
+elementwise_facts("numbers", _REAL, abs)
+elementwise_facts("int32 and uint32", _SAME, mulhi)
+elementwise_facts("float32 and float64", "complex of that precision", complex)
+elementwise_facts(
+    "floats and complex numbers",
+    _SAME,
+    *(exp, exp2, log, expm1, log1p, tanh, logistic, sin, cos, tan, asin, acos, atan, sinh, cosh),
+    *(asinh, acosh, atanh, sqrt, rsqrt, reciprocal, atan2),
+)

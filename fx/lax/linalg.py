@@ -117,7 +117,11 @@ def cholesky(x: Array, *, symmetrize_input: bool = True) -> Array:
 
 
 def cholesky_update(r_matrix: ArrayLike, w_vector: ArrayLike) -> Array:
-    """The upper triangular factor of R^T R + w w^T, for an upper triangular R."""
+    """The upper triangular factor of R^T R + w w^T, for an upper triangular R.
+
+    r_matrix [..., n, n], w_vector [..., n] (ValueError otherwise), in O(n^2) by plane rotations. It
+    has no derivative.
+    """
     return cholesky_update_p.bind(r_matrix, w_vector)
 
 
@@ -134,6 +138,8 @@ def triangular_solve(
     """x with op(a) x = b (left_side) or x op(a) = b; a triangular, b a matrix or one vector less.
 
     transpose_a, conjugate_a: what op does to a. unit_diagonal: ones stand for the diagonal.
+
+    A zero on the diagonal gives infinities or NaN, not an error. TypeError where shapes do not fit.
     """
     vector = get_aval(b).ndim == get_aval(a).ndim - 1
     if vector:
@@ -154,12 +160,19 @@ def triangular_solve(
 
 
 def lu(x: ArrayLike) -> tuple[Array, Array, Array]:
-    """(packed L and U [..., m, n], row swaps [..., k], permutation [..., m]) with x[perm] = L U."""
+    """(packed L and U [..., m, n], row swaps [..., k], permutation [..., m]) with x[perm] = L U.
+
+    k = min(m, n); swaps and permutation are int32. Row i was exchanged with row swaps[i], in turn.
+    Partial pivoting.
+    """
     return tuple(lu_p.bind(x))
 
 
 def lu_pivots_to_permutation(pivots: ArrayLike, permutation_size: int) -> Array:
-    """The permutation of range(permutation_size) that LU's row swaps make."""
+    """The permutation of range(permutation_size) that LU's row swaps make.
+
+    pivots [..., k] int32, as `lu` gives them; the result is int32 [..., permutation_size].
+    """
     return lu_pivots_to_permutation_p.bind(pivots, permutation_size=int(permutation_size))
 
 
@@ -170,7 +183,11 @@ def qr(
     full_matrices: bool = True,
     use_magma: bool | None = None,
 ) -> tuple[Array, ...]:
-    """(Q, R) with x = Q R, and the column permutation third with pivoting (x[:, p] = Q R)."""
+    """(Q, R) with x = Q R, and the column permutation third with pivoting (x[:, p] = Q R).
+
+    x [..., m, n]; Q is [..., m, m] and R [..., m, n], or with k = min(m, n) in place of m if not
+    full_matrices.
+    """
     return tuple(
         qr_p.bind(
             x, pivoting=bool(pivoting), full_matrices=bool(full_matrices), use_magma=use_magma
@@ -179,14 +196,20 @@ def qr(
 
 
 def householder_product(a: ArrayLike, taus: ArrayLike) -> Array:
-    """The first columns of the product of the reflections in a [..., m, n] and taus [..., k]."""
+    """The first columns of the product of the reflections in a [..., m, n] and taus [..., k].
+
+    It is Q of a QR factorisation from its packed form; the result has the shape of a.
+    """
     return householder_product_p.bind(a, taus)
 
 
 def ormqr(
     a: ArrayLike, taus: ArrayLike, c: ArrayLike, *, left: bool = True, transpose: bool = False
 ) -> Array:
-    """Q c, Q^H c, c Q or c Q^H, where Q is the product of the reflections packed in a and taus."""
+    """Q c, Q^H c, c Q or c Q^H, where Q is the product of the reflections packed in a and taus.
+
+    Q is not formed; the result has the shape of c. It has no derivative.
+    """
     return ormqr_p.bind(a, taus, c, left=bool(left), transpose=bool(transpose))
 
 
@@ -245,7 +268,11 @@ def svd(
     subset_by_index: tuple[int, int] | None = None,
     algorithm: SvdAlgorithm | None = None,
 ) -> Any:
-    """(U, singular values, V^H) with x = U S V^H, or the values alone without compute_uv."""
+    """(U, singular values, V^H) with x = U S V^H, or the values alone without compute_uv.
+
+    x [..., m, n]; values descend, [..., min(m, n)]. The derivative needs full_matrices=False
+    (NotImplementedError) or no vectors.
+    """
     out = svd_p.bind(
         x,
         full_matrices=bool(full_matrices),
@@ -263,7 +290,11 @@ def schur(
     sort_eig_vals: bool = False,
     select_callable: Any = None,
 ) -> tuple[Array, ...]:
-    """(T, Z) with x = Z T Z^H; T quasi-triangular for real x, triangular for complex."""
+    """(T, Z) with x = Z T Z^H; T quasi-triangular for real x, triangular for complex.
+
+    Both are [..., n, n]; only (T,) without compute_schur_vectors. No derivative; sorting raises
+    NotImplementedError.
+    """
     return tuple(
         schur_p.bind(
             x,
@@ -275,12 +306,20 @@ def schur(
 
 
 def hessenberg(a: ArrayLike) -> tuple[Array, Array]:
-    """(Hessenberg form with packed reflections [..., n, n], taus [..., n - 1])."""
+    """(Hessenberg form with packed reflections [..., n, n], taus [..., n - 1]).
+
+    Q^H a Q is zero below the subdiagonal; Q is what `householder_product` makes of the rest. No
+    derivative.
+    """
     return tuple(hessenberg_p.bind(a))
 
 
 def tridiagonal(a: ArrayLike, *, lower: bool = True) -> tuple[Array, Array, Array, Array]:
-    """(packed reflections, diagonal, off-diagonal, taus): the tridiagonal form of Hermitian a."""
+    """(packed reflections, diagonal, off-diagonal, taus): the tridiagonal form of Hermitian a.
+
+    Shapes [..., n, n], [..., n], [..., n - 1], [..., n - 1]; diagonals are real. One triangle of a
+    is read. No derivative.
+    """
     return tuple(tridiagonal_p.bind(a, lower=bool(lower)))
 
 
@@ -289,6 +328,8 @@ def tridiagonal_solve(
 ) -> Array:
     """x with T x = b; T has subdiagonal dl (dl[0] unused), diagonal d, superdiagonal du (du[-1]
     unused).
+
+    Diagonals are [..., n], b is [..., n, k] (ValueError otherwise).
     """
     return tridiagonal_solve_p.bind(dl, d, du, b, perturb_singular=bool(perturb_singular))
 
@@ -301,7 +342,7 @@ def symmetric_product(
     beta: float = 0.0,
     symmetrize_output: bool = False,
 ) -> Array:
-    """alpha A A^T + beta C."""
+    """alpha A A^T + beta C for A [..., n, k], C [..., n, n]; C is not read where beta is 0."""
     dtype = get_aval(a_matrix).dtype
     out = elementwise.mul(mx.matmul(a_matrix, mx.transposed(a_matrix)), dtype.type(alpha))
     if beta:
@@ -322,6 +363,10 @@ def qdwh(
 ) -> tuple[Array, Array, Array, Array]:
     """The polar factors of x (x = u h) by dynamically weighted Halley iterations: u, h, the number
     of iterations, and whether they converged.
+
+    Of one matrix [m, n] with m >= n (ValueError otherwise): u [m, n] has orthonormal columns, h [n,
+    n] is positive semidefinite (Nakatsukasa, Bai, Gygi 2010). `is_hermitian` has no effect. No
+    reverse mode.
     """
     from fx.lax import polar  # which stands on fx.numpy
 

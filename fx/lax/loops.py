@@ -375,6 +375,9 @@ def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> A
 
     batch_size: how many slices are vmapped together in each step.
 
+    The results have the leading size in front. Without batch_size it is a scan without carry, and
+    differentiates like one. ValueError where leading sizes differ or are missing.
+
     >>> map(lambda x: x * x, fx.numpy.arange(3.0))
     Array([0., 1., 4.], dtype=float32)
     """

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fx import core
+from fx.family_docs import add_fact
 from fx.prims import collective as prims
 from fx.prims.collective import axes_of
 from fx.tree_util import tree_map
@@ -42,13 +43,27 @@ def _no_groups(groups: Any, name: str) -> None:
         )
 
 
+def _check_divided(name: str, x: Any, dimension: int, axis_name: Any, tiled: bool) -> None:
+    """The examples share the dimension out: one place each, or (tiled) equal pieces."""
+    have, n = core.get_aval(x).shape[dimension], axis_size(axis_name)
+    if have % n if tiled else have != n:
+        wanted = "a multiple of" if tiled else "equal to"
+        raise ValueError(
+            f"{name}: dimension {dimension} of size {have} must be {wanted} the size {n} of the "
+            f"named axis {axis_name!r}."
+        )
+
+
 def axis_size(axis_name: Any) -> int:
-    """The size of a named axis (the product, for several)."""
+    """The size of a named axis (the product, for several), as a Python integer."""
     return prod(core.axis_size(a) for a in axes_of(axis_name))
 
 
 def axis_index(axis_name: Any) -> Any:
-    """The position of this example along a named axis, int32."""
+    """The position of this example along a named axis, int32.
+
+    Of several names the first counts most, as in row-major order.
+    """
     axes = axes_of(axis_name)
     index = prims.axis_index_p.bind(axes=(axes[0],))
     for a in axes[1:]:
@@ -76,7 +91,10 @@ def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
 
 
 def pmean(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:
-    """Mean over a named axis."""
+    """Mean over a named axis.
+
+    psum over the size; integers and booleans become floats.
+    """
     size = axis_size(axis_name)
     total = psum(x, axis_name, axis_index_groups=axis_index_groups)
     return tree_map(lambda leaf: leaf / size, total)
@@ -103,7 +121,10 @@ def all_gather(
     tiled: bool = False,
     to: str = "varying",
 ) -> Any:
-    """The values of all examples, stacked along `axis` (tiled: joined along it)."""
+    """The values of all examples, stacked along `axis` (tiled: joined along it).
+
+    Every example has all n of them: x [*s] becomes [n, *s] (tiled: the axis is n times as long).
+    """
     _no_groups(axis_index_groups, "all_gather")
 
     def one(leaf: Any) -> Any:
@@ -125,11 +146,15 @@ def psum_scatter(
 ) -> Any:
     """Sum over a named axis of which each example keeps its own slice of dimension
     `scatter_dimension`.
+
+    Dimension size is that of the axis and vanishes (tiled: a multiple of it, and is divided by it);
+    ValueError otherwise.
     """
     _no_groups(axis_index_groups, "psum_scatter")
 
     def one(leaf: Any) -> Any:
         dim = scatter_dimension % core.get_aval(leaf).ndim
+        _check_divided("psum_scatter", leaf, dim, axis_name, tiled)
         return prims.psum_scatter_p.bind(
             leaf, axes=axes_of(axis_name), scatter_dimension=dim, tiled=tiled
         )
@@ -138,8 +163,9 @@ def psum_scatter(
 
 
 def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
-    """Send values along (source, destination) pairs; an example that receives nothing gets
-    zeros.
+    """Send values along (source, destination) pairs; an example that receives nothing gets zeros.
+
+    ValueError where a source or a destination occurs twice.
     """
     pairs = tuple((int(a), int(b)) for a, b in perm)
     if len({a for a, _ in pairs}) < len(pairs) or len({b for _, b in pairs}) < len(pairs):
@@ -150,9 +176,12 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
 
 
 def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
-    """Example k of the result is example perm[k]."""
-    if set(perm) != set(range(len(perm))):
-        raise ValueError(f"`perm` does not represent a permutation: {perm}")
+    """Example k of the result is example perm[k].
+
+    ValueError unless perm is a permutation of all positions.
+    """
+    if sorted(perm) != list(range(axis_size(axis_name))):
+        raise ValueError(f"`perm` does not represent a permutation of the axis: {perm}")
     return ppermute(x, axis_name, [(int(src), dst) for dst, src in enumerate(perm)])
 
 
@@ -167,11 +196,15 @@ def all_to_all(
 ) -> Any:
     """Split dimension `split_axis` among the examples and stack (tiled: join) what they send at
     `concat_axis`.
+
+    The split dimension has the axis's size and vanishes (tiled: a multiple of it, and is divided by
+    it); ValueError otherwise.
     """
     _no_groups(axis_index_groups, "all_to_all")
 
     def one(leaf: Any) -> Any:
         ndim = core.get_aval(leaf).ndim
+        _check_divided("all_to_all", leaf, split_axis % ndim, axis_name, tiled)
         return prims.all_to_all_p.bind(
             leaf,
             axes=axes_of(axis_name),
@@ -184,5 +217,16 @@ def all_to_all(
 
 
 def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Any = None) -> Any:
-    """Swap a named axis with dimension `axis`."""
+    """Swap a named axis with dimension `axis`.
+
+    The dimension has the axis's size; ValueError otherwise. It is all_to_all with split_axis =
+    concat_axis.
+    """
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+add_fact(
+    "x is a tree of arrays; results have their shapes and dtypes unless said otherwise. NameError "
+    "where\nno vmap in scope names the axis, NotImplementedError for axis_index_groups.",
+    *(psum, pmean, pmax, pmin, all_gather, psum_scatter, ppermute, pshuffle, all_to_all, pswapaxes),
+)

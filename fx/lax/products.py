@@ -46,7 +46,7 @@ class Precision(Enum):
 
 
 class DotAlgorithm(NamedTuple):
-    """Which types a product rounds to and adds in; one of the values of `precision`."""
+    """Which types a product rounds to and adds in; a value of `precision`, without effect."""
 
     lhs_precision_type: DTypeLike
     rhs_precision_type: DTypeLike
@@ -83,6 +83,9 @@ def dot_general(
     dimension_numbers: ((lhs contracted, rhs contracted), (lhs batch, rhs batch)). The result's axes
     are batch, free axes of lhs, free axes of rhs; its dtype is preferred_element_type, or the wider
     of the operands'.
+
+    Integers wrap in their dtype, booleans are or-ed; 16-bit floats are added in float32. TypeError
+    where sizes of contracted or batch axes differ.
 
     >>> import fx.lax as lax, numpy as np
     >>> x = np.ones((2, 3), np.float32)
@@ -140,7 +143,11 @@ def dot(
     preferred_element_type: DTypeLike | None = None,
     out_sharding: Any = None,
 ) -> Array:
-    """The product of vectors and matrices, or dot_general if dimension_numbers are given."""
+    """The product of vectors and matrices, or dot_general if dimension_numbers are given.
+
+    [k] [k] -> [], [m, k] [k] -> [m], [k] [k, n] -> [n], [m, k] [k, n] -> [m, n]; dtypes as in
+    dot_general. TypeError for other shapes.
+    """
     x, y = core.get_aval(lhs), core.get_aval(rhs)
     if dimension_numbers is None:
         if not (1 <= x.ndim <= 2 and 1 <= y.ndim <= 2 and x.shape[-1] == y.shape[0]):
@@ -150,7 +157,11 @@ def dot(
 
 
 def batch_matmul(lhs: Array, rhs: Array, precision: PrecisionLike = None) -> Array:
-    """Matrix products over equal leading axes: [..., m, k] times [..., k, n]."""
+    """Matrix products over equal leading axes: [..., m, k] times [..., k, n].
+
+    The result is [..., m, n]; dtypes as in dot_general. ValueError unless both have the same number
+    of axes, at least 2.
+    """
     x, y = core.get_aval(lhs), core.get_aval(rhs)
     if min(x.ndim, y.ndim) < 2:
         raise ValueError(f"Arguments to batch_matmul must be at least 2D, got {x.ndim}, {y.ndim}")
@@ -162,5 +173,9 @@ def batch_matmul(lhs: Array, rhs: Array, precision: PrecisionLike = None) -> Arr
 
 
 def dtype(x: Any) -> np.dtype:
-    """The dtype of an array value."""
+    """The dtype of an array value.
+
+    Python scalars have the default dtypes int32, float32, complex64 (64 bits under enable_x64), or
+    bool.
+    """
     return core.get_aval(x).dtype

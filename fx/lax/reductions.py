@@ -11,6 +11,7 @@ from typing import Any
 
 from fx import core, tree
 from fx.avals import canonicalize_dtype
+from fx.family_docs import add_fact
 from fx.prims import compare, cumulative, elementwise
 from fx.prims import reduce as reductions
 from fx.prims.monoid import find_monoid
@@ -42,7 +43,8 @@ def _axes(operand: Any, axes: Sequence[int]) -> tuple[int, ...]:
 
 
 def reduce_sum(operand: ArrayLike, axes: Sequence[int], *, out_sharding: Any = None) -> Array:
-    """The sum over `axes`, which disappear.
+    """The sum over `axes`, in the operand's dtype: 16-bit floats are added in float32, integers
+    wrap.
 
     >>> import fx.lax as lax, numpy as np
     >>> np.asarray(lax.reduce_sum(np.ones((2, 3), np.float32), (0,))).tolist()
@@ -52,17 +54,23 @@ def reduce_sum(operand: ArrayLike, axes: Sequence[int], *, out_sharding: Any = N
 
 
 def reduce_prod(operand: ArrayLike, axes: Sequence[int]) -> Array:
-    """The product over `axes`; its derivative is right at zeros."""
+    """The product over `axes`, in the operand's dtype; its derivative is right at zeros."""
     return reductions.reduce_prod_p.bind(operand, axes=_axes(operand, axes))
 
 
 def reduce_max(operand: ArrayLike, axes: Sequence[int]) -> Array:
-    """The maximum over `axes`; NaN wins; ties share the derivative evenly."""
+    """The maximum over `axes`; NaN wins; ties share the derivative evenly.
+
+    An empty axis gives -inf, or the least integer.
+    """
     return reductions.reduce_max_p.bind(operand, axes=_axes(operand, axes))
 
 
 def reduce_min(operand: ArrayLike, axes: Sequence[int]) -> Array:
-    """The minimum over `axes`; NaN wins; ties share the derivative evenly."""
+    """The minimum over `axes`; NaN wins; ties share the derivative evenly.
+
+    An empty axis gives inf, or the greatest integer.
+    """
     return reductions.reduce_min_p.bind(operand, axes=_axes(operand, axes))
 
 
@@ -82,13 +90,21 @@ def reduce_xor(operand: ArrayLike, axes: Sequence[int]) -> Array:
 
 
 def argmax(operand: ArrayLike, axis: int, index_dtype: DTypeLike) -> Array:
-    """The index of the first maximum along `axis`; NaN wins."""
+    """The index of the first maximum along `axis`; NaN wins.
+
+    The result lacks the axis and has index_dtype, an integer one (TypeError otherwise). ValueError
+    for an empty axis or one out of range. Operands are real.
+    """
     dtype = canonicalize_dtype(index_dtype)
     return reductions.argmax_p.bind(operand, axes=_axes(operand, (axis,)), index_dtype=dtype)
 
 
 def argmin(operand: ArrayLike, axis: int, index_dtype: DTypeLike) -> Array:
-    """The index of the first minimum along `axis`; NaN wins."""
+    """The index of the first minimum along `axis`; NaN wins.
+
+    The result lacks the axis and has index_dtype, an integer one (TypeError otherwise). ValueError
+    for an empty axis or one out of range. Operands are real.
+    """
     dtype = canonicalize_dtype(index_dtype)
     return reductions.argmin_p.bind(operand, axes=_axes(operand, (axis,)), index_dtype=dtype)
 
@@ -117,6 +133,9 @@ def reduce(
 
     `computation(x, y)` takes and returns trees like `init_values`; init_values are its identity.
     Sums, products, extrema and bits are recognised; others are folded in log2(n) steps.
+
+    The results lack these axes and have the operands' dtypes. ValueError for unequal numbers of
+    operands and initial values.
 
     >>> import fx.lax as lax, numpy as np
     >>> float(lax.reduce(np.float32([1, 2, 4]), np.float32(0), lax.add, (0,)))
@@ -173,6 +192,24 @@ def cummin(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
 
 
 def cumlogsumexp(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
-    """The running log of the sum of exponentials along an axis, from the end if `reverse`."""
+    """The running log of the sum of exponentials along an axis, from the end if `reverse`.
+
+    Floats and complex numbers (TypeError otherwise); computed about the running maximum, so that
+    nothing overflows.
+    """
     (axis,) = _axes(operand, (axis,))
     return cumulative.cumlogsumexp_p.bind(operand, axis=axis, reverse=bool(reverse))
+
+
+_AXES = (
+    "The result lacks `axes`; negative ones count from the end. ValueError for an axis that is out "
+    "of\nrange or repeated, TypeError for dtypes other than"
+)
+add_fact(f"{_AXES} numbers.", reduce_sum, reduce_prod)
+add_fact(f"{_AXES} booleans and numbers.", reduce_max, reduce_min)
+add_fact(f"{_AXES} booleans and integers.", reduce_and, reduce_or, reduce_xor)
+add_fact(
+    "The result has the operand's shape and dtype. ValueError for an axis out of range, TypeError "
+    "for\nbooleans, and for complex numbers where order is asked for.",
+    *(cumsum, cumprod, cummax, cummin),
+)

@@ -42,6 +42,8 @@ def rng_bit_generator(
     """(the next state, random bits of an unsigned dtype) from a state uint32[4] or uint64[2].
 
     The first half of the state is the key; the second half counts calls.
+
+    The next state has the counter one higher. TypeError for other states or dtypes.
     """
     aval = get_aval(key)
     if (aval.shape, aval.dtype) not in (((4,), np.dtype(np.uint32)), ((2,), np.dtype(np.uint64))):
@@ -59,6 +61,8 @@ def rng_bit_generator(
     typed = random_bits.random_fold_in_p.bind(typed, count)
     typed = random_bits.random_fold_in_p.bind(typed, _word(words, 3))
     dtype = np.dtype(dtype)
+    if dtype.kind != "u":
+        raise TypeError(f"rng_bit_generator: the bits need an unsigned dtype, got {dtype.name}.")
     bits = random_bits.random_bits_p.bind(
         typed, bit_width=dtype.itemsize * 8, shape=tuple(map(int, shape))
     )
@@ -79,6 +83,9 @@ _calls = itertools.count()
 def rng_uniform(a: Any, b: Any, shape: Sequence[int]) -> Array:
     """Uniform samples in [a, b) from a hidden state that each call (each trace, under jit)
     advances.
+
+    a and b are scalars of one dtype (TypeError otherwise), which is that of the result; integers
+    work too.
     """
     import fx.random as random
 

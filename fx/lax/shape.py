@@ -93,6 +93,8 @@ def reshape(
 
     `dimensions` permutes the axes first.
 
+    Raises TypeError where the number of elements would change.
+
     >>> import fx.lax as lax, numpy as np
     >>> lax.reshape(np.arange(6), (2, -1)).shape
     (2, 3)
@@ -111,7 +113,10 @@ def reshape(
 
 
 def transpose(operand: ArrayLike, permutation: Any) -> Array:
-    """Axis k of the result is axis permutation[k] of the operand."""
+    """Axis k of the result is axis permutation[k] of the operand.
+
+    Raises TypeError unless `permutation` holds every axis once.
+    """
     permutation = _ints(permutation)
     if permutation == tuple(range(len(_shape(operand)))) and _is_tracer(operand):
         return operand
@@ -119,7 +124,10 @@ def transpose(operand: ArrayLike, permutation: Any) -> Array:
 
 
 def broadcast(operand: ArrayLike, sizes: Sequence[int], *, out_sharding: Any = None) -> Array:
-    """The operand repeated along new leading axes of the given sizes."""
+    """The operand repeated along new leading axes of the given sizes.
+
+    operand [*s] becomes [*sizes, *s].
+    """
     _no_sharding(out_sharding)
     rank = len(_shape(operand))
     dims = range(len(sizes), len(sizes) + rank)
@@ -133,13 +141,19 @@ def broadcast_in_dim(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """The operand spread over `shape`; its axis k becomes axis broadcast_dimensions[k]."""
+    """The operand spread over `shape`; its axis k becomes axis broadcast_dimensions[k].
+
+    The axes named must grow; each of the operand has size 1 or that of its place, else TypeError.
+    """
     _no_sharding(out_sharding)
     return views.broadcast_in_dim(operand, shape, broadcast_dimensions)
 
 
 def broadcast_like(arr: ArrayLike, like_arr: ArrayLike) -> Array:
-    """`arr` broadcast to the shape of another array, by NumPy's rule."""
+    """`arr` broadcast to the shape of another array, by NumPy's rule.
+
+    Axes are matched from the last; TypeError where the shape does not broadcast.
+    """
     shape, rank = _shape(like_arr), len(_shape(arr))
     return views.broadcast_in_dim(arr, shape, range(len(shape) - rank, len(shape)))
 
@@ -151,24 +165,37 @@ def broadcast_to_rank(x: ArrayLike, rank: int) -> Array:
 
 
 def broadcast_shapes(*shapes: Sequence[int]) -> tuple[int, ...]:
-    """The shape that arrays of these shapes broadcast to."""
+    """The shape that arrays of these shapes broadcast to.
+
+    Sizes are matched from the last axis, 1 giving way to any. ValueError where they do not fit.
+    """
     if not shapes:
         return ()
     return avals.broadcast_shapes(*map(tuple, shapes))
 
 
 def squeeze(array: ArrayLike, dimensions: Sequence[int]) -> Array:
-    """The array without the given axes, which have size 1."""
+    """The array without the given axes, which have size 1.
+
+    Negative axes count from the end. ValueError for an axis of another size or out of range.
+    """
     return views.squeeze(array, _axes(dimensions, len(_shape(array))))
 
 
 def expand_dims(array: ArrayLike, dimensions: Sequence[int]) -> Array:
-    """The array with new axes of size 1 at the given places of the result."""
+    """The array with new axes of size 1 at the given places of the result.
+
+    Negative places count from the end of the result. ValueError where one is out of range or
+    repeated.
+    """
     return views.expand_dims(array, _axes(dimensions, len(_shape(array)) + len(dimensions)))
 
 
 def collapse(operand: Array, start_dimension: int, stop_dimension: int | None = None) -> Array:
-    """Axes start_dimension up to stop_dimension (exclusive) as one axis."""
+    """Axes start_dimension up to stop_dimension (exclusive) as one axis.
+
+    Their sizes are multiplied. ValueError for an empty range that runs backwards.
+    """
     shape = _shape(operand)
     lo, hi, _ = _slice_of(start_dimension, stop_dimension).indices(len(shape))
     if hi < lo:
@@ -188,6 +215,8 @@ def slice(
     strides: Sequence[int] | None = None,
 ) -> Array:
     """operand[start:limit:stride] along every axis, with static bounds.
+
+    TypeError where bounds lie outside the operand or are not one for each axis.
 
     >>> import fx.lax as lax, numpy as np
     >>> np.asarray(lax.slice(np.arange(8), (1,), (7,), (3,))).tolist()
@@ -209,7 +238,10 @@ def slice_in_dim(
     stride: int = 1,
     axis: int = 0,
 ) -> Array:
-    """operand[start:limit:stride] along one axis; None and negative bounds are as in Python."""
+    """operand[start:limit:stride] along one axis; None and negative bounds are as in Python.
+
+    Unlike Python's, bounds beyond the end raise TypeError.
+    """
     shape = _shape(operand)
     (axis,) = _axes((axis,), len(shape))
     n = shape[axis]
@@ -220,7 +252,11 @@ def slice_in_dim(
 
 
 def index_in_dim(operand: ArrayLike, index: int, axis: int = 0, keepdims: bool = True) -> Array:
-    """operand[index] along one axis, with a static index."""
+    """operand[index] along one axis, with a static index.
+
+    A negative index counts from the end. The axis stays with size 1 if keepdims. IndexError out of
+    range.
+    """
     index = operator.index(index)
     (axis,) = _axes((axis,), len(_shape(operand)))
     n = _shape(operand)[axis]
@@ -240,6 +276,9 @@ def pad(
 
     Negative low and high padding crops.
 
+    One triple an axis (ValueError otherwise); interior padding is not negative. The result's size
+    is low + high + n + (n - 1) interior.
+
     >>> import fx.lax as lax, numpy as np
     >>> np.asarray(lax.pad(np.float32([1, 2]), 0.0, [(1, 0, 1)])).tolist()
     [0.0, 1.0, 0.0, 2.0]
@@ -251,7 +290,11 @@ def pad(
 
 
 def concatenate(operands: Array | Sequence[ArrayLike], dimension: int) -> Array:
-    """The operands one after the other along an axis."""
+    """The operands one after the other along an axis.
+
+    They have one dtype and equal sizes along the other axes (TypeError otherwise); ValueError
+    without operands or for an axis out of range.
+    """
     operands = list(operands)
     if not operands:
         raise ValueError("concatenate requires a non-empty sequences of arrays")
@@ -261,7 +304,10 @@ def concatenate(operands: Array | Sequence[ArrayLike], dimension: int) -> Array:
 
 
 def stack(operands: Sequence[ArrayLike], axis: int = 0) -> Array:
-    """Arrays of one shape along a new axis."""
+    """Arrays of one shape along a new axis.
+
+    A negative axis counts from the end of the result. TypeError where shapes or dtypes differ.
+    """
     rank = len(_shape(operands[0])) + 1
     (axis,) = _axes((axis,), rank)
     return parts.concatenate_p.bind(
@@ -270,20 +316,29 @@ def stack(operands: Sequence[ArrayLike], axis: int = 0) -> Array:
 
 
 def unstack(x: ArrayLike, axis: int = 0) -> tuple[Array, ...]:
-    """The slices of the array along an axis, without that axis."""
+    """The slices of the array along an axis, without that axis.
+
+    As many arrays as the axis is long; x [n, *s] gives n of [*s].
+    """
     (axis,) = _axes((axis,), len(_shape(x)))
     cuts = split(x, (1,) * _shape(x)[axis], axis)
     return tuple(views.squeeze(c, (axis,)) for c in cuts)
 
 
 def split(operand: ArrayLike, sizes: Sequence[int], axis: int = 0) -> Sequence[Array]:
-    """The operand cut along an axis into parts of the given sizes, which sum to its size."""
+    """The operand cut along an axis into parts of the given sizes, which sum to its size.
+
+    ValueError where the sizes do not sum to the axis's.
+    """
     (axis,) = _axes((axis,), len(_shape(operand)))
     return parts.split_p.bind(operand, sizes=_ints(sizes), axis=axis)
 
 
 def tile(operand: ArrayLike, reps: Sequence[int]) -> Array:
-    """The operand repeated reps[k] times along axis k, one repetition count an axis."""
+    """The operand repeated reps[k] times along axis k, one repetition count an axis.
+
+    Axis k of size n becomes one of reps[k] n. ValueError for another number of counts.
+    """
     shape, reps = _shape(operand), _ints(reps)
     if len(reps) != len(shape):
         raise ValueError(f"tile needs one repetition count an axis, got {reps} for shape {shape}")
@@ -293,7 +348,10 @@ def tile(operand: ArrayLike, reps: Sequence[int]) -> Array:
 
 
 def rev(operand: ArrayLike, dimensions: Sequence[int]) -> Array:
-    """The operand reversed along the given axes."""
+    """The operand reversed along the given axes.
+
+    Raises ValueError for an axis out of range or named twice.
+    """
     return views.rev(operand, _axes(dimensions, len(_shape(operand))))
 
 
@@ -313,7 +371,10 @@ def iota(dtype: DTypeLike, size: int) -> Array:
 def broadcasted_iota(
     dtype: DTypeLike, shape: Shape, dimension: int, *, out_sharding: Any = None
 ) -> Array:
-    """The index along `dimension`, in an array of the given shape."""
+    """The index along `dimension`, in an array of the given shape.
+
+    Numbers of any dtype but a key; ValueError for negative sizes or an axis out of range.
+    """
     _no_sharding(out_sharding)
     return views.iota(canonicalize_dtype(dtype), _sizes(shape), operator.index(dimension))
 
@@ -321,7 +382,11 @@ def broadcasted_iota(
 def full(
     shape: Shape, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, sharding: Any = None
 ) -> Array:
-    """An array of the given shape filled with one value."""
+    """An array of the given shape filled with one value.
+
+    The dtype is that of fill_value unless given. TypeError for a fill_value with axes or negative
+    sizes.
+    """
     _no_sharding(sharding)
     if _shape(fill_value):
         raise TypeError(
@@ -345,7 +410,10 @@ def full_like(
     shape: Shape | None = None,
     sharding: Any = None,
 ) -> Array:
-    """An array like x (its shape and dtype, unless given) filled with one value."""
+    """An array like x (its shape and dtype, unless given) filled with one value.
+
+    fill_value is converted to the dtype; x may be anything with a shape and a dtype.
+    """
     like = x if hasattr(x, "shape") and hasattr(x, "dtype") else core.get_aval(x)
     if dtype is None and getattr(like, "weak_type", False):
         fill_value = convert(fill_value, like.dtype, True)

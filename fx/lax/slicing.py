@@ -118,6 +118,8 @@ def dynamic_update_slice(
 ) -> Array:
     """`operand` with the window at `start_indices` replaced by `update`, moved inside to fit.
 
+    update has the operand's dtype, as many axes, and fits into it; else TypeError.
+
     >>> dynamic_update_slice(fx.numpy.zeros(4), fx.numpy.ones(2), (3,))
     Array([0., 0., 1., 1.], dtype=float32)
     """
@@ -145,7 +147,10 @@ def dynamic_slice_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Array:
-    """dynamic_slice along one axis, the others whole."""
+    """dynamic_slice along one axis, the others whole.
+
+    The result has slice_size along that axis. TypeError where that exceeds its size.
+    """
     axis = _along(operand, axis)
     sizes = list(core.get_aval(operand).shape)
     sizes[axis] = operator.index(slice_size)
@@ -161,7 +166,10 @@ def dynamic_index_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Array:
-    """The slice at `index` along one axis, of size 1 there, or without the axis if not keepdims."""
+    """The slice at `index` along one axis, of size 1 there, or without the axis if not keepdims.
+
+    An index out of range means the nearest slice, never an error.
+    """
     axis = _along(operand, axis)
     out = dynamic_slice_in_dim(
         operand, index, 1, axis, allow_negative_indices=allow_negative_indices
@@ -177,7 +185,10 @@ def dynamic_update_slice_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Array:
-    """dynamic_update_slice along one axis, the others from 0."""
+    """dynamic_update_slice along one axis, the others from 0.
+
+    update has as many axes as the operand; the window is moved inside to fit.
+    """
     starts = _one_start(operand, start_index, _along(operand, axis))
     return dynamic_update_slice(
         operand, update, starts, allow_negative_indices=allow_negative_indices
@@ -192,7 +203,10 @@ def dynamic_update_index_in_dim(
     *,
     allow_negative_indices: bool = True,
 ) -> Array:
-    """`operand` with the slice at `index` along one axis replaced; `update` may lack that axis."""
+    """`operand` with the slice at `index` along one axis replaced; `update` may lack that axis.
+
+    An index out of range means the nearest slice.
+    """
     axis = _along(operand, axis)
     if core.get_aval(update).ndim != core.get_aval(operand).ndim:
         update = views.expand_dims(update, (axis,))
@@ -219,6 +233,10 @@ def gather(
 
     mode: 'fill' (default: a window that does not fit gives fill_value, NaN for floats), 'clip' or
     'promise_in_bounds'; no mode reads outside the operand. See `GatherDimensionNumbers`.
+
+    The result has the axes of start_indices but its last, and at offset_dims those of the window.
+    Derivatives go to the operand, by scatter_add. Integers are filled with their least value,
+    unsigned ones with their greatest.
     """
     return index.gather_p.bind(
         operand,
@@ -237,7 +255,10 @@ def _tuples(kind: Any, numbers: Any) -> Any:
 
 
 def index_take(src: Array, idxs: Sequence[Array], axes: Sequence[int]) -> Array:
-    """Slices of `src` at integer positions `idxs` (arrays of one length) along `axes`, in front."""
+    """Slices of `src` at integer positions `idxs` (arrays of one length) along `axes`, in front.
+
+    The result is [n, *sizes of the other axes]; positions out of range are clipped.
+    """
     columns = [views.reshape(i, (core.get_aval(i).shape[0], 1)) for i in idxs]
     indices = columns[0] if len(columns) == 1 else views.concatenate(columns, 1)
     shape = core.get_aval(src).shape

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fx import core
-from fx.prims import elementwise
+from fx.prims import compare, elementwise
 from fx.prims import sort as sorts
 from fx.typing import Array, ArrayLike
 
@@ -38,6 +38,10 @@ def sort(
 
     Several operands are sorted together, by the first `num_keys` of them in turn.
 
+    The operands have one shape (TypeError otherwise). Complex numbers go by real, then imaginary
+    part; -0.0 and 0.0 are equal. ValueError for an axis out of range or num_keys beyond the
+    operands. Derivatives move with the elements.
+
     >>> import fx.lax as lax, numpy as np
     >>> np.asarray(lax.sort(np.float32([3, 1, 2]))).tolist()
     [1.0, 2.0, 3.0]
@@ -60,12 +64,18 @@ def sort(
 def sort_key_val(
     keys: Array, values: ArrayLike, dimension: int = -1, is_stable: bool = True
 ) -> tuple[Array, Array]:
-    """Keys sorted along an axis, and the values moved with them."""
+    """Keys sorted along an axis, and the values moved with them.
+
+    Both have one shape; TypeError otherwise.
+    """
     return sort((keys, values), dimension, is_stable)
 
 
 def top_k(operand: ArrayLike, k: int, *, axis: int = -1) -> tuple[Array, Array]:
     """The k largest elements along an axis, largest first, and their int32 indices.
+
+    NaN counts as the largest; of equal elements the first comes first. The axis has size k then.
+    ValueError where k is negative or exceeds it, TypeError for complex operands.
 
     >>> import fx.lax as lax, numpy as np
     >>> values, indices = lax.top_k(np.float32([1, 5, 3]), 2)
@@ -84,7 +94,10 @@ def approx_max_k(
     reduction_input_size_override: int = -1,
     aggregate_to_topk: bool = True,
 ) -> tuple[Array, Array]:
-    """The k largest elements along an axis; exact, whatever the recall target."""
+    """The k largest elements along an axis; exact, whatever the recall target.
+
+    Results as `top_k` gives them; the other arguments have no effect.
+    """
     return top_k(operand, k, axis=reduction_dimension)
 
 
@@ -96,6 +109,12 @@ def approx_min_k(
     reduction_input_size_override: int = -1,
     aggregate_to_topk: bool = True,
 ) -> tuple[Array, Array]:
-    """The k smallest elements along an axis, smallest first; exact."""
-    values, indices = top_k(elementwise.neg(operand), k, axis=reduction_dimension)
-    return elementwise.neg(values), indices
+    """The k smallest elements along an axis, smallest first; exact.
+
+    Integers too; the result is that of `top_k` with the order turned round.
+    """
+    # the complement turns integers round without overflow: -x has none for the least integer
+    whole = core.get_aval(operand).dtype.kind in "iu"
+    turned = compare.not_p.bind if whole else elementwise.neg
+    values, indices = top_k(turned(operand), k, axis=reduction_dimension)
+    return turned(values), indices

@@ -70,6 +70,10 @@ def reduce_window(
     extrema have primitives of their own; any other associative computation is folded in
     log2(window) steps.
 
+    Windows are given by one number an axis; output sizes are floor((n + padding - window) / stride)
+    + 1, with sizes after dilation. TypeError where initial values are no scalars of the operands'
+    dtypes.
+
     >>> import fx.lax as lax, numpy as np
     >>> x = np.float32([1, 3, 2, 5])
     >>> out = lax.reduce_window(x, -np.inf, lax.max, (2,), (2,), "VALID")
@@ -119,11 +123,19 @@ def reduce_window_shape_tuple(
     base_dilation: Sequence[int] | None = None,
     window_dilation: Sequence[int] | None = None,
 ) -> tuple[int, ...]:
-    """The shape of reduce_window's result."""
+    """The shape of reduce_window's result.
+
+    Each size is floor((n + padding - window) / stride) + 1, n and window dilated.
+    """
     w = _windows(
         operand_shape, window_dimensions, window_strides, padding, base_dilation, window_dilation
     )
     return w.result_shape(operand_shape)
+
+
+def _check_select(select: str) -> None:
+    if select not in ("max", "min"):
+        raise ValueError(f"select must be 'max' or 'min', got {select!r}")
 
 
 def select_and_gather_add(
@@ -136,7 +148,11 @@ def select_and_gather_add(
     base_dilation: Sequence[int],
     window_dilation: Sequence[int],
 ) -> Array:
-    """For every window the tangent where the extremum ("max", "min") is first reached."""
+    """For every window the tangent where the extremum ("max", "min") is first reached.
+
+    tangents and operand have one shape; the result has one element a window.
+    """
+    _check_select(select)
     w = _windows(
         core.get_aval(operand).shape,
         window_dimensions,
@@ -157,7 +173,11 @@ def select_and_scatter_add(
     window_strides: Sequence[int],
     padding: Sequence[tuple[int, int]],
 ) -> Array:
-    """Adds every window's source value where the operand's extremum is first reached."""
+    """Adds every window's source value where the operand's extremum is first reached.
+
+    source has one element a window; the result has the operand's shape, zeros elsewhere.
+    """
+    _check_select(select)
     shape = core.get_aval(operand).shape
     w = _windows(shape, window_dimensions, window_strides, padding, None, None)._asdict()
     which = folds.window_arg_p.bind(operand, op=select, **w)

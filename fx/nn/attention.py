@@ -32,6 +32,10 @@ def dot_product_attention(
     key and value may have fewer heads than query: each then serves a group of heads. `mask` is
     True where
     attention is allowed. Scores are kept in float32.
+    The result has the shape of query but value's width; the scale is 1 / sqrt(width) unless given
+    (Vaswani et al. 2017). Masked scores are -2.4e38, so that a row without any place gets equal
+    weights. return_residual adds the log of each row's sum, [batch, length, heads]. ValueError
+    where shapes do not fit.
     """
     query, key, value = fnp.asarray(query), fnp.asarray(key), fnp.asarray(value)
     shape = query.shape

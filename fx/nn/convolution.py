@@ -60,7 +60,11 @@ def conv(
     dilation: Size = 1,
     groups: int = 1,
 ) -> Any:
-    """Cross-correlation of [n, c, *space] with [out, c / groups, *kernel]."""
+    """Cross-correlation of [n, c, *space] with [out, c / groups, *kernel].
+
+    The dtype is the common one of x and weight. padding: zeros on both sides of each axis, or a
+    name as in `lax.conv_general_dilated`, which also says what raises.
+    """
     x, weight = fnp.asarray(x), fnp.asarray(weight)
     n = weight.ndim - 2
     batched = x.ndim == n + 2
@@ -96,6 +100,8 @@ def conv_transpose(
 ) -> Any:
     """The transpose of `conv` (its derivative by x): [n, c, *space] with [c, out / groups,
     *kernel].
+
+    Sizes are (n - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1.
     """
     x, weight = fnp.asarray(x), fnp.asarray(weight)
     n = weight.ndim - 2
@@ -144,7 +150,12 @@ def _space(kernel: Size, n: int | None, x: Any) -> int:
 def max_pool(
     x: Any, kernel: Size, stride: Size | None = None, padding: Size = 0, *, n: int | None = None
 ) -> Any:
-    """The largest value of each window; the stride defaults to the window; padding never wins."""
+    """The largest value of each window; the stride defaults to the window; padding never wins.
+
+    Sizes are floor((n + 2 padding - kernel) / stride) + 1 over the last n axes (those that the
+    kernel counts; for one number x.ndim - 2, at least 1). The dtype stays. ValueError where counts
+    differ.
+    """
     x = fnp.asarray(x)
     window, strides, pads = _window(x, _space(kernel, n, x), kernel, stride, padding)
     low = -np.inf if fnp.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
@@ -160,7 +171,10 @@ def avg_pool(
     *,
     n: int | None = None,
 ) -> Any:
-    """The mean of each window; without count_include_pad padded places are not counted."""
+    """The mean of each window; without count_include_pad padded places are not counted.
+
+    Axes and sizes as in `max_pool`; sums are divided in the dtype of x, integers become floats.
+    """
     x = fnp.asarray(x)
     window, strides, pads = _window(x, _space(kernel, n, x), kernel, stride, padding)
     zero = x.dtype.type(0)
@@ -172,12 +186,18 @@ def avg_pool(
 
 
 def max_pool1d(x: Any, kernel: Size, stride: Size | None = None, padding: Size = 0) -> Any:
-    """max_pool over the last axis."""
+    """max_pool over the last axis.
+
+    kernel, stride and padding are one number each.
+    """
     return max_pool(x, kernel, stride, padding, n=1)
 
 
 def max_pool2d(x: Any, kernel: Size, stride: Size | None = None, padding: Size = 0) -> Any:
-    """max_pool over the last two axes."""
+    """max_pool over the last two axes.
+
+    kernel, stride and padding are one number or a pair.
+    """
     return max_pool(x, kernel, stride, padding, n=2)
 
 
@@ -188,7 +208,10 @@ def avg_pool1d(
     padding: Size = 0,
     count_include_pad: bool = True,
 ) -> Any:
-    """avg_pool over the last axis."""
+    """avg_pool over the last axis.
+
+    kernel, stride and padding are one number each.
+    """
     return avg_pool(x, kernel, stride, padding, count_include_pad, n=1)
 
 
@@ -199,7 +222,10 @@ def avg_pool2d(
     padding: Size = 0,
     count_include_pad: bool = True,
 ) -> Any:
-    """avg_pool over the last two axes."""
+    """avg_pool over the last two axes.
+
+    kernel, stride and padding are one number or a pair.
+    """
     return avg_pool(x, kernel, stride, padding, count_include_pad, n=2)
 
 
@@ -223,30 +249,36 @@ def _adaptive(x: Any, sizes: Sequence[int | None], fold: Any) -> Any:
 
 
 def adaptive_avg_pool(x: Any, output_size: Sequence[int | None]) -> Any:
-    """Means over bins so that the last axes have the given sizes (None keeps an axis)."""
+    """Means over bins so that the last axes have the given sizes (None keeps an axis).
+
+    Bin i of m holds floor(i n / m) up to ceil((i + 1) n / m) of n; bins may overlap.
+    """
     return _adaptive(x, output_size, fnp.mean)
 
 
 def adaptive_max_pool(x: Any, output_size: Sequence[int | None]) -> Any:
-    """Largest values over bins so that the last axes have the given sizes."""
+    """Largest values over bins so that the last axes have the given sizes.
+
+    Bins as in `adaptive_avg_pool`; None keeps an axis.
+    """
     return _adaptive(x, output_size, fnp.max)
 
 
 def adaptive_avg_pool1d(x: Any, output_size: int) -> Any:
-    """adaptive_avg_pool of the last axis."""
+    """adaptive_avg_pool of the last axis, to `output_size` bins."""
     return adaptive_avg_pool(x, (output_size,))
 
 
 def adaptive_max_pool1d(x: Any, output_size: int) -> Any:
-    """adaptive_max_pool of the last axis."""
+    """adaptive_max_pool of the last axis, to `output_size` bins."""
     return adaptive_max_pool(x, (output_size,))
 
 
 def adaptive_avg_pool2d(x: Any, output_size: Size) -> Any:
-    """adaptive_avg_pool of the last two axes."""
+    """adaptive_avg_pool of the last two axes, to one or two numbers of bins."""
     return adaptive_avg_pool(x, _each(output_size, 2))
 
 
 def adaptive_max_pool2d(x: Any, output_size: Size) -> Any:
-    """adaptive_max_pool of the last two axes."""
+    """adaptive_max_pool of the last two axes, to one or two numbers of bins."""
     return adaptive_max_pool(x, _each(output_size, 2))

@@ -26,7 +26,11 @@ __all__ = [
 
 
 def pixel_shuffle(x: Any, factor: int) -> Any:
-    """[..., c r^2, h, w] -> [..., c, h r, w r]."""
+    """[..., c r^2, h, w] -> [..., c, h r, w r].
+
+    out[c, h r + i, w r + j] = x[c r^2 + i r + j, h, w] (Shi et al. 2016). ValueError where r^2 does
+    not divide the channels.
+    """
     x = fnp.asarray(x)
     *lead, c, h, w = x.shape
     if c % factor**2:
@@ -38,7 +42,10 @@ def pixel_shuffle(x: Any, factor: int) -> Any:
 
 
 def pixel_unshuffle(x: Any, factor: int) -> Any:
-    """The inverse of pixel_shuffle."""
+    """The inverse of pixel_shuffle.
+
+    [..., c, h r, w r] -> [..., c r^2, h, w]. ValueError where the factor does not divide the sizes.
+    """
     x = fnp.asarray(x)
     *lead, c, h, w = x.shape
     if h % factor or w % factor:
@@ -62,6 +69,8 @@ def grid_sample(
     """Values of [n, c, h, w] at points [n, h', w', (x, y)] in [-1, 1]; the image's corners are +-1.
 
     padding_mode says what lies outside: zeros, border or reflection.
+    Corners are the outer edges of corner pixels, or their centres with align_corners. The result is
+    [n, c, h', w']; mode 'nearest' rounds halves to even. ValueError for other modes.
     """
     image, grid = fnp.asarray(image), fnp.asarray(grid)
     if mode not in ("bilinear", "nearest"):
@@ -145,7 +154,10 @@ def col2im(
     padding: Size = 0,
     dilation: Size = 1,
 ) -> Any:
-    """The transpose of im2col: overlapping patches add up in an array of `shape`."""
+    """The transpose of im2col: overlapping patches add up in an array of `shape`.
+
+    Places in the padding are dropped. columns [n, c prod(kernel), patches].
+    """
     import fx
 
     columns = fnp.asarray(columns)
@@ -158,7 +170,10 @@ def col2im(
 
 
 def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
-    """x1^T A_k x2 + b_k for each output k: weight is [out, in1, in2]."""
+    """x1^T A_k x2 + b_k for each output k: weight is [out, in1, in2].
+
+    x1 [..., in1] and x2 [..., in2] give [..., out].
+    """
     x1, x2, weight = fnp.asarray(x1), fnp.asarray(x2), fnp.asarray(weight)
     if weight.ndim == 2:
         weight = weight[None]
@@ -168,6 +183,8 @@ def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
 
 def embedding(table: Any, indices: Any) -> Any:
     """Rows of a table [n, d] at integer indices [...]: [..., d].
+
+    Indices are clipped into the table. The derivative adds rows up where indices repeat.
 
     >>> import fx.numpy as fnp
     >>> embedding(fnp.array([[1.0, 2.0], [3.0, 4.0]]), fnp.array([1, 0, 1]))
@@ -181,8 +198,10 @@ def embedding(table: Any, indices: Any) -> Any:
 def embedding_bag(
     table: Any, indices: Any, offsets: Any, mode: str = "sum", weights: Any = None
 ) -> Any:
-    """One reduced row per bag; bag i holds indices[offsets[i] : offsets[i + 1]]; empty bags give
-    0.
+    """One reduced row per bag; bag i holds indices[offsets[i] : offsets[i + 1]]; empty bags give 0.
+
+    The result is [bags, d]; mode 'sum', 'mean' or 'max' (ValueError otherwise). weights
+    [len(indices)] scale rows before the fold.
     """
     from fx import ops
 

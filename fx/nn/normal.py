@@ -36,6 +36,9 @@ def _shifted(x: Any, axis: Any, where: Any) -> Any:
 def softmax(x: Any, axis: Any = -1, where: Any = None, initial: Any = -np.inf) -> Any:
     """exp(x) / sum(exp(x)) along axes; masked elements give 0 and count for nothing.
 
+    Computed about the largest value, so that nothing overflows; `initial` has no effect. The shape
+    stays.
+
     >>> import fx.numpy as fnp
     >>> softmax(fnp.array([1000.0, 1000.0]))
     Array([0.5, 0.5], dtype=float32)
@@ -48,7 +51,10 @@ def softmax(x: Any, axis: Any = -1, where: Any = None, initial: Any = -np.inf) -
 
 
 def log_softmax(x: Any, axis: Any = -1, where: Any = None, initial: Any = -np.inf) -> Any:
-    """x - logsumexp(x) along axes; masked elements give -inf."""
+    """x - logsumexp(x) along axes; masked elements give -inf.
+
+    The shape stays; computed about the largest value, so that differences keep their digits.
+    """
     (x,) = promote_inexact("log_softmax", x)
     x = fnp.asarray(x)
     shifted = _shifted(x, axis, where)
@@ -65,7 +71,11 @@ def logsumexp(
     return_sign: bool = False,
     where: Any = None,
 ) -> Any:
-    """log(sum(b * exp(a))) over axes without overflow; with return_sign also the sum's sign."""
+    """log(sum(b * exp(a))) over axes without overflow; with return_sign also the sum's sign.
+
+    axis None means all. Where b makes the sum negative the result is NaN, unless return_sign. An
+    empty sum gives -inf. b and where broadcast against a.
+    """
     members = promote_inexact("logsumexp", *([a] if b is None else [a, b]))
     x = fnp.asarray(members[0])
     weights = None if b is None else fnp.asarray(members[1])
@@ -94,7 +104,10 @@ def logsumexp(
 
 
 def logmeanexp(x: Any, axis: Any = None, where: Any = None, keepdims: bool = False) -> Any:
-    """log(mean(exp(x))) over axes."""
+    """log(mean(exp(x))) over axes.
+
+    axis None means all axes; `where` takes the mean of the elements where it holds.
+    """
     (x,) = promote_inexact("logmeanexp", x)
     x = fnp.asarray(x)
     total = logsumexp(x, axis=axis, where=where, keepdims=keepdims)
@@ -115,7 +128,11 @@ def standardize(
     *,
     algorithm: str = "fast",
 ) -> Any:
-    """(x - mean) / sqrt(variance + epsilon) along axes."""
+    """(x - mean) / sqrt(variance + epsilon) along axes.
+
+    The shape stays. A given mean or variance broadcasts against x. algorithm: 'fast' takes
+    mean(x^2) - mean^2, 'two_pass' the mean of squared differences; ValueError for others.
+    """
     (x,) = promote_inexact("standardize", x)
     x = fnp.asarray(x)
     if algorithm not in ("fast", "two_pass"):
@@ -132,7 +149,11 @@ def standardize(
 
 
 def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> Any:
-    """Ones where the class index is, zeros elsewhere; indices out of range give zeros."""
+    """Ones where the class index is, zeros elsewhere; indices out of range give zeros.
+
+    The new axis stands at `axis` of the result. float32 by default (float64 under enable_x64). A
+    named axis of vmap may be the axis: each example then has its own block of classes.
+    """
     classes = concrete_int(num_classes, "one_hot: the number of classes must be static")
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "one_hot")
     x = fnp.asarray(x)
@@ -148,7 +169,10 @@ def one_hot(x: Any, num_classes: int, *, dtype: Any = None, axis: Any = -1) -> A
 
 
 def normalize(x: Any, p: Any = 2, axis: Any = -1, eps: float = 1e-12) -> Any:
-    """x / max(norm_p(x), eps) along an axis; the gradient at zero vectors is finite."""
+    """x / max(norm_p(x), eps) along an axis; the gradient at zero vectors is finite.
+
+    p as the `ord` of linalg.norm; the shape stays.
+    """
     (x,) = promote_inexact("normalize", x)
     x = fnp.asarray(x)
     zero = fnp.all(x == 0, axis=axis, keepdims=True)

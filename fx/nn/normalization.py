@@ -43,7 +43,10 @@ def layer_norm(
     axis: int | Sequence[int] = -1,
     eps: float = 1e-5,
 ) -> Any:
-    """Normalised over `axis`, then weight * . + bias with the shape of those axes."""
+    """Normalised over `axis`, then weight * . + bias with the shape of those axes.
+
+    Mean and variance (not the unbiased one) in two passes (Ba et al. 2016). The shape stays.
+    """
     x = fnp.asarray(x)
     axes = tuple(k % x.ndim for k in ((axis,) if isinstance(axis, int) else axis))
     shape = tuple(s if k in axes else 1 for k, s in enumerate(x.shape))
@@ -51,7 +54,10 @@ def layer_norm(
 
 
 def rms_norm(x: Any, weight: Any = None, *, axis: int = -1, eps: float = 1e-6) -> Any:
-    """x / sqrt(mean(x^2) + eps) along an axis, times weight."""
+    """x / sqrt(mean(x^2) + eps) along an axis, times weight.
+
+    weight broadcasts against x (Zhang, Sennrich 2019). No mean is taken off.
+    """
     x = fnp.asarray(x)
     out = x * lax.rsqrt(fnp.mean(x * x, axis, keepdims=True) + eps)
     return out if weight is None else out * weight
@@ -64,8 +70,9 @@ def _channels(x: Any, channel: int) -> tuple[int, ...]:
 def group_norm(
     x: Any, groups: int, weight: Any = None, bias: Any = None, *, eps: float = 1e-5
 ) -> Any:
-    """[n, c, *space] normalised over each sample's groups of channels; weight and bias per
-    channel.
+    """[n, c, *space] normalised over each sample's groups of channels; weight and bias per channel.
+
+    The variance is the biased one (Wu, He 2018). ValueError where the channels do not divide.
     """
     x = fnp.asarray(x)
     n, c = x.shape[:2]
@@ -77,21 +84,27 @@ def group_norm(
 
 
 def instance_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
-    """[n, c, *space] normalised over the space of each sample and channel."""
+    """[n, c, *space] normalised over the space of each sample and channel.
+
+    The biased variance (Ulyanov et al. 2016); weight and bias [c].
+    """
     x = fnp.asarray(x)
     out = _standard(x, tuple(range(2, x.ndim)), eps)
     return _affine(out, weight, bias, _channels(x, 1))
 
 
 class BatchNormState(NamedTuple):
-    """Running mean and variance per channel."""
+    """Running mean and variance per channel, each [channels]."""
 
     mean: Any
     var: Any
 
 
 def init_batch_norm(channels: int, dtype: Any = None) -> BatchNormState:
-    """The state before the first batch: mean 0, variance 1."""
+    """The state before the first batch: mean 0, variance 1.
+
+    dtype: float32 unless given (float64 under enable_x64).
+    """
     return BatchNormState(fnp.zeros(channels, dtype), fnp.ones(channels, dtype))
 
 
@@ -110,6 +123,8 @@ def batch_norm(
 
     Returns (y, new state); the state's variance is the unbiased one. Without a state only y is
     returned.
+    new state = (1 - momentum) old + momentum batch's (Ioffe, Szegedy 2015); it has no derivative. x
+    by its own biased variance. ValueError for evaluation without a state.
     """
     x = fnp.asarray(x)
     channel = channel % x.ndim if x.ndim > 1 else 0

@@ -20,6 +20,7 @@ def scaled_matmul(
 
     lhs [b, m, k], rhs [b, n, k]; lhs_scales [b, m, k / block], rhs_scales [b, n, k / block]. The
     product is computed in float32. Raises ValueError for shapes that do not belong together.
+    The result has preferred_element_type, float32 by default.
     """
     a, b, s, t = map(asarray, (lhs, rhs, lhs_scales, rhs_scales))
     shapes = (

@@ -28,7 +28,7 @@ WORTH_THREADS = 1 << 16  # elements; each thread does whole transforms, so the b
 
 
 class FftType(enum.IntEnum):
-    """The kinds of transform."""
+    """The kinds of transform; RFFT takes reals to half of a spectrum, IRFFT takes that back."""
 
     FFT = 0
     IFFT = 1

@@ -12,8 +12,13 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import dtypes, lax
+from fx.family_docs import add_fact
 from fx.numpy.util import canonical_axis
 from fx.random_.keys import (
+    FLOATS,
+    INTEGERS,
+    KEY,
+    WITH_PARAMETERS,
     canonical_shape,
     constant,
     float_dtype,
@@ -40,7 +45,10 @@ def gumbel(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Samples -log(-log(u)); mode 'high' or 'highest' resolves the tail more finely."""
+    """Samples -log(-log(u)); mode 'high' or 'highest' resolves the tail more finely.
+
+    ValueError for another mode. The highest takes 64 random bits a sample, in float32.
+    """
     k, _ = typed("gumbel", key)
     dtype, shape = float_dtype("gumbel", dtype), canonical_shape(shape)
     if mode not in (None, "low", "high", "highest"):
@@ -101,6 +109,8 @@ def categorical(
 
     shape: of the result; it ends with the shape of logits without `axis`. replace=False draws the
     leading axes of `shape` without repetition.
+    Indices are int32 (int64 under enable_x64). Integer logits become floats. ValueError where more
+    are drawn without replacement than there are, or shapes do not fit.
     """
     k, _ = typed("categorical", key)
     logits = jnp.asarray(logits)
@@ -130,7 +140,10 @@ def categorical(
 def geometric(
     key: Any, p: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Numbers of trials until the first success of probability p."""
+    """Numbers of trials until the first success of probability p.
+
+    floor(log u / log(1 - p)) + 1 for uniform u: at least 1, with mean 1 / p.
+    """
     k, _ = typed("geometric", key)
     dtype = int_dtype("geometric", dtype)
     shape = sample_shape("geometric", shape, p)
@@ -150,6 +163,9 @@ def poisson(
 ) -> Array:
     """Numbers of events at rate lam: Knuth's products below 10, else transformed rejection
     (Hormann).
+
+    Rates are taken as float32 (Knuth 1969; Hormann, "The transformed rejection method for
+    generating Poisson random variables", 1993). At NaN the result is -1.
     """
     k, _ = typed("poisson", key)
     dtype = int_dtype("poisson", dtype)
@@ -219,6 +235,8 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
 
     Sums of geometric gaps where n p <= 10, else transformed rejection (Hormann's BTRS). NaN for
     invalid n or p.
+    n and p broadcast; n is rounded down (Hormann, "The generation of binomial random variates",
+    1993).
     """
     k, _ = typed("binomial", key)
     dtype = float_dtype("binomial", dtype)
@@ -327,7 +345,11 @@ def _stirling_tail(k: Any) -> Any:
 def multinomial(
     key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = None, unroll: int | bool = 1
 ) -> Array:
-    """Numbers of each outcome among n trials, outcomes of probability p along the last axis."""
+    """Numbers of each outcome among n trials, outcomes of probability p along the last axis.
+
+    Binomial samples of what remains, outcome after outcome: n [...], p [..., c] give floats [...,
+    c] that sum to n.
+    """
     k, _ = typed("multinomial", key)
     n, p = jnp.asarray(n), jnp.asarray(p)
     wide = jnp.promote_types(n.dtype, p.dtype)
@@ -347,3 +369,9 @@ def multinomial(
 
     _, counts = lax.scan(step, n, (ratios, keys), unroll=unroll)
     return jnp.moveaxis(counts, 0, -1).astype(dtype)
+
+
+add_fact(FLOATS, gumbel)
+add_fact(KEY, categorical)
+add_fact(FLOATS + WITH_PARAMETERS, binomial, multinomial)
+add_fact(INTEGERS + WITH_PARAMETERS, geometric, poisson)

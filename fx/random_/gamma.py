@@ -17,13 +17,24 @@ import fx.numpy as jnp
 from fx import core, dtypes, lax
 from fx.avals import ShapedArray, is_floating, is_key, key_dtype
 from fx.core import Zero, get_aval, no
+from fx.family_docs import add_fact
 from fx.lower import lower_closed
 from fx.prims import control, random_bits
 from fx.prims import shape as views
 from fx.prims.host_program import host_program
 from fx.prims.registry import Case, primitive
 from fx.random_.inverse import exponential_floats
-from fx.random_.keys import constant, float_dtype, param, sample_shape, split_key, spread, typed
+from fx.random_.keys import (
+    FLOATS,
+    WITH_PARAMETERS,
+    constant,
+    float_dtype,
+    param,
+    sample_shape,
+    split_key,
+    spread,
+    typed,
+)
 from fx.random_.normal import _normal
 from fx.random_.uniform import unit_floats
 from fx.typing import Array
@@ -195,7 +206,11 @@ def _gamma(k: Any, a: Any, shape: tuple[int, ...], dtype: Any, log_space: bool =
 def gamma(
     key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density x^(a - 1) exp(-x) / Gamma(a); differentiable in a."""
+    """Samples with density x^(a - 1) exp(-x) / Gamma(a); differentiable in a.
+
+    By Marsaglia and Tsang's rejection (2000); for a < 1 from a + 1 times u^(1 / a). Its derivative
+    by a is that of the quantile (`lax.random_gamma_grad`).
+    """
     k, _ = typed("gamma", key)
     dtype = float_dtype("gamma", dtype)
     return _gamma(k, a, sample_shape("gamma", shape, a), dtype)
@@ -204,7 +219,10 @@ def gamma(
 def loggamma(
     key: Any, a: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Logarithms of gamma samples, exact also for tiny a."""
+    """Logarithms of gamma samples, exact also for tiny a.
+
+    For a near 0 the samples themselves would be 0.
+    """
     k, _ = typed("loggamma", key)
     dtype = float_dtype("loggamma", dtype)
     return _gamma(k, a, sample_shape("loggamma", shape, a), dtype, True)
@@ -213,7 +231,10 @@ def loggamma(
 def beta(
     key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density proportional to x^(a - 1) (1 - x)^(b - 1)."""
+    """Samples with density proportional to x^(a - 1) (1 - x)^(b - 1).
+
+    G_a / (G_a + G_b) from gamma samples, formed from their logarithms; differentiable in a and b.
+    """
     k, _ = typed("beta", key)
     dtype = float_dtype("beta", dtype)
     shape = sample_shape("beta", shape, a, b)
@@ -226,7 +247,10 @@ def beta(
 def dirichlet(
     key: Any, alpha: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples [*shape, n] of probabilities with parameters alpha [..., n]."""
+    """Samples [*shape, n] of probabilities with parameters alpha [..., n].
+
+    Gamma samples over their sum, formed from logarithms. ValueError for a scalar alpha.
+    """
     k, _ = typed("dirichlet", key)
     dtype = float_dtype("dirichlet", dtype)
     alpha = jnp.asarray(alpha, dtype=dtype)
@@ -241,7 +265,10 @@ def dirichlet(
 def chisquare(
     key: Any, df: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Sums of df squared normals."""
+    """Sums of df squared normals.
+
+    2 gamma(df / 2), df > 0 need not be whole.
+    """
     k, _ = typed("chisquare", key)
     dtype = float_dtype("chisquare", dtype)
     return _chisquare(k, df, sample_shape("chisquare", shape, df), dtype)
@@ -261,7 +288,10 @@ def f(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Ratios of two chi-squared samples, each over its degrees of freedom."""
+    """Ratios of two chi-squared samples, each over its degrees of freedom.
+
+    Mean dfden / (dfden - 2) for dfden > 2.
+    """
     k, _ = typed("f", key)
     dtype = float_dtype("f", dtype)
     shape = sample_shape("f", shape, dfnum, dfden)
@@ -278,7 +308,10 @@ def t(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Student's t samples with df degrees of freedom."""
+    """Student's t samples with df degrees of freedom.
+
+    z sqrt(df / (2 g)) with z normal and g from gamma(df / 2): variance df / (df - 2) for df > 2.
+    """
     k, _ = typed("t", key)
     dtype = float_dtype("t", dtype)
     shape = sample_shape("t", shape, df)
@@ -286,3 +319,6 @@ def t(
     n = _normal(of_normal, shape, dtype)
     half = param(df, dtype) / constant(dtype, 2)
     return n * lax.sqrt(half / _gamma(of_gamma, half, shape, dtype))
+
+
+add_fact(FLOATS + WITH_PARAMETERS, gamma, loggamma, beta, dirichlet, chisquare, f, t)

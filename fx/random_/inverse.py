@@ -11,7 +11,10 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import dtypes, lax
+from fx.family_docs import add_fact
 from fx.random_.keys import (
+    FLOATS,
+    WITH_PARAMETERS,
     canonical_shape,
     constant,
     float_dtype,
@@ -43,7 +46,10 @@ def _start(name: str, key: Any, dtype: Any) -> tuple[Any, np.dtype]:
 def exponential(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density exp(-x) on x >= 0."""
+    """Samples with density exp(-x) on x >= 0.
+
+    -log(1 - u), rate 1.
+    """
     k, dtype = _start("exponential", key, dtype)
     return exponential_floats(k, canonical_shape(shape), dtype)
 
@@ -56,7 +62,12 @@ def exponential_floats(k: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
 def laplace(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density exp(-|x|) / 2."""
+    """Samples with density exp(-|x|) / 2.
+
+    sign(u) log(1 -
+    u
+    ), u uniform on (-1, 1); location 0 and scale 1.
+    """
     k, dtype = _start("laplace", key, dtype)
     low = constant(dtype, -1.0 + float(dtypes.finfo(dtype).epsneg))
     u = _uniform(k, canonical_shape(shape), dtype, low, constant(dtype, 1))
@@ -66,7 +77,10 @@ def laplace(
 def logistic(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with distribution function 1 / (1 + exp(-x))."""
+    """Samples with distribution function 1 / (1 + exp(-x)).
+
+    log(u / (1 - u)); location 0 and scale 1.
+    """
     k, dtype = _start("logistic", key, dtype)
     u = _uniform(k, canonical_shape(shape), dtype, dtypes.finfo(dtype).tiny, constant(dtype, 1))
     return lax.sub(stored(lax.log(u)), stored(lax.log1p(lax.neg(u))))
@@ -75,7 +89,10 @@ def logistic(
 def cauchy(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density 1 / (pi (1 + x^2))."""
+    """Samples with density 1 / (pi (1 + x^2)).
+
+    tan(pi (u - 1/2)); location 0 and scale 1.
+    """
     k, dtype = _start("cauchy", key, dtype)
     u = _uniform(k, canonical_shape(shape), dtype, dtypes.finfo(dtype).eps, constant(dtype, 1))
     return lax.tan(
@@ -86,7 +103,10 @@ def cauchy(
 def pareto(
     key: Any, b: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density b x^(-b - 1) on x >= 1."""
+    """Samples with density b x^(-b - 1) on x >= 1.
+
+    exp(e / b) for exponential e.
+    """
     k, dtype = _start("pareto", key, dtype)
     shape = sample_shape("pareto", shape, b)
     return lax.exp(exponential_floats(k, shape, dtype) / spread(b, shape, dtype))
@@ -95,7 +115,10 @@ def pareto(
 def rayleigh(
     key: Any, scale: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Lengths of normal vectors in the plane, of standard deviation `scale`."""
+    """Lengths of normal vectors in the plane, of standard deviation `scale`.
+
+    scale sqrt(-2 log u): density x exp(-x^2 / (2 scale^2)) / scale^2 on x >= 0.
+    """
     k, dtype = _start("rayleigh", key, dtype)
     shape = sample_shape("rayleigh", shape, scale)
     u = unit_floats(k, shape, dtype)
@@ -105,7 +128,10 @@ def rayleigh(
 def weibull_min(
     key: Any, scale: Any, concentration: Any, shape: Sequence[int] = (), dtype: Any = None
 ) -> Array:
-    """Samples scale * e^(1 / concentration) for exponential e."""
+    """Samples scale * e^(1 / concentration) for exponential e.
+
+    Their distribution function is 1 - exp(-(x / scale)^concentration).
+    """
     k, dtype = _start("weibull_min", key, dtype)
     shape = sample_shape("weibull_min", shape, scale, concentration)
     e = exponential_floats(k, shape, dtype)
@@ -123,7 +149,10 @@ def triangular(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Samples whose density rises from `left` to `mode` and falls to `right`, both linearly."""
+    """Samples whose density rises from `left` to `mode` and falls to `right`, both linearly.
+
+    The inverse of the distribution function, one square root a side.
+    """
     k, dtype = _start("triangular", key, dtype)
     shape = sample_shape("triangular", shape, left, mode, right)
     left, mode, right = (spread(v, shape, dtype) for v in (left, mode, right))
@@ -131,3 +160,7 @@ def triangular(
     rising = left + lax.sqrt(u * (right - left) * (mode - left))
     falling = right - lax.sqrt((1 - u) * (right - left) * (right - mode))
     return jnp.where(u < (mode - left) / (right - left), rising, falling)
+
+
+add_fact(FLOATS, exponential, laplace, logistic, cauchy)
+add_fact(FLOATS + WITH_PARAMETERS, pareto, rayleigh, weibull_min, triangular)

@@ -34,6 +34,19 @@ __all__ = [
     "wrap_key_data",
 ]
 
+# what samplers have in common
+KEY = "key: one key, typed or raw; ValueError for an array of keys, TypeError for none."
+FLOATS = (
+    f"{KEY}\ndtype: a float one, by default float32 (float64 under enable_x64); else ValueError."
+)
+FLOATS_OR_COMPLEX = FLOATS.replace("a float", "a float or complex")
+INTEGERS = (
+    f"{KEY}\ndtype: an integer one, by default int32 (int64 under enable_x64); else TypeError."
+)
+WITH_PARAMETERS = (
+    "\nParameters broadcast to the shape, by default their common one; ValueError otherwise."
+)
+
 _IMPLEMENTATIONS = ("threefry2x32", "fry")
 
 
@@ -72,6 +85,9 @@ def _seeded(name: str, seed: Any) -> Any:
 def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
     """The typed key of an integer seed (wrapped to 32 bits unless x64 is enabled).
 
+    The seed is one integer, which may be traced; TypeError for arrays, floats and keys, ValueError
+    for another generator than threefry2x32.
+
     >>> key_data(key(7))
     Array([0, 7], dtype=uint32)
     """
@@ -80,14 +96,20 @@ def key(seed: Any, *, impl: Any = None, dtype: Any = None) -> Array:
 
 
 def PRNGKey(seed: Any, *, impl: Any = None) -> Array:
-    """The raw key uint32[2] of an integer seed; with `jax_enable_custom_prng` the typed one."""
+    """The raw key uint32[2] of an integer seed; with `jax_enable_custom_prng` the typed one.
+
+    Seeds and errors are those of `key`. Such keys do not tell used from unused ones by type.
+    """
     _check_impl(impl)
     made = _seeded("PRNGKey", seed)
     return made if config.enable_custom_prng else prims.random_unwrap_p.bind(made)
 
 
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> Array:
-    """uint32 [..., 2] as an array [...] of typed keys."""
+    """uint32 [..., 2] as an array [...] of typed keys.
+
+    The inverse of `key_data`. TypeError for other dtypes or last axes.
+    """
     _check_impl(impl, dtype)
     return prims.random_wrap_p.bind(jnp.asarray(key_bits_array))
 
@@ -121,18 +143,27 @@ def typed(name: str, given: Any, batched: bool = False) -> tuple[Any, bool]:
 
 
 def key_data(keys: Any) -> Array:
-    """The words of keys, uint32 [..., 2]."""
+    """The words of keys, uint32 [..., 2].
+
+    They are what `wrap_key_data` takes; raw keys come back as they are.
+    """
     return prims.random_unwrap_p.bind(typed("key_data", keys, batched=True)[0])
 
 
 def key_impl(keys: Any) -> str:
-    """The name of the keys' generator."""
+    """The name of the keys' generator.
+
+    It is "threefry2x32", the only one (Salmon et al. 2011); TypeError for what is no key.
+    """
     typed("key_impl", keys, batched=True)
     return "threefry2x32"
 
 
 def key_dtype(impl_spec: Any = None) -> np.dtype:
-    """The dtype of typed keys."""
+    """The dtype of typed keys.
+
+    It is key<fry>, an element of 8 bytes.
+    """
     _check_impl(impl_spec)
     return avals.key_dtype
 
@@ -146,6 +177,10 @@ def split_key(k: Any, num: Any = 2) -> list[Any]:
 def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
     """`num` new keys (or an array of that shape) from one.
 
+    Keys are of the kind given: typed [*shape], raw [*shape, 2] uint32. New key i is threefry's
+    output at counter i, so that keys of one parent differ. ValueError for an array of keys (use
+    vmap).
+
     >>> split(PRNGKey(0)).shape
     (2, 2)
     """
@@ -156,7 +191,11 @@ def split(key: Any, num: int | tuple[int, ...] = 2) -> Array:
 
 
 def fold_in(key: Any, data: Any) -> Array:
-    """The key that a 32-bit integer selects under `key`."""
+    """The key that a 32-bit integer selects under `key`.
+
+    data is a scalar (TypeError otherwise) in [0, 2^32), else OverflowError; it may be traced. Equal
+    data gives equal keys.
+    """
     k, raw = typed("fold_in", key)
     aval = get_aval(data)
     if aval.ndim:
@@ -169,7 +208,10 @@ def fold_in(key: Any, data: Any) -> Array:
 
 
 def clone(key: Any) -> Array:
-    """The same key; says that using it again is intended."""
+    """The same key; says that using it again is intended.
+
+    Keys or arrays of keys, typed or raw.
+    """
     k, raw = typed("clone", key, batched=True)
     return key if raw else k
 
@@ -184,7 +226,10 @@ def random_bits(k: Any, width: int, shape: tuple[int, ...]) -> Any:
 def bits(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Uniform random bits as unsigned integers (uint32 by default)."""
+    """Uniform random bits as unsigned integers (uint32 by default).
+
+    The result has `shape`; ValueError for a dtype that is not unsigned.
+    """
     k, _ = typed("bits", key)
     given = check_requested(dtype, "bits") if dtype is not None else np.dtype(np.uint32)
     if given.kind != "u":

@@ -10,8 +10,13 @@ import numpy as np
 
 import fx.numpy as jnp
 from fx import dtypes, lax
+from fx.family_docs import add_fact
 from fx.prims.transcendental import erf_inv_giles_p
 from fx.random_.keys import (
+    FLOATS,
+    FLOATS_OR_COMPLEX,
+    KEY,
+    WITH_PARAMETERS,
     canonical_shape,
     constant,
     float_dtype,
@@ -44,6 +49,9 @@ def normal(
 ) -> Array:
     """Samples of the standard normal distribution; complex ones have unit variance in all.
 
+    sqrt(2) erf_inv(u) of u uniform on (-1, 1), by Giles's polynomials (2010); real and imaginary
+    parts of complex samples have variance 1/2.
+
     >>> [round(x, 4) for x in normal(fx.random.key(0), (2,)).tolist()]
     [1.6226, 2.0253]
     """
@@ -71,7 +79,10 @@ def truncated_normal(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Samples of the standard normal distribution on the open interval (lower, upper)."""
+    """Samples of the standard normal distribution on the open interval (lower, upper).
+
+    sqrt(2) erf_inv(u) of u uniform between erf of the bounds. Derivatives pass to them.
+    """
     k, _ = typed("truncated_normal", key)
     dtype = float_dtype("truncated_normal", dtype)
     shape = sample_shape("truncated_normal", shape, lower, upper)
@@ -98,6 +109,9 @@ def multivariate_normal(
     """Samples [*shape, n] of normal distributions with mean [..., n] and covariance [..., n, n].
 
     method: the factor of cov, 'cholesky' (fastest), 'eigh' or 'svd' (for semidefinite cov).
+    mean + F z with F F^T = cov and z standard normal. Without a dtype, that of mean and cov as a
+    float. ValueError where shapes or the method do not fit; NaN where Cholesky's factor does not
+    exist.
     """
     k, _ = typed("multivariate_normal", key)
     mean, cov = jnp.asarray(mean), jnp.asarray(cov)
@@ -142,7 +156,10 @@ def lognormal(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """exp(sigma z) for standard normal z."""
+    """exp(sigma z) for standard normal z.
+
+    Mean of log x is 0; sigma is its standard deviation.
+    """
     k, _ = typed("lognormal", key)
     dtype = float_dtype("lognormal", dtype)
     shape = sample_shape("lognormal", shape, sigma)
@@ -152,7 +169,10 @@ def lognormal(
 def maxwell(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Lengths of standard normal vectors in three dimensions."""
+    """Lengths of standard normal vectors in three dimensions.
+
+    Density sqrt(2 / pi) x^2 exp(-x^2 / 2) on x >= 0.
+    """
     k, _ = typed("maxwell", key)
     dtype = float_dtype("maxwell", dtype)
     return _maxwell(k, canonical_shape(shape), dtype)
@@ -166,7 +186,11 @@ def _maxwell(k: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
 def double_sided_maxwell(
     key: Any, loc: Any, scale: Any, shape: Sequence[int] = (), dtype: Any = None
 ) -> Array:
-    """Maxwell samples with random signs, scaled and shifted."""
+    """Maxwell samples with random signs, scaled and shifted.
+
+    loc + scale s m with s = -1 or 1 and m from `maxwell`. The result is [*shape, *s] for parameters
+    of common shape s; without shape, s twice.
+    """
     k, _ = typed("double_sided_maxwell", key)
     dtype = float_dtype("double_sided_maxwell", dtype)
     params = sample_shape("double_sided_maxwell", None, loc, scale)
@@ -180,7 +204,10 @@ def double_sided_maxwell(
 def generalized_normal(
     key: Any, p: float, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Samples with density proportional to exp(-|x|^p)."""
+    """Samples with density proportional to exp(-|x|^p).
+
+    s g^(1 / p) with g from gamma(1 / p) and a random sign s; p is one number.
+    """
     k, _ = typed("generalized_normal", key)
     dtype = float_dtype("generalized_normal", dtype)
     return _generalized_normal(k, p, canonical_shape(shape), dtype)
@@ -203,7 +230,12 @@ def ball(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Uniform samples [*shape, d] from the unit ball of the p norm (Barthe et al. 2005)."""
+    """Uniform samples [*shape, d] from the unit ball of the p norm (Barthe et al. 2005).
+
+    Generalized normals over (sum
+    g_i
+    ^p + e)^(1 / p), e exponential.
+    """
     k, _ = typed("ball", key)
     dtype = float_dtype("ball", dtype)
     shape, d = canonical_shape(shape), operator.index(d)
@@ -222,7 +254,10 @@ def orthogonal(
     *,
     out_sharding: Any = None,
 ) -> Array:
-    """Uniform samples [*shape, n, m] with orthonormal rows or columns (Mezzadri 2007)."""
+    """Uniform samples [*shape, n, m] with orthonormal rows or columns (Mezzadri 2007).
+
+    Q of a normal matrix with R's diagonal made positive; complex dtypes give unitary matrices.
+    """
     k, _ = typed("orthogonal", key)
     dtype = float_dtype("orthogonal", dtype, complex_too=True)
     shape, n = canonical_shape(shape), operator.index(n)
@@ -237,7 +272,11 @@ def orthogonal(
 def wald(
     key: Any, mean: Any, shape: Any = None, dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Inverse Gaussian samples of the given mean and scale 1 (Michael, Schucany, Haas 1976)."""
+    """Inverse Gaussian samples of the given mean and scale 1 (Michael, Schucany, Haas 1976).
+
+    A root of the quadratic whose value is chi-squared, the smaller one with probability mean /
+    (mean + x).
+    """
     k, _ = typed("wald", key)
     dtype = float_dtype("wald", dtype)
     shape = sample_shape("wald", shape, mean)
@@ -248,3 +287,9 @@ def wald(
     root = lax.sqrt(4 * mean * y + square * (y * y))
     x = mean + square * y / 2 - mean / 2 * root
     return jnp.where(z <= mean / (mean + x), x, square / x)
+
+
+add_fact(FLOATS_OR_COMPLEX, normal, orthogonal)
+add_fact(FLOATS, maxwell, double_sided_maxwell, generalized_normal, ball)
+add_fact(FLOATS + WITH_PARAMETERS, truncated_normal, lognormal, wald)
+add_fact(KEY + WITH_PARAMETERS, multivariate_normal)

@@ -16,7 +16,11 @@ import numpy as np
 import fx.numpy as jnp
 from fx import dtypes, lax
 from fx.core import get_aval
+from fx.family_docs import add_fact
 from fx.random_.keys import (
+    FLOATS,
+    INTEGERS,
+    KEY,
     canonical_shape,
     constant,
     float_dtype,
@@ -45,6 +49,9 @@ def uniform(
     out_sharding: Any = None,
 ) -> Array:
     """Samples of the uniform distribution on [minval, maxval).
+
+    Random bits fill the mantissa of a number in [1, 2), less 1: multiples of 2^-23 in float32.
+    minval and maxval broadcast to the shape.
 
     >>> uniform(fx.random.key(0), (2,))
     Array([0.947667 , 0.9785799], dtype=float32)
@@ -93,6 +100,10 @@ def randint(
     out_sharding: Any = None,
 ) -> Array:
     """Uniform integers in [minval, maxval), minval where that is empty.
+
+    Two random words modulo the span; for spans above 2^16 (2^32 of 64-bit dtypes) one in effect, as
+    in JAX, so that some values are likelier by span / 2^32. minval and maxval broadcast to the
+    shape and saturate to the dtype.
 
     >>> randint(fx.random.key(0), (3,), 0, 10)
     Array([9, 0, 2], dtype=int32)
@@ -149,6 +160,8 @@ def bernoulli(
     """True with probability p.
 
     mode: 'low' resolves p to 2^-23 in float32, 'high' to 2^-46.
+    The result is bool, of p's shape unless given: a uniform sample in p's dtype below p. TypeError
+    for an integer p, ValueError for another mode.
     """
     if mode not in ("low", "high"):
         raise ValueError(f"got mode={mode!r}, expected 'high' or 'low'")
@@ -167,7 +180,10 @@ def bernoulli(
 def rademacher(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """-1 or 1 with equal probability, in an integer dtype by default."""
+    """-1 or 1 with equal probability, in an integer dtype by default.
+
+    The dtype may be any; default int32.
+    """
     dtype = dtypes.check_requested(int if dtype is None else dtype, "rademacher")
     coins = bernoulli(key, 0.5, canonical_shape(shape)).astype(dtype)
     return (coins * constant(dtype, 2) - constant(dtype, 1)).astype(dtype)
@@ -182,6 +198,8 @@ def permutation(
     """A random order of x along an axis, or of range(x) for an integer x.
 
     independent: shuffle every vector along the axis by itself.
+    It sorts by random words, as often as ties demand. TypeError for a scalar that is no integer.
+    The result has the shape and dtype of x, int32 for an integer x.
     """
     k, _ = typed("permutation", key)
     aval = get_aval(x)
@@ -198,7 +216,10 @@ def permutation(
 
 
 def shuffle(key: Any, x: Any, axis: int = 0) -> Array:
-    """x with every vector along the axis in random order."""
+    """x with every vector along the axis in random order.
+
+    Like `permutation` with independent=True.
+    """
     k, _ = typed("shuffle", key)
     x = jnp.asarray(x)
     return _shuffle(k, x, range(x.ndim)[axis])
@@ -241,6 +262,8 @@ def choice(
     """Random elements of `a` (or of range(a)) along an axis, with probabilities p if given.
 
     Raises ValueError where more elements are asked without replacement than there are.
+    The result has x's axis replaced by `shape`. Without replacement and with p, the largest of log
+    p + Gumbel noise are taken (Efraimidis and Spirakis 2006). ValueError also where p is not [n].
     """
     from fx.random_.discrete import gumbel
 
@@ -285,3 +308,8 @@ def choice(
             index = lax.top_k(noise + jnp.log(p), draws)[1].astype(int)
     out = index if whole else jnp.take(a, index, axis)
     return out.reshape(shape if whole else a.shape[:axis] + shape + a.shape[axis + 1 :])
+
+
+add_fact(KEY, bernoulli, rademacher, permutation, shuffle, choice)
+add_fact(FLOATS, uniform)
+add_fact(INTEGERS, randint)

@@ -1,0 +1,31 @@
+"""What the functions of a family have in common, said once and added to each docstring.
+
+Called at the end of a module; help() then shows the sentence of the function and the family's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import cleandoc
+from typing import Any
+
+
+def add_fact(fact: str, *functions: Callable[..., Any]) -> None:
+    """Put a paragraph into each function's docstring, before its examples."""
+    for f in functions:
+        if f.__doc__:  # python -OO leaves none
+            said, mark, examples = cleandoc(f.__doc__).partition("\n>>> ")
+            f.__doc__ = f"{said.rstrip()}\n\n{fact}" + (mark and f"\n{mark}{examples}")
+
+
+def elementwise_facts(dtypes: str, result: str, *functions: Callable[..., Any]) -> None:
+    """For fx.lax: which dtypes the operands may have, and the result's ("its dtype", "bool")."""
+    for f in functions:
+        one = f.__code__.co_posonlyargcount + f.__code__.co_argcount == 1
+        shape = (
+            "The result has the shape of x"
+            if one
+            else "Operands have one dtype and as many axes; scalars and axes of size 1 spread, a "
+            "Python scalar\ntakes the other's dtype. The result has the common shape"
+        )
+        add_fact(f"{shape}, dtype {result}.\nRaises TypeError for dtypes other than {dtypes}.", f)
