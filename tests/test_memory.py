@@ -6,6 +6,8 @@ that makes it to the last that reads it (benchmarks/driverless.py). No driver is
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ import fx
 import fx.numpy as fnp
 from benchmarks.driverless import costs, lower_function
 from fx import lax
+from fx.jit import WRITE_AFTER
 from lowering import memory
 from lowering.memory import Span
 
@@ -154,3 +157,27 @@ def test_a_level_of_stencils_in_a_loop_keeps_what_it_reads():
     with fx.disable_jit():
         expected = flow(fnp.asarray(f))
     np.testing.assert_allclose(fx.jit(flow)(f), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("calls", [1, 3, WRITE_AFTER + 3])
+@pytest.mark.parametrize("n", [50, 200_000])
+def test_what_the_pool_gives_back_no_function_keeps(n, calls):
+    """A function is bound to the block of its last call, which may be gigabytes."""
+    device = fx.devices()[0]
+    if device.interpreter or not device.shared:
+        pytest.skip("blocks that the host sees")
+    f = fx.jit(lambda x: (fnp.sort(x * 2)[::-1] + fnp.cumsum(x), x.sum()))
+    x = fnp.arange(n, dtype="float32")
+    for _ in range(calls if n < 1000 else min(calls, 3)):
+        before = [np.array(y) for y in f(x)]
+    device.finish()
+    blocks = [block for home in device.pool.free.values() for block in home]
+    assert blocks
+    memory = [weakref.ref(block.host.base) for block in blocks]
+    del blocks
+    device.pool.trim()
+    assert device.pool.allocated >= 0
+    assert not any(m() is not None for m in memory)
+    for _ in range(2):
+        for y, z in zip(f(x), before):
+            np.testing.assert_array_equal(y, z)

@@ -150,6 +150,14 @@ class Block:
             found.owner = None  # the caller holds the block; no cycle
         return found
 
+    def empty(self) -> None:
+        """Let go of the memory: frames remember the block that they were bound to last."""
+        self.arg = self.host = None
+        for part in self.parts.values():
+            part.arg = part.host = None
+        self.parts.clear()
+        self.trays.clear()
+
 
 def part_of(store: Any, offset: int, nbytes: int) -> Part:
     """A piece of a storage or block. On explicit devices `offset` must be suitably aligned."""
@@ -252,7 +260,9 @@ class Pool:
                 except IndexError:  # another thread took the last one
                     break
         self.device.finish()  # after taking: what is enqueued from now on cannot use them
-        self.allocated -= sum(block.nbytes for block in taken)
+        for block in taken:
+            self.allocated -= block.nbytes
+            block.empty()
 
     def _allocate(self, size: int, home: list[Block]) -> Block:
         if self.device.shared:
