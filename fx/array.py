@@ -37,7 +37,9 @@ class _ArrayType(type):
 class Array(metaclass=_ArrayType):
     """An immutable n-dimensional array. Make one with `fx.numpy.array` and its kin.
 
-    `np.asarray(x)` is a read-only view without a copy where the device shares the host's memory.
+    Operators and methods are fx.numpy's functions. `np.asarray(x)` is a read-only view without a
+    copy where the device shares the host's memory. It is not hashable; item assignment raises
+    TypeError: use `x.at[idx].set(y)`. Reading one that was deleted or donated raises RuntimeError.
     """
 
     __slots__ = (
@@ -58,7 +60,7 @@ class Array(metaclass=_ArrayType):
 
     @property
     def aval(self) -> ShapedArray:
-        """Shape, dtype and weak type."""
+        """Shape, dtype and weak type as one ShapedArray, which deleted arrays keep."""
         known = self._known
         if known is None:
             host = self._host
@@ -67,32 +69,32 @@ class Array(metaclass=_ArrayType):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The sizes of its axes."""
+        """The sizes of its axes, a tuple of integers."""
         return self._known.shape if self._host is None else self._host.shape
 
     @property
     def dtype(self) -> np.dtype:
-        """The dtype of its elements."""
+        """The dtype of its elements, a NumPy dtype."""
         return self._known.dtype if self._host is None else self._host.dtype
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of axes, an integer."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """The number of elements."""
+        """The number of elements, an integer."""
         return self.aval.size
 
     @property
     def itemsize(self) -> int:
-        """Bytes of one element."""
+        """The size of one element in bytes."""
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all elements."""
+        """The size of all elements in bytes: size * itemsize."""
         return self.size * self.dtype.itemsize
 
     @property
@@ -108,43 +110,50 @@ class Array(metaclass=_ArrayType):
         return default_device() if self._device is None else self._device
 
     def devices(self) -> set[Any]:
-        """The set of its devices (always one)."""
+        """The set of its devices: always one, `device`."""
         return {self.device}
 
-    committed = property(lambda self: self._device is not None)
-    is_fully_addressable = property(lambda self: True)
-    is_fully_replicated = property(lambda self: True)
+    committed = property(
+        lambda self: self._device is not None,
+        doc="Whether it has storage on a device; else the host alone has it.",
+    )
+    is_fully_addressable = property(lambda self: True, doc="Whether this process sees all: True.")
+    is_fully_replicated = property(lambda self: True, doc="Whether every device has all: True.")
 
     def addressable_data(self, index: int) -> Array:
-        """The piece on the index-th device: the array itself."""
+        """The piece on the index-th device: the array itself. IndexError for other indices than
+        0.
+        """
         if index != 0:
             raise IndexError(f"the array lives on one device, there is no shard {index}")
         return self
 
     def on_device_size_in_bytes(self) -> int:
-        """Bytes it takes on its device."""
+        """Bytes that it takes on its device: nbytes."""
         return self.nbytes
 
     def unsafe_buffer_pointer(self) -> int:
-        """The address of its elements, where the host can see them."""
+        """The address of its elements in the host's memory, where its value is brought first."""
         return self._numpy().ctypes.data
 
     def is_deleted(self) -> bool:
-        """Whether `delete` was called or the array was donated."""
+        """Whether `delete` was called or the array was donated to a jitted function."""
         return self._host is None and self._store is None
 
     def delete(self) -> None:
-        """Let go of the memory now; reading the array raises from here on."""
+        """Let go of the memory now. Reading the array raises RuntimeError from here on; shape and
+        dtype stay.
+        """
         self.aval  # noqa: B018 (shape and dtype stay known)
         self._host = self._store = self._event = self._lease = None
 
     def is_ready(self) -> bool:
-        """Whether its value is computed."""
+        """Whether its value is computed: does not wait."""
         event = self._event
         return event is None or event.command_execution_status <= 0
 
     def block_until_ready(self) -> Array:
-        """Wait until its value is computed; returns the array."""
+        """Wait until its value is computed; returns the array. RuntimeError where it is deleted."""
         if self._event is not None:
             self._wait()
         elif self._host is None and self._store is None:
@@ -206,15 +215,17 @@ class Array(metaclass=_ArrayType):
         return view
 
     def item(self, *args: Any) -> Any:
-        """The only element, or the one at an index, as a Python scalar."""
+        """The only element (ValueError where there are more), or the one at an index, flat or one
+        per axis, as a Python scalar.
+        """
         return self._numpy().item(*args)
 
     def tolist(self) -> Any:
-        """Nested lists of Python scalars."""
+        """Nested lists of Python scalars, of an array without axes the scalar."""
         return self._numpy().tolist()
 
     def tobytes(self, order: Any = "C") -> bytes:
-        """The elements' bytes."""
+        """The elements' bytes, row by row unless `order` is "F"."""
         return self._numpy().tobytes(order)
 
     def __len__(self) -> int:
@@ -294,7 +305,7 @@ class Array(metaclass=_ArrayType):
         return from_numpy, (np.array(self._numpy()), self._weak)
 
     def copy(self) -> Array:
-        """An array with memory of its own."""
+        """An array of the same value with memory of its own."""
         return Array(np.array(self._numpy()), self._weak)
 
     def __copy__(self) -> Array:

@@ -181,3 +181,9 @@ def test_slices_must_be_static():
 def test_a_lossy_update_warns():
     with pytest.warns(FutureWarning, match="cannot safely cast"):
         assert fnp.arange(3).at[0].set(1.5).tolist() == [1, 1, 2]
+
+
+@pytest.mark.parametrize("index", [0, slice(2), np.array([0])])
+def test_an_unknown_mode_of_an_update_raises_for_every_index(index):
+    with pytest.raises(ValueError, match="Unknown gather mode"):
+        fnp.arange(3).at[index].set(5, mode="nearest")

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, check, f, i
 
+import fx.numpy as fnp
+
 pytestmark = pytest.mark.eager
 
 CASES = [
@@ -109,3 +111,8 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_manipulation(case):
     check(case)
+
+
+def test_the_error_for_tuples_of_blocks_shows_them():
+    with pytest.raises(ValueError, match=r"tuples, got \(1, 2\)"):
+        fnp.block((1, 2))

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, p
 
+import fx.numpy as fnp
+
 pytestmark = pytest.mark.eager
 
 CASES = [
@@ -212,3 +214,10 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_numerics(case):
     check(case)
+
+
+def test_frequencies_are_of_one_count():
+    with pytest.raises(ValueError, match="n argument"):
+        fnp.fft.fftfreq([4])
+    with pytest.raises(ValueError, match="d argument"):
+        fnp.fft.rfftfreq(4, [1.0])

@@ -29,7 +29,7 @@ from fx.numpy.util import convert, join, modes, shape_dtype
 
 
 class At:
-    """`x.at`: index it to get an update reference."""
+    """`x.at`: index it as x itself to get an Updater."""
 
     __slots__ = ("array",)
 
@@ -44,7 +44,13 @@ class At:
 
 
 class Updater:
-    """`x.at[idx]`: its methods return updated copies of x.
+    """`x.at[idx]`: its methods return updated copies of x, of its shape and dtype.
+
+    Values broadcast to x[idx] (ValueError else) and convert to x's dtype, with a FutureWarning
+    where that loses. Negative indices count from the end; updates out of bounds are dropped unless
+    mode= is "clip" or "promise_in_bounds". unique_indices and indices_are_sorted are promises.
+    TypeError for indices of floats, IndexError for too many, NonConcreteBooleanIndexError for
+    traced masks, for which there is `where`.
 
     >>> import fx.numpy as fnp
     >>> fnp.zeros(3).at[1].set(5.0)
@@ -58,12 +64,14 @@ class Updater:
         self.index = index
 
     def get(self, *, fill_value: Any = None, mode: Any = None, **flags: Any) -> Any:
-        """x[idx]; mode is clip (default), fill or promise_in_bounds."""
+        """x[idx]; out of bounds mode "clip" (default) takes the nearest element, "fill" NaN, the
+        least signed or largest unsigned integer, or fill_value.
+        """
         flags.pop("out_sharding", None)
         return getitem(self.array, self.index, fill_value=fill_value, mode=mode, **flags)
 
     def set(self, values: Any, **flags: Any) -> Any:
-        """x[idx] = values."""
+        """x[idx] = values; of repeated indices one wins."""
         return update(self.array, self.index, values, "set", **flags)
 
     def add(self, values: Any, **flags: Any) -> Any:
@@ -71,35 +79,35 @@ class Updater:
         return update(self.array, self.index, values, "add", **flags)
 
     def subtract(self, values: Any, **flags: Any) -> Any:
-        """x[idx] -= values."""
+        """x[idx] -= values; repeated indices add up."""
         return update(self.array, self.index, values, "sub", **flags)
 
     def multiply(self, values: Any, **flags: Any) -> Any:
-        """x[idx] *= values."""
+        """x[idx] *= values; repeated indices multiply."""
         return update(self.array, self.index, values, "mul", **flags)
 
     mul = multiply
 
     def divide(self, values: Any, **flags: Any) -> Any:
-        """x[idx] /= values."""
+        """x[idx] /= values; repeated indices divide in turn. Integers become floats."""
         factors = update(_ones(self.array), self.index, values, "mul", **flags)
         return u.divide(self.array, factors)
 
     def power(self, values: Any, **flags: Any) -> Any:
-        """x[idx] **= values."""
+        """x[idx] **= values; exponents of repeated indices multiply."""
         exponents = update(_ones(self.array), self.index, values, "mul", **flags)
         return u.power(self.array, exponents)
 
     def min(self, values: Any, **flags: Any) -> Any:
-        """x[idx] = minimum(x[idx], values)."""
+        """x[idx] = minimum(x[idx], values), over repeated indices too."""
         return update(self.array, self.index, values, "min", **flags)
 
     def max(self, values: Any, **flags: Any) -> Any:
-        """x[idx] = maximum(x[idx], values)."""
+        """x[idx] = maximum(x[idx], values), over repeated indices too."""
         return update(self.array, self.index, values, "max", **flags)
 
     def apply(self, func: Callable[[Any], Any], **flags: Any) -> Any:
-        """x[idx] = func(x[idx])."""
+        """x[idx] = func(x[idx]), in turn for repeated indices; func sees arrays of any shape."""
         return update(self.array, self.index, func, "apply", **flags)
 
     def __setitem__(self, *_: Any) -> None:
@@ -141,6 +149,10 @@ def update(
     """A copy of x with `op` applied to x[idx] and values."""
     x, aval = shape_dtype("scatter", x)
     index = parse(aval.shape, idx)
+    if mode is not None:
+        lax.GatherScatterMode.from_any(
+            mode
+        )  # ValueError for unknown ones, also where none is needed
     if "mask0" in index.kinds:
         grown, index = expand_scalar_masks(x, index)
         return _masked0(x, grown, index, values, op)

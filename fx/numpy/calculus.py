@@ -42,7 +42,10 @@ __all__ = [
 
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
-    """The n-th difference along an axis."""
+    """The n-th difference along an axis, by n elements shorter: x[i + 1] - x[i], of booleans
+    whether they differ. `prepend` and `append` are arrays or scalars to put at the ends first;
+    dtypes promote. ValueError for negative n and for scalars.
+    """
     x, aval = shape_dtype("diff", a)
     n = operator.index(n)
     if n < 0:
@@ -71,7 +74,9 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
 
 
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Differences of consecutive elements of the flattened array, with values before and after."""
+    """Differences of consecutive elements of the flattened array, in its dtype, with values before
+    and after.
+    """
     from fx.numpy.manipulation import ravel
 
     x = ravel(ary)
@@ -86,7 +91,11 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 
 
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int | None = None) -> Any:
-    """Second-order differences inside, one-sided ones at the ends, per axis."""
+    """Second-order differences inside, one-sided ones at the ends, in floating point and the shape
+    of f: one array for a single axis, a list for several or for a sequence of axes. Spacing: one
+    number for all axes, or a number or vector of coordinates each; TypeError for other counts.
+    ValueError for axes of fewer than two elements.
+    """
     if edge_order is not None:
         raise NotImplementedError(
             "The 'edge_order' argument to fx.numpy.gradient is not supported."
@@ -149,7 +158,9 @@ def _gradient_along(x: Any, h: Any, k: int) -> Any:
 
 
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
-    """The integral by the trapezoidal rule."""
+    """The integral along an axis, which goes, by the trapezoidal rule, in floating point; x holds
+    the places of the samples (a vector, or an array like y), else they are dx apart.
+    """
     if x is None:
         (y,) = promote_dtypes_inexact("trapezoid", y)
         steps: Any = dx
@@ -167,7 +178,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi) -> Any:
-    """Jumps of half a period or more along an axis replaced by their complement."""
+    """Jumps of half a period (or of more than discont) along an axis replaced by their complement.
+    Integers become floats unless the period is an integer. ValueError for complex numbers.
+    """
     from fx.numpy.cumulative import cumsum
 
     x, aval = shape_dtype("unwrap", p)
@@ -200,7 +213,10 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi)
 def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
-    """Linear interpolation through (xp, fp); beyond the ends left, right, or 'extrapolate'."""
+    """Linear interpolation at x through the points (xp [n], fp [n]), xp rising: floats of the shape
+    of x. Beyond the ends `left` and `right`, by default the end's value, or "extrapolate"; with a
+    period x and xp are taken by it. ValueError for complex x, other shapes and other words.
+    """
     check_arraylike("interp", x, xp, fp)
     if len(np.shape(xp)) != 1 or np.shape(xp) != np.shape(fp):
         raise ValueError("xp and fp must be one-dimensional arrays of equal size")
@@ -258,7 +274,9 @@ def _check_extrapolate(name: str, v: Any) -> None:
 def apply_along_axis(
     func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
 ) -> Any:
-    """func1d on every line along an axis, by vmap over the other axes."""
+    """func1d on every line along an axis, by vmap over the other axes; the axes of what it returns
+    stand in its place.
+    """
     import fx
 
     x, aval = shape_dtype("apply_along_axis", arr)
@@ -276,7 +294,9 @@ def apply_along_axis(
 
 
 def apply_over_axes(func: Callable[[Any, int], Any], a: Any, axes: Any) -> Any:
-    """func(a, axis) over several axes, reduced axes kept."""
+    """func(a, axis) over several axes in turn, reduced axes kept with size 1. ValueError where it
+    gives another number of axes.
+    """
     x = shape_dtype("apply_over_axes", a)[0]
     for k in axes if isinstance(axes, Sequence) else [axes]:
         out = func(x, k)

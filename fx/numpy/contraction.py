@@ -26,7 +26,12 @@ def einsum(
     _dot_general: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Sums of products over named axes.
+    """Sums of products over named axes: labels that the output lacks are summed. Without "->" the
+    output has those that occur once, in alphabetical order; "..." stands for axes that broadcast;
+    lists of integers after each operand may stand for the text.
+
+    Operands promote and sums keep that dtype, or preferred_element_type. `optimize` is opt_einsum's
+    order. ValueError where labels and shapes do not fit.
 
     >>> import fx.numpy as fnp
     >>> fnp.einsum("ij,jk->ik", fnp.ones((2, 3)), fnp.ones((3, 4))).shape
@@ -65,7 +70,9 @@ def einsum(
 def einsum_path(
     subscripts: Any, /, *operands: Any, optimize: Any = "auto"
 ) -> tuple[list[Any], Any]:
-    """The order of contraction and opt_einsum's report on it."""
+    """The order of contraction, a list of tuples of positions, and opt_einsum's report on it.
+    Operands may be arrays of which only the shapes count.
+    """
     import opt_einsum
 
     if isinstance(optimize, bool):

@@ -68,6 +68,10 @@ def array(
 ) -> Any:
     """An array from a scalar, NumPy array, buffer or nested sequence; a copy unless copy=False.
 
+    Python integers become int32, floats float32, 64-bit arrays 32-bit ones (x64 keeps 64 bits); a
+    Python scalar alone is weakly typed. OverflowError for integers that do not fit, TypeError for
+    text and objects, ValueError for None and ragged lists.
+
     >>> import fx.numpy as fnp
     >>> fnp.array([1, 2.5]).dtype
     dtype('float32')
@@ -93,7 +97,7 @@ def asarray(
     device: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The same without a copy of what nobody can write to: a NumPy array is copied."""
+    """The same as array, without a copy of what nobody can write to: a NumPy array is copied."""
     plain = copy is None and order is None and device is None and dtype is None
     if plain and isinstance(a, core.Tracer):
         return a
@@ -249,7 +253,11 @@ def _from_nested(obj: Any, leaves: list[Any], wanted: np.dtype | None) -> Any:
 
 
 def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> Any:
-    """x converted to dtype; complex to real drops the imaginary part with a warning."""
+    """x converted to dtype (None: float), its shape kept. To booleans: whether not zero. Floats to
+    integers round towards zero and stop at the ends of the range; complex to real drops the
+    imaginary part with a ComplexWarning. TypeError for lists and for dtypes that are not of
+    numbers.
+    """
     check_arraylike("astype", x)
     x = value(x)
     have = core.get_aval(x).dtype
@@ -279,7 +287,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = False, device: Any = None) -> 
 
 
 def copy(a: Any, order: str | None = None) -> Any:
-    """A copy of an array."""
+    """A copy of an array, of its shape and dtype. TypeError for lists; `array` takes them."""
     check_arraylike("copy", a)
     return array(a, copy=True, order=order)
 
@@ -294,7 +302,9 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
 
 
 def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0) -> Any:
-    """A 1-D array from a buffer's bytes."""
+    """A 1-D array of `count` elements (-1: all) from a buffer's bytes behind `offset`; 64 bits
+    narrow to 32 without x64. ValueError where the bytes do not make whole elements.
+    """
     return asarray(np.frombuffer(buffer, dtype=as_dtype(dtype), count=count, offset=offset))
 
 
@@ -306,7 +316,9 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
 def fromfunction(
     function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any
 ) -> Any:
-    """function(i, j, ...) mapped over the index grid of `shape` (by nested vmap)."""
+    """function(i, j, ...) mapped over the index grid of `shape` by nested vmap: it sees scalars of
+    `dtype` (float), and what it returns has the axes of the grid in front.
+    """
     import fx
 
     shape = canonical_shape(shape)
@@ -321,7 +333,9 @@ def fromfunction(
 
 
 def load(file: Any, *args: Any, **kwargs: Any) -> Any:
-    """np.load as an array; bfloat16 files that NumPy wrote as raw bytes are recognised."""
+    """np.load of a file or path as an array (archives as NumPy gives them); bfloat16 that NumPy
+    wrote as raw bytes is recognised.
+    """
     out = np.load(file, *args, **kwargs)
     if isinstance(out, np.ndarray):
         if out.dtype == np.dtype("V2"):
@@ -341,7 +355,10 @@ def full(
     device: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """An array of `shape` filled with fill_value (scalar or broadcastable)."""
+    """An array of `shape` filled with fill_value, which broadcasts (TypeError else), in its dtype
+    unless one is given. A Python scalar's result is weakly typed. TypeError for traced sizes,
+    ValueError for negative ones.
+    """
     check_arraylike("full", fill_value)
     shape = canonical_shape(shape)
     fill_value = value(fill_value)
@@ -367,13 +384,17 @@ def _filled(shape: tuple[int, ...], fill: Any, dtype: np.dtype, weak: bool = Fal
 
 
 def zeros(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """Zeros of `shape`; float by default."""
+    """Zeros of `shape`: float32 (float64 with x64) unless `dtype` says otherwise. TypeError for
+    traced sizes, ValueError for negative ones.
+    """
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "zeros")
     return place(_filled(canonical_shape(shape), 0, wanted), device)
 
 
 def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """Ones of `shape`; float by default."""
+    """Ones of `shape`: float32 (float64 with x64) unless `dtype` says otherwise. TypeError for
+    traced sizes, ValueError for negative ones.
+    """
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, "ones")
     return place(_filled(canonical_shape(shape), 1, wanted), device)
 
@@ -405,7 +426,9 @@ def full_like(
     device: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """fill_value with the shape and dtype of `a`, unless given."""
+    """fill_value with the shape and dtype of `a`, unless given; fill_value is converted and
+    broadcasts. TypeError for lists.
+    """
     shape, dtype, weak = _like("full_like", a, dtype, shape)
     check_arraylike("full_like", fill_value)
     return place(_filled(shape, value(fill_value), dtype, weak), device)
@@ -414,7 +437,7 @@ def full_like(
 def zeros_like(
     a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Any:
-    """Zeros with the shape and dtype of `a`, unless given."""
+    """Zeros with the shape, dtype and weak type of `a`, unless given. TypeError for lists."""
     shape, dtype, weak = _like("zeros_like", a, dtype, shape)
     return place(_filled(shape, 0, dtype, weak), device)
 
@@ -422,11 +445,11 @@ def zeros_like(
 def ones_like(
     a: Any, dtype: Any = None, shape: Any = None, *, device: Any = None, out_sharding: Any = None
 ) -> Any:
-    """Ones with the shape and dtype of `a`, unless given."""
+    """Ones with the shape, dtype and weak type of `a`, unless given. TypeError for lists."""
     shape, dtype, weak = _like("ones_like", a, dtype, shape)
     return place(_filled(shape, 1, dtype, weak), device)
 
 
 def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
-    """The same as zeros_like."""
+    """The same as zeros_like: no array holds undefined values."""
     return zeros_like(prototype, dtype, shape, device=device)

@@ -51,12 +51,16 @@ __all__ = [
 
 
 def tril(m: Any, k: int = 0) -> Any:
-    """The lower triangle; zeros above the k-th diagonal."""
+    """The lower triangles of matrices [..., m, n]: zeros above the k-th diagonal. Shape and dtype
+    stay. ValueError for fewer than two axes; k is static.
+    """
     return _triangle("tril", m, k, True)
 
 
 def triu(m: Any, k: int = 0) -> Any:
-    """The upper triangle; zeros below the k-th diagonal."""
+    """The upper triangles of matrices [..., m, n]: zeros below the k-th diagonal. Shape and dtype
+    stay. ValueError for fewer than two axes; k is static.
+    """
     return _triangle("triu", m, k, False)
 
 
@@ -71,7 +75,9 @@ def _triangle(name: str, m: Any, k: int, lower: bool) -> Any:
 
 
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal of two axes, as the last axis."""
+    """The offset-th diagonal of two axes, as the last axis of the result. ValueError for fewer than
+    two axes.
+    """
     x, aval = shape_dtype("diagonal", a)
     if len(aval.shape) < 2:
         raise ValueError("diagonal requires an array of at least two dimensions.")
@@ -86,7 +92,7 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 def trace(
     a: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None
 ) -> Any:
-    """The sum of the diagonal of two axes."""
+    """The sum of the offset-th diagonal of two axes, which go; dtypes as in sum."""
     no_out("trace", out)
     from fx.numpy.ranges import eye
     from fx.numpy.reductions import sum as sum_
@@ -99,7 +105,9 @@ def trace(
 
 
 def diag(v: Any, k: int = 0) -> Any:
-    """A matrix with the given diagonal, or the diagonal of a matrix."""
+    """A matrix with the vector v on its k-th diagonal and zeros elsewhere, or the k-th diagonal of
+    a matrix. ValueError for other ranks.
+    """
     x, aval = shape_dtype("diag", v)
     if len(aval.shape) == 2:
         return diagonal(x, offset=k)
@@ -116,13 +124,16 @@ def diag(v: Any, k: int = 0) -> Any:
 
 
 def diagflat(v: Any, k: int = 0) -> Any:
-    """A matrix with the flattened input on a diagonal."""
+    """A matrix with the flattened input on its k-th diagonal, zeros elsewhere."""
     check_arraylike("diagflat", v)
     return diag(ravel(v), k)
 
 
 def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True) -> Any:
-    """A copy with the main diagonal replaced; pass inplace=False."""
+    """A copy with the main diagonal (all indices equal) replaced by val, which repeats as needed.
+    NotImplementedError unless inplace=False and for wrap; ValueError for fewer than two axes, and
+    for more of different sizes.
+    """
     if inplace:
         raise NotImplementedError("Pass inplace=False for a modified copy; arrays are immutable.")
     if wrap:
@@ -153,31 +164,37 @@ def _triangle_indices(n: int, k: int, m: int | None, lower: bool) -> tuple[Any, 
 
 
 def tril_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
-    """Row and column indices of a lower triangle."""
+    """Row and column indices of the elements at and below the k-th diagonal of an n x m matrix: two
+    int32 vectors (int64 with x64). All arguments are static.
+    """
     return _triangle_indices(n, k, m, True)
 
 
 def triu_indices(n: int, k: int = 0, m: int | None = None) -> tuple[Any, Any]:
-    """Row and column indices of an upper triangle."""
+    """Row and column indices of the elements at and above the k-th diagonal of an n x m matrix: two
+    int32 vectors (int64 with x64). All arguments are static.
+    """
     return _triangle_indices(n, k, m, False)
 
 
 def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
-    """tril_indices of a matrix's shape."""
+    """tril_indices of a matrix's shape. ValueError for other than two axes."""
     if len(np.shape(arr)) != 2:
         raise ValueError("Only 2-D inputs are accepted")
     return _triangle_indices(np.shape(arr)[0], k, np.shape(arr)[1], True)
 
 
 def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, Any]:
-    """triu_indices of a matrix's shape."""
+    """triu_indices of a matrix's shape. ValueError for other than two axes."""
     if len(np.shape(arr)) != 2:
         raise ValueError("Only 2-D inputs are accepted")
     return _triangle_indices(np.shape(arr)[0], k, np.shape(arr)[1], False)
 
 
 def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
-    """Index arrays of the main diagonal."""
+    """The index arrays of the main diagonal of an array of `ndim` axes of size n: a tuple of ndim
+    vectors [n]. ValueError for negative ones.
+    """
     if n < 0 or ndim < 0:
         raise ValueError(
             f"n and ndim arguments to diag_indices must be nonnegative, got {n}, {ndim}"
@@ -186,7 +203,9 @@ def diag_indices(n: int, ndim: int = 2) -> tuple[Any, ...]:
 
 
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
-    """diag_indices of an array with equal axes."""
+    """diag_indices of an array whose axes all have the same size: ValueError else, and for fewer
+    than two.
+    """
     s = np.shape(arr)
     if len(s) < 2:
         raise ValueError("input array must be at least 2-d")
@@ -198,7 +217,9 @@ def diag_indices_from(arr: Any) -> tuple[Any, ...]:
 def mask_indices(
     n: int, mask_func: Callable[[Any, int], Any], k: int = 0, *, size: int | None = None
 ) -> tuple[Any, Any]:
-    """Indices where a mask function of an n x n array of ones is not zero."""
+    """Indices where mask_func(ones((n, n)), k) is not zero: two vectors; under jit a traced mask
+    needs a static `size`, as in nonzero.
+    """
     from fx.numpy.creation import ones
     from fx.numpy.searching import nonzero
 
@@ -206,7 +227,9 @@ def mask_indices(
 
 
 def ix_(*args: Any) -> tuple[Any, ...]:
-    """Index arrays that together address a grid."""
+    """Index arrays that together address a grid: the k-th vector along axis k, with size 1 on all
+    others, in its dtype. ValueError for other than vectors, NotImplementedError for masks.
+    """
     out = []
     for k, a in enumerate(args):
         x, aval = shape_dtype("ix", a)
@@ -225,7 +248,9 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 
 
 def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
-    """Flat indices as one index per axis; out of bounds clamps."""
+    """Flat indices as one index per axis of `shape`: a tuple of arrays of their shape and dtype.
+    Negative ones count from the end; out of bounds clamps.
+    """
     from fx.numpy.util import canonical_shape
 
     x, _aval = shape_dtype("unravel_index", indices)
@@ -250,7 +275,10 @@ def ravel_multi_index(
     *,
     dtype: Any = None,
 ) -> Any:
-    """One index per axis as flat indices."""
+    """One index array per axis of `dims` as flat indices, in their broadcast shape and promoted
+    dtype or `dtype`; `order` "F" counts the first axis fastest. Mode "raise" needs concrete indices
+    and raises ValueError out of bounds; "wrap" and "clip" work under jit.
+    """
     if len(multi_index) != len(dims):
         raise ValueError("len(multi_index) != len(dims)")
     index = promote("ravel_multi_index", *multi_index)

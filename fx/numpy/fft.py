@@ -114,7 +114,8 @@ def _one_dim(name: str, kind: Any, a: Any, n: Any, axis: Any, norm: Any) -> Any:
 
 def fft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
     """The discrete Fourier transform along an axis, cut or padded with zeros to n elements:
-    complex.
+    complex64, of 64-bit input complex128. `norm` says which direction divides by n: "backward"
+    (default), "forward", or "ortho", both by its root; ValueError for others and for n < 1.
     """
     return _one_dim("fft", _Type.FFT, a, n, axis, norm)
 
@@ -125,7 +126,9 @@ def ifft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) 
 
 
 def rfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The transform of real values: its non-negative frequencies."""
+    """fft of real values along an axis, only the n // 2 + 1 frequencies that are not negative.
+    ValueError for complex input; n and norm as in fft.
+    """
     return _one_dim("rfft", _Type.RFFT, a, n, axis, norm)
 
 
@@ -138,7 +141,9 @@ _OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward"
 
 
 def hfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The real transform of a Hermitian-symmetric signal."""
+    """The real transform of a Hermitian-symmetric signal of which the first half is given: n real
+    elements, 2 (m - 1) of m by default. norm as in fft.
+    """
     _axis_only("hfft", axis)
     if norm not in _OPPOSITE:
         _factor(norm, [1], False)
@@ -158,22 +163,26 @@ def ihfft(a: Any, n: int | None = None, axis: int = -1, norm: str | None = None)
 
 
 def fft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
-    """fft over two axes, of lengths `s`: complex."""
+    """fft over two axes, cut or padded to the lengths `s`: complex. norm as in fft; ValueError for
+    other than two axes.
+    """
     return _two("fft2", _Type.FFT, a, s, axes, norm)
 
 
 def ifft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
-    """The inverse transform over two axes."""
+    """The inverse of fft2, with its arguments and errors: complex."""
     return _two("ifft2", _Type.IFFT, a, s, axes, norm)
 
 
 def rfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
-    """The transform of real values over two axes."""
+    """fft2 of real values, only the s // 2 + 1 frequencies of the last axis that are not negative.
+    ValueError for complex input.
+    """
     return _two("rfft2", _Type.RFFT, a, s, axes, norm)
 
 
 def irfft2(a: Any, s: Any = None, axes: Sequence[int] = (-2, -1), norm: str | None = None) -> Any:
-    """The inverse of rfft2, of lengths `s`: real."""
+    """The inverse of rfft2, of lengths `s`, 2 (m - 1) of m along the last axis by default: real."""
     return _two("irfft2", _Type.IRFFT, a, s, axes, norm)
 
 
@@ -184,28 +193,34 @@ def _two(name: str, kind: Any, a: Any, s: Any, axes: Sequence[int], norm: str | 
 
 
 def fftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
-    """fft over several axes (all by default), of lengths `s`: complex."""
+    """fft over several axes (all, or as many last ones as `s` has lengths): complex. norm as in
+    fft. ValueError for axes twice and where `s` has another length than axes.
+    """
     return _transform("fftn", _Type.FFT, a, s, axes, norm)
 
 
 def ifftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
-    """The inverse transform over several axes."""
+    """The inverse of fftn, with its arguments and errors: complex."""
     return _transform("ifftn", _Type.IFFT, a, s, axes, norm)
 
 
 def rfftn(a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None) -> Any:
-    """The transform of real values over several axes."""
+    """fftn of real values, only the s // 2 + 1 frequencies of the last axis that are not negative.
+    ValueError for complex input.
+    """
     return _transform("rfftn", _Type.RFFT, a, s, axes, norm)
 
 
 def irfftn(
     a: Any, s: Any = None, axes: Sequence[int] | None = None, norm: str | None = None
 ) -> Any:
-    """The inverse of rfftn over several axes, of lengths `s`: real."""
+    """The inverse of rfftn over several axes, of lengths `s`, 2 (m - 1) of m along the last axis by
+    default: real.
+    """
     return _transform("irfftn", _Type.IRFFT, a, s, axes, norm)
 
 
-def _frequencies(name: str, values: np.ndarray, n: int, d: Any, dtype: Any) -> Any:
+def _frequencies(name: str, n: int, d: Any, dtype: Any) -> Any:
     if isinstance(n, (list, tuple)):
         raise ValueError(
             f"The n argument of fx.numpy.fft.{name} only takes an int. Got n = {list(n)}."
@@ -215,29 +230,31 @@ def _frequencies(name: str, values: np.ndarray, n: int, d: Any, dtype: Any) -> A
             f"The d argument of fx.numpy.fft.{name} only takes a single value. Got d = {list(d)}."
         )
     wanted = canonicalize_dtype(np.float64) if dtype is None else check_requested(dtype, name)
+    if name == "rfftfreq":
+        values = np.arange(n // 2 + 1)
+    else:
+        values = np.concatenate([np.arange((n - 1) // 2 + 1), np.arange(-(n // 2), 0)])
     return u.divide(wrap(values.astype(wanted)), convert(asarray(d * n), wanted))
 
 
 def fftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
-    """The frequencies of the n elements of fft's result for samples d apart, in cycles: 0 first,
-    then positive, then negative ones.
+    """The frequencies of the n elements of fft's result for samples d apart, in cycles per unit of
+    d: 0 first, then positive, then negative ones. A vector of floats.
     """
-    return _frequencies(
-        "fftfreq",
-        np.concatenate([np.arange((n - 1) // 2 + 1), np.arange(-(n // 2), 0)]),
-        n,
-        d,
-        dtype,
-    )
+    return _frequencies("fftfreq", n, d, dtype)
 
 
 def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
-    """The frequencies of rfft's n // 2 + 1 results for samples d apart, in cycles."""
-    return _frequencies("rfftfreq", np.arange(n // 2 + 1), n, d, dtype)
+    """The frequencies of rfft's n // 2 + 1 results for samples d apart, in cycles per unit of d. A
+    vector of floats.
+    """
+    return _frequencies("rfftfreq", n, d, dtype)
 
 
 def fftshift(x: Any, axes: Any = None) -> Any:
-    """Zero frequency moved to the middle."""
+    """Zero frequency moved to the middle of axes (None: all): rolled by half their size. Shape and
+    dtype stay.
+    """
     x = asarray(x)
     axes = canonical_axes(axes, x.ndim)
     return m.roll(x, tuple(x.shape[k] // 2 for k in axes), axes)

@@ -32,7 +32,10 @@ def _line(s: slice) -> Any:
 
 
 class Grid:
-    """mgrid (dense) and ogrid (open): index with slices."""
+    """mgrid (dense) and ogrid (open): indexed with slices the coordinate grid of arange(start,
+    stop, step), or of a linspace of n points with an imaginary step n * 1j. mgrid gives one array
+    [axes, ...], ogrid a list, of a single slice both a vector; bounds must be concrete.
+    """
 
     def __init__(self, sparse: bool):
         self.sparse = sparse
@@ -45,7 +48,9 @@ class Grid:
 
 
 class Joiner:
-    """r_ and c_: concatenates slices, scalars and arrays."""
+    """r_ and c_: indexed with slices, scalars and arrays, which they join along the first axis, or
+    as columns along the last. NotImplementedError for matrices.
+    """
 
     def __init__(self, axis: int, ndmin: int, trans1d: int):
         self.axis, self.ndmin, self.trans1d = axis, ndmin, trans1d
@@ -82,7 +87,7 @@ class Joiner:
 
 
 class Expression:
-    """s_ and index_exp: the index itself."""
+    """s_ and index_exp: indexed with an index the index itself, always as a tuple by index_exp."""
 
     def __init__(self, always_tuple: bool):
         self.always_tuple = always_tuple

@@ -76,7 +76,10 @@ def _promoted(name: str, members: list[Any], dtype: Any) -> list[Any]:
 
 
 def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
-    """Arrays joined along an axis they have (flattened first if axis is None)."""
+    """Arrays joined along an axis they have (flattened first if None), in their promoted dtype or
+    `dtype`. An array counts as the sequence of its rows. TypeError for other axes of different
+    sizes or ranks, ValueError for none and for scalars.
+    """
     members = _members("concatenate", arrays)
     if not members:
         raise ValueError("Need at least one array to concatenate.")
@@ -102,12 +105,15 @@ def concatenate(arrays: Any, axis: int | None = 0, dtype: Any = None) -> Any:
 
 
 def concat(arrays: Sequence[Any], /, *, axis: int | None = 0) -> Any:
-    """Arrays joined along an axis they have."""
+    """Arrays joined along an axis they have: concatenate, with its dtypes and errors."""
     return concatenate(arrays, axis=axis)
 
 
 def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> Any:
-    """Arrays of equal shape joined along a new axis."""
+    """Arrays of equal shape joined along a new axis at `axis` of the result, in their promoted
+    dtype or `dtype`. An array counts as the sequence of its rows. ValueError for different shapes
+    and for none.
+    """
     no_out("stack", out)
     if core.is_array_value(arrays) and not isinstance(arrays, (bool, int, float, complex)):
         from fx.numpy.manipulation import moveaxis
@@ -128,7 +134,9 @@ def stack(arrays: Any, axis: int = 0, out: None = None, dtype: Any = None) -> An
 
 
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    """The slices along an axis, as a tuple."""
+    """The slices along an axis, without it: a tuple as long as the axis. ValueError for arrays
+    without axes.
+    """
     v, aval = shape_dtype("unstack", x)
     if not aval.shape:
         raise ValueError(
@@ -141,12 +149,16 @@ def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 
 def vstack(tup: Any, dtype: Any = None) -> Any:
-    """The arrays one below the other: along axis 0, vectors as rows, with `dtype` if given."""
+    """The arrays one below the other: along axis 0, vectors as rows. Promoted dtype, or `dtype`;
+    errors as in concatenate.
+    """
     return concatenate([atleast_2d(m) for m in _members("vstack", tup)], 0, dtype)
 
 
 def hstack(tup: Any, dtype: Any = None) -> Any:
-    """Columns stacked (1-D arrays end to end)."""
+    """The arrays side by side: along axis 1, vectors end to end, scalars as vectors. Dtypes and
+    errors as in vstack.
+    """
     members = [atleast_1d(m) for m in _members("hstack", tup)]
     if not members:
         raise ValueError("Need at least one array to concatenate.")
@@ -154,12 +166,16 @@ def hstack(tup: Any, dtype: Any = None) -> Any:
 
 
 def dstack(tup: Any, dtype: Any = None) -> Any:
-    """Stacked along the third axis."""
+    """The arrays one behind the other: along axis 2, with vectors [n] as [1, n, 1] and matrices [n,
+    m] as [n, m, 1]. Dtypes and errors as in vstack.
+    """
     return concatenate([atleast_3d(m) for m in _members("dstack", tup)], 2, dtype)
 
 
 def column_stack(tup: Any) -> Any:
-    """1-D arrays as columns of a matrix."""
+    """Vectors [n] as columns [n, 1], with arrays of more axes, along axis 1. Dtypes and errors as
+    in concatenate.
+    """
     members = []
     for m in _members("column_stack", tup):
         n = len(core.get_aval(m).shape)
@@ -168,13 +184,16 @@ def column_stack(tup: Any) -> Any:
 
 
 def block(arrays: Any) -> Any:
-    """An array assembled from nested lists of blocks."""
+    """An array assembled from nested lists of blocks: the innermost lists join along the last axis,
+    those around them along the axis before. Blocks of fewer axes get axes of size 1 in front.
+    ValueError for tuples and empty lists; dtypes and other errors as in concatenate.
+    """
 
     def depth(x: Any) -> int:
         return 1 + max((depth(i) for i in x), default=0) if isinstance(x, list) else 0
 
     if isinstance(arrays, tuple):
-        raise ValueError("fx.numpy.block does not allow tuples, got {arrays}")
+        raise ValueError(f"fx.numpy.block does not allow tuples, got {arrays}")
     levels = depth(arrays)
 
     def rank(x: Any) -> int:
@@ -225,28 +244,30 @@ def _split(name: str, ary: Any, indices_or_sections: Any, axis: int, even: bool)
 
 
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Equal pieces (a count) or pieces between given indices."""
+    """Pieces along an axis, a list: a static count of equal ones (ValueError where that leaves a
+    rest) or between static increasing indices.
+    """
     return _split("split", ary, indices_or_sections, axis, True)
 
 
 def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """The same, with pieces that may differ in size by one."""
+    """The same as split, but the first pieces of a count may be longer by one."""
     return _split("array_split", ary, indices_or_sections, axis, False)
 
 
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along rows."""
+    """split along the first axis."""
     return _split("vsplit", ary, indices_or_sections, 0, True)
 
 
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along columns (the only axis of a vector)."""
+    """split along the second axis, or the only axis of a vector."""
     axis = 0 if len(core.get_aval(ary).shape) == 1 else 1
     return _split("hsplit", ary, indices_or_sections, axis, True)
 
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Split along the third axis."""
+    """split along the third axis. ValueError where there is none."""
     return _split("dsplit", ary, indices_or_sections, 2, True)
 
 
@@ -255,6 +276,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     """`values` after `arr` along an axis, which the others must match; both flat if axis is None.
+    Dtypes and errors as in concatenate.
 
     >>> import fx.numpy as fnp
     >>> fnp.append(fnp.array([[1, 2]]), 3)
@@ -267,7 +289,10 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
 
 
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """values before the positions `obj`, which may be traced."""
+    """arr with `values` before the positions `obj` (an index, several, a slice or a mask) along an
+    axis, flat if None. Values broadcast and take arr's dtype; positions count in arr as it was, may
+    be traced and are clamped to its ends.
+    """
     from fx.numpy.sorting import argsort
 
     check_arraylike("insert", arr, 0 if isinstance(obj, slice) else obj, values)
@@ -337,7 +362,10 @@ def _insert_values(x: Any, values: Any, k: int, count: int, scalar: bool) -> Any
 def delete(
     arr: Any, obj: Any, axis: int | None = None, *, assume_unique_indices: bool = False
 ) -> Any:
-    """arr without the positions `obj`; traced positions must be a scalar or declared unique."""
+    """arr without the positions `obj` (an index, several, a slice or a concrete mask) along an
+    axis, flat if None. Traced positions must be one, or assume_unique_indices: else
+    ConcretizationTypeError. IndexError for concrete ones out of bounds.
+    """
     from fx.numpy.selection import take
 
     x, _aval = shape_dtype("delete", arr)

@@ -1,33 +1,33 @@
-"""fx.numpy.linalg: decompositions, solutions, norms of stacks of matrices (the last two axes)."""
+"""fx.numpy.linalg: decompositions, solutions, norms of stacks of matrices (the last two axes).
+Integers become floats; factorisations raise TypeError for 16-bit floats, ValueError for other
+shapes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fx import lax
 from fx.avals import canonicalize_dtype
-from fx.core import get_aval
 from fx.dtypes import finfo
 from fx.lax import linalg as factor
-from fx.numpy import diagonals, products, reductions
+from fx.numpy import diagonals, reductions
 from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.contraction import einsum
 from fx.numpy.creation import asarray, zeros
+from fx.numpy.linalg_products import *  # noqa: F403
 from fx.numpy.matrix_rules import determinant, pseudo_inverse
-from fx.numpy.products import matmul, tensordot, vecdot  # noqa: F401 (namespace)
+from fx.numpy.products import matmul
 from fx.numpy.ranges import eye
 from fx.numpy.recorded import recorded
 from fx.numpy.sorting import argsort
 from fx.numpy.util import (
     broadcast_value,
     canonical_axes,
-    check_arraylike,
     convert,
     promote_inexact,
 )
@@ -36,28 +36,28 @@ from fx.prims.linalg_orthogonal import geqrf_p
 
 
 class EigResult(NamedTuple):
-    """Eigenvalues and eigenvectors of general matrices."""
+    """What eig gives: eigenvalues [..., n] and eigenvectors in columns [..., n, n]."""
 
     eigenvalues: Any
     eigenvectors: Any
 
 
 class EighResult(NamedTuple):
-    """Eigenvalues and eigenvectors of Hermitian matrices."""
+    """What eigh gives: eigenvalues [..., n] and eigenvectors in columns [..., n, n]."""
 
     eigenvalues: Any
     eigenvectors: Any
 
 
 class QRResult(NamedTuple):
-    """Orthogonal and triangular factors."""
+    """What qr gives: the orthogonal and the triangular factor."""
 
     Q: Any
     R: Any
 
 
 class SVDResult(NamedTuple):
-    """Left vectors, singular values, right vectors."""
+    """What svd gives: left vectors in columns, singular values, right vectors in rows."""
 
     U: Any
     S: Any
@@ -65,7 +65,7 @@ class SVDResult(NamedTuple):
 
 
 class SlogdetResult(NamedTuple):
-    """Sign and logarithm of the determinant's magnitude."""
+    """What slogdet gives: the sign and the logarithm of the magnitude, both [...]."""
 
     sign: Any
     logabsdet: Any
@@ -96,17 +96,20 @@ def _real(d: np.dtype) -> np.dtype:
 
 
 def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> Any:
-    """The triangular factor L with L L^H = a; NaN where a is not positive definite."""
+    """The triangular factor L [..., n, n] with L L^H = a (with `upper` L^H); NaN where a is not
+    positive definite. It reads (a + a^H) / 2, the lower half alone without symmetrize_input.
+    """
     a = _matrix("cholesky", a, True)
     out = factor.cholesky(a, symmetrize_input=symmetrize_input)
     return _adjoint(out) if upper else out
 
 
 def qr(a: Any, mode: str = "reduced") -> Any:
-    """Orthogonal times triangular.
+    """Matrices [..., m, n] as orthogonal times triangular: Q [..., m, k], R [..., k, n], k = min(m,
+    n).
 
-    mode: "reduced", "complete", "r" for the triangular factor alone, "raw" for LAPACK's reflections
-    (transposed) and their scales.
+    mode: "reduced" (or "full"); "complete" for k = m; "r" for R alone; "raw" for LAPACK's
+    reflections (transposed) and their scales.
     """
     a = _matrix("qr", a)
     if mode not in ("reduced", "complete", "full", "r", "raw"):
@@ -125,7 +128,10 @@ def svd(
     hermitian: bool = False,
     subset_by_index: Any = None,
 ) -> Any:
-    """U diag(S) Vh with singular values falling."""
+    """U diag(S) Vh of matrices [..., m, n], with real S [..., min(m, n)] falling: U [..., m, m] and
+    Vh [..., n, n], or their first min(m, n) columns and rows without full_matrices, or S alone
+    without compute_uv. `hermitian` goes by eigh. No derivative with full_matrices unless m = n.
+    """
     a = _matrix("svd", a)
     if hermitian:
         w, v = factor_eigh(a)
@@ -155,7 +161,10 @@ def factor_eigh(a: Any, lower: bool = True, symmetrize: bool = True) -> tuple[An
 
 
 def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> EighResult:
-    """Eigenvalues and eigenvectors of Hermitian matrices."""
+    """Eigenvalues, real and rising, and orthonormal eigenvectors of Hermitian matrices [..., n, n]:
+    of (a + a^H) / 2, or, without symmetrize_input, of the half that UPLO ("L", "U") names. The
+    derivatives of eigenvectors are NaN where eigenvalues are equal.
+    """
     a = _matrix("eigh", a, True)
     if UPLO not in (None, "L", "U"):
         raise ValueError(f"UPLO must be one of None, 'L', or 'U', got {UPLO}")
@@ -163,19 +172,21 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
 
 
 def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -> Any:
-    """Eigenvalues of Hermitian matrices."""
+    """The eigenvalues [..., n] of Hermitian matrices, real and rising; arguments as in eigh."""
     return eigh(a, UPLO, symmetrize_input=symmetrize_input).eigenvalues
 
 
 def eig(a: Any) -> EigResult:
-    """Eigenvalues and right eigenvectors of general matrices, complex."""
+    """Eigenvalues and right eigenvectors of general matrices [..., n, n], complex and in no order.
+    Only the eigenvalues have derivatives.
+    """
     a = _matrix("eig", a, True)
     w, v = factor.eig(a, compute_left_eigenvectors=False)
     return EigResult(w, v)
 
 
 def eigvals(a: Any) -> Any:
-    """Eigenvalues of general matrices, complex."""
+    """The eigenvalues [..., n] of general matrices [..., n, n], complex and in no order."""
     a = _matrix("eigvals", a, True)
     return _first(factor.eig(a, compute_left_eigenvectors=False, compute_right_eigenvectors=False))
 
@@ -216,7 +227,9 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
 
 @recorded
 def det(a: Any) -> Any:
-    """The determinant; closed forms for 2x2 and 3x3, so that singular matrices have derivatives."""
+    """The determinants [...] of matrices [..., n, n]: closed forms up to 3x3, so that singular ones
+    have derivatives, LU beyond.
+    """
     a = _matrix("det", a, True)
     n = a.shape[-1]
     if n == 0:
@@ -239,7 +252,9 @@ def det(a: Any) -> Any:
 
 @recorded
 def solve(a: Any, b: Any) -> Any:
-    """x with a x = b, by LU; b is a vector only if it has one axis."""
+    """x with a x = b for a [..., n, n] and b [..., n, k], by LU; b is a vector only if it has one
+    axis. Leading axes broadcast. Of a singular matrix infinite or NaN, nothing is raised.
+    """
     a, b = inexact("solve", a, b)
     a, b = asarray(a), asarray(b)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
@@ -280,7 +295,9 @@ def inv(a: Any) -> Any:
 
 
 def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
-    """The Moore-Penrose inverse; singular values below rtol times the largest count as zero."""
+    """The Moore-Penrose inverses [..., n, m] of matrices [..., m, n], by SVD; singular values below
+    rtol times the largest count as zero. The derivative is Golub and Pereyra's (1973).
+    """
     rtol = rcond if rtol is None else rtol
     return pseudo_inverse()(_matrix("pinv", a), rtol, hermitian)
 
@@ -328,7 +345,9 @@ def lstsq(
 
 
 def matrix_power(a: Any, n: int) -> Any:
-    """a multiplied n times; negative n inverts first."""
+    """Matrices [..., n, n] multiplied n times, by repeated squaring; negative n, a static integer,
+    inverts first. Integers become floats.
+    """
     a = _matrix("matrix_power", a, True)
     import operator
 
@@ -348,7 +367,9 @@ def matrix_power(a: Any, n: int) -> Any:
 
 
 def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any = None) -> Any:
-    """The number of singular values above rtol times the largest."""
+    """The number of singular values above rtol (max(m, n) times the dtype's epsilon) times the
+    largest: int32 (int64 with x64) [...]. Of a vector 1, or 0 if it is zero.
+    """
     rtol = tol if rtol is None else rtol
     (a,) = inexact("matrix_rank", M)
     a = asarray(a)
@@ -366,7 +387,11 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
 
 @recorded
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Vector or matrix norms."""
+    """The norm of all elements, of vectors along one axis or of matrices in two: real. `ord` of
+    vectors: p as in vector_norm; of matrices: "fro" (default), "nuc" or 2, -2 of the singular
+    values, 1, -1 of column sums, inf, -inf of row sums; ValueError for others and for more axes.
+    Its gradient at 0 is NaN.
+    """
     (x,) = promote_inexact("norm", x)
     x = asarray(x)
     n = x.ndim
@@ -417,7 +442,9 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
 
 @recorded
 def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Any:
-    """The p-norm over axes."""
+    """The p-norm over axes (None: all), real: (sum |x|^p)^(1/p); the largest |x| for inf, the least
+    for -inf, the number of nonzeros for 0. Its gradient at 0 is NaN for p = 2.
+    """
     (x,) = promote_inexact("vector_norm", x)
     x = asarray(x)
     if axis is None:
@@ -442,12 +469,14 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    """Matrix norms of the last two axes."""
+    """The norms [...] of matrices [..., m, n]; `ord` as in norm."""
     return norm(x, ord=ord, keepdims=keepdims, axis=(-2, -1))
 
 
 def cond(x: Any, p: Any = None) -> Any:
-    """The condition number in a norm."""
+    """The condition numbers [...] of matrices: the largest singular value by the smallest, or the
+    norm p of a square one times that of its inverse. ValueError for vectors and empty matrices.
+    """
     (x,) = inexact("cond", x)
     x = asarray(x)
     if x.ndim < 2:
@@ -473,39 +502,10 @@ def cond(x: Any, p: Any = None) -> Any:
 # ---------------------------------------------------------------- others
 
 
-def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
-    """The product of a chain of matrices in the cheapest order."""
-    members = list(arrays)
-    if len(members) < 2:
-        raise ValueError("fx.numpy.linalg.multi_dot requires at least two matrices/vectors")
-    members = [asarray(x) for x in members]
-    shapes = [x.shape for x in members]
-    if any(len(s) != 2 for s in shapes[1:-1]):
-        raise ValueError(
-            "fx.numpy.linalg.multi_dot: input arrays must all be two-dimensional, apart from the "
-            "first and last; got array shapes "
-            f"{shapes}"
-        )
-    labels = [chr(97 + k) for k in range(len(members) + 1)]
-    terms = [labels[k] + labels[k + 1] for k in range(len(members))]
-    if len(shapes[0]) == 1:
-        terms[0] = labels[1]
-    if len(shapes[-1]) == 1:
-        terms[-1] = labels[-2]
-    for k in range(len(shapes) - 1):
-        if shapes[k][-1] != shapes[k + 1][0]:
-            raise ValueError(
-                "fx.numpy.linalg.multi_dot: last dimension of each array must match first "
-                f"dimension of following array; got {shapes}"
-            )
-    output = ("" if len(shapes[0]) == 1 else labels[0]) + (
-        "" if len(shapes[-1]) == 1 else labels[-1]
-    )
-    return einsum(",".join(terms) + "->" + output, *members, optimize="auto", precision=precision)
-
-
 def tensorinv(a: Any, ind: int = 2) -> Any:
-    """The inverse of tensordot(a, ., ind)."""
+    """The inverse under tensordot(., ., ind): of shape a.shape[ind:] + a.shape[:ind]. ValueError
+    where these have different products.
+    """
     a = asarray(a)
     if ind <= 0:
         raise ValueError(f"ind must be a positive integer; got {ind=}")
@@ -517,7 +517,9 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
-    """x with tensordot(a, x) = b."""
+    """x with tensordot(a, x, b.ndim) = b, of shape a.shape[b.ndim:], after `axes` of a have moved
+    to the end. ValueError where the shapes do not fit.
+    """
     a, b = inexact("tensorsolve", a, b)
     a, b = asarray(a), asarray(b)
     if axes is not None:
@@ -531,41 +533,3 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
         )
     n = int(np.prod(shape))
     return m.reshape(solve(m.reshape(a, (n, n)), m.ravel(b)), shape)
-
-
-def matrix_transpose(x: Any, /) -> Any:
-    """The last two axes swapped."""
-    return m.matrix_transpose(x)
-
-
-def diagonal(x: Any, /, *, offset: int = 0) -> Any:
-    """The diagonals of the last two axes."""
-    return diagonals.diagonal(x, offset=offset, axis1=-2, axis2=-1)
-
-
-def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    """The sums of the `offset`-th diagonals of matrices [..., m, n]: [...]."""
-    return diagonals.trace(x, offset=offset, axis1=-2, axis2=-1, dtype=dtype)
-
-
-def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """The cross product of vectors of three components."""
-    check_arraylike("linalg.cross", x1, x2)
-    lengths = [get_aval(x).shape[axis] for x in (x1, x2)]
-    if lengths != [3, 3]:
-        raise ValueError(
-            "Both input arrays must be (arrays of) 3-dimensional vectors, but they have "
-            f"{lengths[0]} and {lengths[1]} components along axis {axis}"
-        )
-    return products.cross(x1, x2, axis=axis)
-
-
-def outer(x1: Any, x2: Any, /) -> Any:
-    """x1[i] * x2[j] of vectors [m] and [n]: [m, n]. ValueError for other than vectors."""
-    check_arraylike("linalg.outer", x1, x2)
-    ranks = [get_aval(x).ndim for x in (x1, x2)]
-    if ranks != [1, 1]:
-        raise ValueError(
-            f"Input arrays must be one-dimensional, but they have {ranks[0]} and {ranks[1]} axes"
-        )
-    return products.outer(x1, x2)

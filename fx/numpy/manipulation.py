@@ -65,7 +65,9 @@ __all__ = [
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The shape of an array or scalar; None has none, with a DeprecationWarning."""
+    """The shape of an array or scalar, a tuple. TypeError for lists; None has (), with a
+    DeprecationWarning.
+    """
     if hasattr(a, "shape"):
         return tuple(a.shape)
     if a is None:
@@ -77,18 +79,18 @@ def shape(a: Any) -> tuple[int, ...]:
 
 
 def ndim(a: Any) -> int:
-    """The number of axes of an array, a number or a nested list."""
+    """The number of axes of an array or scalar. TypeError for lists."""
     return len(shape(a))
 
 
 def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
-    """The number of elements, along `axis` or in all."""
+    """The number of elements, along `axis` (an int or several) or in all: a Python integer."""
     s = shape(a)
     return prod(s if axis is None else [s[k] for k in canonical_axes(axis, len(s))])
 
 
 def isscalar(element: Any) -> bool:
-    """Python and NumPy scalars, and arrays without axes."""
+    """Whether x is a Python or NumPy scalar, or an array without axes."""
     if isinstance(element, (bool, int, float, complex, np.generic)):
         return True
     return core.is_array_value(element) and not core.get_aval(element).shape
@@ -105,7 +107,9 @@ def iterable(y: Any) -> bool:
 def reshape(
     a: Any, shape: Any, order: str = "C", *, copy: bool | None = None, out_sharding: Any = None
 ) -> Any:
-    """The same elements in another shape; one size may be -1.
+    """The same elements in another shape; one size may be -1. `order` "F" reads and fills with the
+    first axis fastest. TypeError where the sizes do not fit or are traced, ValueError for two sizes
+    of -1 and for other orders. `copy` changes nothing.
 
     >>> import fx.numpy as fnp
     >>> fnp.reshape(fnp.arange(6), (3, -1)).shape
@@ -156,14 +160,18 @@ def _sizes(have: tuple[int, ...], shape: Any) -> tuple[int, ...]:
 
 
 def ravel(a: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
-    """All elements in one axis, row by row (`order` "C") or column by column ("F")."""
+    """All elements in one axis, row by row (`order` "C") or column by column ("F").
+    NotImplementedError for "K".
+    """
     if order == "K":
         raise NotImplementedError("Ravel not implemented for order='K'.")
     return reshape(a, (-1,) if size(a) else (0,), order)
 
 
 def resize(a: Any, new_shape: Any) -> Any:
-    """The elements repeated or cut to fill new_shape."""
+    """The elements in the shape new_shape, from the start again as often as needed, or cut off;
+    zeros where there are none. The dtype stays.
+    """
     from fx.numpy.joining import concatenate
 
     wanted = canonical_shape(new_shape)
@@ -194,7 +202,9 @@ def squeeze(a: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 
 def expand_dims(a: Any, axis: int | Sequence[int]) -> Any:
-    """Axes of size one inserted at these places of the result."""
+    """Axes of size one inserted at these places of the result. ValueError for places out of bounds
+    or twice.
+    """
     x, aval = shape_dtype("expand_dims", a)
     count = len(axis) if isinstance(axis, Sequence) else 1
     axes = canonical_axes(axis, len(aval.shape) + count)
@@ -207,12 +217,16 @@ def atleast_1d(*arys: Any) -> Any:
 
 
 def atleast_2d(*arys: Any) -> Any:
-    """Arrays of at least two axes; new ones come first."""
+    """Arrays of at least two axes, new ones of size 1 in front; of several arrays a list. TypeError
+    for lists.
+    """
     return _at_least("atleast_2d", arys, 2)
 
 
 def atleast_3d(*arys: Any) -> Any:
-    """Arrays of at least three axes: (n,) -> (1, n, 1), (n, m) -> (n, m, 1)."""
+    """Arrays of at least three axes: (n,) -> (1, n, 1), (n, m) -> (n, m, 1); of several arrays a
+    list. TypeError for lists.
+    """
     return _at_least("atleast_3d", arys, 3)
 
 
@@ -243,7 +257,9 @@ def _at_least(name: str, arys: tuple[Any, ...], n: int) -> Any:
 
 
 def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
-    """Axes permuted; reversed by default."""
+    """Axes in the order `axes`, reversed by default. ValueError for another number of axes than the
+    array has, TypeError for one twice.
+    """
     x, aval = shape_dtype("transpose", a)
     n = len(aval.shape)
     order = tuple(range(n))[::-1] if axes is None else tuple(axes)
@@ -283,7 +299,9 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
 
 
 def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    """Axes moved to new places; the others keep their order."""
+    """Axes moved to new places of the result; the others keep their order. ValueError for axes out
+    of bounds or twice, or for different numbers of places.
+    """
     x, aval = shape_dtype("moveaxis", a)
     n = len(aval.shape)
     src = canonical_axes(source, n)
@@ -297,7 +315,9 @@ def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[in
 
 
 def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
-    """An axis moved back until it lies at `start`."""
+    """An axis moved until it stands before the one at `start`; the others keep their order.
+    ValueError out of bounds.
+    """
     n = ndim(a)
     start = operator.index(start)
     if not -n <= start <= n:
@@ -314,7 +334,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 
 def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """Elements reversed along axes (all by default)."""
+    """Elements reversed along axes (None: all); shape and dtype stay."""
     x, aval = shape_dtype("flip", m)
     axes = canonical_axes(axis, len(aval.shape))
     return lax.rev(x, axes) if axes else x
@@ -331,7 +351,9 @@ def fliplr(m: Any) -> Any:
 
 
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
-    """Rotated k quarter turns in a plane."""
+    """Rotated by k quarter turns in the plane of two axes, from the first towards the second; odd k
+    exchange their sizes. ValueError for equal axes.
+    """
     x, aval = shape_dtype("rot90", m)
     if len(axes) != 2:
         raise ValueError("len(axes) must be 2.")
@@ -347,7 +369,9 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """Elements moved along axes, those that fall off re-enter; the shift may be traced."""
+    """Elements moved along axes (along the flattened array if None), those that fall off re-enter
+    at the other end; shape and dtype stay. Shifts, one for all axes or one each, may be traced.
+    """
     x, aval = shape_dtype("roll", a)
     if axis is None:
         flat = lax.reshape(x, (aval.size,))
@@ -396,7 +420,9 @@ def _roll_one(x: Any, shift: Any, axis: int) -> Any:
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
-    """The common shape of several shapes."""
+    """The shape that arrays of these shapes broadcast to, a tuple. ValueError where there is
+    none.
+    """
     if not shapes:
         return ()
     from fx.avals import broadcast_shapes as joined
@@ -405,7 +431,9 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
 
 
 def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
-    """The array repeated along new axes and axes of size one."""
+    """The array repeated along new leading axes and axes of size one, to have `shape`. ValueError
+    where that does not fit.
+    """
     x, aval = shape_dtype("broadcast_to", array)
     wanted = canonical_shape(shape)
     offset = len(wanted) - len(aval.shape)
@@ -417,14 +445,17 @@ def broadcast_to(array: Any, shape: Any, *, out_sharding: Any = None) -> Any:
 
 
 def broadcast_arrays(*args: Any) -> list[Any]:
-    """All arrays in their common shape, each in its own dtype: a list."""
+    """All arrays in their common shape, each in its own dtype: a list. ValueError where there is
+    none.
+    """
     pairs = [shape_dtype("broadcast_arrays", a) for a in args]
     wanted = broadcast_shapes(*[a.shape for _, a in pairs])
     return [broadcast_value(x, wanted) for x, _ in pairs]
 
 
 def tile(A: Any, reps: Any) -> Any:
-    """The whole array repeated along each axis.
+    """The whole array repeated reps[k] times along axis k; shorter `reps` or shapes get ones in
+    front. Counts are static, not negative.
 
     >>> import fx.numpy as fnp
     >>> fnp.tile(fnp.array([1, 2]), 2)
@@ -451,7 +482,9 @@ def repeat(
     total_repeat_length: int | None = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Each element repeated; traced counts need total_repeat_length.
+    """Each element repeated along an axis (of the flattened array if None), by one count or one
+    each. Traced counts need total_repeat_length (else ConcretizationTypeError), which cuts, or
+    fills with the last element. TypeError for negative or fractional counts.
 
     >>> import fx.numpy as fnp
     >>> fnp.repeat(fnp.array([1, 2]), 2)

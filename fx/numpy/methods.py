@@ -18,7 +18,7 @@ from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufuncs as u
 from fx.numpy import ufuncs_more as more
-from fx.numpy.at import At
+from fx.numpy.at import At, Updater
 from fx.numpy.creation import array, astype
 from fx.numpy.indexing import getitem
 from fx.numpy.promotion import is_arraylike
@@ -93,29 +93,42 @@ def _round(self: Any, ndigits: int | None = None) -> Any:
 # ---------------------------------------------------------------- methods
 
 
+def _as_in(function: Any) -> Callable[[Any], Any]:
+    """A decorator: the docstring of the function that a method forwards to."""
+
+    def tell(method: Any) -> Any:
+        method.__doc__ = function.__doc__
+        return method
+
+    return tell
+
+
+@_as_in(m.reshape)
 def _reshape(
     self: Any, *args: Any, order: str = "C", copy: bool | None = None, out_sharding: Any = None
 ) -> Any:
-    """The same elements in another shape."""
     shape = args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
     return m.reshape(self, shape, order)
 
 
+@_as_in(m.transpose)
 def _transpose(self: Any, *args: Any) -> Any:
-    """Axes permuted; reversed by default."""
     if not args or args == (None,):
         return m.transpose(self)
     axes = args[0] if len(args) == 1 and not isinstance(args[0], (int, np.integer)) else args
     return m.transpose(self, axes)
 
 
+@_as_in(astype)
 def _astype(self: Any, dtype: Any, copy: bool = False, device: Any = None) -> Any:
-    """Converted to a dtype."""
     return astype(self, dtype, copy=copy, device=device)
 
 
 def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
-    """The same bytes as another dtype."""
+    """The same bytes as another dtype: the last axis grows or shrinks with the size of an element
+    (ValueError where that does not fit, or there is none); booleans count as bytes. The array
+    itself without one.
+    """
     from fx.dtypes import check_requested
 
     if type is not None:
@@ -169,28 +182,29 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
     return lax.bitcast_convert_type(grouped, wanted)
 
 
+@_as_in(m.ravel)
 def _flatten(self: Any, order: str = "C", *, out_sharding: Any = None) -> Any:
-    """All elements in one axis."""
     return m.ravel(self, order, out_sharding=out_sharding)
 
 
+@_as_in(more.clip)
 def _clip(self: Any, min: Any = None, max: Any = None) -> Any:
-    """Values limited to [min, max]."""
     return more.clip(self, min, max)
 
 
+@_as_in(sorting.searchsorted)
 def _searchsorted(
     self: Any, v: Any, side: str = "left", sorter: Any = None, *, method: str = "scan"
 ) -> Any:
-    """Where to insert v."""
     return sorting.searchsorted(self, v, side, sorter, method=method)
 
 
+@_as_in(searching.nonzero)
 def _nonzero(self: Any, *, fill_value: Any = None, size: Any = None) -> Any:
-    """Index arrays of nonzero elements."""
     return searching.nonzero(self, size=size, fill_value=fill_value)
 
 
+@_as_in(taking.compress)
 def _compress(
     self: Any,
     condition: Any,
@@ -200,12 +214,11 @@ def _compress(
     size: Any = None,
     fill_value: Any = 0,
 ) -> Any:
-    """Slices where the condition holds."""
     return taking.compress(condition, self, axis, size=size, fill_value=fill_value)
 
 
 def _copy(self: Any) -> Any:
-    """A copy."""
+    """A copy of the array, of its shape and dtype."""
     return array(self, copy=True)
 
 
@@ -230,7 +243,9 @@ def _setitem(self: Any, index: Any, value: Any) -> None:
 
 
 def _to_device(self: Any, device: Any, *, stream: Any = None) -> Any:
-    """The array on `device`; `stream` is of the array API's signature and has no meaning here."""
+    """The array on `device`, a Device or its name. `stream` is of the array API's signature:
+    ValueError unless None.
+    """
     from fx.devices import device_put
 
     if stream is not None:
@@ -279,13 +294,13 @@ _METHODS: dict[str, Any] = {
     "var": reductions.var,
     "view": _view,
 }
-_PROPERTIES: dict[str, Any] = {
-    "T": m.transpose,
-    "mT": m.matrix_transpose,
-    "real": u.real,
-    "imag": u.imag,
-    "at": At,
-    "flat": m.ravel,
+_PROPERTIES: dict[str, tuple[Any, str]] = {
+    "T": (m.transpose, "The array with its axes in reverse order."),
+    "mT": (m.matrix_transpose, m.matrix_transpose.__doc__ or ""),
+    "real": (u.real, u.real.__doc__ or ""),
+    "imag": (u.imag, u.imag.__doc__ or ""),
+    "at": (At, Updater.__doc__ or ""),
+    "flat": (m.ravel, "All elements in one axis, row by row: an array, not an iterator."),
 }
 
 
@@ -302,10 +317,10 @@ def install() -> None:
     for kind in (Array, core.Tracer):
         make = _with_fast if kind is Array else (lambda name, f, reverse: _slow(f, reverse))
         for name, function in _OPERATORS.items():
-            _set(kind, f"__{name}__", make(name, function, False))
-            _set(kind, f"__r{name}__", make(name, function, True))
+            _set(kind, f"__{name}__", _as_in(function)(make(name, function, False)))
+            _set(kind, f"__r{name}__", _as_in(function)(make(name, function, True)))
         for name, function in _COMPARISONS.items():
-            _set(kind, f"__{name}__", make(name, function, False))
+            _set(kind, f"__{name}__", _as_in(function)(make(name, function, False)))
         _set(kind, "__neg__", _neg if kind is Array else lambda self: u.negative(self))
         _set(kind, "__pos__", lambda self: u.positive(self))
         _set(kind, "__abs__", lambda self: u.absolute(self))
@@ -314,8 +329,8 @@ def install() -> None:
         _set(kind, "__getitem__", item if kind is Array else lambda self, k: getitem(self, k))
         for name, function in _METHODS.items():
             setattr(kind, name, recorded.form_of(function))
-        for name, function in _PROPERTIES.items():
-            setattr(kind, name, property(_getter(recorded.form_of(function))))
+        for name, (function, doc) in _PROPERTIES.items():
+            setattr(kind, name, property(_getter(recorded.form_of(function)), doc=doc))
     core.Tracer.__iter__ = _iter  # type: ignore[attr-defined]
     core.Tracer.__len__ = _len  # type: ignore[attr-defined]
     core.Tracer.__setitem__ = _setitem  # type: ignore[attr-defined]

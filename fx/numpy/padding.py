@@ -39,8 +39,14 @@ _KEYWORDS = {
 
 
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """The array with margins: constant, edge, linear_ramp, maximum, mean, median, minimum,
-    reflect, symmetric, wrap, empty.
+    """The array with margins: pad_width elements, a static count, a pair (before, after) or one
+    pair per axis (or a dict of axes). The dtype stays; ValueError for negative widths, TypeError
+    for traced ones.
+
+    mode: "constant" (constant_values), "edge", "linear_ramp" to end_values, "maximum", "mean",
+    "median", "minimum" of the outermost stat_length elements, "reflect" and "symmetric"
+    (reflect_type "even", "odd"), "wrap", "empty" (zeros), or a function(line, widths, axis,
+    keywords) -> line.
 
     >>> import fx.numpy as fnp
     >>> fnp.pad(fnp.array([1, 2]), (1, 2), constant_values=9)

@@ -46,7 +46,9 @@ __all__ = [
 
 
 def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
-    """The polynomial's values at x, by Horner's rule."""
+    """The polynomial's values at x, by Horner's rule, in the promoted dtype and the shape of x; p
+    [n] holds the coefficients, the highest power first.
+    """
     check_arraylike("polyval", p, x)
     if len(np.shape(p)) == 0:
         p = atleast_1d(p)
@@ -68,7 +70,9 @@ def polyval(p: Any, x: Any, *, unroll: int = 16) -> Any:
 
 
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    """Powers of x [n] as columns [n, N], the highest first unless `increasing`; N: n by default."""
+    """Powers of x [n] as columns [n, N], the highest first unless `increasing`; N: n by default.
+    The dtype stays. ValueError for other ranks.
+    """
     v, aval = shape_dtype("vander", x)
     if len(aval.shape) != 1:
         raise ValueError("x must be a one-dimensional array")
@@ -89,7 +93,11 @@ def polyfit(
     w: Any = None,
     cov: Any = False,
 ) -> Any:
-    """The least-squares polynomial of a degree through points."""
+    """The coefficients [deg + 1], the highest power first, of the least-squares polynomial through
+    points x [m], y [m] or [m, k], weighted by w; by lstsq on columns of unit length. With `full`
+    also residuals, rank, singular values and rcond, with `cov` the covariance matrix (unless
+    "unscaled", scaled by the residuals). TypeError for other shapes, ValueError for negative deg.
+    """
     from fx.numpy import linalg
 
     check_arraylike("polyfit", x, y)
@@ -137,7 +145,11 @@ def polyfit(
 
 
 def roots(p: Any, *, strip_zeros: bool = True) -> Any:
-    """The roots, as eigenvalues of the companion matrix; under jit with strip_zeros=False."""
+    """The roots of the polynomial of coefficients p [n], the highest power first: complex, as
+    eigenvalues of the companion matrix. Leading zeros are stripped, which needs concrete p; with
+    strip_zeros=False, as under jit, there are n - 1 roots, the missing ones NaN. ValueError for
+    other ranks.
+    """
     (p,) = promote_dtypes_inexact("roots", p)
     p = atleast_1d(p)
     if len(core.get_aval(p).shape) != 1:
@@ -210,7 +222,10 @@ def _roots_unstripped(p: Any, n: int) -> Any:
 
 
 def poly(seq_of_zeros: Any) -> Any:
-    """The monic polynomial with these roots (or a matrix's characteristic polynomial)."""
+    """The coefficients [n + 1] of the monic polynomial with these n roots, or of a matrix's
+    characteristic polynomial (complex); the highest power first, in floating point. ValueError for
+    other shapes.
+    """
     (z,) = promote_dtypes_inexact("poly", seq_of_zeros)
     z = atleast_1d(z)
     shape = core.get_aval(z).shape
@@ -243,17 +258,23 @@ def _aligned(name: str, a: Any, b: Any) -> tuple[Any, Any]:
 
 
 def polyadd(a1: Any, a2: Any) -> Any:
-    """The sum of two polynomials, given by their coefficients, the highest power first."""
+    """The sum of two polynomials, given by their coefficients, the highest power first, in the
+    promoted dtype.
+    """
     return u.add(*_aligned("polyadd", a1, a2))
 
 
 def polysub(a1: Any, a2: Any) -> Any:
-    """The difference of two polynomials."""
+    """The difference of two polynomials, given by their coefficients, the highest power first, in
+    the promoted dtype.
+    """
     return u.subtract(*_aligned("polysub", a1, a2))
 
 
 def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
-    """The product of two polynomials, given by their coefficients, the highest power first."""
+    """The product of two polynomials, given by their coefficients, the highest power first, as
+    floats: [n + m - 1]. trim_leading_zeros needs concrete ones.
+    """
     check_arraylike("polymul", a1, a2)
     a, b = promote_dtypes_inexact("polymul", a1, a2)
     a, b = atleast_1d(a), atleast_1d(b)
@@ -267,7 +288,10 @@ def polymul(a1: Any, a2: Any, *, trim_leading_zeros: bool = False) -> Any:
 
 
 def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, Any]:
-    """Quotient and remainder of two polynomials."""
+    """Quotient and remainder of two polynomials, given by their coefficients, the highest power
+    first, as floats; the remainder is as long as u, with leading zeros unless trim_leading_zeros,
+    which needs concrete ones.
+    """
     a, b = promote_dtypes_inexact("polydiv", u, v)
     a, b = atleast_1d(a), atleast_1d(b)
     m, n = core.get_aval(a).size - 1, core.get_aval(b).size - 1
@@ -283,7 +307,9 @@ def polydiv(u: Any, v: Any, *, trim_leading_zeros: bool = False) -> tuple[Any, A
 
 
 def polyder(p: Any, m: int = 1) -> Any:
-    """Coefficients of the m-th derivative of a polynomial, the highest power first, as floats."""
+    """Coefficients of the m-th derivative of a polynomial, the highest power first, as floats: m
+    fewer. ValueError for negative m.
+    """
     (p,) = promote_dtypes_inexact("polyder", p)
     p = shape_dtype("polyder", p)[0]
     m = operator.index(m)
@@ -301,7 +327,10 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """The m-th integral with constants k."""
+    """Coefficients of the m-th integral of a polynomial, the highest power first, as floats: m
+    more. k holds the constant of each integration in turn, one for all, or none for 0. ValueError
+    for negative m and another number of constants.
+    """
     m = operator.index(m)
     k = 0 if k is None else k
     check_arraylike("polyint", p, k)
@@ -330,7 +359,9 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
-    """Zeros cut off at the front ('f') and back ('b') of a concrete array."""
+    """Zeros cut off at the front ('f') and back ('b') of a concrete array, along axes (None: all):
+    ConcretizationTypeError under jit. The dtype stays.
+    """
     x, aval = shape_dtype("trim_zeros", filt)
     if not is_concrete(x):
         concrete(x, "trim_zeros: the length of the result depends on the values.")

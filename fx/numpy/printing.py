@@ -36,7 +36,9 @@ printoptions = np.printoptions
 def array_repr(
     arr: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None
 ) -> str:
-    """The repr of an array, `Array([1., 2.], dtype=float32)`, with NumPy's options."""
+    """The repr of an array, `Array([1., 2.], dtype=float32)`, with NumPy's options.
+    ConcretizationTypeError under jit.
+    """
     return np.array_repr(concrete(arr), max_line_width, precision, suppress_small).replace(
         "array", "Array", 1
     )
@@ -45,17 +47,21 @@ def array_repr(
 def array_str(
     a: Any, max_line_width: Any = None, precision: Any = None, suppress_small: Any = None
 ) -> str:
-    """The str of an array, `[1. 2.]`, with NumPy's options."""
+    """The str of an array, `[1. 2.]`, with NumPy's options. ConcretizationTypeError under jit."""
     return np.array_str(concrete(a), max_line_width, precision, suppress_small)
 
 
 def save(file: Any, arr: Any, allow_pickle: bool = True) -> None:
-    """Write one array to a .npy file; `file` is a path or an open binary file."""
+    """Write one array to a .npy file; `file` is a path or an open binary file.
+    ConcretizationTypeError under jit.
+    """
     np.save(file, concrete(arr), allow_pickle=allow_pickle)
 
 
 def savez(file: Any, *args: Any, allow_pickle: bool = True, **kwds: Any) -> None:
-    """Write several arrays to a .npz file."""
+    """Write several arrays to a .npz file, by position as arr_0, arr_1, ... or by keyword.
+    ConcretizationTypeError under jit.
+    """
     np.savez(
         file,
         *[concrete(a) for a in args],
@@ -65,14 +71,17 @@ def savez(file: Any, *args: Any, allow_pickle: bool = True, **kwds: Any) -> None
 
 
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
-    """Whether a conversion is allowed under a casting rule."""
+    """Whether a conversion from a dtype or an array's dtype is allowed under a casting rule: "no",
+    "equiv", "safe", "same_kind" or "unsafe", as NumPy has them.
+    """
     have = core.get_aval(from_).dtype if core.is_array_value(from_) else as_dtype(from_)
     return bool(np.can_cast(have, as_dtype(to), casting))  # type: ignore[arg-type]
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a dtype is of a kind: 'bool', 'signed integer', 'real floating', 'numeric', ... or a
-    dtype.
+    """Whether a dtype is of a kind: 'bool', 'signed integer', 'unsigned integer', 'integral', 'real
+    floating', 'complex floating', 'numeric', a dtype, or any of a tuple of these. ValueError for
+    other words.
     """
     d = as_dtype(dtype)
     if isinstance(kind, tuple):

@@ -64,8 +64,9 @@ def dot(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Sum of products over the last axis of a and the second to last of b (a product where one is
-    a scalar).
+    """Sum of products over the last axis of a and the second to last (or only) of b: the other axes
+    of a, then those of b; a product where one is a scalar. Operands promote, integers wrap;
+    preferred_element_type is the dtype of the sums and the result. TypeError where the axes differ.
     """
     a, b, wanted, weak = _pair("dot", a, b, preferred_element_type)
     na, nb = len(core.get_aval(a).shape), len(core.get_aval(b).shape)
@@ -84,7 +85,9 @@ def matmul(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The matrix product over the last two axes, leading axes broadcast.
+    """The matrix product over the last two axes, leading axes broadcast; a vector counts as row or
+    column, whose axis goes. Dtypes as in dot. TypeError where the summed axes differ, ValueError
+    for scalars and for leading axes that do not broadcast.
 
     >>> import fx.numpy as fnp
     >>> fnp.matmul(fnp.ones((5, 2, 3)), fnp.ones((3, 4))).shape
@@ -181,7 +184,9 @@ def vecdot(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """conj(x1) . x2 along an axis, other axes broadcast."""
+    """conj(x1) . x2 along an axis, other axes broadcast. Dtypes as in dot. ValueError for scalars
+    and for sizes that do not fit.
+    """
     (x1, a1), (x2, a2) = shape_dtype("vecdot", x1), shape_dtype("vecdot", x2)
     if not a1.shape or not a2.shape:
         raise ValueError(
@@ -203,7 +208,9 @@ def vecdot(
 
 
 def matvec(x1: Any, x2: Any, /) -> Any:
-    """Matrices times vectors, leading axes broadcast."""
+    """Matrices [..., m, n] times vectors [..., n], leading axes broadcast: [..., m]. Dtypes and
+    errors as in matmul.
+    """
     if len(np.shape(x1)) < 2 or len(np.shape(x2)) < 1:
         raise ValueError(
             f"matvec: needs a matrix and a vector, got shapes {np.shape(x1)} and {np.shape(x2)}"
@@ -214,7 +221,9 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 
 
 def vecmat(x1: Any, x2: Any, /) -> Any:
-    """conj(vectors) times matrices, leading axes broadcast."""
+    """conj(vectors) [..., m] times matrices [..., m, n], leading axes broadcast: [..., n]. Dtypes
+    and errors as in matmul.
+    """
     if len(np.shape(x1)) < 1 or len(np.shape(x2)) < 2:
         raise ValueError(
             f"vecmat: needs a vector and a matrix, got shapes {np.shape(x1)} and {np.shape(x2)}"
@@ -225,7 +234,9 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
 
 
 def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any = None) -> Any:
-    """Sum of products over the last axes of both."""
+    """Sum of products over the last axes of both: the other axes of a, then those of b; a product
+    where one is a scalar. Dtypes and errors as in dot.
+    """
     na, nb = len(np.shape(a)), len(np.shape(b))
     if na == 0 or nb == 0:
         return dot(a, b, precision=precision, preferred_element_type=preferred_element_type)
@@ -235,7 +246,9 @@ def inner(a: Any, b: Any, *, precision: Any = None, preferred_element_type: Any 
 
 
 def outer(a: Any, b: Any, out: None = None) -> Any:
-    """The matrix [a.size, b.size] of a[i] * b[j]; more than one axis is flattened first."""
+    """The matrix [a.size, b.size] of a[i] * b[j] in the promoted dtype; more than one axis is
+    flattened first.
+    """
     base.no_out("outer", out)
     check_arraylike("outer", a, b)
     a, b = promote_dtypes("outer", a, b)
@@ -252,7 +265,10 @@ def tensordot(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """Sum of products over pairs of axes: a count of trailing/leading ones, or two lists."""
+    """Sum of products over pairs of axes: a count of trailing ones of a and leading ones of b, or
+    two lists. The other axes of a come first, then those of b. Dtypes as in dot. TypeError where
+    sizes differ, ValueError for more axes than there are.
+    """
     a, b, wanted, weak = _pair("tensordot", a, b, preferred_element_type)
     sa, sb = core.get_aval(a).shape, core.get_aval(b).shape
     na, nb = len(sa), len(sb)
@@ -279,7 +295,9 @@ def tensordot(
 
 
 def kron(a: Any, b: Any) -> Any:
-    """The Kronecker product: blocks a[i, j] * b; shapes are multiplied axis by axis."""
+    """The Kronecker product in the promoted dtype: blocks a[i, j] * b; shapes are multiplied axis
+    by axis, the shorter one with ones in front.
+    """
     a, b = promote_dtypes("kron", a, b)
     sa, sb = core.get_aval(a).shape, core.get_aval(b).shape
     n = max(len(sa), len(sb))
@@ -292,7 +310,8 @@ def kron(a: Any, b: Any) -> Any:
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
-    """The cross product of vectors of 2 or 3 components; of two pairs it is a number.
+    """The cross product of vectors of 2 or 3 components (ValueError for others) in the promoted
+    dtype; of two pairs it is a number.
 
     Vectors lie along axisa and axisb, the result along axisc; the other axes are broadcast.
     """
@@ -357,7 +376,10 @@ def _convolve(name: str, a: Any, v: Any, mode: str, precision: Any, preferred: A
 def convolve(
     a: Any, v: Any, mode: str = "full", *, precision: Any = None, preferred_element_type: Any = None
 ) -> Any:
-    """The discrete convolution of two vectors."""
+    """The convolution of vectors of n and m elements, sum_k a[k] v[i - k], in floating point: n + m
+    - 1 elements, for mode "same" the middle max(n, m), for "valid" the max(n, m) - min(n, m) + 1
+    without an edge. ValueError for empty ones, other ranks and modes.
+    """
     return _convolve("convolve", a, v, mode, precision, preferred_element_type)
 
 
@@ -369,7 +391,9 @@ def correlate(
     precision: Any = None,
     preferred_element_type: Any = None,
 ) -> Any:
-    """sum a[n + k] conj(v[n])."""
+    """sum_n a[n + k] conj(v[n]) for shifts k, in floating point; sizes by mode ("valid" by default)
+    and errors as in convolve.
+    """
     if len(np.shape(a)) != 1 or len(np.shape(v)) != 1:
         raise ValueError("correlate() only support 1-dimensional inputs.")
     a, v = promote_dtypes_inexact("correlate", a, v)

@@ -50,7 +50,9 @@ def arange(
     device: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """start, start + step, ... up to but without stop; all three must be concrete.
+    """start, start + step, ... up to but without stop: a vector in the promoted dtype of the three,
+    or `dtype`. All must be concrete scalars: ConcretizationTypeError for traced ones, ValueError
+    for arrays and for step 0.
 
     >>> import fx.numpy as fnp
     >>> fnp.arange(3)
@@ -100,7 +102,11 @@ def linspace(
     *,
     device: Any = None,
 ) -> Any:
-    """`num` evenly spaced values from start to stop; exact at both ends."""
+    """`num` evenly spaced values from start to stop, exact at both ends (without stop and its place
+    if not `endpoint`). start and stop broadcast; the new axis of the result stands at `axis`.
+    Floats; an integer dtype rounds down. With `retstep` a pair with the step. ValueError for
+    negative num, which is static.
+    """
     import operator
 
     from fx import lax
@@ -149,7 +155,9 @@ def logspace(
     dtype: Any = None,
     axis: int = 0,
 ) -> Any:
-    """base raised to evenly spaced exponents."""
+    """base raised to linspace's exponents from start to stop; shapes and errors as there. `dtype`
+    converts the result.
+    """
     from fx.numpy.ufuncs import power
 
     wanted = None if dtype is None else check_requested(dtype, "logspace")
@@ -162,7 +170,10 @@ def logspace(
 def geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    """Values evenly spaced on a logarithmic scale."""
+    """Values from start to stop in a constant ratio: powers of 10 of evenly spaced logarithms, with
+    the ends as given. Both must have the same sign (or, complex, angle), not 0. Shapes and errors
+    as in linspace; `dtype` converts the result.
+    """
     from fx import lax
     from fx.numpy import ufuncs as u
 
@@ -194,7 +205,10 @@ def geomspace(
 
 
 def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = None, *, device: Any = None) -> Any:
-    """Ones on the k-th diagonal of an N x M array."""
+    """Ones on the k-th diagonal (above the main one for k > 0) of an N x M array, zeros elsewhere:
+    float32 (float64 with x64) unless `dtype` says otherwise. k may be traced; N and M must be
+    static, not negative.
+    """
     from fx import lax
 
     n = canonical_shape(N)[0]
@@ -216,7 +230,9 @@ def identity(n: Any, dtype: Any = None) -> Any:
 
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Ones at and below the k-th diagonal of an N x M array."""
+    """Ones at and below the k-th diagonal of an N x M array, zeros above: float32 unless `dtype`
+    says otherwise. All three are static.
+    """
     wanted = np.dtype(np.float32) if dtype is None else check_requested(dtype, "tri")
     N, m = canonical_shape((N, N if M is None else M))
     if core.state.trace is core.EVAL:
@@ -236,7 +252,10 @@ def tri_mask(shape: tuple[int, ...], k: int) -> Any:
 
 
 def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
-    """The index grid of a shape: one array per axis, stacked unless sparse."""
+    """The index grid of a shape: an array [ndim, *dimensions] whose k-th part counts along axis k,
+    or, if `sparse`, a tuple of arrays of size 1 on all other axes. int32 (int64 with x64) unless
+    `dtype` says otherwise.
+    """
     from fx import lax
     from fx.numpy.joining import stack
 
@@ -255,7 +274,10 @@ def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:
 
 
 def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> list[Any]:
-    """Coordinate arrays from coordinate vectors."""
+    """A list of coordinate arrays, one per vector, each in its dtype: of n and m elements [m, n]
+    with indexing "xy", [n, m] with "ij"; if `sparse` of size 1 on all axes but their own.
+    ValueError for more than one axis and for copy=False.
+    """
     from fx import lax
 
     check_arraylike("meshgrid", *xi)

@@ -58,8 +58,11 @@ def take(
     indices_are_sorted: bool = False,
     fill_value: Any = None,
 ) -> Any:
-    """Elements along an axis; out of bounds gives NaN (or the least integer) unless mode is clip
-    or wrap.
+    """Elements along an axis (of the flattened array if None): the indices' axes stand in its
+    place, the dtype stays. Negative indices count from the end. Out of bounds gives NaN (the least
+    signed, the largest unsigned integer) or fill_value, unless mode is "clip" (negative indices
+    become 0 too) or "wrap"; "raise" is a NotImplementedError. TypeError for indices of floats,
+    ValueError for an empty axis.
 
     >>> import fx.numpy as fnp
     >>> fnp.take(fnp.array([10., 20., 30.]), fnp.array([2, 0]))
@@ -105,8 +108,11 @@ def take_along_axis(
     *,
     wrap_negative_indices: bool = True,
 ) -> Any:
-    """arr[..., indices[..., j, ...], ...]: one index along the axis for each element of the
-    result.
+    """arr[..., indices[..., j, ...], ...]: one index along the axis for each element of the result,
+    whose other axes broadcast (ValueError where they do not, or ranks differ). With axis None arr
+    is flattened and the indices are a vector. Out of bounds gives NaN (the least signed, the
+    largest unsigned integer) or fill_value unless `mode` says otherwise. TypeError for indices of
+    floats.
     """
     x, aval = shape_dtype("take_along_axis", arr)
     index, have = shape_dtype("take_along_axis", indices)
@@ -185,7 +191,10 @@ def _along(
 
 
 def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = True) -> Any:
-    """A copy with flat positions replaced; pass inplace=False, for arrays are immutable."""
+    """A copy with the elements at flat positions `ind` replaced by v, which repeats as needed; it
+    has the shape and dtype of `a`. Positions out of bounds are dropped unless mode is "clip" or
+    "wrap". Pass inplace=False (else ValueError), for arrays are immutable.
+    """
     if inplace:
         raise ValueError(
             "fx.numpy.put cannot modify arrays in-place; pass inplace=False for a modified copy."
@@ -217,7 +226,10 @@ def put(a: Any, ind: Any, v: Any, mode: str | None = None, *, inplace: bool = Tr
 def put_along_axis(
     arr: Any, indices: Any, values: Any, axis: int | None, inplace: bool = True, *, mode: Any = None
 ) -> Any:
-    """A copy with values at one index along the axis each; pass inplace=False."""
+    """A copy with `values`, which broadcast, at one index along the axis each, as take_along_axis
+    reads them; shape and dtype of arr. Indices out of bounds are dropped unless `mode` says
+    otherwise. Pass inplace=False (else ValueError).
+    """
     if inplace:
         raise ValueError(
             "fx.numpy.put_along_axis cannot modify arrays in-place; pass inplace=False for a "
@@ -241,7 +253,11 @@ def put_along_axis(
 def where(
     condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, fill_value: Any = None
 ) -> Any:
-    """x where the condition holds, else y; with one argument the indices of nonzero elements."""
+    """x where the condition holds, else y: all three broadcast (else ValueError), x and y promote.
+    With one argument the indices of nonzero elements, `size` and fill_value as in nonzero. The
+    branch that is not taken gets gradient 0 times its derivative, which is NaN where that is
+    infinite: make its argument safe.
+    """
     if x is None and y is None:
         from fx.numpy.searching import nonzero
 
@@ -272,7 +288,9 @@ def where(
 
 
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
-    """The choice of the first condition that holds."""
+    """The choice of the first condition that holds, else `default`: conditions, choices and default
+    broadcast, the latter two promote. ValueError for lists of different length and for empty ones.
+    """
     if len(condlist) != len(choicelist):
         raise ValueError(
             f"condlist must have length equal to choicelist ({len(condlist)} vs {len(choicelist)})"
@@ -286,7 +304,10 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
-    """choices[a[i]][i], element by element."""
+    """choices[a[i]][i], element by element: `a` and the choices broadcast, the choices promote.
+    Mode "raise" needs concrete indices (else ConcretizationTypeError) and raises ValueError where
+    one is out of bounds; "wrap" and "clip" work under jit.
+    """
     no_out("choose", out)
     index, _ = shape_dtype("choose", a)
     members = [asarray(c) for c in choices]
@@ -318,8 +339,9 @@ def choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
 
 
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Any:
-    """funclist[i](x) where condlist[i] holds (the last that holds wins); constants count as
-    functions.
+    """funclist[i](x) where condlist[i] holds (the last that holds wins), in the shape and dtype of
+    x; constants count as functions, one more function is the default, which is 0 without. Every
+    function sees all of x. ValueError for other numbers of functions.
     """
     v, aval = shape_dtype("piecewise", x)
     conditions = asarray(condlist) if not isinstance(condlist, (list, tuple)) else condlist
@@ -350,7 +372,9 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
 
 
 def extract(condition: Any, arr: Any, *, size: int | None = None, fill_value: Any = 0) -> Any:
-    """Elements of arr where the condition holds, in one axis."""
+    """The elements of arr where the condition, of its size, holds, as a vector. Under jit a static
+    `size` gives their number, missing ones are fill_value (0), as in nonzero.
+    """
     return compress(ravel(condition), ravel(arr), size=size, fill_value=fill_value)
 
 
@@ -363,7 +387,11 @@ def compress(
     fill_value: Any = 0,
     out: None = None,
 ) -> Any:
-    """Slices along an axis where the 1-D condition holds."""
+    """Slices along an axis (elements of the flattened array if None) where the 1-D condition holds;
+    it may be shorter than the axis. Under jit a static `size` gives their number (else
+    ConcretizationTypeError), missing ones are fill_value. ValueError for conditions of other ranks,
+    or true beyond the axis.
+    """
     no_out("compress", out)
     check_arraylike("compress", condition, a)
     if len(core.get_aval(value(condition)).shape) != 1:
@@ -387,7 +415,10 @@ def compress(
 
 
 def place(arr: Any, mask: Any, vals: Any, *, inplace: bool = True) -> Any:
-    """A copy with masked elements replaced by vals in turn; pass inplace=False."""
+    """A copy with the elements under the mask replaced by vals in turn, from the start again as
+    needed; shape and dtype of arr. ValueError unless inplace=False, for a mask of another size and
+    for no vals.
+    """
     if inplace:
         raise ValueError(
             "fx.numpy.place cannot modify arrays in-place; pass inplace=False for a modified copy."

@@ -185,7 +185,14 @@ def quantile(
     *,
     weights: Any = None,
 ) -> Any:
-    """The q-th quantiles (q in [0, 1]) over axes; NaN if any value is NaN."""
+    """The q-th quantiles (q in [0, 1], clamped beyond) over axes (None: all): the axis of a vector
+    q comes first, then the axes that stay, of size 1 too with `keepdims`. Integers become floats;
+    NaN if any value is NaN, or there is none.
+
+    Between two values `method` "linear" interpolates; "lower", "higher", "nearest" and
+    "inverted_cdf" pick one, "midpoint" takes their mean; only "inverted_cdf" takes weights.
+    ValueError for other methods, q of two axes, complex numbers and overwrite_input.
+    """
     _no_overwrite("quantile", out, overwrite_input)
     return _quantile("quantile", a, q, axis, method, keepdims, weights, False)
 
@@ -201,7 +208,9 @@ def nanquantile(
     *,
     weights: Any = None,
 ) -> Any:
-    """quantile of what is not NaN; NaN where all are."""
+    """The quantile of what is not NaN; NaN where all are. Arguments, shapes and dtypes as in
+    quantile.
+    """
     _no_overwrite("nanquantile", out, overwrite_input)
     return _quantile("nanquantile", a, q, axis, method, keepdims, weights, True)
 
@@ -218,7 +227,9 @@ def percentile(
     weights: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The q-th percentiles (q in [0, 100]) over axes."""
+    """The q-th percentiles (q in [0, 100]) over axes: quantile of q / 100, with its arguments,
+    shapes and dtypes.
+    """
     _no_overwrite("percentile", out, overwrite_input)
     (q,) = promote_dtypes_inexact("percentile", q)
     return _quantile("percentile", a, u.divide(q, 100), axis, method, keepdims, weights, False)
@@ -235,7 +246,9 @@ def nanpercentile(
     *,
     weights: Any = None,
 ) -> Any:
-    """percentile of what is not NaN; NaN where all are."""
+    """The percentile of what is not NaN; NaN where all are. Arguments, shapes and dtypes as in
+    quantile.
+    """
     _no_overwrite("nanpercentile", out, overwrite_input)
     (q,) = promote_dtypes_inexact("nanpercentile", q)
     return _quantile("nanpercentile", a, u.divide(q, 100), axis, method, keepdims, weights, True)
@@ -248,7 +261,9 @@ def median(
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:
-    """The middle value over axes (the mean of the two middle ones)."""
+    """The middle value over axes (None: all), the mean of the two middle ones. Integers become
+    floats; NaN if any value is NaN. `keepdims` keeps the axes with size 1.
+    """
     return quantile(
         a,
         0.5,
@@ -267,7 +282,7 @@ def nanmedian(
     overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:
-    """median of what is not NaN; NaN where all are."""
+    """The median of what is not NaN; NaN where all are. Shapes and dtypes as in median."""
     return nanquantile(
         a,
         0.5,
@@ -300,7 +315,11 @@ def cov(
     aweights: Any = None,
     dtype: Any = None,
 ) -> Any:
-    """The covariance matrix of variables in rows."""
+    """The covariance matrix [n, n] of n variables in the rows of m [n, samples] and y (in columns
+    with rowvar=False); axes of size 1 go, so that one variable gives a scalar. Integers become
+    floats. Sums are divided by the number of samples less ddof: 1, with `bias` 0. fweights count
+    samples, aweights weigh them. ValueError for more than two axes.
+    """
     members = promote_dtypes_inexact("cov", *((m,) if y is None else (m, y)))
     if dtype is not None:
         wanted = check_requested(dtype, "cov")
@@ -345,7 +364,9 @@ def _variables(x: Any, rowvar: bool) -> Any:
 
 
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, dtype: Any = None) -> Any:
-    """The correlation matrix of variables in rows."""
+    """The correlation matrix [n, n] of variables in rows: cov divided by both standard deviations,
+    clipped to [-1, 1] (complex numbers in both parts); NaN where one is 0. Shapes as in cov.
+    """
     c = cov(x, y, rowvar, dtype=dtype)
     if not core.get_aval(c).shape:
         return u.divide(c, c)

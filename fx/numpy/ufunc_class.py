@@ -25,7 +25,7 @@ __all__ = ["frompyfunc", "ufunc", "vectorize"]
 
 class ufunc:
     """A function of arrays, element by element, with NumPy's reduce, accumulate, at, outer and
-    reduceat.
+    reduceat. NotImplementedError for out= and where=, TypeError for another number of arguments.
     """
 
     def __init__(
@@ -92,7 +92,11 @@ class ufunc:
         initial: Any = None,
         where: Any = None,
     ) -> Any:
-        """Fold along an axis (or all)."""
+        """Fold along axes (None: all), which go unless keepdims, from `initial` or the identity.
+        The fold is the function's own reduction (sum for add), else a loop, in the dtype of `a` or
+        `dtype`. ValueError of nothing and for `where` if there is neither, and unless the function
+        takes two arguments.
+        """
         self._check_binary("reduce")
         no_out(f"{self.__name__}.reduce", out)
         check_arraylike(f"{self.__name__}.reduce", a)
@@ -134,7 +138,10 @@ class ufunc:
         return lax.expand_dims(out, tuple(sorted(axes))) if keepdims else out
 
     def accumulate(self, a: Any, axis: int = 0, dtype: Any = None, out: None = None) -> Any:
-        """All partial folds along an axis."""
+        """All partial folds along an axis, in the shape of `a`. ValueError unless the function
+        takes two arguments, NotImplementedError for axis=None where it has no running form of its
+        own (as cumsum is of add).
+        """
         self._check_binary("accumulate")
         no_out(f"{self.__name__}.accumulate", out)
         x = asarray(a)
@@ -157,8 +164,8 @@ class ufunc:
         return moveaxis(lax.concatenate([x[:1], rest], 0), 0, k)
 
     def at(self, a: Any, indices: Any, b: Any = None, *, inplace: bool = True) -> Any:
-        """A copy of a with the function applied at indices, repeated ones in turn; pass
-        inplace=False.
+        """A copy of a with the function applied at indices, repeated ones in turn; shape and dtype
+        of a. NotImplementedError unless inplace=False.
         """
         if inplace:
             raise NotImplementedError(
@@ -184,7 +191,9 @@ class ufunc:
         return lax.scan(step, x, (index, values))[0]
 
     def outer(self, A: Any, B: Any, /) -> Any:
-        """The function of all pairs."""
+        """The function of all pairs: shape A.shape + B.shape. ValueError unless it takes two
+        arguments.
+        """
         if self.nin != 2:
             raise ValueError("outer only supported for binary ufuncs")
         a, b = asarray(A), asarray(B)
@@ -193,7 +202,10 @@ class ufunc:
     def reduceat(
         self, a: Any, indices: Any, axis: int = 0, dtype: Any = None, out: None = None
     ) -> Any:
-        """Folds of the slices between successive indices; where indices fall, single elements."""
+        """Folds along an axis of the slices from each index to the next, the last to the end: as
+        many as indices; where indices fall, single elements. ValueError unless the function takes
+        two arguments.
+        """
         self._check_binary("reduceat")
         no_out(f"{self.__name__}.reduceat", out)
         x, index = asarray(a), asarray(indices)
@@ -279,7 +291,7 @@ UFUNCS = {
 
 
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, *, identity: Any = None) -> ufunc:
-    """A ufunc from a function of scalars."""
+    """A ufunc from a function of scalars, mapped by vmap; `identity` is where reduce begins."""
     return ufunc(func, nin, nout, identity=identity, call=vectorize(func))
 
 
@@ -308,7 +320,10 @@ def vectorize(
     excluded: Collection[Any] = frozenset(),
     signature: str | None = None,
 ) -> Callable[..., Any]:
-    """A function of core arrays mapped over all leading axes, which broadcast.
+    """A function of core arrays (scalars without a signature) mapped by vmap over all leading axes,
+    which broadcast. The signature names core axes, "(n,k),(k)->(n)": ValueError where shapes do not
+    fit it, TypeError for another number of arguments. `excluded` are positions and names passed on
+    as they are.
 
     >>> import fx.numpy as fnp
     >>> fnp.vectorize(fnp.dot, signature="(n),(n)->()")(fnp.ones((4, 3)), fnp.ones(3)).shape

@@ -57,7 +57,10 @@ def kaiser(M: int, beta: Any) -> Any:
 
 
 def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
-    """Eight booleans to a byte along an axis; the last byte is filled with zeros."""
+    """Eight elements, zero or not, to a byte along an axis (of the flattened array if None), the
+    first in the highest bit unless bitorder is "little"; the last byte is filled with zeros: uint8.
+    TypeError for floats.
+    """
     x, aval = shape_dtype("packbits", a)
     if aval.dtype.kind not in "iub":
         raise TypeError("Expected an input array of integer or boolean data type")
@@ -83,7 +86,10 @@ def packbits(a: Any, axis: int | None = None, bitorder: str = "big") -> Any:
 def unpackbits(
     a: Any, axis: int | None = None, count: int | None = None, bitorder: str = "big"
 ) -> Any:
-    """Each byte as eight zeros and ones along an axis."""
+    """Each byte as eight zeros and ones along an axis (of the flattened array if None), the highest
+    bit first unless bitorder is "little": uint8, cut or filled with zeros to `count`, of which a
+    negative one cuts so many off. TypeError for other than uint8.
+    """
     x, aval = shape_dtype("unpackbits", a)
     if aval.dtype != np.uint8:
         raise TypeError("Expected an input array of unsigned byte data type")
