@@ -150,7 +150,8 @@ def divide(x1: Any, x2: Any, /) -> Any:
 @explained(TWO)
 def floor_divide(x1: Any, x2: Any, /) -> Any:
     """The floor of x1 / x2: integers stay integers, booleans become int32 (int64 with x64). An
-    integer divisor of 0 gives some integer, nothing is raised. The derivative is 0.
+    integer divisor of 0 gives some integer, nothing is raised. The derivative is 0. TypeError for
+    complex numbers.
     """
     x1, x2 = promote_numeric("floor_divide", x1, x2)
     d = dtype_of(x1)
@@ -163,19 +164,8 @@ def floor_divide(x1: Any, x2: Any, /) -> Any:
         )
         return where_(wrong, lax.sub(quotient, const_as(x1, 1)), quotient)
     if d.kind == "c":
-        return _complex_floor_divide(x1, x2)
+        raise TypeError("floor_divide does not support complex-valued inputs")
     return _float_divmod(x1, x2)[0]
-
-
-def _complex_floor_divide(x: Any, y: Any) -> Any:
-    """Smith's algorithm on the larger component, then floor, as NumPy 1 had it."""
-    xr, xi, yr, yi = lax.real(x), lax.imag(x), lax.real(y), lax.imag(y)
-    larger = lax.ge(lax.abs(yr), lax.abs(yi))
-    ratio = where_(larger, lax.div(yi, yr), lax.div(yr, yi))
-    top = where_(larger, lax.add(xr, lax.mul(xi, ratio)), lax.add(lax.mul(xr, ratio), xi))
-    bottom = where_(larger, lax.add(yr, lax.mul(yi, ratio)), lax.add(lax.mul(yr, ratio), yi))
-    quotient = lax.floor(lax.div(top, bottom))
-    return lax.complex(quotient, full_as(quotient, 0))
 
 
 def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
@@ -520,6 +510,9 @@ minimum = same_binary("minimum", lax.min, f"The smaller {_EXTREMUM}")
 
 def _log_base(x: Any, log_of_base: float) -> Any:
     y = lax.log(x)
+    if dtype_of(y).kind == "c":  # each part by itself: an infinite one leaves the other alone
+        scale = const_as(lax.real(y), log_of_base)
+        return lax.complex(lax.div(lax.real(y), scale), lax.div(lax.imag(y), scale))
     return lax.div(y, const_as(y, log_of_base))
 
 

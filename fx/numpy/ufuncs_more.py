@@ -4,6 +4,7 @@ nan_to_num, clip and others.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -269,18 +270,17 @@ def spacing(x: Any, /) -> Any:
 
 @explained(ONE, FLOATS)
 def sinc(x: Any, /) -> Any:
-    """sin(pi x) / (pi x), 1 at 0; its Taylor series at 0 keeps derivatives of all orders finite
-    there.
-    """
+    """sin(pi x) / (pi x), 1 at 0; its Taylor series near 0 keeps derivatives exact there."""
     (x,) = promote_inexact("sinc", x)
-    zero = lax.eq(x, const_as(x, 0))
     px = lax.mul(const_as(x, np.pi), x)
-    safe = base.where_(zero, const_as(x, 1), px)
-    square = lax.mul(px, px)
-    series = const_as(x, 0)
-    for c in (1.0 / 362880, -1.0 / 5040, 1.0 / 120, -1.0 / 6, 1.0):
-        series = lax.add(lax.mul(series, square), const_as(x, c))
-    return base.where_(zero, series, lax.div(lax.sin(safe), safe))
+    size = lax.abs(px)
+    near = lax.lt(size, const_as(size, 0.5))
+    small, rest = base.where_(near, px, const_as(x, 0)), base.where_(near, const_as(x, 1), px)
+    square, series = lax.mul(small, small), const_as(x, 0)
+    for k in range(16, -1, -2):
+        term = const_as(x, (-1) ** (k // 2) / math.factorial(k + 1))
+        series = lax.add(lax.mul(series, square), term)
+    return base.where_(near, series, lax.div(lax.sin(rest), rest))
 
 
 @explained(TWO, FLOATS)
@@ -402,8 +402,9 @@ def i0(x: Any) -> Any:
     (x,) = promote_inexact("i0", x)
     if dtype_of(x).kind == "c":
         raise ValueError("fx.numpy.i0 is not well defined for complex numbers")
-    magnitude = lax.abs(x)
-    return lax.mul(lax.exp(magnitude), lax.bessel_i0e(magnitude))
+    from fx.scipy.special import bessel
+
+    return bessel.i0(x)
 
 
 # ---------------------------------------------------------------- comparisons of arrays

@@ -1,5 +1,5 @@
 """Functions that are a few primitives: gamma and beta, entropy and information, normal
-distribution, Bessel.
+distribution.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from fx import lax, nn
 from fx import numpy as fnp
 from fx.custom import custom_jvp
 from fx.numpy.util import promote_inexact
+from fx.scipy.special import complex_gamma
 
 __all__ = [
     "bernoulli",
@@ -34,10 +35,6 @@ __all__ = [
     "gammaincc",
     "gammaln",
     "gammasgn",
-    "i0",
-    "i0e",
-    "i1",
-    "i1e",
     "kl_div",
     "log_ndtr",
     "log_softmax",
@@ -63,6 +60,14 @@ def _args(name: str, *xs: Any) -> list[Any]:
     return [fnp.asarray(x) for x in promote_inexact(name, *xs)]
 
 
+def real_args(name: str, *xs: Any) -> list[Any]:
+    """Arguments of a function of floats as arrays of one dtype; ValueError for complex ones."""
+    found = _args(name, *xs)
+    if found[0].dtype.kind == "c":
+        raise ValueError(f"{name} does not support complex-valued inputs.")
+    return found
+
+
 def softmax(x: Any, /, *, axis: Any = None) -> Any:
     """exp(x) / sum(exp(x)), over everything by default."""
     return nn.softmax(x, axis=axis)
@@ -81,7 +86,14 @@ def gammaln(x: Any) -> Any:
     return lax.lgamma(*_args("gammaln", x))
 
 
-loggamma = gammaln
+def loggamma(x: Any) -> Any:
+    """log(gamma(x)), element by element: the principal branch for complex x, NaN for real x that
+    are not positive; integers become floats.
+    """
+    (x,) = _args("loggamma", x)
+    if x.dtype.kind == "c":
+        return complex_gamma.loggamma(x)
+    return fnp.where(x > 0, lax.lgamma(x), np.nan)
 
 
 def gammasgn(x: Any) -> Any:
@@ -96,8 +108,12 @@ def gammasgn(x: Any) -> Any:
 
 
 def gamma(x: Any) -> Any:
-    """The gamma function, element by element: infinite at 0, NaN at negative integers."""
+    """The gamma function, element by element: infinite at 0 (NaN for complex x), NaN at negative
+    integers.
+    """
     (x,) = _args("gamma", x)
+    if x.dtype.kind == "c":
+        return complex_gamma.gamma(x)
     return gammasgn(x) * fnp.exp(lax.lgamma(x))
 
 
@@ -256,13 +272,13 @@ def xlog1py(x: Any, y: Any) -> Any:
 
 def entr(x: Any) -> Any:
     """-x log x, element by element; 0 at 0, -inf below."""
-    (x,) = _args("entr", x)
+    (x,) = real_args("entr", x)
     return fnp.where(x < 0, -np.inf, -xlogy(x, fnp.where(x > 0, x, 1.0)))
 
 
 def rel_entr(p: Any, q: Any) -> Any:
     """p log(p / q), 0 where p is 0, infinite outside."""
-    p, q = _args("rel_entr", p, q)
+    p, q = real_args("rel_entr", p, q)
     both = (p > 0) & (q > 0)
     safe_p, safe_q = fnp.where(both, p, 1.0), fnp.where(both, q, 1.0)
     value = safe_p * (fnp.log(safe_p) - fnp.log(safe_q))
@@ -271,7 +287,7 @@ def rel_entr(p: Any, q: Any) -> Any:
 
 def kl_div(p: Any, q: Any) -> Any:
     """rel_entr(p, q) - p + q, element by element; operands broadcast."""
-    p, q = _args("kl_div", p, q)
+    p, q = real_args("kl_div", p, q)
     return rel_entr(p, q) - p + q
 
 
@@ -393,28 +409,3 @@ def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
 def ndtri(p: Any) -> Any:
     """The inverse of ndtr: infinite at 0 and 1, NaN outside."""
     return _ndtri(*_args("ndtri", p))
-
-
-# ---------------------------------------------------------------- Bessel
-
-
-def i0e(x: Any) -> Any:
-    """exp(-|x|) times the modified Bessel function of order 0."""
-    return lax.bessel_i0e(*_args("i0e", x))
-
-
-def i0(x: Any) -> Any:
-    """The modified Bessel function of order 0."""
-    (x,) = _args("i0", x)
-    return fnp.exp(fnp.abs(x)) * lax.bessel_i0e(x)
-
-
-def i1e(x: Any) -> Any:
-    """exp(-|x|) times the modified Bessel function of order 1."""
-    return lax.bessel_i1e(*_args("i1e", x))
-
-
-def i1(x: Any) -> Any:
-    """The modified Bessel function of order 1."""
-    (x,) = _args("i1", x)
-    return fnp.exp(fnp.abs(x)) * lax.bessel_i1e(x)

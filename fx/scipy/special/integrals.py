@@ -15,6 +15,7 @@ from fx import lax
 from fx import numpy as fnp
 from fx.custom import custom_jvp
 from fx.numpy.util import promote_inexact
+from fx.scipy.special.basic import real_args
 from fx.tree_util import tree_map
 
 __all__ = ["dawsn", "erfcx", "exp1", "expi", "expn", "fresnel", "sici", "spence", "wofz"]
@@ -80,7 +81,7 @@ def _exp1_jvp(primals: Any, tangents: Any) -> Any:
 
 def exp1(x: Any) -> Any:
     """The exponential integral E1(x) = int_x^inf exp(-t) / t dt."""
-    return _exp1(*_args("exp1", x))
+    return _exp1(*real_args("exp1", x))
 
 
 @custom_jvp
@@ -113,7 +114,7 @@ def _expi_jvp(primals: Any, tangents: Any) -> Any:
 
 def expi(x: Any) -> Any:
     """The exponential integral Ei(x), the principal value above 0; -inf at 0."""
-    return _expi(*_args("expi", x))
+    return _expi(*real_args("expi", x))
 
 
 def _expn_value(n: Any, x: Any) -> Any:
@@ -218,7 +219,10 @@ def _in_float32(f: Any, x: Any) -> Any:
 
 def erfcx(x: Any) -> Any:
     """exp(x^2) erfc(x), element by element, which does not underflow for large x."""
-    return _in_float32(_erfcx, *_args("erfcx", x))
+    (x,) = _args("erfcx", x)
+    if x.dtype.kind == "c":
+        return wofz(1j * x)
+    return _in_float32(_erfcx, x)
 
 
 @custom_jvp
@@ -237,7 +241,7 @@ def _dawsn_jvp(primals: Any, tangents: Any) -> Any:
 
 def dawsn(x: Any) -> Any:
     """Dawson's integral exp(-x^2) int_0^x exp(t^2) dt."""
-    return _in_float32(_dawsn, *_args("dawsn", x))
+    return _in_float32(_dawsn, *real_args("dawsn", x))
 
 
 # ---------------------------------------------------------------- integrals of oscillations
@@ -294,7 +298,7 @@ def _sici_jvp(primals: Any, tangents: Any) -> Any:
 
 def sici(x: Any) -> tuple[Any, Any]:
     """The pair of the sine integral Si(x) and the cosine integral Ci(x)."""
-    return tuple(_sici(*_args("sici", x)))  # type: ignore[return-value]
+    return tuple(_sici(*real_args("sici", x)))  # type: ignore[return-value]
 
 
 @custom_jvp
@@ -326,7 +330,7 @@ def _fresnel_jvp(primals: Any, tangents: Any) -> Any:
 
 def fresnel(x: Any) -> tuple[Any, Any]:
     """Fresnel's integrals of sin(pi t^2 / 2) and cos(pi t^2 / 2) from 0 to x."""
-    sine, cosine = _in_float32(_fresnel, *_args("fresnel", x))
+    sine, cosine = _in_float32(_fresnel, *real_args("fresnel", x))
     return sine, cosine
 
 
@@ -360,4 +364,4 @@ def _spence_jvp(primals: Any, tangents: Any) -> Any:
 
 def spence(x: Any) -> Any:
     """The dilogarithm int_1^x log(t) / (1 - t) dt."""
-    return _spence(*_args("spence", x))
+    return _spence(*real_args("spence", x))
