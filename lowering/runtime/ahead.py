@@ -2,8 +2,8 @@
 
 PoCL makes the machine code of a kernel when the kernel is enqueued, and keeps it on disk. Ours are
 switches over their first argument, so they are enqueued for a stage that they do not have.
-`python -I -S ahead.py LIBRARY POCL FILES KEPT` does so for jobs that it reads (marshal) from
-standard input; so nothing is imported here but the standard library.
+`serve` does so in a process of its own, for jobs that it reads (marshal) from standard input: what
+is imported here is quick to import.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import signal
 import sys
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
+
+from lowering.runtime import lighter
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
@@ -56,10 +58,11 @@ class Compiler:
 
     def __init__(self, path: str, folder: str = ""):
         """`folder`: where PoCL's library is, if not beside the one at `path`."""
-        folder = folder or os.path.dirname(path)
+        folder, self.pocl = folder or os.path.dirname(path), ""
         for name in os.listdir(folder):
             if name.startswith("libpocl"):  # which the library asks for by its name alone
-                ctypes.CDLL(os.path.join(folder, name))
+                self.pocl = os.path.join(folder, name)
+                ctypes.CDLL(self.pocl)
         self._cl = ctypes.CDLL(path)
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
@@ -169,17 +172,19 @@ def serve(path: str, pocl: str, files: str, kept: str) -> None:
         os.dup2(nowhere, k)
     try:
         compiler = Compiler(path, pocl)
-        answer: bytes | None = b"ready"
-        while True:
-            marshal.dump(answer, answers)
-            answers.flush()
-            if not select.select([jobs], [], [], IDLE)[0]:
-                return
-            answer = _answer(compiler, marshal.load(jobs), files, kept)
+        _say(b"ready", answers)
+        lighter.lighten(compiler.pocl)
+        while select.select([jobs], [], [], IDLE)[0]:
+            _say(_answer(compiler, marshal.load(jobs), files, kept), answers)
     except EOFError:
         return
     finally:
         shutil.rmtree(os.path.dirname(files), ignore_errors=True)
+
+
+def _say(answer: bytes | None, answers: Any) -> None:
+    marshal.dump(answer, answers)
+    answers.flush()
 
 
 def _answer(compiler: Compiler, job: Job, files: str, kept: str) -> bytes | None:
@@ -217,7 +222,3 @@ def move(kernel: str, kept: str) -> None:
         half = os.path.join(to, f"{name}.{os.getpid()}")
         shutil.copy(os.path.join(kernel, variant, name), half)
         os.replace(half, os.path.join(to, name))
-
-
-if __name__ == "__main__":
-    serve(*sys.argv[1:])

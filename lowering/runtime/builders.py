@@ -24,6 +24,11 @@ from lowering.plan import SIDE_BY_SIDE
 from lowering.runtime import ahead, drivers
 from lowering.runtime.workshop import Workshop
 
+_ROOT = Path(__file__).parents[2]
+_SERVE = (
+    "import sys; sys.path.append(sys.argv[1]); from lowering.runtime.ahead import serve; "
+    "serve(*sys.argv[2:])"
+)
 _lock = threading.Lock()
 _builders: list[Builder] = []
 _own: list[ahead.Compiler] = []
@@ -35,7 +40,7 @@ class Builder:
     def __init__(self, library: str):
         cache = drivers.pocls_cache()
         self.workshop = Workshop(library, cache)
-        command = [sys.executable, "-I", "-S", str(Path(ahead.__file__)), library]
+        command = [sys.executable, "-I", "-S", "-c", _SERVE, str(_ROOT), library]
         command += [str(self.workshop.pocl), str(self.workshop.files), cache]
         pipe = subprocess.PIPE
         kept = {k: v for k, v in os.environ.items() if v != drivers.added.get(k)}

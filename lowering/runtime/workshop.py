@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import tempfile
 import time
@@ -26,14 +27,18 @@ UNREAD = ("opencl-c.h", "_builtin_renames.h")
 
 _PARTS = ("pocl_binary_distribution/.libs", "share", "pocl", "include")
 """Folders within each other, from the one of all packages to that of the headers."""
+_UNCALLED = " ".join(f"--defsym=_local_id_{x}=0" for x in "xyz")
+"""What PoCL's own copy of a kernel names, which nothing calls and a builder leaves (lighter.py)."""
+
 _LINKER = """#!/bin/sh
+set -- {uncalled} "$@"
 (
   for word; do
     shift
     case $word in -l* | -L* | --as-needed | --no-as-needed) ;; *) set -- "$@" "$word" ;; esac
   done
-  exec '{ld}' --no-undefined "$@"
-) 2>/dev/null || exec '{ld}' "$@"
+  exec {ld} --no-undefined "$@"
+) 2>/dev/null || exec {ld} "$@"
 """
 
 
@@ -72,10 +77,10 @@ class Workshop:
             _mirror(self.pocl, here)
             self.pocl = here
         ld = shutil.which("ld")
-        if ld is not None and "'" not in ld:
+        if ld is not None:
             tools = self.folder / "tools"
             tools.mkdir()
-            (tools / "ld").write_text(_LINKER.format(ld=ld))
+            (tools / "ld").write_text(_LINKER.format(ld=shlex.quote(ld), uncalled=_UNCALLED))
             (tools / "ld").chmod(0o700)
             others = os.environ.get("COMPILER_PATH")
             self.environment["COMPILER_PATH"] = f"{tools}:{others}" if others else str(tools)

@@ -1,0 +1,57 @@
+"""What a builder leaves out of PoCL: found by name, and of no consequence for what is computed."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lowering.runtime import builders, lighter
+
+pytestmark = pytest.mark.driver
+
+ASK = """
+import sys
+sys.path.append(sys.argv[1])
+from lowering.runtime import ahead, lighter
+pocl = ahead.Compiler(sys.argv[2]).pocl
+print(lighter.lighten(pocl), lighter.lighten(pocl))
+"""
+
+
+@pytest.fixture
+def pocl() -> str:
+    """PoCL's library of the wheel."""
+    library = builders.library()
+    found = list(Path(library).parent.glob("libpocl*")) if library else []
+    if not found:
+        pytest.skip("needs the PoCL of pyopencl's wheel")
+    return str(found[0])
+
+
+def test_a_symbol_has_the_place_that_the_loader_gives_it(pocl):
+    function = getattr(ctypes.CDLL(pocl), lighter.KNOWN)
+    begin, found = lighter._begin(function), lighter.values(pocl, [lighter.KNOWN.encode()])
+    assert begin is not None and found is not None
+    assert begin + found[0] == ctypes.cast(function, ctypes.c_void_p).value
+
+
+def test_what_is_not_there_has_no_value(pocl, tmp_path):
+    assert lighter.values(pocl, (lighter.ALL, b"no_such_symbol")) is None
+    other = tmp_path / "text"
+    other.write_text("text" * 100)
+    assert lighter.values(str(other), (lighter.ALL,)) is None
+    assert not lighter.lighten(str(other))
+    assert not lighter.lighten(str(tmp_path / "absent"))
+
+
+def test_the_passes_can_be_left_out_in_a_process_of_its_own(pocl):
+    """Twice: what is left out already is left out."""
+    command = [sys.executable, "-c", ASK, str(builders._ROOT), str(builders.library())]
+    environment = os.environ | {"POCL_DEVICES": "basic"}
+    asked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert asked.stdout.split() == ["True", "True"], asked.stderr
