@@ -309,7 +309,9 @@ def frombuffer(buffer: Any, dtype: Any = float, count: int = -1, offset: int = 0
 
 
 def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) -> Any:
-    """A 1-D array of the numbers in a text that `sep` separates."""
+    """A 1-D array of the numbers in a text that `sep` separates, as `dtype` (float): `count` of
+    them, or all for -1.
+    """
     return asarray(np.fromstring(string, dtype=as_dtype(dtype), count=count, sep=sep))
 
 

@@ -189,7 +189,9 @@ def prod(
     where: Any = None,
     promote_integers: bool = True,
 ) -> Any:
-    """The product over axes, 1 of nothing. Shapes, dtypes and arguments as in sum."""
+    """The product over axes, 1 of nothing. Shapes, dtypes and arguments as in sum; the gradient is
+    exact at zeros too.
+    """
     no_out("prod", out)
     if not promote_integers and dtype is None:
         dtype = dtype_of(value(a))

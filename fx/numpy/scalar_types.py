@@ -98,11 +98,12 @@ class ScalarMeta(type):
 
 def _scalar_type(name: str, kind: Any) -> Any:
     dtype = np.dtype(kind)
-    body = {
-        "dtype": dtype,
-        "__module__": "fx.numpy",
-        "__doc__": f"Make an array of dtype {name}, or stand for that dtype.",
-    }
+    doc = f"{name}(x) is asarray(x, {name}). As a dtype it stands for {name} and equals NumPy's."
+    if name in ("int64", "uint64", "float64", "complex128"):
+        doc += "\n\nWithout x64 it narrows to half the width, with a warning."
+    elif dtype.itemsize == 1 and dtype.kind not in "biu":
+        doc += "\n\nFor eager code only: kernels have no form of it."
+    body = {"dtype": dtype, "__module__": "fx.numpy", "__doc__": doc}
     return ScalarMeta(name, (), body)
 
 
@@ -123,7 +124,6 @@ float16 = _scalar_type("float16", np.float16)
 bfloat16 = _scalar_type("bfloat16", ml_dtypes.bfloat16)
 float32 = _scalar_type("float32", np.float32)
 float64 = _scalar_type("float64", np.float64)
-# of eight bits and fewer: eager code only, kernels have no form of them
 float4_e2m1fn = _scalar_type("float4_e2m1fn", ml_dtypes.float4_e2m1fn)
 float8_e3m4 = _scalar_type("float8_e3m4", ml_dtypes.float8_e3m4)
 float8_e4m3 = _scalar_type("float8_e4m3", ml_dtypes.float8_e4m3)

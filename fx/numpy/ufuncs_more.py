@@ -126,14 +126,16 @@ def _logaddexp_of(base2: bool) -> Any:
 @explained(TWO, FLOATS)
 def logaddexp(x1: Any, x2: Any, /) -> Any:
     """log(exp(x1) + exp(x2)) without overflow; -inf where both are. Complex numbers too, their
-    imaginary part from -pi to pi. The derivatives are softmax weights, finite everywhere.
+    imaginary part from -pi to pi. The derivatives are softmax weights, 0 where both are -inf.
     """
     return _logaddexp_of(False)(*promote_inexact("logaddexp", x1, x2))
 
 
 @explained(TWO, FLOATS)
 def logaddexp2(x1: Any, x2: Any, /) -> Any:
-    """log2(2**x1 + 2**x2) without overflow; as logaddexp otherwise."""
+    """log2(2**x1 + 2**x2) without overflow; as logaddexp otherwise, imaginary parts from -pi /
+    log(2) to pi / log(2).
+    """
     return _logaddexp_of(True)(*promote_inexact("logaddexp2", x1, x2))
 
 
