@@ -114,15 +114,7 @@ class Planner:
         offsets, arena = memory.place(spans, self.profile.align)
         used = set().union(*map(live.touched, steps))
         buffers = tuple(self.buffer(k, offsets, k in used) for k in range(len(self.slots)))
-        separate = self.profile.schedule == "gpu"
-        programs, placed = program.assemble(
-            stages,
-            steps,
-            self.extra_programs,
-            separate,
-            self.profile.vector_bytes,
-            self.profile.compute_units,
-        )
+        programs, placed = program.assemble(stages, steps, self.extra_programs, self.profile)
         meta = {
             "name": name,
             "reasons": list(self.reasons),

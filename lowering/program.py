@@ -17,6 +17,7 @@ from typing import Any
 from lowering import mathlib, scalar
 from lowering.emit import Stage
 from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
+from lowering.profile import Profile
 from lowering.templates import team, whole
 
 PER_PROGRAM = 24
@@ -27,6 +28,10 @@ HEADS = {
     "FX_LIST": "static __attribute__((noinline, optnone))",  # calls: nothing to optimise
 }
 """How functions other than stages are compiled."""
+ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
+"""Of a kernel whose items are groups of one and whose vectors are written out: the compiler
+need not try lanes of items (docs/why/few-programs.md).
+"""
 NAME = re.compile(r"@\w*")
 
 
@@ -34,21 +39,20 @@ def assemble(
     stages: Sequence[Stage],
     steps: Sequence[Step],
     extra: Sequence[Program],
-    separate: bool = False,
-    vector_bytes: int = 32,
-    cores: int = 1,
+    profile: Profile,
 ) -> tuple[tuple[Program, ...], tuple[Step, ...]]:
     """The programs of a plan, and its steps with every launch placed."""
+    separate = profile.schedule == "gpu"
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
     programs: list[Program] = []
     order: dict[int, int] = {}
-    for numbers in _deal(stages, 1 if separate else cores):
+    for numbers in _deal(stages, 1 if separate else profile.compute_units):
         part = [stages[k] for k in numbers]
         order.update({k: len(homes) + at for at, k in enumerate(numbers)})
         buffers = max(len(s.buffers) for s in part)
         ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
-        text = separate_source(part) if separate else source(part, buffers, ints, vector_bytes)
+        text = separate_source(part) if separate else source(part, buffers, ints, profile)
         programs.append(Program(text, "-w"))
     first_extra = len(programs)
 
@@ -112,19 +116,20 @@ def _deal(stages: Sequence[Stage], cores: int) -> list[list[int]]:
     return [sorted(p) for p in programs]
 
 
-def source(stages: Sequence[Stage], buffers: int, ints: int, vector_bytes: int = 32) -> str:
+def source(stages: Sequence[Stage], buffers: int, ints: int, profile: Profile) -> str:
     """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel.
 
     Stages are not inlined into the kernel: each is then compiled once, and builds take half the
     time (docs/why/few-programs.md). LLVM has to be asked for vectors of 512 bits.
     """
-    attributes = "noinline" + (", min_vector_width(512)" if vector_bytes >= 64 else "")
+    attributes = "noinline" + (", min_vector_width(512)" if profile.vector_bytes >= 64 else "")
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
     texts, names = functions(stages)
     body = _prelude(stages, "\n\n".join(texts), calls=True)
     for name, kind in HEADS.items():
         head += f"\n#define {name} {kind}" if name in body[-1] else ""
-    return "\n".join([head, *body, "", kernel(stages, names, buffers, ints)])
+    main = kernel(stages, names, buffers, ints, ALONE.get(profile.driver, ""))
+    return "\n".join([head, *body, "", main])
 
 
 def separate_source(stages: Sequence[Stage]) -> str:
@@ -196,13 +201,15 @@ def own_kernel(k: int, s: Stage) -> str:
     return "\n".join(lines).replace("@", f"stage_{k}_")
 
 
-def kernel(stages: Sequence[Stage], names: Sequence[str], buffers: int, ints: int) -> str:
+def kernel(
+    stages: Sequence[Stage], names: Sequence[str], buffers: int, ints: int, attribute: str = ""
+) -> str:
     """The one kernel: a switch over the stages, whose functions have these names."""
     params = ["const int stage"]
     params += [f"__global uchar *p{j}" for j in range(buffers)]
     params += [f"const long n{j}" for j in range(ints)]
     lines = [
-        f"__kernel void fx({', '.join(params)}) {{",
+        f"__kernel {attribute}void fx({', '.join(params)}) {{",
         "  const long item = get_group_id(0);",
         "  switch (stage) {",
     ]

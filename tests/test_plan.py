@@ -85,3 +85,13 @@ def test_long_chains_of_operations_and_views_are_planned(view, monkeypatch):
             x = b.reshape(x, (4, 4))
     make_plan(b.graph([x]), AVX2)
     assert len(fused) <= 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({}, 0), ({"schedule": "gpu"}, 0), ({"driver": "intel"}, 1)]
+)
+def test_intels_compiler_is_told_that_items_are_groups_of_one(changes, said):
+    b = g.Builder()
+    graph = b.graph([b.map("exp", b.input((64,), np.float32))])
+    text = make_plan(graph, AVX2.with_(**changes)).programs[0].source
+    assert text.count("__kernel") == 1 and text.count("intel_vec_len_hint(1)") == said
