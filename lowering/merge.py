@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from math import inf
 from typing import TYPE_CHECKING
 
 from lowering import arguments
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_PARTS = 24
 LARGE = 1 << 15  # bytes that are worth not keeping
+SLOW = 1 << 20  # bytes that take longer to write than several launches take to begin
 MAX_BUFFERS = 64  # pointers of one kernel: 512 of the 1,024 bytes that every device admits
 
 
@@ -74,7 +77,7 @@ class Merger:
     def window(self, launches: list[Launch]) -> list[Step]:
         if len(launches) < 2:
             return list(launches)
-        levels = self.levels(launches)
+        levels = self.roomy(launches)
         if self.p.profile.schedule == "cpu":
             return self.tasks(levels)
         return [self.together(level) for level in levels]
@@ -84,8 +87,39 @@ class Merger:
         alias = self.p.slots[slot].alias
         return slot if alias is None else alias
 
-    def levels(self, launches: list[Launch]) -> list[Level]:
-        """Each launch as early as what it reads and writes allows, and as there is room."""
+    def roomy(self, launches: list[Launch]) -> list[Level]:
+        """The launches in levels; those that take long in the order in which they came, where that
+        takes a tenth less memory: they gain nothing from others beside them.
+        """
+        levels = self.levels(launches)
+        if any(self.made(x) >= SLOW for x in launches):
+            ordered = self.levels(launches, SLOW)
+            if self.peak(ordered) < 0.9 * self.peak(levels):
+                return ordered
+        return levels
+
+    def made(self, launch: Launch) -> int:
+        """Bytes of temporaries that a launch writes."""
+        slots = [self.p.slots[k] for k in set(launch.writes)]
+        return sum(s.nbytes for s in slots if s.kind == "temp")
+
+    def peak(self, levels: list[Level]) -> int:
+        """The most bytes of temporaries that are alive in a level."""
+        used: dict[int, list[int]] = {}
+        for at, level in enumerate(levels):
+            for k in level.buffers:
+                if self.p.slots[k].kind == "temp":
+                    used.setdefault(k, []).append(at)
+        change = [0] * (len(levels) + 1)
+        for k, places in used.items():
+            change[places[0]] += self.p.slots[k].nbytes
+            change[places[-1] + 1] -= self.p.slots[k].nbytes
+        return max(accumulate(change))
+
+    def levels(self, launches: list[Launch], slow: float = inf) -> list[Level]:
+        """Each launch as early as what it reads and writes allows, and as there is room; in their
+        order if they make `slow` bytes.
+        """
         written: dict[int, int] = {}  # memory -> the last level that writes it
         read: dict[int, int] = {}
         levels: list[Level] = []
@@ -94,6 +128,8 @@ class Merger:
             writes = {self.memory(k) for k in launch.writes}
             at = max([written.get(k, -1) for k in reads | writes], default=-1) + 1
             at = max([at, *(read.get(k, -1) + 1 for k in writes)])
+            if self.made(launch) >= slow:
+                at = max(at, len(levels) - 1)
             buffers = {*launch.reads, *launch.writes}
             while at < len(levels) and not self.fits(levels[at], launch, buffers):
                 at += 1

@@ -421,25 +421,50 @@ def _place_numpy(x: np.ndarray, which: np.ndarray, *, sizes: Any, **params: Any)
 
 
 def _place_lower(b: Any, x: Any, which: Any, *, sizes: Any, **params: Any) -> Any:
-    """Each element gathers from the windows that chose it: one term a place, no atomics."""
+    """Each element gathers from the windows that chose it: one term a place, no atomics. Elements
+    that are a stride apart have the same places in their windows: they are computed together, and
+    the arrays of them are written between one another.
+    """
     w = Windows(**params)
     zero = b.const(0, x.dtype)
     if x.size == 0:
         return b.broadcast(zero, sizes, ())
     if w == Windows(w.window_dimensions, w.window_dimensions, *_plain(x.ndim)):
         return _place_tiles(b, x, which, zero, w.window_dimensions, sizes)
-    total = None
+    steps = w.window_strides
+    if prod(steps) > prod(w.window_dimensions):  # most places belong to no window
+        steps = (1,) * x.ndim
+    spread = tuple(dilated(n, bd) for n, bd in zip(sizes, w.base_dilation))
+    shape = tuple(-(-n // step) for n, step in zip(spread, steps))
+    gaps = [s // step - 1 for s, step in zip(w.window_strides, steps)]
+    classes: dict[tuple[int, ...], Any] = {}
     for k, offset in enumerate(w.offsets()):
         chosen = b.map("eq", which, b.const(k, np.int32))
         part = b.select(chosen, x, b.broadcast(zero, x.shape, ()) if x.shape else zero)
-        low, high = [], []
-        for n, m, o, _, s, (lo, _), bd, wd in zip(sizes, x.shape, offset, *w):
-            low.append(o * wd - lo)
-            high.append(dilated(n, bd) - (o * wd - lo) - dilated(m, s))
-        part = b.pad(part, zero, low, high, [s - 1 for s in w.window_strides])
-        total = part if total is None else b.map("add", total, part)
-    steps = w.base_dilation
-    return b.slice(total, (0,) * len(sizes), total.shape, steps) if total is not None else x
+        first = [o * wd - lo for o, wd, (lo, _) in zip(offset, w.window_dilation, w.padding)]
+        low = [at // step for at, step in zip(first, steps)]
+        ends = zip(shape, low, x.shape, gaps)
+        high = [n - at - (m + (m - 1) * gap) for n, at, m, gap in ends]
+        part = b.pad(part, zero, low, high, gaps)
+        which_class = tuple(at % step for at, step in zip(first, steps))
+        known = classes.get(which_class)
+        classes[which_class] = part if known is None else b.map("add", known, part)
+    nothing = b.broadcast(zero, shape, ()) if shape else zero
+    total = _interleaved(b, lambda at: classes.get(at, nothing), steps)
+    return b.slice(total, (0,) * len(sizes), spread, w.base_dilation)
+
+
+def _interleaved(b: Any, of: Any, steps: Any, at: tuple[int, ...] = ()) -> Any:
+    """The array whose element `q * steps + r` is element q of the array `of(r)`."""
+    d = len(at)
+    if d == len(steps):
+        return of(at)
+    parts = [_interleaved(b, of, steps, (*at, r)) for r in range(steps[d])]
+    if len(parts) == 1:
+        return parts[0]
+    before, after = parts[0].shape[: d + 1], parts[0].shape[d + 1 :]
+    joined = b.concat([b.reshape(p, (*before, 1, *after)) for p in parts], d + 1)
+    return b.reshape(joined, (*before[:-1], before[-1] * len(parts), *after))
 
 
 def _plain(rank: int) -> tuple[Any, Any, Any]:
