@@ -59,7 +59,7 @@ class Values(Emission):
     def count_argument(self, k: int, v: Value) -> str:
         """A number that may come from a size, as what a mean divides by does, is an argument."""
         if k not in self.numbers:
-            self.numbers[k] = name = f"d{k}"
+            self.numbers[k] = name = f"whole{k}"
             kind = scalar.register_type(v.dtype, 1)
             self.outermost(f"const {kind} {name} = {self.int_argument(int(v.attr))};")
         return self.numbers[k]

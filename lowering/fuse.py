@@ -43,7 +43,7 @@ from lowering.fuse_rules import (
     spreads_or_renames,
     trailing,
 )
-from lowering.groups import Fusion, Group, ordered
+from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
 from lowering.product import Packed, Product
 from lowering.walk import users_of
 
@@ -126,8 +126,8 @@ class _Fuser:
             self.root(n)
             return
         self.homes[id(n)] = homes
-        for group, _ in homes.values():
-            group.add(n)
+        for group, dims in homes.values():
+            group.add(n, dims)
 
     def user_homes(self, n: g.Node) -> dict[int, tuple[Group, DimMap]]:
         """The groups that compute n's users, with n's axes in each group's space."""
@@ -165,6 +165,8 @@ class _Fuser:
         """Whether two groups can be one nest."""
         if a.space != b.space or (None not in (a.blocks, b.blocks) and a.blocks != b.blocks):
             return False
+        if a.shares(b.lead, b.running):
+            return False
         special = any(
             x.closed
             or x.single is not None
@@ -182,6 +184,7 @@ class _Fuser:
         a.folds |= b.folds
         a.columns |= b.columns
         a.blocks = a.blocks if a.blocks is not None else b.blocks
+        a.lead, a.running = max(a.lead, b.lead), min(a.running, b.running)
         self.groups.remove(b)
         a.feeds |= b.feeds
         for x in self.groups:
@@ -282,6 +285,8 @@ class _Fuser:
         if isinstance(n.form, g.CumScan):
             if not whole or None in dims:
                 return "a running fold is read out of order"
+            if group.shares(0, runs_along(n, dims)):
+                return "items fold blocks of what runs from end to end"
             return None if n.form.axis == n.ndim - 1 else "a running fold along an outer axis"
         if not whole and not prefix and own_cost(n) >= 10:
             repeats = prod(group.space[d] for d in range(len(group.space)) if d not in covered)
@@ -408,7 +413,7 @@ class _Fuser:
 
     def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:
         group.roots.append(Root(n, dims))
-        group.add(n)
+        group.add(n, dims)
         self.feed(group, n)
         self.group_of[id(n)] = group
         if isinstance(n.form, BlockReduce):
@@ -440,6 +445,8 @@ class _Fuser:
         """
         space, _ = root_space(n)
         if blocks is not None and group.blocks not in (None, blocks):
+            return None
+        if group.shares(block_lead(n), runs_along(n, root_dims(n))):
             return None
         if prod(space) == 0 or prod(group.space) == 0:
             return None

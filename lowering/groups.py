@@ -10,9 +10,24 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from lowering import graph as g
-from lowering.build import Root
+from lowering.build import BlockReduce, Root
 from lowering.fuse_rules import FOLDS, DimMap, has_effect, stored_reads
 from lowering.product import Product
+
+NOWHERE = 1 << 30
+
+
+def block_lead(n: g.Node) -> int:
+    """How many leading axes of its space n folds in blocks."""
+    return n.form.lead if isinstance(n.form, BlockReduce) else 0
+
+
+def runs_along(n: g.Node, dims: DimMap | None) -> int:
+    """The axis of the space along which n is a running fold."""
+    if not isinstance(n.form, g.CumScan):
+        return NOWHERE
+    at = None if dims is None else dims[n.form.axis]
+    return 0 if at is None else at
 
 
 @dataclass(eq=False)
@@ -30,13 +45,23 @@ class Group:
     folds: bool = False
     feeds: dict[int, Group] = field(default_factory=dict)  # the groups that read what this writes
     columns: dict[int, DimMap] = field(default_factory=dict)  # folds of columns: their operands
+    lead: int = 0  # leading axes that are folded in blocks, one an item
+    running: int = NOWHERE  # the first axis along which a running fold goes
 
-    def add(self, n: g.Node) -> None:
-        """One more node computed here."""
+    def add(self, n: g.Node, dims: DimMap | None) -> None:
+        """One more node computed here, with its axes at `dims` in the space."""
         self.nodes.add(id(n))
+        self.lead = max(self.lead, block_lead(n))
+        self.running = min(self.running, runs_along(n, dims))
         self.folds |= isinstance(n.form, FOLDS)
         if isinstance(n.form, Product):
             self.product = n
+
+    def shares(self, lead: int, running: int) -> bool:
+        """Whether items would share the axis of a running fold, each with a block, if these two
+        came to the group.
+        """
+        return max(self.lead, lead) > min(self.running, running)
 
     @property
     def members(self) -> list[g.Node]:

@@ -127,3 +127,29 @@ def test_the_largest_of_what_is_repeated(n):
 
     for got, want in zip(fx.jit(f)(x), f(fnp.asarray(x))):
         np.testing.assert_array_equal(got, want)
+
+
+FOLDS_OF_BLOCKS = {
+    "of itself": lambda x: (fnp.cumsum(x).sum(),),
+    "beside": lambda x: (fnp.cumsum(x), x.sum()),
+    "of a piece": lambda x: (fnp.cumsum(x > 3), fnp.concatenate([x[:1], x[:-1]]).max()),
+    "the other way": lambda x: (fx.lax.cummax(x[::-1]), (x * 2).sum()),
+}
+
+
+@pytest.mark.parametrize("name", FOLDS_OF_BLOCKS)
+def test_items_do_not_share_what_runs_from_end_to_end(name):
+    """A sum of blocks, one an item, and a running sum over the same axis are two kernels."""
+    x = (np.arange(1 << 16) % 7).astype(np.int32)
+    function = FOLDS_OF_BLOCKS[name]
+    expected = function(fnp.asarray(x))
+    for got, want in zip(fx.jit(function)(x), expected, strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("n", [30, 32, 130])
+def test_whole_numbers_after_a_product_keep_their_names(n):
+    """60 is an argument of the kernel, whose name is no loop's."""
+    x = np.random.default_rng(n).standard_normal((n, n)).astype(np.float32)
+    got = fx.jit(lambda x: 60 * fnp.eye(n) + x @ x)(x)
+    np.testing.assert_allclose(got, 60 * np.eye(n) + x @ x, rtol=1e-5, atol=1e-3)

@@ -4,7 +4,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
-  const float d2 = n2;
+  const float whole2 = n2;
   for (int g = g0; g < g1; ++g) {
     const int i0 = g;
     float8 a1_0 = (float8)(0.0f);
@@ -32,7 +32,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     float8 a7_2 = (float8)(0.0f);
     float8 a7_3 = (float8)(0.0f);
     float a7 = 0.0f;
-    const float x9 = (a1 / d2);
+    const float x9 = (a1 / whole2);
     for (int i1 = 0; i1 + 32 <= 256; i1 += 32) {
       const float8 x8 = *(__global const float8_u *)(b0 + (256 * i0 + i1));
       const float8 x10 = (x8 - (float8)(x9));
@@ -56,7 +56,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     a7_0 = (a7_0 + a7_1);
     const float h21 = fold_add_f32x8(a7_0);
     a7 = (h21 + a7);
-    const float x22 = (a7 / d2);
+    const float x22 = (a7 / whole2);
     *(b1 + (i0)) = x22;
     *(b2 + (i0)) = x9;
   }
