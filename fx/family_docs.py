@@ -9,6 +9,12 @@ from collections.abc import Callable
 from inspect import cleandoc
 from typing import Any
 
+# of functions that broadcast and promote, as those of fx.scipy.special do
+ELEMENTWISE = (
+    "Element by element: operands broadcast, the dtype is their common one; integers become floats."
+)
+REAL = "ValueError for complex operands."
+
 
 def add_fact(fact: str, *functions: Callable[..., Any]) -> None:
     """Put a paragraph into each function's docstring, before its examples."""

@@ -94,3 +94,23 @@ def test_arguments_that_mean_nothing_are_refused():
     x = fnp.ones((1, 2))
     with pytest.raises(ValueError, match="'max' or 'min'"):
         lax.select_and_scatter_add(x, x, "most", (1, 1), (1, 1), ((0, 0), (0, 0)))
+
+
+def test_same_keeps_the_size_of_the_first():
+    from fx.scipy import signal
+
+    x, y = np.arange(3.0), np.arange(5.0)
+    for method in ("direct", "fft"):
+        found = signal.convolve(x, y, "same", method=method)
+        np.testing.assert_allclose(found, np.convolve(x, y)[2:5], atol=1e-5)
+        assert signal.convolve(y, x, "same", method=method).shape == (5,)
+        assert signal.correlate(x, y, "same", method=method).shape == (3,)
+
+
+def test_one_matrix_and_no_derivatives_by_order():
+    from fx.scipy import linalg, special
+
+    with pytest.raises(ValueError, match="one matrix"):
+        linalg.funm(np.eye(2)[None], fnp.exp)
+    with pytest.raises(NotImplementedError, match="diff_n"):
+        special.sph_harm_y(np.array([1]), np.array([0]), 0.5, 0.5, diff_n=1)

@@ -8,6 +8,7 @@ from fx.optim.base import *  # noqa: F403
 from fx.optim.clipping import *  # noqa: F403
 from fx.optim.combine import *  # noqa: F403
 from fx.optim.lbfgs import *  # noqa: F403
+from fx.optim.moments import *  # noqa: F403
 from fx.optim.optimizers import *  # noqa: F403
 from fx.optim.schedules import *  # noqa: F403
 from fx.optim.transforms import *  # noqa: F403

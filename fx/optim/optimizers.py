@@ -6,23 +6,25 @@ from typing import Any
 
 from fx.optim.base import GradientTransformation, ScalarOrSchedule, identity
 from fx.optim.combine import chain, masked
-from fx.optim.transforms import (
-    add_decayed_weights,
-    add_noise,
-    scale,
+from fx.optim.moments import (
     scale_by_adadelta,
     scale_by_adam,
     scale_by_adamax,
     scale_by_amsgrad,
     scale_by_belief,
-    scale_by_learning_rate,
     scale_by_lion,
     scale_by_radam,
     scale_by_rms,
     scale_by_rss,
     scale_by_stddev,
-    scale_by_trust_ratio,
     scale_by_yogi,
+)
+from fx.optim.transforms import (
+    add_decayed_weights,
+    add_noise,
+    scale,
+    scale_by_learning_rate,
+    scale_by_trust_ratio,
     trace,
 )
 

@@ -64,9 +64,7 @@ def laplace(
 ) -> Array:
     """Samples with density exp(-|x|) / 2.
 
-    sign(u) log(1 -
-    u
-    ), u uniform on (-1, 1); location 0 and scale 1.
+    sign(u) log(1 - |u|), u uniform on (-1, 1); location 0 and scale 1.
     """
     k, dtype = _start("laplace", key, dtype)
     low = constant(dtype, -1.0 + float(dtypes.finfo(dtype).epsneg))

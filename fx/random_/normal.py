@@ -232,9 +232,7 @@ def ball(
 ) -> Array:
     """Uniform samples [*shape, d] from the unit ball of the p norm (Barthe et al. 2005).
 
-    Generalized normals over (sum
-    g_i
-    ^p + e)^(1 / p), e exponential.
+    Generalized normals over (sum |g_i|^p + e)^(1 / p), e exponential.
     """
     k, _ = typed("ball", key)
     dtype = float_dtype("ball", dtype)

@@ -31,7 +31,11 @@ def _check(type: int, norm: str | None) -> None:
 
 
 def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
-    """2 sum x_j cos(pi k (2 j + 1) / 2 n), scaled to be orthogonal with norm="ortho"."""
+    """2 sum x_j cos(pi k (2 j + 1) / 2 n), scaled to be orthogonal with norm="ortho".
+
+    k = 0 ... n - 1; x is cut or padded with zeros to n along the axis; floats. NotImplementedError
+    for other types than 2, ValueError for other norms.
+    """
     _check(type, norm)
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("dct", x))
     axis = axis % x.ndim
@@ -50,7 +54,10 @@ def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None =
 
 
 def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
-    """The inverse of dct."""
+    """The inverse of dct.
+
+    Arguments, dtypes and errors as in `dct`.
+    """
     _check(type, norm)
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("idct", x))
     axis = axis % x.ndim
@@ -94,7 +101,10 @@ def dctn(
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """dct over several axes."""
+    """dct over several axes.
+
+    axes: all unless given, s their sizes; one after the other.
+    """
     return _each(dct, x, type, s, axes, norm)
 
 
@@ -105,5 +115,8 @@ def idctn(
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """idct over several axes."""
+    """idct over several axes.
+
+    Arguments as in `dctn`.
+    """
     return _each(idct, x, type, s, axes, norm)

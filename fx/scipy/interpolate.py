@@ -16,6 +16,10 @@ __all__ = ["RegularGridInterpolator"]
 class RegularGridInterpolator:
     """f(points) by linear or nearest interpolation of values on the grid points[0] x points[1] x
     ...
+
+    values [*grid, ...]. Points outside give fill_value, or the linear extrapolation where it is
+    None. ValueError where shapes or the method do not fit or points do not increase;
+    NotImplementedError for bounds_error.
     """
 
     def __init__(

@@ -44,6 +44,9 @@ def map_coordinates(
     """input at fractional coordinates, nearest (order 0) or linear (order 1).
 
     mode says what lies outside: constant (cval), nearest, wrap, mirror or reflect.
+    One array of coordinates an axis of input, in units of its indices; the result has their shape
+    and input's dtype (integers are rounded). NotImplementedError for other orders and modes,
+    ValueError for another number of coordinates.
     """
     x, fill = fnp.asarray(input), fnp.asarray(cval)
     points = [fnp.asarray(c) for c in coordinates]

@@ -16,6 +16,8 @@ __all__ = ["OptimizeResults", "minimize"]
 class OptimizeResults(NamedTuple):
     """The minimum found: point, whether it converged (status 0), value, gradient, inverse Hessian,
     counts.
+
+    x [n] and jac [n]; hess_inv [n, n] (None of L-BFGS); the others are scalars.
     """
 
     x: Any
@@ -43,6 +45,9 @@ def minimize(
     method: "BFGS" or "l-bfgs-experimental-do-not-rely-on-this". options: maxiter, gtol, norm,
     line_search_maxiter
     (and maxcor for the latter). status: 0 converged, 1 maxiter reached, 3 the line search failed.
+    x0 [n]; the dtype is its. Converged: the norm (inf by default) of the gradient is below gtol
+    (1e-5, or tol). Nocedal, Wright, "Numerical Optimization", 3.5, 6.1, 7.2. ValueError for other
+    methods, several axes, and results that are no scalar.
     """
     options = dict(options or {})
     if not isinstance(args, tuple):

@@ -51,7 +51,12 @@ def _direct(x: Any, kernel: Any, mode: str, precision: Any) -> Any:
 def convolve(
     in1: Any, in2: Any, mode: str = "full", method: str = "auto", precision: Any = None
 ) -> Any:
-    """The convolution of two arrays of equal rank; method "fft" goes by transforms."""
+    """The convolution of two arrays of equal rank; method "fft" goes by transforms.
+
+    Sizes: "full" m + n - 1, "same" as in1, "valid" the larger less the smaller plus 1; integers
+    become floats. ValueError for other modes and methods, unequal ranks, or "valid" where neither
+    fits into the other.
+    """
     if method == "fft":
         return fftconvolve(in1, in2, mode)
     if method not in ("auto", "direct"):
@@ -59,7 +64,7 @@ def convolve(
     a, b = _args("convolve", in1, in2)
     if a.ndim != b.ndim:
         raise ValueError("Inputs must have the same number of dimensions.")
-    if a.ndim == 1:
+    if a.ndim == 1 and mode != "same":  # of which NumPy makes as many as the longer has
         return fnp.convolve(a, b, mode=mode, precision=precision)
     if mode == "same":
         full = _direct(a, b, "full", precision)
@@ -81,7 +86,10 @@ def _ordered(a: Any, b: Any, mode: str) -> tuple[Any, Any]:
 def correlate(
     in1: Any, in2: Any, mode: str = "full", method: str = "auto", precision: Any = None
 ) -> Any:
-    """The cross-correlation of two arrays of equal rank."""
+    """The cross-correlation of two arrays of equal rank.
+
+    in1 with conj(in2) slid along it; modes, dtypes and errors as in `convolve`.
+    """
     a, b = _args("correlate", in1, in2)
     return convolve(a, fnp.conj(fnp.flip(b)), mode, method, precision)
 
@@ -94,7 +102,11 @@ def convolve2d(
     fillvalue: float = 0,
     precision: Any = None,
 ) -> Any:
-    """The convolution of two matrices."""
+    """The convolution of two matrices.
+
+    Modes, dtypes and errors as in `convolve`; ValueError for other ranks, NotImplementedError for
+    boundaries other than zeros.
+    """
     _plain(boundary, fillvalue)
     if np.ndim(in1) != 2 or np.ndim(in2) != 2:
         raise ValueError("convolve2d() only supports 2-dimensional inputs.")
@@ -109,7 +121,10 @@ def correlate2d(
     fillvalue: float = 0,
     precision: Any = None,
 ) -> Any:
-    """The cross-correlation of two matrices."""
+    """The cross-correlation of two matrices.
+
+    As `convolve2d`, with conj(in2) slid along in1.
+    """
     _plain(boundary, fillvalue)
     if np.ndim(in1) != 2 or np.ndim(in2) != 2:
         raise ValueError("correlate2d() only supports 2-dimensional inputs.")
@@ -124,7 +139,10 @@ def _plain(boundary: str, fillvalue: float) -> None:
 def fftconvolve(
     in1: Any, in2: Any, mode: str = "full", axes: int | Sequence[int] | None = None
 ) -> Any:
-    """Convolution by transforms, along axes; the others broadcast."""
+    """Convolution by transforms, along axes; the others broadcast.
+
+    Real where both are; modes, sizes and errors as in `convolve`.
+    """
     a, b = _args("fftconvolve", in1, in2)
     if a.ndim != b.ndim:
         raise ValueError("in1 and in2 should have the same dimensionality")
@@ -160,6 +178,9 @@ def detrend(
 ) -> Any:
     """The data minus its mean ("constant") or its least-squares line between breakpoints
     ("linear").
+
+    bp: indices where one line ends and the next begins. The shape stays. ValueError for other types
+    and for breakpoints beyond the data.
     """
     if type not in ("constant", "linear"):
         raise ValueError("Trend type must be 'linear' or 'constant'.")

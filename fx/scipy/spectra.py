@@ -80,7 +80,12 @@ def stft(
     padded: bool = True,
     axis: int = -1,
 ) -> tuple[Any, Any, Any]:
-    """Frequencies, times, and the short-time Fourier transform."""
+    """Frequencies, times, and the short-time Fourier transform.
+
+    Frequencies in units of fs, times of the segments' middles in 1 / fs; the last is complex, with
+    frequencies in place of the axis and times last. Windows are scaled to sum 1. ValueError for
+    other boundaries, and for nfft < nperseg.
+    """
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("stft", x))
     x = fnp.moveaxis(x, axis, -1)
     nperseg, noverlap, nfft = _sizes(x.shape[-1], window, nperseg, noverlap, nfft)
@@ -182,7 +187,12 @@ def csd(
     axis: int = -1,
     average: str = "mean",
 ) -> tuple[Any, Any]:
-    """Frequencies and the cross spectral density of x and y (of x alone if y is None)."""
+    """Frequencies and the cross spectral density of x and y (of x alone if y is None).
+
+    conj(X) Y of windowed segments (half overlapping unless given), meaned; "density" per unit of
+    frequency, "spectrum" as squares of amplitudes; one-sided spectra of reals are doubled.
+    Frequencies in units of fs. ValueError for other scalings and averages.
+    """
     if scaling not in ("density", "spectrum"):
         raise ValueError(f"Unknown scaling: {scaling!r}")
     if average not in ("mean", "median"):
@@ -234,7 +244,10 @@ def welch(
     axis: int = -1,
     average: str = "mean",
 ) -> tuple[Any, Any]:
-    """Frequencies and the power spectral density by Welch's method."""
+    """Frequencies and the power spectral density by Welch's method.
+
+    It is csd of x with itself, real (Welch 1967).
+    """
     freqs, power = csd(
         x,
         None,

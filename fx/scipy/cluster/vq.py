@@ -11,7 +11,11 @@ __all__ = ["vq"]
 
 
 def vq(obs: Any, code_book: Any, check_finite: bool = True) -> tuple[Any, Any]:
-    """For observations [m, d] and codes [k, d]: the index of the nearest code and its distance."""
+    """For observations [m, d] and codes [k, d]: the index of the nearest code and its distance.
+
+    Euclidean distances [m], indices int32 [m]; vectors are observations of one number. ValueError
+    for other or unequal ranks.
+    """
     x, codes = (fnp.asarray(v) for v in promote_dtypes_inexact("vq", obs, code_book))
     if x.ndim != codes.ndim:
         raise ValueError("Observation and code_book should have the same rank")

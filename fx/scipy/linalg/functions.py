@@ -59,7 +59,11 @@ _PADE = {
 
 
 def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> Any:
-    """The matrix exponential by Pade approximants, scaling and squaring (Higham 2005)."""
+    """The matrix exponential by Pade approximants, scaling and squaring (Higham 2005).
+
+    A [..., n, n] (ValueError otherwise). NaN where more than max_squarings would be needed.
+    upper_triangular has no effect.
+    """
     a = _one("expm", A)
     if not a.size:
         return a
@@ -113,7 +117,11 @@ def _square(x: Any, count: Any, most: int) -> Any:
 
 
 def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: bool = True) -> Any:
-    """exp(A) and its derivative in the direction E."""
+    """exp(A) and its derivative in the direction E.
+
+    Both [..., n, n] (ValueError otherwise): (exp(A), L) or L alone. method has no effect; it is the
+    jvp of expm.
+    """
     import fx
 
     a, e = (fnp.asarray(x) for x in promote_dtypes_inexact("expm_frechet", A, E))
@@ -126,7 +134,10 @@ def expm_frechet(A: Any, E: Any, *, method: str | None = None, compute_expm: boo
 
 
 def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
-    """A real Schur form as a complex one: its 2x2 blocks made triangular by rotations."""
+    """A real Schur form as a complex one: its 2x2 blocks made triangular by rotations.
+
+    T and Z [n, n] give complex T, Z with the same Z T Z^H. ValueError for other shapes.
+    """
     t, z = (fnp.asarray(x) for x in promote_dtypes_inexact("rsf2csf", T, Z))
     if t.ndim != 2 or t.shape[0] != t.shape[1] or z.shape != t.shape:
         raise ValueError(
@@ -153,7 +164,10 @@ def rsf2csf(T: Any, Z: Any, check_finite: bool = True) -> tuple[Any, Any]:
 
 
 def sqrtm(A: Any, blocksize: int = 1) -> Any:
-    """The principal square root, by the Schur method (Bjorck, Hammarling 1983)."""
+    """The principal square root, by the Schur method (Bjorck, Hammarling 1983).
+
+    A [..., n, n]; the result is complex. blocksize above 1 raises NotImplementedError.
+    """
     if blocksize > 1:
         raise NotImplementedError("Blocked version is not implemented yet.")
     a = _one("sqrtm", A)
@@ -181,8 +195,15 @@ def _sqrtm_triangular(t: Any) -> Any:
 
 
 def funm(A: Any, func: Callable[[Any], Any], disp: bool = True) -> Any:
-    """func of a matrix, by Parlett's recurrence on its Schur form."""
+    """func of a matrix, by Parlett's recurrence on its Schur form.
+
+    A [n, n], func of its eigenvalues [n], elementwise; the result is complex. Inaccurate where
+    eigenvalues are close (Golub, Van Loan 9.1.2). With disp=False also an estimate of the error in
+    the 1-norm.
+    """
     a = _one("funm", A)
+    if a.ndim != 2:
+        raise ValueError(f"funm requires one matrix, got an array of shape {a.shape}")
     wide = np.complex128 if a.dtype in (np.float64, np.complex128) else np.complex64
     t, z = factor.schur(a.astype(wide))
     n = t.shape[-1]
@@ -217,7 +238,11 @@ def polar(
     eps: float | None = None,
     max_iterations: int | None = None,
 ) -> tuple[Any, Any]:
-    """Unitary U and positive semidefinite P with a = U P ("right") or P U ("left"), by SVD."""
+    """Unitary U and positive semidefinite P with a = U P ("right") or P U ("left"), by SVD.
+
+    a [m, n]: U is [m, n]. ValueError for other sides, methods or more axes. By SVD whatever the
+    method.
+    """
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("polar", a))
     if x.ndim != 2:
         raise ValueError("The input `a` must be a 2-D array.")

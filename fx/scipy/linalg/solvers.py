@@ -46,7 +46,7 @@ def _adjoint(x: Any) -> Any:
 def cholesky(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> Any:
-    """The triangular factor, upper by default."""
+    """The triangular factor [..., n, n], upper by default: a = U^H U or L L^H."""
     (a,) = _args("cholesky", a)
     out = factor.cholesky(a if lower else _adjoint(a), symmetrize_input=False)
     return out if lower else _adjoint(out)
@@ -55,14 +55,20 @@ def cholesky(
 def cho_factor(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> tuple[Any, bool]:
-    """The factor and which triangle it is, for cho_solve."""
+    """The factor and which triangle it is, for cho_solve.
+
+    As `cholesky`; the other triangle is zero.
+    """
     return cholesky(a, lower=lower), lower
 
 
 def cho_solve(
     c_and_lower: tuple[Any, bool], b: Any, overwrite_b: bool = False, check_finite: bool = True
 ) -> Any:
-    """x with a x = b, from cho_factor."""
+    """x with a x = b, from cho_factor.
+
+    b is [n] or [..., n, k]; leading axes broadcast.
+    """
     c, b = _args("cho_solve", c_and_lower[0], b)
     lower = c_and_lower[1]
     vector = b.ndim == 1
@@ -86,7 +92,11 @@ def svd(
     check_finite: bool = True,
     lapack_driver: str = "gesdd",
 ) -> Any:
-    """U, singular values, V^H (or the singular values alone)."""
+    """U, singular values, V^H (or the singular values alone).
+
+    a [..., m, n]; values descend, [..., min(m, n)]. Not full: U [..., m, k] and V^H [..., k, n].
+    LAPACK's gesdd runs.
+    """
     out = fnp.linalg.svd(*_args("svd", a), full_matrices=full_matrices, compute_uv=compute_uv)
     return tuple(out) if compute_uv else out
 
@@ -113,7 +123,11 @@ def eigh(
     type: int = 1,
     check_finite: bool = True,
 ) -> Any:
-    """Eigenvalues and eigenvectors of a Hermitian matrix."""
+    """Eigenvalues and eigenvectors of a Hermitian matrix.
+
+    (w [..., n], ascending, v [..., n, n] as columns). Of a (a + a^H) / 2 is taken, so `lower` has
+    no effect. NotImplementedError for b, eigvals and other types.
+    """
     if b is not None:
         raise NotImplementedError("Only the b=None case of eigh is implemented")
     if type != 1:
@@ -137,6 +151,9 @@ def eigh_tridiagonal(
 ) -> Any:
     """Eigenvalues (and vectors) of a Hermitian tridiagonal matrix with diagonal d and off-diagonal
     e.
+
+    d [n], e [n - 1]; w ascends. select "i" takes the indices low to high inclusive, "v" raises
+    NotImplementedError. The matrix is formed: O(n^3).
     """
     d, e = _args("eigh_tridiagonal", d, e)
     a = fnp.diag(d) + fnp.diag(e, -1) + fnp.diag(fnp.conj(e), 1)
@@ -155,7 +172,10 @@ def eigh_tridiagonal(
 def hessenberg(
     a: Any, *, calc_q: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> Any:
-    """The Hessenberg form H (and Q with a = Q H Q^H)."""
+    """The Hessenberg form H (and Q with a = Q H Q^H).
+
+    Both [..., n, n]; H is zero below the subdiagonal. No derivative.
+    """
     (a,) = _args("hessenberg", a)
     packed, taus = factor.hessenberg(a)
     h = fnp.triu(packed, -1)
@@ -169,7 +189,11 @@ def hessenberg(
 
 
 def schur(a: Any, output: str = "real") -> tuple[Any, Any]:
-    """The Schur form T and Z with a = Z T Z^H."""
+    """The Schur form T and Z with a = Z T Z^H.
+
+    Both [..., n, n]: T quasi-triangular with 2x2 blocks for real output, triangular for complex.
+    ValueError for other outputs. No derivative.
+    """
     if output not in ("real", "complex"):
         raise ValueError(
             f"Expected 'output' to be either 'real' or 'complex', got output={output!r}."
@@ -191,7 +215,11 @@ def _permutation_matrix(perm: Any, dtype: Any) -> Any:
 def lu(
     a: Any, permute_l: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> tuple[Any, ...]:
-    """P, L, U with a = P L U (or P L and U)."""
+    """P, L, U with a = P L U (or P L and U).
+
+    a [..., m, n], k = min(m, n): P [..., m, m], L [..., m, k] with ones on its diagonal, U [..., k,
+    n].
+    """
     (a,) = _args("lu", a)
     packed, _, perm = factor.lu(a)
     m, n = a.shape[-2:]
@@ -206,7 +234,10 @@ def lu(
 
 
 def lu_factor(a: Any, overwrite_a: bool = False, check_finite: bool = True) -> tuple[Any, Any]:
-    """Packed factors and row swaps, for lu_solve."""
+    """Packed factors and row swaps, for lu_solve.
+
+    (L and U in one [..., m, n], row swaps int32 [..., k]).
+    """
     packed, pivots, _ = factor.lu(*_args("lu_factor", a))
     return packed, pivots
 
@@ -218,7 +249,10 @@ def lu_solve(
     overwrite_b: bool = False,
     check_finite: bool = True,
 ) -> Any:
-    """x with a x = b (or a^T, a^H), from lu_factor."""
+    """x with a x = b (or a^T, a^H), from lu_factor.
+
+    b is [n] or [..., n, k]. trans 0, 1, 2; ValueError for others.
+    """
     packed, pivots = lu_and_piv
     packed, b = _args("lu_solve", packed, b)
     perm = factor.lu_pivots_to_permutation(fnp.asarray(pivots), packed.shape[-1])
@@ -249,6 +283,7 @@ def qr(
     """Q and R (mode "full", "economic", or R alone with "r"), and p with a[:, p] = Q R if pivoting.
 
     p is such that the diagonal of R does not grow in magnitude.
+    a [..., m, n]; ValueError for other modes.
     """
     if mode not in ("full", "r", "economic"):
         raise ValueError(f"Unsupported QR decomposition mode '{mode}'")
@@ -268,6 +303,7 @@ def qr_multiply(
     """c Q (mode "right") or Q c (mode "left"), R, and p with a[:, p] = Q R if pivoting.
 
     Q has min(m, n) columns; c may be a vector, and leading axes of a and c broadcast.
+    ValueError for other modes or sizes that do not fit.
     """
     if mode not in ("left", "right"):
         raise ValueError(f"mode must be 'right' or 'left', got {mode!r}")
@@ -304,7 +340,11 @@ def solve(
     check_finite: bool = True,
     assume_a: str = "gen",
 ) -> Any:
-    """x with a x = b; assume_a "pos" uses Cholesky's factor."""
+    """x with a x = b; assume_a "pos" uses Cholesky's factor.
+
+    a [..., n, n], b [n] or [..., n, k]; LU otherwise. ValueError for other names; "sym" and "her"
+    are as "gen".
+    """
     if assume_a not in ("gen", "sym", "her", "pos"):
         raise ValueError(f"Expected assume_a to be one of gen, sym, her, pos; got {assume_a!r}")
     a, b = _args("solve", a, b)
@@ -323,7 +363,11 @@ def solve_triangular(
     debug: Any = None,
     check_finite: bool = True,
 ) -> Any:
-    """x with a x = b for a triangular a."""
+    """x with a x = b for a triangular a.
+
+    trans 0, 1 or 2 (N, T, C; ValueError otherwise): a, its transpose or its adjoint. b has a column
+    axis or is one vector; only one triangle of a is read.
+    """
     kinds = {0: (False, False), "N": (False, False), 1: (True, False), "T": (True, False)}
     kinds |= {2: (True, True), "C": (True, True)}
     if trans not in kinds:
@@ -346,7 +390,10 @@ def solve_triangular(
 
 
 def solve_sylvester(A: Any, B: Any, C: Any, *, method: str = "schur", tol: float = 1e-8) -> Any:
-    """X with A X + X B = C: complex Schur forms, column by column (Bartels, Stewart 1972)."""
+    """X with A X + X B = C: complex Schur forms, column by column (Bartels, Stewart 1972).
+
+    A [m, m], B [n, n], C [m, n]; real operands give a real X. method and tol have no effect.
+    """
     a, b, c = _args("solve_sylvester", A, B, C)
     real = a.dtype.kind != "c"
     wide = np.complex128 if a.dtype in (np.float64, np.complex128) else np.complex64

@@ -35,7 +35,10 @@ __all__ = [
 
 
 def block_diag(*arrs: Any) -> Any:
-    """Matrices along the diagonal, zeros elsewhere."""
+    """Matrices along the diagonal, zeros elsewhere.
+
+    [sum of rows, sum of columns], in the common dtype; vectors are rows. ValueError for more axes.
+    """
     members = [
         fnp.atleast_2d(x) for x in promote_dtypes("block_diag", *(arrs or (fnp.zeros((1, 0)),)))
     ]
@@ -59,7 +62,10 @@ def _line(name: str, x: Any) -> Any:
 
 
 def toeplitz(c: Any, r: Any = None) -> Any:
-    """Constant along diagonals: first column c, first row r (conj(c) by default)."""
+    """Constant along diagonals: first column c, first row r (conj(c) by default).
+
+    c [..., m], r [..., n] give [..., m, n]; r[0] is not read.
+    """
     check_arraylike("toeplitz", c)
     column = _line("toeplitz", c)
     if column.ndim > 1 or (r is not None and np.ndim(r) > 1):
@@ -80,7 +86,10 @@ def _toeplitz(c: Any, r: Any) -> Any:
 
 
 def hankel(c: Any, r: Any = None) -> Any:
-    """Constant along antidiagonals: first column c, last row r (zeros by default)."""
+    """Constant along antidiagonals: first column c, last row r (zeros by default).
+
+    c [..., m], r [..., n] give [..., m, n]; r[0] is not read.
+    """
     c = _line("hankel", c)
     r = fnp.zeros_like(c) if r is None else _line("hankel", r)
     c, r = promote_dtypes("hankel", c, r)
@@ -94,7 +103,10 @@ def _hankel(c: Any, r: Any) -> Any:
 
 
 def circulant(c: Any) -> Any:
-    """Each column the one before, rolled."""
+    """Each column the one before, rolled.
+
+    c [..., n] is the first column of [..., n, n].
+    """
     c = _line("circulant", c)
     n = c.shape[-1]
     index = (np.arange(n)[:, None] - np.arange(n)[None, :]) % n
@@ -102,7 +114,10 @@ def circulant(c: Any) -> Any:
 
 
 def companion(a: Any) -> Any:
-    """The matrix whose characteristic polynomial has coefficients a."""
+    """The matrix whose characteristic polynomial has coefficients a.
+
+    a [..., n + 1], from the highest power, gives [..., n, n]. ValueError for fewer than two.
+    """
     a = _line("companion", a)
     if a.shape[-1] < 2:
         raise ValueError("The length of `a` along the last axis must be at least 2.")
@@ -113,7 +128,11 @@ def companion(a: Any) -> Any:
 
 
 def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
-    """The matrix of convolution with a over signals of length n."""
+    """The matrix of convolution with a over signals of length n.
+
+    a [..., m] gives [..., m + n - 1, n], with mode "valid" or "same" the middle rows. ValueError
+    for n < 1, empty a and other modes.
+    """
     if n <= 0:
         raise ValueError("n must be a positive integer.")
     a = _line("convolution_matrix", a)
@@ -136,7 +155,10 @@ def convolution_matrix(a: Any, n: int, mode: str = "full") -> Any:
 
 
 def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
-    """The matrix of the discrete Fourier transform."""
+    """The matrix of the discrete Fourier transform.
+
+    exp(-2 pi i j k / n), over sqrt(n) or n by `scale` (ValueError otherwise); complex64 by default.
+    """
     if scale not in (None, "sqrtn", "n"):
         raise ValueError(f"scale must be None, 'sqrtn', or 'n'; got {scale!r}")
     wanted = canonicalize_dtype(np.complex128 if dtype is None else as_dtype(dtype))
@@ -153,7 +175,10 @@ def fiedler(a: Any) -> Any:
 
 
 def fiedler_companion(a: Any) -> Any:
-    """A pentadiagonal companion matrix (Fiedler 2003)."""
+    """A pentadiagonal companion matrix (Fiedler 2003).
+
+    a [..., n + 1] gives [..., n, n], with the eigenvalues of `companion`.
+    """
     (a,) = promote_inexact("fiedler_companion", _line("fiedler_companion", a))
     if a.shape[-1] == 0:
         raise ValueError(
@@ -176,7 +201,10 @@ def _fiedler_companion(a: Any) -> Any:
 
 
 def hadamard(n: int, dtype: Any = int) -> Any:
-    """A matrix of +-1 with orthogonal rows; n a power of 2."""
+    """A matrix of +-1 with orthogonal rows; n a power of 2.
+
+    Sylvester's construction; int32 by default. ValueError for other n.
+    """
     if n < 1 or n & (n - 1):
         raise ValueError("n must be a positive integer and a power of 2.")
     out = np.ones((1, 1))
@@ -186,7 +214,10 @@ def hadamard(n: int, dtype: Any = int) -> Any:
 
 
 def helmert(n: int, full: bool = False) -> Any:
-    """Helmert's orthogonal matrix; without its first row unless full."""
+    """Helmert's orthogonal matrix; without its first row unless full.
+
+    [n - 1, n] floats, or [n, n]; ValueError for n < 1.
+    """
     if n < 1:
         raise ValueError("n must be a positive integer.")
     k = np.arange(n)
@@ -199,13 +230,19 @@ def helmert(n: int, full: bool = False) -> Any:
 
 
 def hilbert(n: int) -> Any:
-    """The Hilbert matrix [n, n]: 1 / (i + j + 1), a matrix that is very nearly singular."""
+    """The Hilbert matrix [n, n]: 1 / (i + j + 1), a matrix that is very nearly singular.
+
+    float32 (float64 under enable_x64).
+    """
     k = np.arange(n)
     return wrap(1.0 / (k[:, None] + k[None, :] + 1))
 
 
 def invhilbert(n: int) -> Any:
-    """The inverse of hilbert(n), which has whole entries."""
+    """The inverse of hilbert(n), which has whole entries.
+
+    Computed in float64 and rounded to the default float: exact in float64 up to n = 14.
+    """
     out = np.empty((n, n))
     for i in range(n):
         for j in range(n):
@@ -216,7 +253,11 @@ def invhilbert(n: int) -> Any:
 
 
 def leslie(f: Any, s: Any) -> Any:
-    """Leslie's matrix of fecundities f and survivals s."""
+    """Leslie's matrix of fecundities f and survivals s.
+
+    f [..., n], s [..., n - 1] give [..., n, n]: f in the first row, s below the diagonal.
+    ValueError for other lengths.
+    """
     f, s = promote_dtypes("leslie", _line("leslie", f), _line("leslie", s))
     if f.shape[-1] != s.shape[-1] + 1:
         raise ValueError("Length of f must be one more than that of s along the last axis.")
@@ -227,7 +268,11 @@ def leslie(f: Any, s: Any) -> Any:
 
 
 def pascal(n: int, kind: str | None = None) -> Any:
-    """Pascal's triangle as a symmetric, lower or upper matrix."""
+    """Pascal's triangle as a symmetric, lower or upper matrix.
+
+    [n, n] floats: the binomials of i and j lower, those of i + j symmetric. ValueError for other
+    kinds.
+    """
     kind = "symmetric" if kind is None else kind
     if kind not in ("symmetric", "lower", "upper"):
         raise ValueError("kind must be 'symmetric', 'lower', or 'upper'")
@@ -236,7 +281,10 @@ def pascal(n: int, kind: str | None = None) -> Any:
 
 
 def invpascal(n: int, kind: str | None = None) -> Any:
-    """The inverse of pascal(n)."""
+    """The inverse of pascal(n).
+
+    [n, n] floats with signs; kinds as in `pascal`.
+    """
     kind = "symmetric" if kind is None else kind
     if kind not in ("symmetric", "lower", "upper"):
         raise ValueError("'kind' must be 'symmetric', 'lower' or 'upper'.")

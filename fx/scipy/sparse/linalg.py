@@ -90,7 +90,12 @@ def cg(
     maxiter: Any = None,
     M: Any = None,
 ) -> tuple[Any, None]:
-    """x with A x = b for a Hermitian definite A by conjugate gradients; gives (x, None)."""
+    """x with A x = b for a Hermitian definite A by conjugate gradients; gives (x, None).
+
+    A: a function on trees like b, or a matrix. It stops where |r| <= max(tol |b|, atol) or after
+    maxiter (10 times the unknowns) steps; M approximates A^-1. Whether it converged is not told
+    (Saad, "Iterative Methods", 6.7). ValueError where x0 or a matrix does not fit b.
+    """
     op, b, x0, limit, precondition = _prepared("cg", A, b, x0, maxiter, M)
 
     def solver(op: Any, b: Any) -> Any:
@@ -128,7 +133,10 @@ def bicgstab(
     maxiter: Any = None,
     M: Any = None,
 ) -> tuple[Any, None]:
-    """x with A x = b for a general A (stabilised bi-conjugate gradients); returns (x, None)."""
+    """x with A x = b for a general A (stabilised bi-conjugate gradients); returns (x, None).
+
+    Arguments and errors as in `cg`; it also stops where a scalar breaks down (van der Vorst 1992).
+    """
     op, b, x0, limit, precondition = _prepared("bicgstab", A, b, x0, maxiter, M)
 
     def solver(op: Any, b: Any) -> Any:
@@ -180,8 +188,10 @@ def gmres(
     M: Any = None,
     solve_method: str = "batched",
 ) -> tuple[Any, None]:
-    """x with A x = b for a general A (generalised minimal residuals, restarted); returns (x,
-    None).
+    """x with A x = b for a general A (generalised minimal residuals, restarted); returns (x, None).
+
+    Arguments and errors as in `cg`; maxiter counts cycles of `restart` steps. Orthogonalised twice
+    (Saad and Schultz 1986). ValueError for other solve_methods; both do the same.
     """
     if solve_method not in ("batched", "incremental"):
         raise ValueError(

@@ -105,7 +105,10 @@ class Rotation(NamedTuple):
 
     @classmethod
     def random(cls, random_key: Any, num: int | None = None) -> Rotation:
-        """Uniformly distributed rotations."""
+        """Uniformly distributed rotations.
+
+        Normalised normal quaternions.
+        """
         from fx import random
 
         return cls.from_quat(random.normal(random_key, (4,) if num is None else (num, 4)))
@@ -165,7 +168,10 @@ class Rotation(NamedTuple):
         return q[..., :3] / (1 + q[..., 3:])
 
     def as_euler(self, seq: str, degrees: bool = False) -> Any:
-        """Three angles about axes in turn, as `from_euler` takes them."""
+        """Three angles about axes in turn, as `from_euler` takes them.
+
+        [..., 3] in radians unless degrees. ValueError for other axes.
+        """
         if not re.fullmatch("[xyz]{3}|[XYZ]{3}", seq) or seq[0] == seq[1] or seq[1] == seq[2]:
             raise ValueError(
                 f"Expected three axes of which no two neighbours are equal, got {seq!r}"
@@ -187,7 +193,10 @@ class Rotation(NamedTuple):
         return fnp.rad2deg(angles) if degrees else angles
 
     def apply(self, vectors: Any, inverse: bool = False) -> Any:
-        """The rotated vectors [..., 3]."""
+        """The rotated vectors [..., 3].
+
+        Vectors [..., 3] and the stack broadcast.
+        """
         m, vectors = self.as_matrix(), fnp.asarray(vectors)
         return fnp.einsum("...kj,...k->...j" if inverse else "...jk,...k->...j", m, vectors)
 
@@ -196,12 +205,18 @@ class Rotation(NamedTuple):
         return Rotation(self.quat * np.array([-1, -1, -1, 1], np.float32))
 
     def magnitude(self) -> Any:
-        """The angle."""
+        """The angle.
+
+        In radians, [0, pi].
+        """
         length = fnp.linalg.norm(self.quat[..., :3], axis=-1)
         return 2 * fnp.arctan2(length, fnp.abs(self.quat[..., 3]))
 
     def mean(self, weights: Any = None) -> Rotation:
-        """The rotation nearest to all of a stack."""
+        """The rotation nearest to all of a stack.
+
+        The greatest eigenvector of sum w q q^T (Markley et al. 2007).
+        """
         w = fnp.ones(self.quat.shape[0]) if weights is None else fnp.asarray(weights)
         _, vectors = fnp.linalg.eigh(fnp.einsum("n,ni,nj->ij", w, self.quat, self.quat))
         return Rotation.from_quat(vectors[:, -1])

@@ -12,6 +12,7 @@ import numpy as np
 from fx import lax, nn
 from fx import numpy as fnp
 from fx.custom import custom_jvp
+from fx.family_docs import ELEMENTWISE, REAL, add_fact
 from fx.numpy.util import promote_inexact
 from fx.scipy.special import complex_gamma
 
@@ -69,7 +70,10 @@ def real_args(name: str, *xs: Any) -> list[Any]:
 
 
 def softmax(x: Any, /, *, axis: Any = None) -> Any:
-    """exp(x) / sum(exp(x)), over everything by default."""
+    """exp(x) / sum(exp(x)), over everything by default.
+
+    axis None means all elements together; the shape stays.
+    """
     return nn.softmax(x, axis=axis)
 
 
@@ -82,13 +86,13 @@ def log_softmax(x: Any, /, *, axis: Any = None) -> Any:
 
 
 def gammaln(x: Any) -> Any:
-    """log |gamma(x)|, element by element; integers become floats."""
+    """log |gamma(x)| for real x (DLMF 5.2); infinite at 0, -1, -2, ..."""
     return lax.lgamma(*_args("gammaln", x))
 
 
 def loggamma(x: Any) -> Any:
-    """log(gamma(x)), element by element: the principal branch for complex x, NaN for real x that
-    are not positive; integers become floats.
+    """log(gamma(x)): the principal branch for complex x (DLMF 5.2), NaN for real x that are not
+    positive.
     """
     (x,) = _args("loggamma", x)
     if x.dtype.kind == "c":
@@ -97,7 +101,7 @@ def loggamma(x: Any) -> Any:
 
 
 def gammasgn(x: Any) -> Any:
-    """The sign of gamma(x), element by element: 1 or -1 as a float; NaN at negative integers."""
+    """The sign of gamma(x): 1 or -1 as a float; NaN at negative integers."""
     (x,) = _args("gammasgn", x)
     floor = fnp.floor(x)
     odd = fnp.remainder(floor, 2) != 0
@@ -108,9 +112,7 @@ def gammasgn(x: Any) -> Any:
 
 
 def gamma(x: Any) -> Any:
-    """The gamma function, element by element: infinite at 0 (NaN for complex x), NaN at negative
-    integers.
-    """
+    """The gamma function: infinite at 0 (NaN for complex x), NaN at negative integers."""
     (x,) = _args("gamma", x)
     if x.dtype.kind == "c":
         return complex_gamma.gamma(x)
@@ -118,7 +120,10 @@ def gamma(x: Any) -> Any:
 
 
 def factorial(n: Any, exact: bool = False) -> Any:
-    """gamma(n + 1), element by element as floats; 0 below 0."""
+    """gamma(n + 1), element by element as floats; 0 below 0.
+
+    exact=True raises NotImplementedError.
+    """
     if exact:
         raise NotImplementedError("factorial with exact=True")
     (n,) = _args("factorial", n)
@@ -126,7 +131,11 @@ def factorial(n: Any, exact: bool = False) -> Any:
 
 
 def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
-    """The number of ways to choose k of N."""
+    """The number of ways to choose k of N.
+
+    gamma(N + 1) / (gamma(k + 1) gamma(N - k + 1)), rounded for whole numbers below 2^22; 0 unless 0
+    <= k <= N. repetition: that of N + k - 1.
+    """
     n, k = _args("comb", N, k)
     if repetition:
         return comb(n + k - 1, k)
@@ -140,13 +149,19 @@ def comb(N: Any, k: Any, *, repetition: bool = False) -> Any:
 
 
 def poch(z: Any, m: Any) -> Any:
-    """Rising factorial gamma(z + m) / gamma(z)."""
+    """Rising factorial gamma(z + m) / gamma(z).
+
+    Rounding of both gammas shows where they overflow: infinities and NaN.
+    """
     z, m = _args("poch", z, m)
     return fnp.where(m == 0, 1.0, gamma(z + m) / gamma(z))
 
 
 def betaln(a: Any, b: Any) -> Any:
-    """log |beta(a, b)|, without cancellation where one argument is large."""
+    """log |beta(a, b)|, without cancellation where one argument is large.
+
+    By Stirling's series (DLMF 5.11.1) where the larger is 8 or more.
+    """
     a, b = _args("betaln", a, b)
     a, b = fnp.minimum(a, b), fnp.maximum(a, b)
     small = lax.lgamma(a) + (lax.lgamma(b) - lax.lgamma(a + b))
@@ -170,47 +185,62 @@ def _stirling(x: Any) -> Any:
 
 
 def beta(a: Any, b: Any) -> Any:
-    """The beta function gamma(a) gamma(b) / gamma(a + b); operands broadcast."""
+    """The beta function gamma(a) gamma(b) / gamma(a + b)."""
     a, b = _args("beta", a, b)
     sign = gammasgn(a) * gammasgn(b) * gammasgn(a + b)
     return sign * fnp.exp(betaln(a, b))
 
 
 def betainc(a: Any, b: Any, x: Any) -> Any:
-    """The regularised incomplete beta function."""
+    """The regularised incomplete beta function I_x(a, b) (DLMF 8.17.2); NaN unless a, b > 0 and 0
+    <= x <= 1.
+    """
     a, b, x = _args("betainc", a, b, x)
     return lax.betainc(a, b, x)
 
 
 def digamma(x: Any) -> Any:
-    """The derivative of gammaln, element by element; NaN at 0 and negative integers."""
+    """The derivative of gammaln; NaN at 0 and negative integers."""
     return lax.digamma(*_args("digamma", x))
 
 
 def polygamma(n: Any, x: Any) -> Any:
-    """The n-th derivative of digamma at x; operands broadcast."""
+    """The n-th derivative of digamma at x.
+
+    DLMF 5.15; n holds whole numbers, which have no derivative.
+    """
     n, x = _args("polygamma", n, x)
     return lax.polygamma(n, x)
 
 
 def zeta(x: Any, q: Any = None) -> Any:
-    """The Hurwitz zeta function sum 1 / (k + q)^x; Riemann's for q = 1."""
+    """The Hurwitz zeta function sum 1 / (k + q)^x; Riemann's for q = 1.
+
+    DLMF 25.11.1; it derives by q. Infinite at x = 1, NaN below.
+    """
     x, q = _args("zeta", x, 1.0 if q is None else q)
     return lax.zeta(x, q)
 
 
 def gammainc(a: Any, x: Any) -> Any:
-    """The regularised lower incomplete gamma function."""
+    """The regularised lower incomplete gamma function P(a, x) (DLMF 8.2.4); NaN for negative a or
+    x.
+    """
     return lax.igamma(*_args("gammainc", a, x))
 
 
 def gammaincc(a: Any, x: Any) -> Any:
-    """The regularised upper incomplete gamma function."""
+    """The regularised upper incomplete gamma function Q(a, x) = 1 - P(a, x), accurate where it is
+    small.
+    """
     return lax.igammac(*_args("gammaincc", a, x))
 
 
 def multigammaln(a: Any, d: Any) -> Any:
-    """The log of the multivariate gamma function of dimension d."""
+    """The log of the multivariate gamma function of dimension d.
+
+    log(pi) d (d - 1) / 4 + sum of gammaln(a - k / 2) for k < d; d is one Python integer.
+    """
     d = int(d)
     (a,) = _args("multigammaln", a)
     out: Any = np.asarray(0.25 * d * (d - 1) * np.log(np.pi), a.dtype)
@@ -220,7 +250,10 @@ def multigammaln(a: Any, d: Any) -> Any:
 
 
 def bernoulli(n: int) -> Any:
-    """The Bernoulli numbers B0 to Bn, B1 being -1/2: floats [n + 1]."""
+    """The Bernoulli numbers B0 to Bn, B1 being -1/2: floats [n + 1].
+
+    Exact fractions, then rounded. ValueError for negative n.
+    """
     from fractions import Fraction
     from math import comb as choose
 
@@ -271,13 +304,16 @@ def xlog1py(x: Any, y: Any) -> Any:
 
 
 def entr(x: Any) -> Any:
-    """-x log x, element by element; 0 at 0, -inf below."""
+    """-x log x; 0 at 0, -inf below."""
     (x,) = real_args("entr", x)
     return fnp.where(x < 0, -np.inf, -xlogy(x, fnp.where(x > 0, x, 1.0)))
 
 
 def rel_entr(p: Any, q: Any) -> Any:
-    """p log(p / q), 0 where p is 0, infinite outside."""
+    """p log(p / q), 0 where p is 0, infinite outside.
+
+    Infinite where p < 0, or q <= 0 < p.
+    """
     p, q = real_args("rel_entr", p, q)
     both = (p > 0) & (q > 0)
     safe_p, safe_q = fnp.where(both, p, 1.0), fnp.where(both, q, 1.0)
@@ -286,24 +322,27 @@ def rel_entr(p: Any, q: Any) -> Any:
 
 
 def kl_div(p: Any, q: Any) -> Any:
-    """rel_entr(p, q) - p + q, element by element; operands broadcast."""
+    """rel_entr(p, q) - p + q."""
     p, q = real_args("kl_div", p, q)
     return rel_entr(p, q) - p + q
 
 
 def logit(x: Any) -> Any:
-    """log(x / (1 - x)), element by element: infinite at 0 and 1, NaN outside."""
+    """log(x / (1 - x)): infinite at 0 and 1, NaN outside."""
     (x,) = _args("logit", x)
     return fnp.log(x / (1 - x))
 
 
 def expit(x: Any) -> Any:
-    """1 / (1 + exp(-x)), element by element: the inverse of logit."""
+    """1 / (1 + exp(-x)): the inverse of logit."""
     return lax.logistic(*_args("expit", x))
 
 
 def boxcox(x: Any, lmbda: Any) -> Any:
-    """(x^lmbda - 1) / lmbda, log x for lmbda = 0."""
+    """(x^lmbda - 1) / lmbda, log x for lmbda = 0.
+
+    By expm1, so that small lmbda loses no digits.
+    """
     x, lmbda = _args("boxcox", x, lmbda)
     zero = lmbda == 0
     safe = fnp.where(zero, 1.0, lmbda)
@@ -311,7 +350,7 @@ def boxcox(x: Any, lmbda: Any) -> Any:
 
 
 def boxcox1p(x: Any, lmbda: Any) -> Any:
-    """boxcox of 1 + x, accurate near 0; operands broadcast."""
+    """boxcox of 1 + x, accurate near 0."""
     x, lmbda = _args("boxcox1p", x, lmbda)
     zero = lmbda == 0
     safe = fnp.where(zero, 1.0, lmbda)
@@ -328,7 +367,7 @@ def erf(x: Any) -> Any:
 
 
 def erfc(x: Any) -> Any:
-    """1 - erf(x), element by element, accurate where x is large."""
+    """1 - erf(x), accurate where x is large."""
     return lax.erfc(*_args("erfc", x))
 
 
@@ -338,7 +377,10 @@ def erfinv(x: Any) -> Any:
 
 
 def ndtr(x: Any) -> Any:
-    """The standard normal distribution function, element by element."""
+    """The standard normal distribution function.
+
+    erfc(-x / sqrt(2)) / 2, by erf near 0.
+    """
     (x,) = _args("ndtr", x)
     half = np.sqrt(0.5).astype(x.dtype)
     w = x * half
@@ -372,7 +414,11 @@ def _log_ndtr_jvp(order: int, primals: Any, tangents: Any) -> Any:
 
 
 def log_ndtr(x: Any, series_order: int = 3) -> Any:
-    """log(ndtr(x)), with an asymptotic series far to the left."""
+    """log(ndtr(x)), with an asymptotic series far to the left.
+
+    The series has series_order terms, beyond -10 (-20 in float64). TypeError for an order that is
+    no integer, ValueError outside 0 to 30. The derivative is the closed form.
+    """
     if not isinstance(series_order, int):
         raise TypeError("series_order must be a Python integer.")
     if not 0 <= series_order <= 30:
@@ -407,5 +453,17 @@ def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def ndtri(p: Any) -> Any:
-    """The inverse of ndtr: infinite at 0 and 1, NaN outside."""
+    """The inverse of ndtr: infinite at 0 and 1, NaN outside.
+
+    Four Newton steps on log ndtr; the derivative is sqrt(2 pi) exp(y^2 / 2).
+    """
     return _ndtri(*_args("ndtri", p))
+
+
+add_fact(
+    ELEMENTWISE,
+    *(gammaln, gammasgn, gamma, factorial, comb, poch, betaln, beta, betainc, digamma, polygamma),
+    *(zeta, gammainc, gammaincc, multigammaln, xlogy, xlog1py, entr, rel_entr, kl_div, logit),
+    *(expit, boxcox, boxcox1p, erf, erfc, erfinv, ndtr, log_ndtr, ndtri, loggamma),
+)
+add_fact(REAL, entr, kl_div, rel_entr)

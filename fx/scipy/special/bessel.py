@@ -9,6 +9,7 @@ from typing import Any
 from fx import lax
 from fx import numpy as fnp
 from fx.custom import custom_jvp
+from fx.family_docs import ELEMENTWISE, add_fact
 from fx.numpy.util import promote_inexact
 
 __all__ = ["i0", "i0e", "i1", "i1e"]
@@ -57,10 +58,15 @@ def _i1_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def i0(x: Any) -> Any:
-    """The modified Bessel function of order 0."""
+    """The modified Bessel function of order 0 (DLMF 10.25), exp(|x|) i0e(x): infinite from 89 in
+    float32.
+    """
     return _i0(_arg("i0", x))
 
 
 def i1(x: Any) -> Any:
-    """The modified Bessel function of order 1."""
+    """The modified Bessel function of order 1 (DLMF 10.25), exp(|x|) i1e(x)."""
     return _i1(_arg("i1", x))
+
+
+add_fact(ELEMENTWISE, i0, i0e, i1, i1e)

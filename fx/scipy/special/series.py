@@ -8,6 +8,7 @@ import numpy as np
 
 from fx import lax
 from fx import numpy as fnp
+from fx.family_docs import ELEMENTWISE, add_fact
 from fx.numpy.util import promote_inexact
 from fx.scipy.special.basic import gamma, gammaln
 
@@ -31,7 +32,10 @@ def _power_series(ratio: Any, terms: int, like: Any) -> Any:
 
 
 def hyp1f1(a: Any, b: Any, x: Any) -> Any:
-    """Kummer's function: its power series, by Kummer's transformation for negative x."""
+    """Kummer's function: its power series, by Kummer's transformation for negative x.
+
+    DLMF 13.2.2: 160 terms up to |x| = 60, the asymptotic series 13.7.1 beyond.
+    """
     a, b, x = _args("hyp1f1", a, b, x)
     negative = x < 0
     top, z = fnp.where(negative, b - a, a), fnp.abs(x)
@@ -48,6 +52,9 @@ def hyp1f1(a: Any, b: Any, x: Any) -> Any:
 def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:
     """Gauss' function for x < 1: Pfaff's and Euler's transformations bring |x| below 0.9, then the
     series.
+
+    DLMF 15.2.1 and 15.8: at most 300 terms; near 1 the connection formula 15.8.4, whose parameters
+    are shifted by 0.002 where c - a - b is whole. NaN for x > 1.
     """
     a, b, c, x = _args("hyp2f1", a, b, c, x)
     negative = x < 0
@@ -79,7 +86,11 @@ def _near_one(a: Any, b: Any, c: Any, z: Any) -> Any:
 
 
 def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
-    """The Bessel functions J_0 ... J_v of the first kind, by Miller's backward recurrence."""
+    """The Bessel functions J_0 ... J_v of the first kind, by Miller's backward recurrence.
+
+    The result is [v + 1, *z.shape]. Orders start at max(v, n_iter): n_iter must exceed |z|. DLMF
+    3.6.
+    """
     (z,) = _args("bessel_jn", z)
     zero = z == 0
     x = fnp.where(zero, 1.0, z)
@@ -111,7 +122,11 @@ def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:
 
 
 def owens_t(h: Any, a: Any) -> Any:
-    """Owen's T function (1 / 2 pi) int_0^a exp(-h^2 (1 + t^2) / 2) / (1 + t^2) dt."""
+    """Owen's T function (1 / 2 pi) int_0^a exp(-h^2 (1 + t^2) / 2) / (1 + t^2) dt.
+
+    h and a broadcast. Gauss and Legendre's rule with 32 nodes for |a| <= 1, reflection beyond (Owen
+    1956).
+    """
     from fx.scipy.special.basic import ndtr
 
     h, a = _args("owens_t", h, a)
@@ -144,7 +159,13 @@ def owens_t(h: Any, a: Any) -> Any:
 def sph_harm_y(
     n: Any, m: Any, theta: Any, phi: Any, diff_n: int | None = None, n_max: int | None = None
 ) -> Any:
-    """The spherical harmonics Y_n^m at polar angle theta and azimuth phi."""
+    """The spherical harmonics Y_n^m at polar angle theta and azimuth phi.
+
+    n and m are integers and broadcast with the angles (radians); complex. n_max must be given where
+    n is traced. diff_n raises NotImplementedError. DLMF 14.30.
+    """
+    if diff_n is not None:
+        raise NotImplementedError("sph_harm_y: derivatives by diff_n; use fx.grad")
     n, m = fnp.asarray(n), fnp.asarray(m)
     theta, phi = _args("sph_harm_y", theta, phi)
     if n_max is None:
@@ -180,3 +201,6 @@ def _normalised_legendre(n: Any, m: Any, x: Any, s: Any, top: int) -> Any:
             before, here = here, a * (x * here - b * before)
             out = fnp.where((m == k) & (n == j), here, out)
     return out
+
+
+add_fact(ELEMENTWISE, hyp1f1, hyp2f1, owens_t)

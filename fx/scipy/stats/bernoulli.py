@@ -1,4 +1,4 @@
-"""The Bernoulli distribution."""
+"""The Bernoulli distribution: P(1) = p, P(0) = 1 - p."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["cdf", "logpmf", "pmf", "ppf"]
 
 
 def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
-    """log P(X = k) of the Bernoulli distribution, -inf where k cannot be; arguments broadcast."""
+    """log P(X = k) of the Bernoulli distribution, -inf where k cannot be."""
     k, p, loc = args("bernoulli.logpmf", k, p, loc)
     x = k - loc
     inside = (x == 0) | (x == 1)
@@ -23,7 +23,7 @@ def logpmf(k: Any, p: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, p: Any, loc: Any = 0) -> Any:
-    """P(X = k) of the Bernoulli distribution, 0 where k cannot be; arguments broadcast."""
+    """P(X = k) of the Bernoulli distribution, 0 where k cannot be."""
     return fnp.exp(logpmf(k, p, loc))
 
 

@@ -1,4 +1,6 @@
-"""The beta distribution on [loc, loc + scale]."""
+"""The beta distribution: density y^(a - 1) (1 - y)^(b - 1) / (B(a, b) scale) on 0 <= y <= 1,
+y = (x - loc) / scale.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 
 
 def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the beta distribution at x; arguments broadcast, integers become floats."""
+    """Log density of the beta distribution at x."""
     x, a, b, loc, scale = args("beta.logpdf", x, a, b, loc, scale)
     y = (x - loc) / scale
     inside = (x >= loc) & (x <= loc + scale)
@@ -25,27 +27,27 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the beta distribution at x; arguments broadcast, integers become floats."""
+    """Density of the beta distribution at x."""
     return fnp.exp(logpdf(x, a, b, loc, scale))
 
 
 def cdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the beta distribution; arguments broadcast, integers become floats."""
+    """P(X <= x) of the beta distribution."""
     x, a, b, loc, scale = args("beta.cdf", x, a, b, loc, scale)
     return betainc(a, b, fnp.clip((x - loc) / scale, 0, 1))
 
 
 def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X <= x) of the beta distribution; arguments broadcast."""
+    """log P(X <= x) of the beta distribution."""
     return fnp.log(cdf(x, a, b, loc, scale))
 
 
 def sf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X > x) of the beta distribution; arguments broadcast."""
+    """P(X > x) of the beta distribution."""
     x, a, b, loc, scale = args("beta.sf", x, a, b, loc, scale)
     return betainc(b, a, 1 - fnp.clip((x - loc) / scale, 0, 1))
 
 
 def logsf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X > x) of the beta distribution; arguments broadcast."""
+    """log P(X > x) of the beta distribution."""
     return fnp.log(sf(x, a, b, loc, scale))

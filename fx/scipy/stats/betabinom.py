@@ -1,4 +1,4 @@
-"""The beta-binomial distribution: a binomial one whose probability is beta distributed."""
+"""The beta-binomial distribution: n choose k times B(k + a, n - k + b) / B(a, b), k = 0 ... n."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def logpmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, n: Any, a: Any, b: Any, loc: Any = 0) -> Any:
-    """P(X = k) of the beta-binomial distribution, 0 where k cannot be; arguments broadcast."""
+    """P(X = k) of the beta-binomial distribution, 0 where k cannot be."""
     return fnp.exp(logpmf(k, n, a, b, loc))

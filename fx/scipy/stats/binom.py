@@ -1,4 +1,4 @@
-"""The binomial distribution."""
+"""The binomial distribution: n choose k times p^k (1 - p)^(n - k), k = 0 ... n."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["logpmf", "pmf"]
 
 
 def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
-    """log P(X = k) of the binomial distribution, -inf where k cannot be; arguments broadcast."""
+    """log P(X = k) of the binomial distribution, -inf where k cannot be."""
     k, n, p, loc = args("binom.logpmf", k, n, p, loc)
     y = k - loc
     inside = (y >= 0) & (y <= n)
@@ -24,5 +24,5 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
-    """P(X = k) of the binomial distribution, 0 where k cannot be; arguments broadcast."""
+    """P(X = k) of the binomial distribution, 0 where k cannot be."""
     return fnp.exp(logpmf(k, n, p, loc))

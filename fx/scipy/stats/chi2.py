@@ -1,4 +1,6 @@
-"""The chi-squared distribution."""
+"""The chi-squared distribution: density y^(h - 1) exp(-y / 2) / (2^h Gamma(h) scale), h = df / 2,
+y = (x - loc) / scale >= 0.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 
 
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the chi-squared distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Log density of the chi-squared distribution at x."""
     x, df, loc, scale = args("chi2.logpdf", x, df, loc, scale)
     inside = x >= loc
     y = fnp.where(inside, (x - loc) / scale, 1.0)
@@ -26,27 +26,27 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the chi-squared distribution at x; arguments broadcast, integers become floats."""
+    """Density of the chi-squared distribution at x."""
     return fnp.exp(logpdf(x, df, loc, scale))
 
 
 def cdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the chi-squared distribution; arguments broadcast, integers become floats."""
+    """P(X <= x) of the chi-squared distribution."""
     x, df, loc, scale = args("chi2.cdf", x, df, loc, scale)
     return gammainc(df / 2, fnp.clip((x - loc) / scale, min=0) / 2)
 
 
 def logcdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X <= x) of the chi-squared distribution; arguments broadcast."""
+    """log P(X <= x) of the chi-squared distribution."""
     return fnp.log(cdf(x, df, loc, scale))
 
 
 def sf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X > x) of the chi-squared distribution; arguments broadcast."""
+    """P(X > x) of the chi-squared distribution."""
     x, df, loc, scale = args("chi2.sf", x, df, loc, scale)
     return gammaincc(df / 2, fnp.clip((x - loc) / scale, min=0) / 2)
 
 
 def logsf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X > x) of the chi-squared distribution; arguments broadcast."""
+    """log P(X > x) of the chi-squared distribution."""
     return fnp.log(sf(x, df, loc, scale))

@@ -1,4 +1,4 @@
-"""The Dirichlet distribution; x is [k, ...] or [k - 1, ...]."""
+"""The Dirichlet distribution: density Gamma(sum alpha) prod x_i^(alpha_i - 1) / Gamma(alpha_i)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["logpdf", "pdf"]
 
 
 def logpdf(x: Any, alpha: Any) -> Any:
-    """Log density."""
+    """Log density: x [k, ...] or [k - 1, ...] (the last is what is missing to 1), alpha [k].
+
+    -inf off the simplex (to 1e-6). ValueError for other shapes.
+    """
     x, alpha = args("dirichlet.logpdf", x, alpha)
     if alpha.ndim != 1:
         raise ValueError(f"`alpha` must be one-dimensional; got alpha.shape={alpha.shape}")
@@ -33,5 +36,5 @@ def logpdf(x: Any, alpha: Any) -> Any:
 
 
 def pdf(x: Any, alpha: Any) -> Any:
-    """Density."""
+    """Density; -inf of the logarithm is 0 here. Arguments as in `logpdf`."""
     return fnp.exp(logpdf(x, alpha))

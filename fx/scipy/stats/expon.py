@@ -1,4 +1,4 @@
-"""The exponential distribution."""
+"""The exponential distribution: density exp(-y) / scale, y = (x - loc) / scale >= 0."""
 
 from __future__ import annotations
 
@@ -13,37 +13,35 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the exponential distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Log density of the exponential distribution at x."""
     x, loc, scale = args("expon.logpdf", x, loc, scale)
     return fnp.where(x < loc, -np.inf, -(x - loc) / scale - fnp.log(scale))
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the exponential distribution at x; arguments broadcast, integers become floats."""
+    """Density of the exponential distribution at x."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X > x) of the exponential distribution; arguments broadcast."""
+    """log P(X > x) of the exponential distribution."""
     x, loc, scale = args("expon.logsf", x, loc, scale)
     return fnp.where(x < loc, 0.0, -(x - loc) / scale)
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X > x) of the exponential distribution; arguments broadcast."""
+    """P(X > x) of the exponential distribution."""
     return fnp.exp(logsf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the exponential distribution; arguments broadcast, integers become floats."""
+    """P(X <= x) of the exponential distribution."""
     x, loc, scale = args("expon.cdf", x, loc, scale)
     return fnp.where(x < loc, 0.0, -fnp.expm1(-(x - loc) / scale))
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X <= x) of the exponential distribution; arguments broadcast."""
+    """log P(X <= x) of the exponential distribution."""
     x, loc, scale = args("expon.logcdf", x, loc, scale)
     inside = x >= loc
     z = fnp.where(inside, (x - loc) / scale, 1.0)

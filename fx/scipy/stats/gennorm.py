@@ -1,4 +1,4 @@
-"""The generalized normal distribution: densities like exp(-|x|^beta)."""
+"""The generalized normal distribution: density beta exp(-|x|^beta) / (2 Gamma(1 / beta))."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ __all__ = ["cdf", "logpdf", "pdf"]
 
 
 def logpdf(x: Any, beta: Any) -> Any:
-    """Log density of the generalised normal distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Log density of the generalised normal distribution at x."""
     x, beta = args("gennorm.logpdf", x, beta)
     return fnp.log(0.5 * beta) - gammaln(1 / beta) - fnp.abs(x) ** beta
 
 
 def pdf(x: Any, beta: Any) -> Any:
-    """Density of the generalised normal distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Density of the generalised normal distribution at x."""
     return fnp.exp(logpdf(x, beta))
 
 
 def cdf(x: Any, beta: Any) -> Any:
-    """P(X <= x) of the generalised normal distribution; arguments broadcast, integers become
-    floats.
-    """
+    """P(X <= x) of the generalised normal distribution."""
     x, beta = args("gennorm.cdf", x, beta)
     return 0.5 * (1 + fnp.sign(x) * gammainc(1 / beta, fnp.abs(x) ** beta))

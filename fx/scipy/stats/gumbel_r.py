@@ -1,4 +1,6 @@
-"""The right-skewed Gumbel distribution: of the largest of many values."""
+"""The right-skewed Gumbel distribution, of the largest of many values: density
+exp(-y - exp(-y)) / scale, y = (x - loc) / scale; NaN unless scale > 0.
+"""
 
 from __future__ import annotations
 
@@ -19,41 +21,35 @@ def _standard(name: str, x: Any, loc: Any, scale: Any) -> tuple[Any, Any]:
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the right-skewed Gumbel distribution at x; arguments broadcast, integers
-    become floats.
-    """
+    """Log density of the right-skewed Gumbel distribution at x."""
     z, scale = _standard("gumbel_r.logpdf", x, loc, scale)
     return z - fnp.exp(z) - fnp.log(scale)
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the right-skewed Gumbel distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Density of the right-skewed Gumbel distribution at x."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X <= x) of the right-skewed Gumbel distribution; arguments broadcast."""
+    """log P(X <= x) of the right-skewed Gumbel distribution."""
     z, _ = _standard("gumbel_r.logcdf", x, loc, scale)
     return -fnp.exp(z)
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the right-skewed Gumbel distribution; arguments broadcast, integers become
-    floats.
-    """
+    """P(X <= x) of the right-skewed Gumbel distribution."""
     return fnp.exp(logcdf(x, loc, scale))
 
 
 def logsf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X > x) of the right-skewed Gumbel distribution; arguments broadcast."""
+    """log P(X > x) of the right-skewed Gumbel distribution."""
     z, _ = _standard("gumbel_r.logsf", x, loc, scale)
     return fnp.log(-fnp.expm1(-fnp.exp(z)))
 
 
 def sf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X > x) of the right-skewed Gumbel distribution; arguments broadcast."""
+    """P(X > x) of the right-skewed Gumbel distribution."""
     z, _ = _standard("gumbel_r.sf", x, loc, scale)
     return -fnp.expm1(-fnp.exp(z))
 

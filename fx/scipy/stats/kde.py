@@ -17,7 +17,12 @@ __all__ = ["gaussian_kde"]
 
 @register_pytree_node_class
 class gaussian_kde:
-    """A sum of normal densities around the points of `dataset` [d, n]."""
+    """A sum of normal densities around the points of `dataset` [d, n].
+
+    The kernel's covariance is that of the data times factor^2: n^(-1 / (d + 4)) (Scott 1992), ((d +
+    2) n / 4)^(-1 / (d + 4)) (Silverman 1986), a number or a function of the estimate; n counts by
+    weights. A tree of arrays. ValueError for fewer than two elements and other methods.
+    """
 
     def __init__(self, dataset: Any, bw_method: Any = None, weights: Any = None):
         data = fnp.atleast_2d(fnp.asarray(dataset))
@@ -63,7 +68,10 @@ class gaussian_kde:
     n = property(lambda self: self.dataset.shape[1])
 
     def logpdf(self, x: Any) -> Any:
-        """Log density at points [d, m]."""
+        """Log density at points [d, m].
+
+        The result is [m]. ValueError for points of another dimension.
+        """
         x = self._points(x)
         lower = fnp.linalg.cholesky(self.covariance)
         whitened = linalg.solve_triangular(lower, self.dataset, lower=True)
@@ -74,7 +82,10 @@ class gaussian_kde:
         return nn.logsumexp(logs, axis=0) - normal
 
     def pdf(self, x: Any) -> Any:
-        """Density at points [d, m]."""
+        """Density at points [d, m].
+
+        The result is [m], as `evaluate`.
+        """
         return self.evaluate(x)
 
     def evaluate(self, points: Any) -> Any:
@@ -92,7 +103,10 @@ class gaussian_kde:
         return x
 
     def integrate_gaussian(self, mean: Any, cov: Any) -> Any:
-        """The integral of the estimate times a normal density."""
+        """The integral of the estimate times a normal density.
+
+        mean [d], cov [d, d]; a scalar.
+        """
         mean, cov = fnp.atleast_1d(fnp.squeeze(fnp.asarray(mean))), fnp.atleast_2d(fnp.asarray(cov))
         total = self.covariance + cov
         lower = fnp.linalg.cholesky(total)
@@ -101,7 +115,10 @@ class gaussian_kde:
         return fnp.sum(fnp.exp(-0.5 * fnp.sum(y * y, axis=0) - normal) * self.weights)
 
     def integrate_box_1d(self, low: Any, high: Any) -> Any:
-        """The probability of an interval, for one-dimensional data."""
+        """The probability of an interval, for one-dimensional data.
+
+        ValueError for data of more dimensions.
+        """
         if self.d != 1:
             raise ValueError("integrate_box_1d() only handles 1D pdfs")
         sigma = fnp.sqrt(self.covariance[0, 0])

@@ -1,4 +1,4 @@
-"""The multinomial distribution: counts of n independent choices."""
+"""The multinomial distribution, counts of n independent choices: n! prod p_i^x_i / x_i!."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ __all__ = ["logpmf", "pmf"]
 
 
 def logpmf(x: Any, n: Any, p: Any) -> Any:
-    """Log probability of integer counts x [..., k], -inf unless they sum to n."""
+    """Log probability of integer counts x [..., k], -inf unless they sum to n.
+
+    n [...], p [..., k]. ValueError unless x and n are integers.
+    """
     x, n = fnp.asarray(x), fnp.asarray(n)
     if x.dtype.kind not in "iu" or n.dtype.kind not in "iu":
         raise ValueError(f"x and n must be of integer type; got {x.dtype} and {n.dtype}")
@@ -26,5 +29,5 @@ def logpmf(x: Any, n: Any, p: Any) -> Any:
 
 
 def pmf(x: Any, n: Any, p: Any) -> Any:
-    """Probability."""
+    """Probability of integer counts x [..., k], 0 unless they sum to n; p [..., k]."""
     return fnp.exp(logpmf(x, n, p))

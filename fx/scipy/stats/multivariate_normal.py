@@ -1,4 +1,6 @@
-"""The multivariate normal distribution."""
+"""The multivariate normal distribution: density exp(-z^T z / 2) / sqrt(det(2 pi cov)),
+z = L^-1 (x - mean), cov = L L^T.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,11 @@ __all__ = ["logpdf", "pdf"]
 
 
 def logpdf(x: Any, mean: Any, cov: Any, allow_singular: None = None) -> Any:
-    """Log density, by the Cholesky factor of the covariance."""
+    """Log density [...], by the Cholesky factor of the covariance.
+
+    x and mean [..., n], cov [..., n, n] or a number. ValueError for other shapes,
+    NotImplementedError for allow_singular.
+    """
     if allow_singular is not None:
         raise NotImplementedError("allow_singular argument of multivariate_normal.logpdf")
     x, mean, cov = args("multivariate_normal.logpdf", x, mean, cov)
@@ -36,5 +42,5 @@ def logpdf(x: Any, mean: Any, cov: Any, allow_singular: None = None) -> Any:
 
 
 def pdf(x: Any, mean: Any, cov: Any) -> Any:
-    """Density."""
+    """Density [...]; arguments as in `logpdf`."""
     return fnp.exp(logpdf(x, mean, cov))

@@ -1,4 +1,4 @@
-"""The negative binomial distribution."""
+"""The negative binomial distribution: Gamma(k + n) / (k! Gamma(n)) p^n (1 - p)^k, k = 0, 1, ..."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ __all__ = ["logpmf", "pmf"]
 
 
 def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
-    """log P(X = k) of the negative binomial distribution, -inf where k cannot be; arguments
-    broadcast.
-    """
+    """log P(X = k) of the negative binomial distribution, -inf where k cannot be."""
     k, n, p, loc = args("nbinom.logpmf", k, n, p, loc)
     y = k - loc
     inside = y >= 0
@@ -26,5 +24,5 @@ def logpmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, n: Any, p: Any, loc: Any = 0) -> Any:
-    """P(X = k) of the negative binomial distribution, 0 where k cannot be; arguments broadcast."""
+    """P(X = k) of the negative binomial distribution, 0 where k cannot be."""
     return fnp.exp(logpmf(k, n, p, loc))

@@ -1,4 +1,4 @@
-"""The Pareto distribution."""
+"""The Pareto distribution: density b / (scale y^(b + 1)), y = (x - loc) / scale >= 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "ppf", "sf"]
 
 
 def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the Pareto distribution at x; arguments broadcast, integers become floats."""
+    """Log density of the Pareto distribution at x."""
     x, b, loc, scale = args("pareto.logpdf", x, b, loc, scale)
     y = (x - loc) / scale
     inside = x >= loc + scale
@@ -22,7 +22,7 @@ def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the Pareto distribution at x; arguments broadcast, integers become floats."""
+    """Density of the Pareto distribution at x."""
     return fnp.exp(logpdf(x, b, loc, scale))
 
 
@@ -33,22 +33,22 @@ def _log_ratio(name: str, x: Any, b: Any, loc: Any, scale: Any) -> Any:
 
 
 def logsf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X > x) of the Pareto distribution; arguments broadcast."""
+    """log P(X > x) of the Pareto distribution."""
     return -_log_ratio("pareto.logsf", x, b, loc, scale)
 
 
 def sf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X > x) of the Pareto distribution; arguments broadcast."""
+    """P(X > x) of the Pareto distribution."""
     return fnp.exp(logsf(x, b, loc, scale))
 
 
 def cdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the Pareto distribution; arguments broadcast, integers become floats."""
+    """P(X <= x) of the Pareto distribution."""
     return -fnp.expm1(-_log_ratio("pareto.cdf", x, b, loc, scale))
 
 
 def logcdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X <= x) of the Pareto distribution; arguments broadcast."""
+    """log P(X <= x) of the Pareto distribution."""
     return fnp.log(cdf(x, b, loc, scale))
 
 

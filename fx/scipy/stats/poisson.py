@@ -1,4 +1,4 @@
-"""The Poisson distribution."""
+"""The Poisson distribution: mu^k exp(-mu) / k!, k = 0, 1, ..."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def logpmf(k: Any, mu: Any, loc: Any = 0) -> Any:
 
 
 def pmf(k: Any, mu: Any, loc: Any = 0) -> Any:
-    """P(X = k) of the Poisson distribution, 0 where k cannot be; arguments broadcast."""
+    """P(X = k) of the Poisson distribution, 0 where k cannot be."""
     return fnp.exp(logpmf(k, mu, loc))
 
 
 def cdf(k: Any, mu: Any, loc: Any = 0) -> Any:
-    """P(X <= k) of the Poisson distribution; arguments broadcast."""
+    """P(X <= k) of the Poisson distribution."""
     k, mu, loc = args("poisson.cdf", k, mu, loc)
     x = fnp.floor(k - loc)
     return fnp.where(x < 0, 0.0, gammaincc(fnp.maximum(x, 0) + 1, mu))

@@ -33,7 +33,11 @@ def _policy(name: str, nan_policy: str) -> None:
 def mode(
     a: Any, axis: int | None = 0, nan_policy: str = "propagate", keepdims: bool = False
 ) -> ModeResult:
-    """The most frequent value along an axis; the smallest of several."""
+    """The most frequent value along an axis; the smallest of several.
+
+    axis None takes all elements; an empty axis gives NaN. All pairs are compared: O(n^2). Only
+    nan_policy "propagate" (NotImplementedError; ValueError for unknown ones).
+    """
     _policy("mode", nan_policy)
     x = fnp.atleast_1d(fnp.asarray(a))
     rank = x.ndim
@@ -62,7 +66,11 @@ def mode(
 def rankdata(
     a: Any, method: str = "average", *, axis: int | None = None, nan_policy: str = "propagate"
 ) -> Any:
-    """Ranks from 1, ties treated by `method`: average, min, max, dense or ordinal."""
+    """Ranks from 1, ties treated by `method`: average, min, max, dense or ordinal.
+
+    Floats of the shape of a, or one line of all elements for axis None. ValueError for other
+    methods.
+    """
     _policy("rankdata", nan_policy)
     if method not in ("average", "min", "max", "dense", "ordinal"):
         raise ValueError(f"unknown method '{method}'")
@@ -96,7 +104,11 @@ def sem(
     *,
     keepdims: bool = False,
 ) -> Any:
-    """The standard error of the mean."""
+    """The standard error of the mean.
+
+    std with ddof over sqrt(n); nan_policy "omit" counts numbers only, "raise" raises
+    NotImplementedError.
+    """
     if nan_policy == "omit":
         (x,) = promote_dtypes_inexact("sem", a)
         count = fnp.sum(~fnp.isnan(x), axis=axis, keepdims=keepdims)

@@ -1,4 +1,6 @@
-"""Student's t distribution."""
+"""Student's t distribution: density proportional to (1 + y^2 / df)^(-(df + 1) / 2),
+y = (x - loc) / scale.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,7 @@ __all__ = ["logpdf", "pdf"]
 
 
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of Student's t distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Log density of Student's t distribution at x."""
     x, df, loc, scale = args("t.logpdf", x, df, loc, scale)
     y = (x - loc) / scale
     normal = fnp.log(scale) + 0.5 * fnp.log(df * np.pi) + gammaln(df / 2) - gammaln((df + 1) / 2)
@@ -24,5 +24,5 @@ def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of Student's t distribution at x; arguments broadcast, integers become floats."""
+    """Density of Student's t distribution at x."""
     return fnp.exp(logpdf(x, df, loc, scale))

@@ -1,4 +1,7 @@
-"""The normal distribution cut off at a and b standard deviations."""
+"""The normal distribution cut off at a and b standard deviations: density
+exp(-y^2 / 2) / (sqrt(2 pi) scale (Phi(b) - Phi(a))) on a <= y <= b, y = (x - loc) / scale; NaN for
+a >= b.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,7 @@ def _log_mass(a: Any, b: Any) -> Any:
 
 
 def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the truncated normal distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Log density of the truncated normal distribution at x."""
     x, a, b, loc, scale = args("truncnorm.logpdf", x, a, b, loc, scale)
     out = norm.logpdf(x, loc, scale) - _log_mass(a, b)
     y = (x - loc) / scale
@@ -41,14 +42,12 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def pdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the truncated normal distribution at x; arguments broadcast, integers become
-    floats.
-    """
+    """Density of the truncated normal distribution at x."""
     return fnp.exp(logpdf(x, a, b, loc, scale))
 
 
 def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X <= x) of the truncated normal distribution; arguments broadcast."""
+    """log P(X <= x) of the truncated normal distribution."""
     x, a, b, loc, scale = args("truncnorm.logcdf", x, a, b, loc, scale)
     x, a, b = fnp.broadcast_arrays((x - loc) / scale, a, b)
     inside = (x > a) & (x < b)
@@ -62,16 +61,16 @@ def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 
 
 def cdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the truncated normal distribution; arguments broadcast, as floats."""
+    """P(X <= x) of the truncated normal distribution."""
     return fnp.exp(logcdf(x, a, b, loc, scale))
 
 
 def logsf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """log P(X > x) of the truncated normal distribution; arguments broadcast."""
+    """log P(X > x) of the truncated normal distribution."""
     x, a, b, loc, scale = args("truncnorm.logsf", x, a, b, loc, scale)
     return logcdf(-x, -b, -a, -loc, scale)
 
 
 def sf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X > x) of the truncated normal distribution; arguments broadcast."""
+    """P(X > x) of the truncated normal distribution."""
     return fnp.exp(logsf(x, a, b, loc, scale))

@@ -1,4 +1,4 @@
-"""The uniform distribution on [loc, loc + scale]."""
+"""The uniform distribution: density 1 / scale on loc <= x <= loc + scale."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["cdf", "logpdf", "pdf", "ppf"]
 
 
 def logpdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Log density of the uniform distribution at x; arguments broadcast, integers become floats."""
+    """Log density of the uniform distribution at x."""
     x, loc, scale = args("uniform.logpdf", x, loc, scale)
     inside = (x >= loc) & (x <= loc + scale)
     return fnp.where(inside, -fnp.log(scale), -np.inf)
 
 
 def pdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """Density of the uniform distribution at x; arguments broadcast, integers become floats."""
+    """Density of the uniform distribution at x."""
     return fnp.exp(logpdf(x, loc, scale))
 
 
 def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
-    """P(X <= x) of the uniform distribution; arguments broadcast, integers become floats."""
+    """P(X <= x) of the uniform distribution."""
     x, loc, scale = args("uniform.cdf", x, loc, scale)
     return fnp.where(x < loc, 0.0, fnp.where(x > loc + scale, 1.0, (x - loc) / scale))
 

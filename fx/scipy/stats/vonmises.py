@@ -1,4 +1,6 @@
-"""The von Mises distribution: the normal one of angles."""
+"""The von Mises distribution, the normal one of angles: density
+exp(kappa cos(x)) / (2 pi I0(kappa)), x in radians.
+"""
 
 from __future__ import annotations
 
@@ -21,5 +23,5 @@ def logpdf(x: Any, kappa: Any) -> Any:
 
 
 def pdf(x: Any, kappa: Any) -> Any:
-    """Density."""
+    """Density, NaN where `logpdf` is."""
     return fnp.exp(logpdf(x, kappa))

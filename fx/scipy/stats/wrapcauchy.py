@@ -1,4 +1,6 @@
-"""The wrapped Cauchy distribution on [0, 2 pi]."""
+"""The wrapped Cauchy distribution: density
+(1 - c^2) / (2 pi (1 + c^2 - 2 c cos(x))), 0 <= x <= 2 pi.
+"""
 
 from __future__ import annotations
 
@@ -21,5 +23,5 @@ def logpdf(x: Any, c: Any) -> Any:
 
 
 def pdf(x: Any, c: Any) -> Any:
-    """Density."""
+    """Density, NaN where `logpdf` is."""
     return fnp.exp(logpdf(x, c))
