@@ -248,6 +248,29 @@ def test_special_values(programs, name, kind):
     np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]))
 
 
+PAYLOADS = {
+    "f32": np.array([0x7FFFFFFF, 0xFFFFFFFF, 0x7FC007A2, 0x7FABCDEF] * 4, np.uint32),
+    "f64": np.array([0x7FF80000000007A2, 2**64 - 1, 2**63 - 1, 0x7FFC000000000FFF] * 4, np.uint64),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", TABLE)
+def test_a_nan_stays_one_whatever_its_bits(programs, name, kind):
+    x = PAYLOADS[kind].view(KINDS[kind])
+    for width in WIDTHS:
+        assert np.isnan(programs(kind, width)(list(TABLE).index(name), x)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tanh_is_one_far_out(programs, kind):
+    x = np.geomspace(10 if kind == "f32" else 20, 1e30, 64).astype(KINDS[kind])
+    for width in WIDTHS:
+        for sign in (1, -1):
+            got = programs(kind, width)(list(TABLE).index("tanh"), sign * x)
+            np.testing.assert_array_equal(got, np.full_like(x, sign))
+
+
 @pytest.mark.parametrize("name", ("lgamma", "digamma"))
 @pytest.mark.parametrize("kind", KINDS)
 def test_reflected_arguments(programs, name, kind):

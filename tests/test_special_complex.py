@@ -89,3 +89,18 @@ def test_derivatives_near_the_middle_of_sinc():
 
 def test_the_second_derivative_of_the_cube_root_at_zero():
     assert float(fx.grad(fx.grad(fnp.cbrt))(0.0)) == -np.inf
+
+
+def test_zeta_of_large_exponents_in_a_kernel():
+    x = np.array([1.5, 20.0, 100.0, 1e4, 1e20], "f")  # the last is NaN in SciPy
+    found = fx.jit(special.zeta)(x, np.full_like(x, 2.0))
+    expected = [*scipy.special.zeta(x[:-1], 2.0), 0.0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-37)
+
+
+def test_exponentials_of_what_is_no_number_in_a_kernel():
+    x = np.array([-1.0, 2.0, np.nan, 4.0] * 4, "f")
+    found = fx.jit(lambda x: fnp.exp(fnp.log(x)))(x)
+    np.testing.assert_allclose(found, [np.nan, 2, np.nan, 4] * 4, rtol=1e-6)
+    slope = fx.jit(fx.vmap(fx.grad(fx.grad(fx.nn.gelu))))(np.array([100.0, -100.0, 1e4], "f"))
+    np.testing.assert_array_equal(slope, np.zeros(3))

@@ -340,11 +340,10 @@ def zeta(ops: Any, x: Any, q: Any) -> Any:
         total = total + power(safe_q + float(n))
     last = power(tail)
     total = total + last * tail / (safe_x - 1) + 0.5 * last
-    factor, ratio = safe_x, last / tail
+    term = last * (safe_x / tail)
     for k, weight in enumerate(_WEIGHTS, 1):
-        total = total + weight * factor * ratio
-        factor = factor * (safe_x + (2 * k - 1)) * (safe_x + 2 * k)
-        ratio = ratio / (tail * tail)
+        total = total + weight * term
+        term = term * ((safe_x + (2 * k - 1)) / tail) * ((safe_x + 2 * k) / tail)
     return _zeta_edges(ops, x, q, total)
 
 

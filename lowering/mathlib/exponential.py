@@ -35,7 +35,8 @@ _F32 = {
     + (-0.10944789, 0.053884264),
     "w": (0.40000156, 0.28546748, 0.23428549),
     "s": (0.16666715, 0.008330309, 0.00020371196),
-    # tanh(x) / x is their quotient in x^2, |x| <= 9.01
+    # tanh(x) / x is their quotient in x^2, |x| <= 9.01; x times it is above 1 at 10 by more than
+    # it is wrong, so that clipped it is exactly 1 from there on
     "u": (1.0972327, 0.14681391, 0.0038346308, 2.2599028e-05, 1.463363e-08),
     "v": (1.0972327, 0.512558, 0.02838987, 0.0003603725, 8.5247586e-07),
 }
@@ -108,7 +109,7 @@ $F {name}_$N($F x) {{
     )
 
 
-# of what is not above zero: 2^(n + UP) has room in y's exponent, and the factor 2^-UP rounds once
+# of what is not above zero: 2^(n + UP) is a float, and the factor 2^-UP rounds once
 _EXP_DOWN = _both(
     """
 $F exp_down_$N($F x) {
@@ -118,20 +119,21 @@ $F exp_down_$N($F x) {
   $F r = bounded - n * @LN2HI;
   r = r - n * @LN2LO;
   $F y = ((r * r) * @q(r) + r) + $c{1.0};
-  return $asF($asU(y) + ($asU(shifted) << @SHIFT)) * @DOWN;
+  return y * $asF(($asU(shifted) << @SHIFT) + $asU($v{1.0})) * @DOWN;
 }""",
     {"LEAST": "-104.0f", "MAGICUP": "12582936.0f", "DOWN": "5.9604644775390625e-08f"},
     {"LEAST": "-746.0", "MAGICUP": "6755399441055798.0", "DOWN": "5.5511151231257827e-17"},
 )
 
 TEMPLATES: dict[str, dict[str, str]] = {
-    # y c 2^k, y about 1, k in the low bits of `shifted`: half of k goes into y's exponent, where it
-    # always has room, the rest is a factor; shifted left, the bits of @MAGIC are gone
+    # y c 2^k, y about 1, k in the low bits of `shifted`: half of k in one factor, where it always
+    # has room, the rest in another; shifted left, the bits of @MAGIC are gone. A NaN is in y, and
+    # times any factor it is one (added to its bits, those of its own payload make it a number)
     "scaled": _both("""
 $F scaled_$N($F y, $F shifted, $F c) {
   $U half_k = $asU($asI(shifted) >> 1) << @SHIFT;
   $U rest = ($asU(shifted) << @SHIFT) - half_k;
-  return $asF($asU(y) + half_k) * $asF(rest + $asU(c));
+  return y * $asF(half_k + $asU($v{1.0})) * $asF(rest + $asU(c));
 }"""),
     "exp": _exponential("exp", 0),
     "exp_down": _EXP_DOWN,
@@ -260,8 +262,8 @@ $F logistic_$N($F x) {
         # a quotient of polynomials: 5 ulp where 3 took an exponential and three times as long
         "f32": _both("""
 $F tanh_$N($F x) {
-  $F a = x > $c{9.01} ? $v{9.01} : x;
-  a = a < $c{-9.01} ? $v{-9.01} : a;
+  $F a = x > $c{10.0} ? $v{10.0} : x;
+  a = a < $c{-10.0} ? $v{-10.0} : a;
   $F z = a * a;
   return within_one_$N(a * @u(z) / @v(z));
 }""")["f32"],
