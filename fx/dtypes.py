@@ -151,17 +151,20 @@ def _generic_class(x: Any) -> Any:
     if x in _PYTHON_KINDS:
         return _PYTHON_KINDS[x]
     d = as_dtype(x)
-    return d.type if d.kind != "V" or d == float0 else d
+    return d if d.isbuiltin == 2 else d.type  # 2: registered, as ml_dtypes' are
 
 
 def finfo(dtype: Any) -> Any:
-    """Machine limits of a floating or complex dtype."""
+    """The limits of a floating dtype, or of a complex one's parts: eps, max, min, tiny,
+    smallest_subnormal, bits and others of NumPy's and ml_dtypes' objects. ValueError for other
+    dtypes.
+    """
     d = as_dtype(dtype)
-    return ml_dtypes.finfo(d) if d.kind == "V" else np.finfo(d)
+    return np.finfo(d) if d.isbuiltin == 1 else ml_dtypes.finfo(d)
 
 
 def iinfo(int_type: Any) -> Any:
-    """Limits of an integer dtype."""
+    """The limits of an integer dtype: min, max, bits. ValueError for other dtypes."""
     d = as_dtype(int_type)
     return ml_dtypes.iinfo(d) if d.name in _SMALL_INTEGERS else np.iinfo(d)
 

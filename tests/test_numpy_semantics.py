@@ -282,3 +282,11 @@ def test_fast_path_is_not_taken_while_tracing():
 def test_division_by_zero_is_silent():
     assert np.isinf(np.asarray(fnp.ones(1) / 0.0)).all()
     assert np.isnan(np.asarray(fnp.zeros(1) / 0.0)).all()
+
+
+@pytest.mark.parametrize("name", ["float8_e5m2", "float8_e4m3fn", "bfloat16"])
+def test_small_floats_are_floats_with_limits_and_sort_nan_last(name):
+    assert fnp.issubdtype(name, np.floating) and not fnp.issubdtype(name, np.integer)
+    assert fnp.finfo(name).bits == fnp.dtype(name).itemsize * 8
+    out = fnp.sort(fnp.array([2, np.nan, 1], name)).astype("float32")
+    np.testing.assert_array_equal(out, [1, 2, np.nan])

@@ -178,8 +178,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 
 def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi) -> Any:
-    """Jumps of half a period (or of more than discont) along an axis replaced by their complement.
-    Integers become floats unless the period is an integer. ValueError for complex numbers.
+    """Jumps of at least half a period (of at least discont, if given) along an axis replaced by
+    their complement. Integers become floats unless the period is an integer. ValueError for complex
+    numbers.
     """
     from fx.numpy.cumulative import cumsum
 

@@ -261,7 +261,7 @@ def fftshift(x: Any, axes: Any = None) -> Any:
 
 
 def ifftshift(x: Any, axes: Any = None) -> Any:
-    """The inverse of fftshift: the middle of each axis comes first."""
+    """The inverse of fftshift: the middle of each axis comes first. Shape and dtype stay."""
     x = asarray(x)
     axes = canonical_axes(axes, x.ndim)
     return m.roll(x, tuple(-(x.shape[k] // 2) for k in axes), axes)

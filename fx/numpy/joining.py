@@ -256,18 +256,22 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """split along the first axis."""
+    """split along the first axis: a list of arrays, with its errors."""
     return _split("vsplit", ary, indices_or_sections, 0, True)
 
 
 def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """split along the second axis, or the only axis of a vector."""
+    """split along the second axis, or the only axis of a vector: a list of arrays, with its
+    errors.
+    """
     axis = 0 if len(core.get_aval(ary).shape) == 1 else 1
     return _split("hsplit", ary, indices_or_sections, axis, True)
 
 
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """split along the third axis. ValueError where there is none."""
+    """split along the third axis: a list of arrays, with its errors. ValueError where there is
+    none.
+    """
     return _split("dsplit", ary, indices_or_sections, 2, True)
 
 

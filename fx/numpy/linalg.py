@@ -295,8 +295,9 @@ def inv(a: Any) -> Any:
 
 
 def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None) -> Any:
-    """The Moore-Penrose inverses [..., n, m] of matrices [..., m, n], by SVD; singular values below
-    rtol times the largest count as zero. The derivative is Golub and Pereyra's (1973).
+    """The Moore-Penrose inverses [..., n, m] of matrices [..., m, n], by SVD; singular values up to
+    rtol times the largest count as zero (rtol: 10 max(m, n) times the dtype's epsilon). The
+    derivative is Golub and Pereyra's (1973).
     """
     rtol = rcond if rtol is None else rtol
     return pseudo_inverse()(_matrix("pinv", a), rtol, hermitian)
@@ -469,7 +470,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
-    """The norms [...] of matrices [..., m, n]; `ord` as in norm."""
+    """The norms [...] of matrices [..., m, n], real; `ord` and errors as in norm."""
     return norm(x, ord=ord, keepdims=keepdims, axis=(-2, -1))
 
 

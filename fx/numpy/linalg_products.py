@@ -60,7 +60,7 @@ def multi_dot(arrays: Sequence[Any], *, precision: Any = None) -> Any:
 
 
 def matrix_transpose(x: Any, /) -> Any:
-    """The last two axes swapped. ValueError for fewer than two."""
+    """The last two axes swapped: [..., m, n] as [..., n, m]. ValueError for fewer than two."""
     return m.matrix_transpose(x)
 
 

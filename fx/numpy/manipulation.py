@@ -275,12 +275,14 @@ def transpose(a: Any, axes: Sequence[int] | None = None) -> Any:
 
 
 def permute_dims(a: Any, /, axes: tuple[int, ...]) -> Any:
-    """The array with its axes in the order `axes`, a permutation of range(ndim): `transpose`."""
+    """The array with its axes in the order `axes`, a permutation of range(ndim): transpose, with
+    its errors.
+    """
     return transpose(a, axes)
 
 
 def matrix_transpose(x: Any, /) -> Any:
-    """The last two axes swapped; ValueError for fewer than two."""
+    """The last two axes swapped: [..., m, n] as [..., n, m]. ValueError for fewer than two."""
     if ndim(x) < 2:
         raise ValueError(
             f"x must be at least two-dimensional for matrix_transpose; got ndim={ndim(x)}"
@@ -341,12 +343,16 @@ def flip(m: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 
 def flipud(m: Any) -> Any:
-    """The array with its first axis reversed; it needs one."""
+    """The array with its first axis reversed; shape and dtype stay. ValueError where there is
+    none.
+    """
     return flip(m, 0)
 
 
 def fliplr(m: Any) -> Any:
-    """The array with its second axis reversed; it needs two."""
+    """The array with its second axis reversed; shape and dtype stay. ValueError where there is
+    none.
+    """
     return flip(m, 1)
 
 

@@ -30,7 +30,7 @@ def take_along(x: Any, indices: Any, axis: int) -> Any:
 
 def _comparable(x: np.ndarray) -> np.ndarray:
     """A key that NumPy orders as wanted: NaN last, which ml_dtypes do not know."""
-    return x.astype(np.float32) if x.dtype.kind == "V" else x
+    return x.astype(np.float32) if x.dtype.isbuiltin == 2 else x
 
 
 # ---------------------------------------------------------------- sort
