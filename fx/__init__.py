@@ -58,6 +58,7 @@ from fx.devices import devices as devices
 from fx.devices import effects_barrier as effects_barrier
 from fx.devices import local_device_count as local_device_count
 from fx.devices import local_devices as local_devices
+from fx.former import missing as _missing
 from fx.grad import fwd_and_bwd as fwd_and_bwd
 from fx.grad import grad as grad
 from fx.grad import linear_transpose as linear_transpose
@@ -175,7 +176,7 @@ _LATE = {
 
 def __getattr__(name: str) -> _Any:
     if name not in _LATE:
-        raise AttributeError(f"module 'fx' has no attribute {name!r}")
+        raise _missing("fx", name)
     module = _LATE[name]
     if module is None:
         return _importlib.import_module(f"fx.{name}")

@@ -49,7 +49,45 @@ _DEFAULTS: dict[str, Any] = {
     "transfer_guard_device_to_device": "allow",
     "transfer_guard_device_to_host": "allow",
     "cpu_enable_async_dispatch": True,
+    "num_cpu_devices": -1,
 }
+_COMPILER: dict[str, Any] = {
+    "array_garbage_collection_guard": "allow",
+    "captured_constants_report_frames": 0,
+    "captured_constants_warn_bytes": 2_000_000_000,
+    "compilation_cache_expect_pgle": False,
+    "compilation_cache_include_metadata_in_key": False,
+    "compilation_cache_max_size": -1,
+    "compiler_enable_remat_pass": True,
+    "cpu_collectives_implementation": "gloo",
+    "distributed_debug": False,
+    "dump_ir_to": "",
+    "enable_compilation_cache": True,
+    "enable_pgle": False,
+    "exec_time_optimization_effort": 0.0,
+    "hlo_source_file_canonicalization_regex": None,
+    "include_debug_info_in_dumps": True,
+    "include_full_tracebacks_in_locations": True,
+    "logging_level": None,
+    "memory_fitting_effort": 0.0,
+    "memory_fitting_level": "O2",
+    "optimization_level": "UNKNOWN",
+    "persistent_cache_enable_xla_caches": "xla_gpu_per_fusion_autotune_cache_dir",
+    "persistent_cache_min_compile_time_secs": 1.0,
+    "persistent_cache_min_entry_size_bytes": 0,
+    "pgle_aggregation_percentile": 90,
+    "pgle_profiling_runs": 3,
+    "raise_persistent_cache_errors": False,
+    "share_binary_between_hosts": False,
+    "thread_guard": False,
+    "traceback_in_locations_limit": 10,
+    "use_direct_linearize": True,
+    "use_shardy_partitioner": True,
+}
+"""Flags of XLA's compiler and of its cache on disk: programs set them, no result hangs on them, and
+nothing is done about them here."""
+_DEFAULTS.update(_COMPILER)
+
 _GUARDS = ("allow", "log", "disallow", "log_explicit", "disallow_explicit")
 _CHOICES = {
     **{name: _GUARDS for name in _DEFAULTS if name.startswith("transfer_guard")},
@@ -61,12 +99,14 @@ _ELSEWHERE = {
     "the older streams are not offered",
     "default_prng_impl": "the only generator is threefry2x32; random numbers are its",
     "debug_key_reuse": "keys that are used twice are not looked for",
+    "num_cpu_devices": "a program runs on one device",
 }
 """What other values than the default do not do here: setting one warns."""
 
 _NOT_TRACED = {
     *("log_compiles", "explain_cache_misses", "no_tracing", "traceback_filtering"),
     *("compilation_cache_dir", "debug_log_modules", "cpu_enable_async_dispatch"),
+    *("num_cpu_devices", *_COMPILER),
 }
 """Flags that change nothing of what is traced: functions are not traced again for them."""
 

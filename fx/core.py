@@ -576,14 +576,8 @@ def constant_like(value: Any, aval: ShapedArray) -> Any:
     return host.from_numpy(array, aval.weak_type)
 
 
-_HOOKS = (
-    "add_values",
-    "checker",
-    "ended_traces",
-    "broadcast_new_axis",
-    "move_axis",
-    "zeros_like_aval",
-)
+_HOOKS = {"add_values", "checker", "ended_traces"}
+_HOOKS |= {"broadcast_new_axis", "move_axis", "zeros_like_aval"}
 
 
 def install(name: str, value: Any) -> None:
@@ -597,4 +591,5 @@ def install(name: str, value: Any) -> None:
 
 
 # recording stands on all of the above, and its names are part of core
+from fx.former import of_core as __getattr__  # noqa: E402, F401
 from fx.recording import JaxprTrace, JaxprTracer, close, trace_to_jaxpr  # noqa: E402, F401

@@ -8,10 +8,13 @@ import numpy as np
 
 from fx import lax
 from fx import numpy as fnp
+from fx.former import asked as _asked
 from fx.numpy.reductions import highest, lowest
 from fx.numpy.util import concrete
 
 __all__ = ["segment_max", "segment_min", "segment_prod", "segment_sum"]
+
+__getattr__ = _asked(__name__)
 
 
 def _segment(

@@ -7,6 +7,7 @@ device, and inside jit they fuse with their consumers.
 
 from __future__ import annotations
 
+from fx.former import asked as _asked
 from fx.numpy.recorded import replace as _record
 from fx.random_.discrete import *  # noqa: F403
 from fx.random_.gamma import *  # noqa: F403
@@ -22,3 +23,5 @@ _record(
         *("normal", "permutation", "randint", "split", "truncated_normal", "uniform"),
     ),
 )
+
+__getattr__ = _asked(__name__)

@@ -11,6 +11,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import partial, wraps
 from math import prod
 from typing import Any
 
@@ -29,6 +30,8 @@ __all__ = [
     "Shard",
     "Sharding",
     "SingleDeviceSharding",
+    "auto_axes",
+    "explicit_axes",
     "get_abstract_mesh",
     "get_mesh",
     "make_mesh",
@@ -318,6 +321,13 @@ class SingleDeviceSharding(Sharding):
         self.device, self.memory_kind = device, memory_kind
 
     device_set = property(lambda self: {self.device})
+    spec = property(lambda self: PartitionSpec())
+    """No dimension is split: what programs for several devices ask of any array's sharding."""
+
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh without axes of its device."""
+        return Mesh(np.array(self.device, object), ())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SingleDeviceSharding) and self.device == other.device
@@ -424,6 +434,34 @@ def with_sharding_constraint(x: Any, shardings: Any) -> Any:
 def reshard(xs: Any, out_shardings: Any) -> Any:
     """The arrays of a tree under another sharding of the same device."""
     return with_sharding_constraint(xs, out_shardings)
+
+
+def auto_axes(f: Any = None, /, *, axes: Any = None, out_sharding: Any = None) -> Any:
+    """The function f itself, whose axes the compiler lays out: with one device there is one way."""
+    if f is None:
+        return partial(auto_axes, axes=axes, out_sharding=out_sharding)
+
+    @wraps(f)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        if out_sharding is None and "out_sharding" not in kwargs:
+            raise TypeError("Missing required keyword argument: 'out_sharding'")
+        where = kwargs.pop("out_sharding", out_sharding)
+        return reshard(f(*args, **kwargs), where)
+
+    return inner
+
+
+def explicit_axes(f: Any = None, /, *, axes: Any = None, in_sharding: Any = None) -> Any:
+    """The function f itself, whose axes types lay out: with one device there is one way."""
+    if f is None:
+        return partial(explicit_axes, axes=axes, in_sharding=in_sharding)
+
+    @wraps(f)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        kwargs.pop("in_sharding", None)
+        return f(*args, **kwargs)
+
+    return inner
 
 
 # ---------------------------------------------------------------- arrays from pieces

@@ -11,6 +11,7 @@ from fx.core import ClosedJaxpr
 from fx.executable import Runner, graph_of, runner_for
 from fx.jit import Jitted as Wrapped
 from fx.passes import dce_closed
+from fx.sharding import SingleDeviceSharding
 from fx.trace import ShapeDtypeStruct
 from fx.tree_util import tree_flatten
 
@@ -52,6 +53,12 @@ class _Stage:
         """The arguments' types and donation, as a tree of (args, kwargs)."""
         donated = self._entry.donated[len(self._entry.consts) :]
         return self.in_tree.unflatten(map(ArgInfo, self._in_avals, donated))
+
+    @property
+    def donate_argnums(self) -> tuple[int, ...]:
+        """The places of donated arguments among the flat ones."""
+        donated = self._entry.donated[len(self._entry.consts) :]
+        return tuple(k for k, given in enumerate(donated) if given)
 
     @property
     def out_info(self) -> Any:
@@ -116,6 +123,7 @@ class Compiled(_Stage):
         super().__init__(*args)
         device = self._jitted.device
         device = array.default_device() if device is None else array.find_device(device)
+        self._place = SingleDeviceSharding(device)
         entry = self._entry
         self._runner: Runner = runner_for(entry.closed, entry.donated, device, entry.name)
 
@@ -169,6 +177,16 @@ class Compiled(_Stage):
             "flops": float(sum(map(_operations, graph.nodes()))),
             "bytes accessed": float(moved),
         }
+
+    @property
+    def input_shardings(self) -> Any:
+        """Where the arguments are, as a pair of a tuple and a dictionary: on the one device."""
+        return self.in_tree.unflatten([self._place] * self.in_tree.num_leaves)
+
+    @property
+    def output_shardings(self) -> Any:
+        """Where the results are, in the output's structure."""
+        return self.out_tree.unflatten([self._place] * self.out_tree.num_leaves)
 
     def memory_analysis(self) -> MemoryAnalysis:
         """Bytes of arguments, outputs and temporaries."""

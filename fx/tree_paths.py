@@ -113,6 +113,38 @@ def children_with_keys(x: Any) -> tuple[list[tuple[Any, Any]], Any] | None:
     return None
 
 
+def first_difference(
+    tree: Any, other: Any, is_leaf: Callable[[Any], bool] | None = None, path: KeyPath = ()
+) -> tuple[KeyPath, str, str] | None:
+    """Where `tree` is no prefix of another: the path, and what both have there; None if nowhere."""
+    node = None if is_leaf is not None and is_leaf(tree) else children_with_keys(tree)
+    if node is None:
+        return None
+    found = children_with_keys(other)
+    if found is None or type(tree) is not type(other) or len(node[0]) != len(found[0]):
+        return path, _described(tree, node), _described(other, found)
+    for (key, x), (key2, y) in zip(node[0], found[0], strict=True):
+        if key != key2:
+            return path, _described(tree, node), _described(other, found)
+        deeper = first_difference(x, y, is_leaf, (*path, key))
+        if deeper is not None:
+            return deeper
+    return None
+
+
+def _described(x: Any, node: tuple[list[tuple[Any, Any]], Any] | None) -> str:
+    if x is None:
+        return "None"
+    if node is None:
+        shape = getattr(x, "shape", None)
+        return f"a leaf of type {type(x).__name__}" + (f" and shape {shape}" if shape else "")
+    if isinstance(x, tuple | list) and not hasattr(x, "_fields"):
+        return f"{type(x).__name__} of {len(x)}"
+    keys = ", ".join(keystr((key,)) for key, _ in node[0][:8])
+    more = f" and {len(node[0]) - 8} more" if len(node[0]) > 8 else ""
+    return f"{type(x).__name__} with {keys}{more}" if keys else f"empty {type(x).__name__}"
+
+
 def is_node_type(typ: Any) -> bool:
     """Whether values of this type are nodes: children_with_keys gives their children."""
     if not isinstance(typ, type):

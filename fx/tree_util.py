@@ -25,6 +25,7 @@ from fx.tree_paths import (  # noqa: F401 (JAX has the keys here)
     KeyPath,
     SequenceKey,
     children_with_keys,
+    first_difference,
     forget_keys,
     is_node_type,
     keystr,
@@ -76,14 +77,21 @@ def tree_map(
     try:
         others = [treedef.flatten_up_to(r) for r in rest]
     except ValueError as e:
-        raise ValueError(_mismatch(str(e))) from None
+        raise ValueError(_mismatch(str(e), tree, rest, is_leaf)) from None
     return treedef.unflatten([f(*xs) for xs in zip(leaves, *others)])
 
 
-def _mismatch(message: str) -> str:
-    """What is wrong with a tree that another is no prefix of, in JAX's words first."""
+def _mismatch(message: str, tree: Any, rest: Sequence[Any], is_leaf: Any) -> str:
+    """What is wrong with a tree that another is no prefix of, in JAX's words first, and where."""
+    message = message if len(message) <= 500 else f"{message[:500]} ..."
     if message.startswith("dictionary key mismatch"):
-        return message.replace("dictionary key mismatch", "Dict key mismatch", 1)
+        message = message.replace("dictionary key mismatch", "Dict key mismatch", 1)
+    for k, other in enumerate(rest, 2):
+        found = first_difference(tree, other, is_leaf)
+        if found is not None:
+            path, here, there = found
+            place = f"at {keystr(path)}" if path else "at the top"
+            return f"{message} The trees differ {place}: {here} in tree 1, {there} in tree {k}."
     return message
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_MODULES = ("checkify", "colouring", "jet", "ode", "sparse", "sparsity")
+from fx.former import missing
+
+_MODULES = ("compilation_cache", "checkify", "colouring", "jet", "ode", "sparse", "sparsity")
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +19,4 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("fx.experimental.shard_map")
     if name in ("enable_x64", "disable_x64"):
         return importlib.import_module("fx.experimental.x64_context").__dict__[name]
-    raise AttributeError(f"module 'fx.experimental' has no attribute {name!r}")
+    raise missing("fx.experimental", name)

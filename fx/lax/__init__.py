@@ -7,6 +7,7 @@ module lists its names. `fx.lax.<name>_p` is the primitive of that name.
 from typing import Any as _Any
 
 from fx.core import PRIMITIVES as _PRIMITIVES
+from fx.former import missing as _missing
 from fx.lax import linalg as linalg
 from fx.lax.associative import *  # noqa: F403
 from fx.lax.branches import *  # noqa: F403
@@ -39,4 +40,4 @@ def __getattr__(name: str) -> _Any:
         for found in (stem, stem.replace("_", "-"), _OTHER_NAMES.get(stem)):
             if found in _PRIMITIVES:
                 return _PRIMITIVES[found]
-    raise AttributeError(f"module 'fx.lax' has no attribute {name!r}")
+    raise _missing("fx.lax", name)

@@ -24,6 +24,7 @@ __all__ = [
     "all_to_all",
     "axis_index",
     "axis_size",
+    "pcast",
     "pmax",
     "pmean",
     "pmin",
@@ -69,6 +70,18 @@ def axis_index(axis_name: Any) -> Any:
     for a in axes[1:]:
         index = index * np.int32(core.axis_size(a)) + prims.axis_index_p.bind(axes=(a,))
     return index
+
+
+def pcast(x: Any, axis_name: Any, *, to: str) -> Any:
+    """The value itself: whether it varies along a mesh axis is not part of its type here.
+
+    `to` is "varying", "reduced" or "unreduced"; NameError for an axis that is not in scope.
+    """
+    if to not in ("varying", "reduced", "unreduced"):
+        raise ValueError(f"pcast: to must be 'varying', 'reduced' or 'unreduced', got {to!r}")
+    if axis_name != ():
+        axis_size(axis_name)
+    return x
 
 
 def psum(x: Any, axis_name: Any, *, axis_index_groups: Any = None) -> Any:

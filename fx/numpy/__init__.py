@@ -6,6 +6,7 @@ import importlib
 from typing import Any
 
 from fx.array import Array as ndarray  # noqa: F401
+from fx.former import missing as _missing
 from fx.numpy.calculus import *  # noqa: F403
 from fx.numpy.contraction import *  # noqa: F403
 from fx.numpy.creation import *  # noqa: F403
@@ -47,7 +48,7 @@ _LAZY = ("linalg", "fft")
 def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f"fx.numpy.{name}")
-    raise AttributeError(f"module 'fx.numpy' has no attribute {name!r}")
+    raise _missing("fx.numpy", name)
 
 
 def __dir__() -> list[str]:

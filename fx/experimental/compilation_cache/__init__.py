@@ -1,0 +1,1 @@
+"""Where programs set the folder of compiled functions."""
