@@ -51,6 +51,8 @@ def canonicalize(
         elif isinstance(n.form, g.Reduce) and split_reductions:
             made = None if profile is None else outer.rewrite(b, n, args[0], profile)
             new[id(n)] = made if made is not None else _reduce(b, n, args[0])
+        elif isinstance(n.form, g.ArgReduce) and split_reductions:
+            new[id(n)] = _argreduce(b, n, args[0])
         elif isinstance(n.form, g.Contract) and profile is not None:
             made = _dot(b, n, *args) if split_reductions else None
             if made is None:
@@ -138,6 +140,25 @@ def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     if lead:
         return _blocks(b, op, x, lead)
     return b.reduce(op, x, axes)
+
+
+def _argreduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
+    """Where the extreme of one long axis is: where it is in each of some rows, and in which row."""
+    op, long = n.form.op, x.size
+    most = block_count(long, 1) if n.size == 1 and long == x.shape[n.form.axis] else 1
+    rows = next((k for k in range(most, 1, -1) if long % k == 0), 1)
+    if rows == 1:
+        return b.argreduce(op, x, n.form.axis, n.dtype)
+    cut = b.reshape(x, (rows, long // rows))
+    row = b.argreduce(op, b.reduce(op, cut, (1,)), 0, n.dtype)
+    places = b.map(
+        "add",
+        b.argreduce(op, cut, 1, n.dtype),
+        b.map("mul", b.iota((rows,), 0, n.dtype), b.const(long // rows, n.dtype, (rows,))),
+    )
+    here = b.map("eq", b.iota((rows,), 0, n.dtype), b.broadcast(row, (rows,), ()))
+    chosen = b.select(here, places, b.const(0, n.dtype, (rows,)))
+    return b.reshape(b.reduce("add", chosen, (0,)), n.shape)
 
 
 def _dot(b: g.Builder, n: g.Node, x: g.Node, y: g.Node) -> g.Node | None:

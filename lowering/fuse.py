@@ -257,6 +257,8 @@ class _Fuser:
         ):
             return "the kernel is a product's"
         covered = {d for d in dims if d is not None}
+        if isinstance(n.form, FOLDS) and group.shares(0, runs_along(n, dims, group.space)):
+            return "items fold blocks of what one would fold from end to end"
         whole = all(d in covered for d in range(len(group.space)) if group.space[d] > 1)
         prefix = all(d in covered for d in range(max(covered, default=-1) + 1))
         if isinstance(
@@ -285,8 +287,6 @@ class _Fuser:
         if isinstance(n.form, g.CumScan):
             if not whole or None in dims:
                 return "a running fold is read out of order"
-            if group.shares(0, runs_along(n, dims)):
-                return "items fold blocks of what runs from end to end"
             return None if n.form.axis == n.ndim - 1 else "a running fold along an outer axis"
         if not whole and not prefix and own_cost(n) >= 10:
             repeats = prod(group.space[d] for d in range(len(group.space)) if d not in covered)
@@ -446,7 +446,7 @@ class _Fuser:
         space, _ = root_space(n)
         if blocks is not None and group.blocks not in (None, blocks):
             return None
-        if group.shares(block_lead(n), runs_along(n, root_dims(n))):
+        if group.shares(block_lead(n), runs_along(n, root_dims(n), space)):
             return None
         if prod(space) == 0 or prod(group.space) == 0:
             return None

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from lowering import graph as g
 from lowering.build import BlockReduce, Root
-from lowering.fuse_rules import FOLDS, DimMap, has_effect, stored_reads
+from lowering.fuse_rules import FOLDS, DimMap, has_effect, stored_reads, trailing
 from lowering.product import Product
 
 NOWHERE = 1 << 30
@@ -22,12 +22,19 @@ def block_lead(n: g.Node) -> int:
     return n.form.lead if isinstance(n.form, BlockReduce) else 0
 
 
-def runs_along(n: g.Node, dims: DimMap | None) -> int:
-    """The axis of the space along which n is a running fold."""
-    if not isinstance(n.form, g.CumScan):
+def runs_along(n: g.Node, dims: DimMap | None, space: tuple[int, ...]) -> int:
+    """The first axis of the space along which n is a fold, running or not, that one item goes along
+    from end to end.
+    """
+    if isinstance(n.form, g.CumScan):
+        at = None if dims is None else dims[n.form.axis]
+        return 0 if at is None else at
+    if not isinstance(n.form, g.Reduce | g.ArgReduce) or not trailing(n):
         return NOWHERE
-    at = None if dims is None else dims[n.form.axis]
-    return 0 if at is None else at
+    axis = n.form.axis if isinstance(n.form, g.ArgReduce) else min(n.form.axes)
+    at = 1 + max((d for d in dims or () if d is not None), default=-1)
+    along = at >= len(space) or n.args[0].shape[axis] == space[at]
+    return at if along else NOWHERE
 
 
 @dataclass(eq=False)
@@ -46,20 +53,20 @@ class Group:
     feeds: dict[int, Group] = field(default_factory=dict)  # the groups that read what this writes
     columns: dict[int, DimMap] = field(default_factory=dict)  # folds of columns: their operands
     lead: int = 0  # leading axes that are folded in blocks, one an item
-    running: int = NOWHERE  # the first axis along which a running fold goes
+    running: int = NOWHERE  # the first axis along which another fold goes
 
     def add(self, n: g.Node, dims: DimMap | None) -> None:
         """One more node computed here, with its axes at `dims` in the space."""
         self.nodes.add(id(n))
         self.lead = max(self.lead, block_lead(n))
-        self.running = min(self.running, runs_along(n, dims))
+        self.running = min(self.running, runs_along(n, dims, self.space))
         self.folds |= isinstance(n.form, FOLDS)
         if isinstance(n.form, Product):
             self.product = n
 
     def shares(self, lead: int, running: int) -> bool:
-        """Whether items would share the axis of a running fold, each with a block, if these two
-        came to the group.
+        """Whether items with a block each would share the axis of another fold, if these two came
+        to the group.
         """
         return max(self.lead, lead) > min(self.running, running)
 

@@ -279,6 +279,7 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         items = (count, 1)
     blocks = _partial_blocks(nest)
     if blocks is not None:
+        assert not any(folded & set(_block_axes(nest, s)) for s in nest.stores if s.partial)
         items = (blocks, 1)
         if v is not None and v in parallel and not rows and _folds_blocks_of(nest, v):
             items = (1, blocks)

@@ -133,6 +133,8 @@ FOLDS_OF_BLOCKS = {
     "of itself": lambda x: (fnp.cumsum(x).sum(),),
     "beside": lambda x: (fnp.cumsum(x), x.sum()),
     "of a piece": lambda x: (fnp.cumsum(x > 3), fnp.concatenate([x[:1], x[:-1]]).max()),
+    "where it is largest": lambda x: (x.sum(), x.argmax(), (x * x.argmax()).sum()),
+    "where rows are least": lambda x: (x.sum(), fnp.argmin(x.reshape(1, -1), 1)),
     "the other way": lambda x: (fx.lax.cummax(x[::-1]), (x * 2).sum()),
 }
 
@@ -153,3 +155,15 @@ def test_whole_numbers_after_a_product_keep_their_names(n):
     x = np.random.default_rng(n).standard_normal((n, n)).astype(np.float32)
     got = fx.jit(lambda x: 60 * fnp.eye(n) + x @ x)(x)
     np.testing.assert_allclose(got, 60 * np.eye(n) + x @ x, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [1 << 16, 100_003, 999_999, 1 << 20])
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+def test_the_first_of_equals_is_found_by_blocks(name, n):
+    """Also of equals in different blocks, and of several that are no numbers."""
+    x = (np.arange(n) * 7919 % 1009).astype(np.float32)
+    for place in ((), (n // 2, n // 3, n - 1)):
+        x[list(place)] = np.nan
+        want = getattr(np, name)(x)
+        assert fx.jit(lambda x: getattr(fnp, name)(x))(x) == want
+        assert fx.jit(lambda x: getattr(fnp, name)(x[None], 1))(x)[0] == want
