@@ -25,7 +25,7 @@ SHARE = 8000
 """Characters of stages that are worth a program of their own, which another process builds."""
 HEADS = {
     "FX_SHORT": "static inline __attribute__((always_inline))",
-    "FX_LIST": "static __attribute__((noinline, optnone))",  # calls: nothing to optimise
+    "FX_LIST": "static __attribute__((noinline, optnone))",  # what runs is what it calls
 }
 """How functions other than stages are compiled."""
 ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
@@ -127,7 +127,7 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, profile: Profile) -
     texts, names = functions(stages)
     body = _prelude(stages, "\n\n".join(texts), calls=True)
     for name, kind in HEADS.items():
-        head += f"\n#define {name} {kind}" if name in body[-1] else ""
+        head += f"\n#define {name} {kind}" if any(name in text for text in body) else ""
     main = kernel(stages, names, buffers, ints, ALONE.get(profile.driver, ""))
     return "\n".join([head, *body, "", main])
 

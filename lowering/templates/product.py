@@ -262,13 +262,14 @@ class _ProductEmitter(_Emitter):
         for name, value in counts.items():
             self.int(name, value)
         self.arrays()
-        if self.stored is not None and self.whole:
-            self.shared_stage(*self.stored)
+        shared = self.stored if self.whole else None
+        if shared is not None:
+            self.shared_stage(*shared)
         else:
             self.own_loops()
-        text = "\n".join(self.scope.lines)
+        text, head = "\n".join(self.scope.lines), "FX_STAGE" if shared is None else "FX_LIST"
         items = row_blocks * column_blocks * -(-batch // blocks.outer)
-        return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
+        return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label, head=head)
 
     def own_loops(self) -> None:
         """The item's outer numbers and strips of columns: sums, then the epilogue."""

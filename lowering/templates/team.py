@@ -43,7 +43,7 @@ static void team_timed(team *t, __global ulong *times) {
   t->times = times;
   if (__atomic_fetch_add(t->words + 2, 1UL, __ATOMIC_RELAXED) == 0) *times = team_clock();
 }
-FX_STAGE long team_next(team *t, uint items) {
+FX_LIST long team_next(team *t, uint items) {
   if (t->open) {
     const ulong all = __atomic_add_fetch(t->words, 1UL, __ATOMIC_RELEASE);
     if (t->times && all == t->until) t->times[t->stage] = team_clock();
@@ -73,7 +73,7 @@ FX_STAGE long team_next(team *t, uint items) {
   t->open = 0;
   return -1;
 }
-FX_STAGE void team_leave(team *t) {
+FX_LIST void team_leave(team *t) {
   if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
   for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
   t->words[1] = t->words[2] = 0;

@@ -141,7 +141,7 @@ _COPY = Template(
     "(d0 ? *(__global $V *)(row + $at) : -($V)(0));"
 )
 
-_BLOCKS = Template("""FX_STAGE void fills_$family(const int by, const int a_fill, const int b_fill,
+_BLOCKS = Template("""FX_LIST void fills_$family(const int by, const int a_fill, const int b_fill,
     __global const $T *b, const long b_lane, const long b_k, const int b_count, const int b_there,
     __global $T *y, const long y_step, const long y_block, const int depth, const int block) {
   for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {

@@ -1,11 +1,5 @@
 // launches: 1, programs: 1
 
-FX_STAGE void team_leave(team *t) {
-  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
-  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
-  t->words[1] = t->words[2] = 0;
-}
-
 FX_STAGE void stage_0_0(const long item, __global const float *b0, __global const float *b1, __global const float *b2, __global const float *b3, __global const float *b4, __global const float *b5, __global float *b6, __global float *b7, __global float *b8, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT OFF
   const long ig = item;

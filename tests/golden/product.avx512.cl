@@ -80,7 +80,7 @@ FX_STAGE void tile_f32x16_8x2_l1p(__global const float *a, __global const float 
 #define by_l1p 0
 #define fill_none 0
 #define fill_rows 1
-FX_STAGE void fills_f32x16_8x2(const int by, const int a_fill, const int b_fill,
+FX_LIST void fills_f32x16_8x2(const int by, const int a_fill, const int b_fill,
     __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
     __global float *y, const long y_step, const long y_block, const int depth, const int block) {
   for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
@@ -145,7 +145,7 @@ FX_STAGE void whole_f32x16_8x2(const int by, const int a_fill, const int b_fill,
     }
   }
 }
-FX_STAGE void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
+FX_LIST void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
   #pragma OPENCL FP_CONTRACT ON
   const int M = n0;
   const int N = n1;

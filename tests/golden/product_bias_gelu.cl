@@ -70,7 +70,7 @@ FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *
 #define by_l1p 0
 #define fill_none 0
 #define fill_rows 1
-FX_STAGE void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
+FX_LIST void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
     __global float *y, const long y_step, const long y_block, const int depth, const int block) {
   for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {

@@ -1,11 +1,5 @@
 // launches: 1, programs: 1
 
-FX_STAGE void team_leave(team *t) {
-  if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
-  for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
-  t->words[1] = t->words[2] = 0;
-}
-
 FX_STAGE void stage_0_0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
