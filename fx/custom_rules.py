@@ -40,10 +40,10 @@ class SymbolicZero:
     def __init__(self, aval: ShapedArray):
         self.aval = aval
 
-    shape = property(lambda self: self.aval.shape)
-    dtype = property(lambda self: self.aval.dtype)
-    ndim = property(lambda self: self.aval.ndim)
-    size = property(lambda self: self.aval.size)
+    shape = property(lambda self: self.aval.shape, doc="The shape of the zeros.")
+    dtype = property(lambda self: self.aval.dtype, doc="The dtype of the zeros.")
+    ndim = property(lambda self: self.aval.ndim, doc="The number of axes.")
+    size = property(lambda self: self.aval.size, doc="The number of elements.")
 
     def __repr__(self) -> str:
         return f"SymbolicZero({self.aval.str_short()})"
@@ -57,7 +57,7 @@ def symbolic(t: Any) -> Any:
 
 
 def zero_from_primal(x: Any, symbolic_zeros: bool = False) -> Any:
-    """The zero tangents of a tree of primal values."""
+    """The zero tangents of a tree of primal values: arrays, or SymbolicZero if `symbolic_zeros`."""
 
     def zero_of(leaf: Any) -> Any:
         zero = Zero.like(leaf)
@@ -107,19 +107,23 @@ class CustomRules:
     recordable = False  # whether custom_lin may stand in a jaxpr with these rules
 
     def call(self, *leaves: Any) -> list[Any]:
+        """The outputs of the leaves; NotImplementedError here."""
         raise NotImplementedError
 
     def jvp(self, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """(outputs, tangents); NotImplementedError here."""
         raise NotImplementedError
 
     def fwd(
         self, primals: Sequence[Any], perturbed: Sequence[bool]
     ) -> tuple[list[Any], list[Any], Any]:
+        """(outputs, residuals, key) for bwd; NotImplementedError here."""
         raise NotImplementedError
 
     def bwd(
         self, key: Any, residuals: Sequence[Any], cts: Sequence[Any], avals: Sequence[Any]
     ) -> list[Any]:
+        """One cotangent for each operand; NotImplementedError here."""
         raise NotImplementedError
 
 

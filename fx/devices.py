@@ -27,12 +27,12 @@ def devices(backend: str | None = None) -> list[Any]:
 def local_devices(
     process_index: int | None = None, backend: str | None = None, host_id: int | None = None
 ) -> list[Any]:
-    """The devices of this process, which is the only one: all."""
+    """The devices of this process, which is the only one: all, as `devices` lists them."""
     return devices(backend)
 
 
 def device_count(backend: str | None = None) -> int:
-    """How many devices there are."""
+    """How many devices there are, of one kind if `backend` names it."""
     return len(devices(backend))
 
 
@@ -100,7 +100,7 @@ def _put(leaf: Any, place: Any) -> Any:
 
 
 def device_get(x: Any) -> Any:
-    """The arrays of a tree as NumPy arrays."""
+    """The arrays of a tree as NumPy arrays, computed and copied to the host; a tree like x."""
     return tree_map(lambda leaf: np.asarray(leaf), x)
 
 
@@ -145,7 +145,7 @@ def effects_barrier() -> None:
 
 
 def live_arrays(platform: str | None = None) -> list[Any]:
-    """All arrays that something refers to and that hold memory."""
+    """All arrays that something refers to and that hold memory; `platform` has no effect."""
     return [x for x in gc.get_objects() if type(x) is array.Array and not x.is_deleted()]
 
 

@@ -90,7 +90,7 @@ def check_outputs(fun: Callable[..., Any], tree: Any, leaves: Sequence[Any]) -> 
 
 
 def name_of(fun: Callable[..., Any]) -> str:
-    """A function's name for messages."""
+    """A function's name for messages, through wrappers and partials."""
     while True:
         name = getattr(fun, "__name__", None)
         if isinstance(name, str):

@@ -15,7 +15,7 @@ __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
 
 
 class ResizeMethod(enum.Enum):
-    """How pixels between the given ones are made up."""
+    """How pixels between the given ones are made up (LANCZOS: windowed sines, CUBIC: Keys 1981)."""
 
     NEAREST = 0
     LINEAR = 1

@@ -47,24 +47,24 @@ def empty_ref(ty: Any, memory_space: Any = None) -> Ref:
 
 
 def get(ref: Ref, idx: Any = None) -> Any:
-    """`ref[idx]`; all of it without an index."""
+    """`ref[idx]`, an array; all of it without an index. ValueError for a freed ref."""
     return ref[... if idx is None else idx]
 
 
 def set(ref: Ref, idx: Any, value: ArrayLike) -> None:
-    """`ref[idx] = value`."""
+    """`ref[idx] = value`, which broadcasts; ValueError for a freed ref."""
     ref[... if idx is None else idx] = value
 
 
 def swap(ref: Ref, idx: Any, value: ArrayLike) -> Any:
-    """`ref[idx] = value`, and what was there before."""
+    """`ref[idx] = value`, and what was there before, an array of the index's shape."""
     old = get(ref, idx)
     set(ref, idx, value)
     return old
 
 
 def addupdate(ref: Ref, idx: Any, x: ArrayLike) -> None:
-    """`ref[idx] += x`; repeated indices add up."""
+    """`ref[idx] += x`; repeated indices add up, x broadcasts. ValueError for a freed ref."""
     write(ref, read(ref).at[... if idx is None else idx].add(x))
 
 
@@ -74,5 +74,5 @@ def freeze(ref: Ref) -> Any:
 
 
 def free_ref(ref: Ref) -> None:
-    """End a ref."""
+    """End a ref, whose value is dropped; using it again raises ValueError."""
     free(ref)

@@ -46,9 +46,9 @@ class AbstractRef:
 
     inner_aval: ShapedArray
     memory_space: Any = None
-    shape = property(lambda self: self.inner_aval.shape)
-    dtype = property(lambda self: self.inner_aval.dtype)
-    ndim = property(lambda self: self.inner_aval.ndim)
+    shape = property(lambda self: self.inner_aval.shape, doc="The shape of the array.")
+    dtype = property(lambda self: self.inner_aval.dtype, doc="The dtype of the array.")
+    ndim = property(lambda self: self.inner_aval.ndim, doc="The number of axes.")
 
     kind: Any = None
 
@@ -77,11 +77,11 @@ class Ref:
         self._trace, self._alive = state.trace, True
         live.add(weakref.ref(self, live.discard))
 
-    aval = property(lambda self: AbstractRef(self._aval))
-    shape = property(lambda self: self._aval.shape)
-    dtype = property(lambda self: self._aval.dtype)
-    ndim = property(lambda self: self._aval.ndim)
-    size = property(lambda self: self._aval.size)
+    aval = property(lambda self: AbstractRef(self._aval), doc="Its type, an AbstractRef.")
+    shape = property(lambda self: self._aval.shape, doc="The shape, which stays.")
+    dtype = property(lambda self: self._aval.dtype, doc="The dtype, which stays.")
+    ndim = property(lambda self: self._aval.ndim, doc="The number of axes.")
+    size = property(lambda self: self._aval.size, doc="The number of elements.")
 
     def __getitem__(self, idx: Any) -> Any:
         value = read(self)
@@ -91,7 +91,7 @@ class Ref:
         write(self, read(self).at[idx].set(value))
 
     def addupdate(self, x: Any, idx: Any = ()) -> None:
-        """ref[idx] += x; repeated indices add up."""
+        """ref[idx] += x; repeated indices add up. ValueError for a freed ref."""
         write(self, read(self).at[idx].add(x))
 
     def __repr__(self) -> str:

@@ -83,12 +83,12 @@ class PartitionSpec(tuple):
     def update(
         self, partitions: Any = None, unreduced: Any = None, reduced: Any = None
     ) -> PartitionSpec:
-        """A copy with other `partitions`."""
+        """A copy with other `partitions`; the rest has no effect."""
         return PartitionSpec(*(self if partitions is None else partitions))
 
     @property
     def partitions(self) -> tuple[Any, ...]:
-        """The entries."""
+        """The entries as a plain tuple, one a dimension: None, an axis name or several."""
         return tuple(self)
 
 
@@ -96,7 +96,7 @@ P = PartitionSpec
 
 
 class AbstractDevice:
-    """The kind of a device, without the device."""
+    """The kind of a device and its number of cores, without the device."""
 
     def __init__(self, device_kind: str, num_cores: int | None = None):
         self.device_kind, self.num_cores = device_kind, num_cores
@@ -126,7 +126,7 @@ class _MeshShape:
 
 
 class AbstractMesh(_MeshShape):
-    """Named axes and sizes, without devices."""
+    """Named axes and sizes, without devices; hashable, equal by these and the axis types."""
 
     def __init__(
         self, axis_sizes: Sequence[int], axis_names: Sequence[Any], axis_types: Any = None
@@ -178,10 +178,15 @@ class Mesh(_MeshShape):
         self.axis_sizes = self.devices.shape
         self.axis_types = _axis_types(axis_types, len(names))
 
-    device_ids = property(lambda self: np.vectorize(lambda d: d.id, [int])(self.devices))
-    local_mesh = property(lambda self: self)
-    local_devices = property(lambda self: list(self.devices.flat))
-    is_multi_process = property(lambda self: False)
+    device_ids = property(
+        lambda self: np.vectorize(lambda d: d.id, [int])(self.devices),
+        doc="The numbers of the devices, an integer array of the shape of the mesh.",
+    )
+    local_mesh = property(lambda self: self, doc="The mesh itself: there is one process.")
+    local_devices = property(
+        lambda self: list(self.devices.flat), doc="All devices, in row-major order."
+    )
+    is_multi_process = property(lambda self: False, doc="False: there is one process.")
     abstract_mesh = property(
         lambda self: AbstractMesh(self.axis_sizes, self.axis_names, self.axis_types)
     )
@@ -222,7 +227,7 @@ def get_mesh() -> Any:
 
 
 def get_abstract_mesh() -> AbstractMesh:
-    """Names and sizes of the mesh in scope."""
+    """Names and sizes of the mesh in scope, an AbstractMesh; without axes outside any."""
     mesh = get_mesh()
     return mesh if isinstance(mesh, AbstractMesh) else mesh.abstract_mesh
 
@@ -243,7 +248,7 @@ class set_mesh:
 
 @contextmanager
 def use_abstract_mesh(mesh: AbstractMesh) -> Any:
-    """Make an abstract mesh current inside a block."""
+    """Make an abstract mesh current inside a block, for this thread."""
     with set_mesh(mesh):
         yield mesh
 
@@ -275,20 +280,22 @@ def make_mesh(
 
 
 class Sharding:
-    """How an array is spread over devices."""
+    """How an array is spread over devices; a program runs on one: its piece is the whole."""
 
     memory_kind: str | None = None
 
     @property
     def device_set(self) -> set[Any]:
-        """The devices."""
+        """The set of its devices; subclasses say which."""
         raise NotImplementedError(f"{type(self).__name__} does not say its devices")
 
-    addressable_devices = property(lambda self: self.device_set)
-    num_devices = property(lambda self: len(self.device_set))
-    is_fully_addressable = property(lambda self: True)
-    is_fully_replicated = property(lambda self: self.num_devices == 1)
-    has_addressable_devices = property(lambda self: True)
+    addressable_devices = property(lambda self: self.device_set, doc="The set of its devices.")
+    num_devices = property(lambda self: len(self.device_set), doc="How many devices it spans.")
+    is_fully_addressable = property(lambda self: True, doc="True: there is one process.")
+    is_fully_replicated = property(
+        lambda self: self.num_devices == 1, doc="Whether every device holds the whole."
+    )
+    has_addressable_devices = property(lambda self: True, doc="True: there is one process.")
 
     def shard_shape(self, global_shape: Sequence[int]) -> tuple[int, ...]:
         """The shape of one device's piece of an array of `global_shape`."""
@@ -296,13 +303,13 @@ class Sharding:
         return tuple(global_shape)
 
     def devices_indices_map(self, global_shape: Sequence[int]) -> dict[Any, tuple[slice, ...]]:
-        """Device -> the index of its piece."""
+        """Device -> the index of its piece, a slice a dimension: all. One device only."""
         return {the_device(self): (slice(None),) * len(global_shape)}
 
     addressable_devices_indices_map = devices_indices_map
 
     def is_equivalent_to(self, other: Sharding, ndim: int) -> bool:
-        """Whether both place an array of `ndim` axes alike."""
+        """Whether both place an array of `ndim` axes alike: on the same devices."""
         return self.device_set == other.device_set
 
     def the_device(self) -> Any:
@@ -310,17 +317,17 @@ class Sharding:
         return the_device(self)
 
     def with_memory_kind(self, kind: str) -> Sharding:
-        """The same sharding; a device has one memory."""
+        """The same sharding, whatever the kind; a device has one memory."""
         return self
 
 
 class SingleDeviceSharding(Sharding):
-    """The whole array on one device."""
+    """The whole array on one device; hashable, equal by the device."""
 
     def __init__(self, device: Any, *, memory_kind: str | None = None):
         self.device, self.memory_kind = device, memory_kind
 
-    device_set = property(lambda self: {self.device})
+    device_set = property(lambda self: {self.device}, doc="The set of the one device.")
     spec = property(lambda self: PartitionSpec())
     """No dimension is split: what programs for several devices ask of any array's sharding."""
 
@@ -364,13 +371,13 @@ class NamedSharding(Sharding):
                 seen.add(name)
 
     def update(self, **changes: Any) -> NamedSharding:
-        """A copy with another mesh, spec or memory_kind."""
+        """A copy with another mesh, spec or memory_kind; ValueError where they do not fit."""
         fields = {"mesh": self.mesh, "spec": self.spec, "memory_kind": self.memory_kind, **changes}
         return NamedSharding(fields["mesh"], fields["spec"], memory_kind=fields["memory_kind"])
 
     @property
     def device_set(self) -> set[Any]:
-        """The devices of the mesh."""
+        """The set of the mesh's devices."""
         return set(self.mesh.devices.flat)
 
     def __eq__(self, other: object) -> bool:
@@ -386,7 +393,7 @@ class NamedSharding(Sharding):
 
 
 class Shard:
-    """One device's piece of an array."""
+    """One device's piece of an array, `data`: the whole, at `index`, with replica_id 0."""
 
     def __init__(self, device: Any, data: Any):
         self.device, self.data, self.replica_id = device, data, 0

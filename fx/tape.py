@@ -73,15 +73,15 @@ class Variable:
         self.inputs = tuple(inputs)
         self.grad: Any = None
 
-    shape = property(lambda self: self.value.shape)
-    dtype = property(lambda self: self.value.dtype)
+    shape = property(lambda self: self.value.shape, doc="The value's shape.")
+    dtype = property(lambda self: self.value.dtype, doc="The value's dtype.")
 
     def detach(self) -> Variable:
-        """The same value without its history."""
+        """The same value without its history, a new leaf."""
         return Variable(self.value)
 
     def zero_grad(self) -> None:
-        """Forget the accumulated gradient."""
+        """Forget the accumulated gradient: `.grad` is None."""
         self.grad = None
 
     def backward(self, seed: Any = None) -> None:
@@ -94,13 +94,13 @@ class Variable:
             leaf.grad = g if leaf.grad is None else leaf.grad + g
 
     def numpy(self) -> Any:
-        """The value as a NumPy array."""
+        """The value as a NumPy array, on the host."""
         import numpy as np
 
         return np.asarray(self.value)
 
     def tolist(self) -> Any:
-        """The value as Python numbers."""
+        """The value as (nested lists of) Python numbers."""
         return self.value.tolist()
 
     def __getattr__(self, name: str) -> Any:
@@ -223,12 +223,12 @@ class Tape:
         return None
 
     def persistent(self) -> Tape:
-        """Allow more than one call of gradient."""
+        """Allow more than one call of gradient; returns the tape."""
         self.keeps = True
         return self
 
     def variable(self, value: Any) -> Variable:
-        """A leaf variable."""
+        """A leaf variable that holds a copy of the value."""
         return Variable(fnp.array(value))
 
     def gradient(self, target: Variable, sources: Any, allow_unused: bool = False) -> Any:
@@ -245,7 +245,7 @@ class Tape:
     def gradient_persistent(
         self, target: Variable, sources: Any, allow_unused: bool = False
     ) -> Any:
-        """The same, and the tape stays."""
+        """As `gradient`, and the tape stays for further calls."""
         one = isinstance(sources, Variable)
         wanted = [sources] if one else list(sources)
         found: list[Any] = list(gradient(target, wanted))

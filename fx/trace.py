@@ -47,8 +47,8 @@ class ShapeDtypeStruct:
         self.sharding = sharding
         self.weak_type = weak_type
 
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape)))
+    ndim = property(lambda self: len(self.shape), doc="The number of axes.")
+    size = property(lambda self: int(np.prod(self.shape)), doc="The number of elements.")
     aval = property(
         lambda self: ShapedArray(self.shape, canonicalize_dtype(self.dtype), self.weak_type)
     )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class SequenceKey(NamedTuple):
-    """A position in a list or tuple."""
+    """A position `idx` in a list or tuple; written [0]."""
 
     idx: int
 
@@ -22,7 +22,7 @@ class SequenceKey(NamedTuple):
 
 
 class DictKey(NamedTuple):
-    """A key of a dict."""
+    """A `key` of a dict; written ['a']."""
 
     key: Any
 
@@ -31,7 +31,7 @@ class DictKey(NamedTuple):
 
 
 class GetAttrKey(NamedTuple):
-    """An attribute of a dataclass or named tuple."""
+    """An attribute `name` of a dataclass or named tuple; written .a."""
 
     name: str
 
@@ -87,6 +87,7 @@ def register_keys(
 
 
 def forget_keys(nodetype: type) -> None:
+    """Take back what `register_keys` recorded of a type."""
     _KEYED.pop(nodetype, None)
 
 

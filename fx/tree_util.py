@@ -51,17 +51,20 @@ def tree_flatten(
 
 
 def tree_unflatten(treedef: PyTreeDef, leaves: Iterable[Any]) -> Any:
-    """The tree of structure `treedef` with these leaves."""
+    """The tree of structure `treedef` with these leaves; ValueError for another number."""
     return treedef.unflatten(leaves)
 
 
 def tree_leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> list[Any]:
-    """The leaves of a tree, dict entries in key order."""
+    """The leaves of a tree, dict entries in key order.
+
+    None has no leaves; what is_leaf holds for is one leaf.
+    """
     return _C.flatten(tree, is_leaf, False, NAMESPACE)[0]
 
 
 def tree_structure(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> PyTreeDef:
-    """The structure of a tree."""
+    """The structure of a tree: hashable, equal for trees that differ in leaves only."""
     return _C.flatten(tree, is_leaf, False, NAMESPACE)[1]
 
 
@@ -69,6 +72,8 @@ def tree_map(
     f: Callable[..., Any], tree: Any, *rest: Any, is_leaf: Callable[[Any], bool] | None = None
 ) -> Any:
     """Apply `f` to corresponding leaves; `tree` is a prefix of the other trees.
+
+    ValueError where a tree of `rest` has not the structure; None stays None.
 
     >>> tree_map(lambda x, y: x + y, {"a": 1, "b": (2, 3)}, {"a": 10, "b": (20, 30)})
     {'a': 11, 'b': (22, 33)}
@@ -96,7 +101,10 @@ def _mismatch(message: str, tree: Any, rest: Sequence[Any], is_leaf: Any) -> str
 
 
 def tree_all(tree: Any, *, is_leaf: Callable[[Any], bool] | None = None) -> bool:
-    """Whether all leaves are true."""
+    """Whether all leaves are true.
+
+    True of a tree without leaves; ValueError for arrays of several elements.
+    """
     return all(tree_leaves(tree, is_leaf))
 
 
@@ -106,7 +114,10 @@ def tree_reduce(
     initializer: Any = _MISSING,
     is_leaf: Callable[[Any], bool] | None = None,
 ) -> Any:
-    """Fold the leaves from the left."""
+    """Fold the leaves from the left.
+
+    function(function(initializer, first), second)...; TypeError without leaves and initializer.
+    """
     leaves = tree_leaves(tree, is_leaf)
     if initializer is _MISSING:
         return functools.reduce(function, leaves)
@@ -120,7 +131,10 @@ def tree_reduce_associative(
     identity: Any = _MISSING,
     is_leaf: Callable[[Any], bool] | None = None,
 ) -> Any:
-    """Fold the leaves pairwise, in a balanced tree of operations."""
+    """Fold the leaves pairwise, in a balanced tree of operations.
+
+    log2(n) levels. TypeError for no leaves, unless there is an identity.
+    """
     level = tree_leaves(tree, is_leaf)
     if not level:
         if identity is _MISSING:
@@ -135,7 +149,10 @@ def tree_reduce_associative(
 def tree_transpose(
     outer_treedef: PyTreeDef, inner_treedef: PyTreeDef | None, pytree_to_transpose: Any
 ) -> Any:
-    """A tree of trees turned inside out."""
+    """A tree of trees turned inside out.
+
+    From outer of inner to inner of outer. TypeError where numbers of leaves do not fit.
+    """
     leaves, treedef = tree_flatten(pytree_to_transpose)
     if inner_treedef is None:
         inner_treedef = tree_structure(outer_treedef.flatten_up_to(pytree_to_transpose)[0])
@@ -155,7 +172,7 @@ def tree_broadcast(
 
 
 def all_leaves(iterable: Iterable[Any], is_leaf: Callable[[Any], bool] | None = None) -> bool:
-    """Whether every element is a leaf."""
+    """Whether every element of an iterable is a leaf, no container or None."""
     return all(_C.flatten(x, is_leaf, False, NAMESPACE)[1].is_leaf() for x in iterable)
 
 
@@ -185,15 +202,17 @@ def flatten_one_level_with_keys(tree: Any) -> tuple[Iterable[tuple[KeyEntry, Any
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
+    """The structures of the root's children; none of a leaf."""
     return treedef.children()
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
+    """Whether the structure is that of a single leaf."""
     return treedef.is_leaf()
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
-    """The structure of a tuple of trees."""
+    """The structure of a tuple of trees of these structures."""
     return optree.treespec_tuple(list(treedefs), namespace=NAMESPACE)  # type: ignore[arg-type]
 
 
@@ -203,7 +222,10 @@ def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
 def tree_leaves_with_path(
     tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
 ) -> list[tuple[KeyPath, Any]]:
-    """The leaves of a tree, each with its key path."""
+    """The leaves of a tree, each with its key path.
+
+    Pairs (path, leaf) in the order of `tree_leaves`; `keystr` writes a path.
+    """
     found: list[tuple[KeyPath, Any]] = []
 
     def walk(path: KeyPath, node: Any) -> None:
@@ -224,7 +246,10 @@ def tree_leaves_with_path(
 def tree_flatten_with_path(
     tree: Any, is_leaf: Callable[..., bool] | None = None, is_leaf_takes_path: bool = False
 ) -> tuple[list[tuple[KeyPath, Any]], PyTreeDef]:
-    """The leaves with their key paths, and the structure."""
+    """The leaves with their key paths, and the structure.
+
+    Pairs (path, leaf) and what `tree_structure` gives.
+    """
     leaves = tree_leaves_with_path(tree, is_leaf, is_leaf_takes_path)
     if is_leaf is None or not is_leaf_takes_path:
         return leaves, tree_structure(tree, is_leaf)
@@ -333,7 +358,11 @@ def register_pytree_with_keys(
     unflatten_func: Callable[[Any, Iterable[Any]], T],
     flatten_func: Callable[[T], tuple[Iterable[Any], Any]] | None = None,
 ) -> None:
-    """Make a type a node whose children have keys."""
+    """Make a type a node whose children have keys.
+
+    flatten_with_keys(x) gives ((key, child) pairs, aux). ValueError for a type that is a node
+    already.
+    """
 
     def flatten(x: T) -> tuple[Iterable[Any], Any]:
         pairs, aux = flatten_with_keys(x)
@@ -400,7 +429,7 @@ def register_static(cls: type[T]) -> type[T]:
 
 
 def unregister(nodetype: type) -> None:
-    """Take back a registration (for tests)."""
+    """Take back a registration (for tests); ValueError for a type that has none."""
     optree.unregister_pytree_node(nodetype, namespace=NAMESPACE)
     forget_keys(nodetype)
 

@@ -114,3 +114,15 @@ def test_one_matrix_and_no_derivatives_by_order():
         linalg.funm(np.eye(2)[None], fnp.exp)
     with pytest.raises(NotImplementedError, match="diff_n"):
         special.sph_harm_y(np.array([1]), np.array([0]), 0.5, 0.5, diff_n=1)
+
+
+def test_a_debug_check_is_nothing_without_checkify():
+    from fx.experimental import checkify
+
+    def checked(x):
+        checkify.debug_check(x > 0, "not positive: {}", x)
+        return 2 * x
+
+    assert float(fx.jit(checked)(-1.0)) == -2.0 == float(checked(-1.0))
+    error, _ = checkify.checkify(fx.jit(checked))(-1.0)
+    assert "not positive: -1.0" in str(error.get())

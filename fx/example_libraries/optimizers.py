@@ -137,7 +137,10 @@ def nesterov(step_size: Any, mass: float) -> Any:
 
 @optimizer
 def adagrad(step_size: Any, momentum: float = 0.9) -> Any:
-    """AdaGrad (Duchi et al., 2011), with momentum."""
+    """AdaGrad (Duchi et al., 2011), with momentum.
+
+    s = s + g^2, m = (1 - momentum) g / sqrt(s) + momentum m, x - a m.
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:
@@ -152,7 +155,10 @@ def adagrad(step_size: Any, momentum: float = 0.9) -> Any:
 
 @optimizer
 def rmsprop(step_size: Any, gamma: float = 0.9, eps: float = 1e-8) -> Any:
-    """RMSProp: the gradient over the root of its running mean square."""
+    """RMSProp: the gradient over the root of its running mean square.
+
+    v = gamma v + (1 - gamma) g^2, x - a g / sqrt(v + eps).
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:
@@ -167,7 +173,10 @@ def rmsprop(step_size: Any, gamma: float = 0.9, eps: float = 1e-8) -> Any:
 def rmsprop_momentum(
     step_size: Any, gamma: float = 0.9, eps: float = 1e-8, momentum: float = 0.9
 ) -> Any:
-    """RMSProp with momentum of its steps."""
+    """RMSProp with momentum of its steps.
+
+    m = momentum m + a g / sqrt(v + eps), x - m; v as in `rmsprop`.
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:
@@ -181,7 +190,10 @@ def rmsprop_momentum(
 
 @optimizer
 def adam(step_size: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Any:
-    """Adam (Kingma and Ba, 2014)."""
+    """Adam (Kingma and Ba, 2014).
+
+    x - a m^ / (sqrt(v^) + eps), m and v running means of g and g^2, over 1 - b^(i + 1).
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:
@@ -197,7 +209,10 @@ def adam(step_size: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) 
 
 @optimizer
 def adamax(step_size: Any, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> Any:
-    """Adam with the infinity norm in place of the second moment."""
+    """Adam with the infinity norm in place of the second moment.
+
+    x - a / (1 - b1^(i + 1)) m / (u + eps), u = max(b2 u, |g|).
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:

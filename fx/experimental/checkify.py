@@ -52,19 +52,19 @@ class JaxException(Exception):
 
 
 class FailedCheckError(JaxException):
-    """A condition given to `check` did not hold."""
+    """A condition given to `check` did not hold; the message is the user's."""
 
 
 class NaNError(JaxException):
-    """A primitive gave NaN."""
+    """A primitive gave NaN; the message names it."""
 
 
 class DivisionByZeroError(JaxException):
-    """A divisor was zero."""
+    """A divisor was zero, of a float or integer division."""
 
 
 class OOBError(JaxException):
-    """An index lay outside its array."""
+    """An index lay outside its array; the message says which axis."""
 
 
 ErrorCategory = type[JaxException]
@@ -133,7 +133,7 @@ class Error:
         return None if found is None else str(found)
 
     def throw(self) -> None:
-        """Raise JaxRuntimeError if a check failed."""
+        """Raise JaxRuntimeError with the message of the first check that failed, if one did."""
         found = self.get()
         if found is not None:
             raise JaxRuntimeError(found)
@@ -174,7 +174,9 @@ class NotFunctionalizedError(ValueError):
     """A check was compiled without `checkify` around it."""
 
 
-def _lower(b: Any, *nodes: Any, **params: Any) -> Any:
+def _lower(b: Any, *nodes: Any, debug: bool, **params: Any) -> Any:
+    if debug:
+        return []
     raise NotFunctionalizedError(
         "Cannot abstractly evaluate a checkify.check which was not functionalized. This probably "
         "means you tried to stage (jit/scan/...) a `check` without functionalizing it through "
@@ -255,7 +257,7 @@ def check(pred: Any, msg: str, *fmt_args: Any, debug: bool = False, **fmt_kwargs
 
 
 def debug_check(pred: Any, msg: str, *fmt_args: Any, **fmt_kwargs: Any) -> None:
-    """A check that only `checkify` looks at."""
+    """A check that only `checkify` looks at; without it nothing happens. Arguments as `check`'s."""
     check(pred, msg, *fmt_args, debug=True, **fmt_kwargs)
 
 

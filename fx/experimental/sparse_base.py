@@ -23,9 +23,12 @@ class JAXSparse:
     indices: Any
     indices_sorted: bool
     unique_indices: bool
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape, dtype=np.int64)))
-    dtype = property(lambda self: self.data.dtype)
+    ndim = property(lambda self: len(self.shape), doc="The number of axes.")
+    size = property(
+        lambda self: int(np.prod(self.shape, dtype=np.int64)),
+        doc="The number of elements, stored or not.",
+    )
+    dtype = property(lambda self: self.data.dtype, doc="The dtype of the stored values.")
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class JAXSparse:
         raise NotImplementedError
 
     def todense(self) -> Any:
-        """The dense array."""
+        """The dense array, of `shape` and the dtype of the stored values."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -102,14 +105,16 @@ class JAXSparse:
 
     @classmethod
     def from_bcoo(cls, arr: Any) -> Self:
-        """Of coordinates."""
+        """The same array from its coordinates (BCOO)."""
         raise NotImplementedError
 
     @classmethod
     def from_scipy_sparse(
         cls, mat: Any, *, index_dtype: Any = None, n_dense: int = 0, n_batch: int = 0
     ) -> Self:
-        """Of a SciPy sparse matrix."""
+        """Of a SciPy sparse matrix; int32 indices unless index_dtype is given. NotImplementedError
+        for n_dense or n_batch.
+        """
         if n_dense or n_batch:
             raise NotImplementedError(f"{cls.__name__}.from_scipy_sparse with n_dense or n_batch")
         return cls._of_scipy(mat, index_dtype or np.int32)

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def clip(max_delta: Any) -> GradientTransformation:
-    """Each element limited to [-max_delta, max_delta]."""
+    """Each element limited to [-max_delta, max_delta]; no state."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         return tree_map(lambda g: fnp.clip(g, -max_delta, max_delta), updates), state
@@ -42,7 +42,10 @@ def clip_by_block_rms(threshold: Any) -> GradientTransformation:
 
 
 def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
-    """All leaves scaled down together so that their global norm is at most `max_norm`."""
+    """All leaves scaled down together so that their global norm is at most `max_norm`.
+
+    g max_norm / |all g| where that norm is not below max_norm (Pascanu et al. 2013).
+    """
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         norm = global_norm(updates)
@@ -59,7 +62,11 @@ def clip_by_global_norm(max_norm: Any) -> GradientTransformation:
 
 
 def unitwise_norm(x: Any) -> Any:
-    """The norm of each output unit: per row of matrices, per filter of kernels."""
+    """The norm of each output unit: per row of matrices, per filter of kernels.
+
+    Of x's shape: sums over all axes but the last, for vectors and scalars over all. ValueError for
+    more than five axes.
+    """
     x = fnp.asarray(x)
     if fnp.squeeze(x).ndim <= 1:
         axes, keep = tuple(range(x.ndim)), True
@@ -76,7 +83,10 @@ def unitwise_norm(x: Any) -> Any:
 
 
 def adaptive_grad_clip(clipping: float, eps: float = 1e-3) -> GradientTransformation:
-    """Each unit's gradient at most `clipping` times its parameters' norm (Brock et al. 2021)."""
+    """Each unit's gradient at most `clipping` times its parameters' norm (Brock et al. 2021).
+
+    Norms as `unitwise_norm`, that of parameters at least eps. Needs params (ValueError).
+    """
 
     def one(g: Any, p: Any) -> Any:
         g_norm, p_norm = unitwise_norm(g), unitwise_norm(p)
@@ -92,7 +102,10 @@ def adaptive_grad_clip(clipping: float, eps: float = 1e-3) -> GradientTransforma
 
 
 def zero_nans() -> GradientTransformation:
-    """NaNs replaced by zeros; the state says which leaves had any."""
+    """NaNs replaced by zeros; the state says which leaves had any.
+
+    A boolean scalar per leaf.
+    """
 
     def init(params: Any) -> Any:
         return tree_map(lambda p: fnp.zeros([], bool), params)
@@ -107,7 +120,10 @@ def zero_nans() -> GradientTransformation:
 
 
 def keep_params_nonnegative() -> GradientTransformation:
-    """Updates limited so that parameters stay at or above 0."""
+    """Updates limited so that parameters stay at or above 0.
+
+    -p where p + g < 0. Needs params (ValueError).
+    """
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         if params is None:

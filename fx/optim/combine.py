@@ -34,6 +34,9 @@ __all__ = [
 def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
     """One after another; the state is the tuple of their states.
 
+    Further keyword arguments of update go to all that take them. ValueError for a state of another
+    length.
+
     >>> import fx.optim as optim
     >>> tx = chain(optim.clip(1.0), optim.scale(-0.1))
     >>> tx.update(-5.0, tx.init(0.0))[0].item()
@@ -60,7 +63,9 @@ def chain(*args: GradientTransformation) -> GradientTransformationExtraArgs:
 
 
 def named_chain(*transforms: tuple[str, GradientTransformation]) -> GradientTransformationExtraArgs:
-    """chain with a dictionary of states."""
+    """chain of (name, transformation) pairs with a dictionary of states; ValueError for equal
+    names.
+    """
     names = [n for n, _ in transforms]
     if len(set(names)) != len(names):
         raise ValueError(f"Named transformations must have unique names, but got {names}")
@@ -84,13 +89,16 @@ class MaskedNode(NamedTuple):
 
 
 class MaskedState(NamedTuple):
-    """The inner transformation's state."""
+    """The inner transformation's state, with MaskedNode for the leaves it does not see."""
 
     inner_state: Any
 
 
 def masked(inner: GradientTransformation, mask: Any) -> GradientTransformationExtraArgs:
-    """`inner` on the leaves where the mask, a tree of booleans or a function, is True."""
+    """`inner` on the leaves where the mask, a tree of booleans or a function, is True.
+
+    Other updates pass unchanged. A function gets parameters at init, updates at update.
+    """
     inner = with_extra_args_support(inner)
 
     def select(tree: Any, flags: Any) -> Any:
@@ -115,7 +123,7 @@ def _merge(flags: Any, new: Any, old: Any) -> Any:
 
 
 class PartitionState(NamedTuple):
-    """The states by label."""
+    """The states by label, a dictionary."""
 
     inner_states: Any
 
@@ -123,7 +131,11 @@ class PartitionState(NamedTuple):
 def partition(
     transforms: Mapping[Hashable, GradientTransformation], param_labels: Any
 ) -> GradientTransformationExtraArgs:
-    """Each leaf goes to the transformation that its label names."""
+    """Each leaf goes to the transformation that its label names.
+
+    param_labels: a tree of labels (it may be a prefix) or a function of the parameters. ValueError
+    for a label without transformation.
+    """
     members = {k: with_extra_args_support(v) for k, v in transforms.items()}
 
     def labels_of(tree: Any) -> Any:
@@ -175,6 +187,8 @@ def inject_hyperparams(
 ) -> Callable[..., GradientTransformationExtraArgs]:
     """An optimiser whose numeric arguments (or schedules) live in its state, where they can be
     changed.
+
+    They become float32 scalars in state.hyperparams; booleans, None and static_args stay outside.
     """
     import inspect
 

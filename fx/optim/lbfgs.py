@@ -46,6 +46,9 @@ def scale_by_lbfgs(
 ) -> GradientTransformation:
     """Gradients times an approximate inverse Hessian from the last memory_size steps (Liu, Nocedal
     1989).
+
+    H g by the two-loop recursion (Nocedal, Wright 7.4), from s^T y / y^T y times the identity if
+    scale_init_precond. Needs params; ValueError for memory_size < 1.
     """
     if memory_size < 1:
         raise ValueError("memory_size must be >= 1")
@@ -120,8 +123,8 @@ def scale_by_backtracking_linesearch(
     max_learning_rate: float | None = 1.0,
     store_grad: bool = True,
 ) -> GradientTransformationExtraArgs:
-    """Shrink the step until the loss falls enough (Armijo); update needs value=, grad= and
-    value_fn=.
+    """Steps a u, where a falls by decrease_factor until f(p + a u) <= f(p) + slope_rtol a g^T u
+    (Armijo); update needs value=, grad= and value_fn=.
     """
     import fx
 
@@ -193,7 +196,7 @@ def lbfgs(
 
 
 def value_and_grad_from_state(value_fn: Any) -> Any:
-    """value_and_grad that reuses what the line search stored."""
+    """value_and_grad that reuses what the line search stored; ValueError if the state has none."""
     import fx
 
     def compute(params: Any, *args: Any, state: Any, **kwargs: Any) -> Any:

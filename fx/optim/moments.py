@@ -54,7 +54,7 @@ def _second_moment(updates: Any, moments: Any, decay: Any) -> Any:
 
 
 class ScaleByAdamState(NamedTuple):
-    """The step count and the first and second moments."""
+    """The step count (int32) and the first and second moments, trees like the parameters."""
 
     count: Any
     mu: Any
@@ -84,7 +84,9 @@ def scale_by_adam(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """m / (sqrt(v) + eps) with unbiased moments (Kingma, Ba 2015; Nesterov's form: Dozat 2016)."""
+    """m^ / (sqrt(v^ + eps_root) + eps) (Kingma, Ba 2015; Nesterov's form b1 m^ + (1 - b1) g^: Dozat
+    2016).
+    """
 
     def update(updates: Any, state: ScaleByAdamState, params: Any = None) -> Any:
         mu = mean_of_powers(updates, state.mu, b1, 1)
@@ -114,7 +116,7 @@ def scale_by_amsgrad(
     eps_root: float = 0.0,
     mu_dtype: Any = None,
 ) -> GradientTransformation:
-    """Adam with the running maximum of the second moment (Reddi et al. 2018)."""
+    """m^ / (sqrt(max v^) + eps), the greatest v^ so far, + eps_root (Reddi et al. 2018)."""
 
     def init(params: Any) -> ScaleByAmsgradState:
         zeros = tree_zeros_like(params)
@@ -135,7 +137,7 @@ def scale_by_amsgrad(
 def scale_by_adamax(
     b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> GradientTransformation:
-    """Adam with the infinity norm in place of the second moment (Kingma, Ba 2015)."""
+    """m^ / u with u = max(b2 u, |g| + eps), the infinity norm (Kingma, Ba 2015)."""
 
     def update(updates: Any, state: ScaleByAdamState, params: Any = None) -> Any:
         count = safe_increment(state.count)
@@ -155,7 +157,7 @@ def scale_by_belief(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Adam with the variance of the gradient around its mean (Zhuang et al. 2020)."""
+    """m^ / (sqrt(s^) + eps), s the running mean of (g - m)^2, + eps_root (Zhuang et al. 2020)."""
 
     def update(updates: Any, state: ScaleByAdamState, params: Any = None) -> Any:
         mu = mean_of_powers(updates, state.mu, b1, 1)
@@ -178,7 +180,7 @@ def scale_by_yogi(
     eps_root: float = 0.0,
     initial_accumulator_value: float = 1e-6,
 ) -> GradientTransformation:
-    """Adam with an additive second moment (Zaheer et al. 2018)."""
+    """m^ / (sqrt(v^ + eps_root) + eps), v = v - (1 - b2) sign(v - g^2) g^2 (Zaheer et al. 2018)."""
 
     def init(params: Any) -> ScaleByAdamState:
         full = tree_map(lambda p: fnp.full_like(p, initial_accumulator_value), params)
@@ -204,7 +206,11 @@ def scale_by_radam(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Adam whose adaptive part starts when its variance is bounded (Liu et al. 2020)."""
+    """Adam whose adaptive part starts when its variance is bounded (Liu et al. 2020).
+
+    r m^ / (sqrt(v^ + eps_root) + eps) where ro >= threshold, else m^; ro = ro_inf - 2 t b2^t / (1 -
+    b2^t), ro_inf = 2 / (1 - b2) - 1.
+    """
     limit = 2.0 / (1.0 - b2) - 1.0
 
     def update(updates: Any, state: ScaleByAdamState, params: Any = None) -> Any:
@@ -230,7 +236,7 @@ def scale_by_radam(
 
 
 class ScaleByRmsState(NamedTuple):
-    """The second moment."""
+    """The second moment, a tree like the parameters."""
 
     nu: Any
 
@@ -242,7 +248,7 @@ def scale_by_rms(
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
 ) -> GradientTransformation:
-    """g / sqrt(v + eps) (Tieleman, Hinton 2012)."""
+    """g / sqrt(v + eps), or g / (sqrt(v) + eps) if not eps_in_sqrt (Tieleman, Hinton 2012)."""
     corrected = bias_correction
 
     def init(params: Any) -> Any:
@@ -269,7 +275,7 @@ def _inverse_root(v: Any, eps: float, inside: bool) -> Any:
 
 
 class ScaleByRStdDevState(NamedTuple):
-    """The first and second moments."""
+    """The first and second moments, trees like the parameters."""
 
     mu: Any
     nu: Any
@@ -278,7 +284,7 @@ class ScaleByRStdDevState(NamedTuple):
 def scale_by_stddev(
     decay: float = 0.9, eps: float = 1e-8, initial_scale: float = 0.0, eps_in_sqrt: bool = True
 ) -> GradientTransformation:
-    """g over the standard deviation of g (centered rmsprop)."""
+    """g / sqrt(v - m^2 + eps), the standard deviation of g (centered rmsprop)."""
 
     def init(params: Any) -> ScaleByRStdDevState:
         nu = tree_map(lambda p: fnp.full_like(p, initial_scale), params)
@@ -296,7 +302,7 @@ def scale_by_stddev(
 
 
 class ScaleByRssState(NamedTuple):
-    """The sum of squared gradients."""
+    """The sum of squared gradients, a tree like the parameters."""
 
     sum_of_squares: Any
 
@@ -304,7 +310,7 @@ class ScaleByRssState(NamedTuple):
 def scale_by_rss(
     initial_accumulator_value: float = 0.1, eps: float = 1e-7
 ) -> GradientTransformation:
-    """g over the root of the sum of its squares (Duchi et al. 2011)."""
+    """g / sqrt(s + eps), s the sum of g^2; 0 where s is 0 (Duchi et al. 2011)."""
 
     def init(params: Any) -> ScaleByRssState:
         return ScaleByRssState(
@@ -331,7 +337,7 @@ class ScaleByAdaDeltaState(NamedTuple):
 
 
 def scale_by_adadelta(rho: float = 0.9, eps: float = 1e-6) -> GradientTransformation:
-    """Gradients over their scale, times the scale of past updates (Zeiler 2012)."""
+    """g sqrt(x + eps) / sqrt(v + eps), x the running mean of squared updates (Zeiler 2012)."""
 
     def init(params: Any) -> ScaleByAdaDeltaState:
         return ScaleByAdaDeltaState(tree_zeros_like(params), tree_zeros_like(params))
@@ -347,7 +353,7 @@ def scale_by_adadelta(rho: float = 0.9, eps: float = 1e-6) -> GradientTransforma
 
 
 class ScaleByLionState(NamedTuple):
-    """The step count and the momentum."""
+    """The step count (int32) and the momentum, a tree like the parameters."""
 
     count: Any
     mu: Any
@@ -356,7 +362,7 @@ class ScaleByLionState(NamedTuple):
 def scale_by_lion(
     b1: float = 0.9, b2: float = 0.99, mu_dtype: Any = None
 ) -> GradientTransformation:
-    """The sign of a mean of gradient and momentum (Chen et al. 2023)."""
+    """sign(b1 m + (1 - b1) g); then m = b2 m + (1 - b2) g (Chen et al. 2023)."""
 
     def init(params: Any) -> ScaleByLionState:
         return ScaleByLionState(zero_count(), tree_zeros_like(params, mu_dtype))

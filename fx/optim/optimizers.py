@@ -58,6 +58,9 @@ def sgd(
 ) -> GradientTransformation:
     """Gradient descent, with momentum if given.
 
+    Update -a g; with momentum t = g + momentum t, update -a t, or -a (g + momentum t) with
+    nesterov.
+
     >>> opt = sgd(0.1)
     >>> opt.update(fx.numpy.float32(0.5), opt.init(1.0))[0].item()
     -0.05000000074505806
@@ -69,7 +72,9 @@ def sgd(
 def noisy_sgd(
     learning_rate: ScalarOrSchedule, eta: float = 0.01, gamma: float = 0.55, seed: Any = 0
 ) -> GradientTransformation:
-    """Gradient descent with annealed noise."""
+    """Gradient descent with annealed noise: -a (g + n), n normal of variance eta / t^gamma
+    (Neelakantan et al. 2015).
+    """
     return chain(add_noise(eta, gamma, seed), scale_by_learning_rate(learning_rate))
 
 
@@ -83,7 +88,9 @@ def adam(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Adam (Kingma, Ba 2015)."""
+    """Adam (Kingma, Ba 2015): -a m^ / (sqrt(v^ + eps_root) + eps), m and v running means of g and
+    g^2.
+    """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
         scale_by_learning_rate(learning_rate),
@@ -98,7 +105,7 @@ def nadam(
     eps_root: float = 0.0,
     mu_dtype: Any = None,
 ) -> GradientTransformation:
-    """Adam with Nesterov's momentum (Dozat 2016)."""
+    """Adam with Nesterov's momentum (Dozat 2016): b1 m^ + (1 - b1) g^ in place of m^."""
     return adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov=True)
 
 
@@ -114,7 +121,10 @@ def adamw(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Adam with weight decay beside the adaptive step (Loshchilov, Hutter 2019)."""
+    """Adam with weight decay beside the adaptive step (Loshchilov, Hutter 2019).
+
+    Update -a (m^ / (sqrt(v^ + eps_root) + eps) + weight_decay p); update needs params (ValueError).
+    """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
         add_decayed_weights(weight_decay, mask),
@@ -132,7 +142,7 @@ def nadamw(
     weight_decay: Any = 1e-4,
     mask: Any = None,
 ) -> GradientTransformation:
-    """adamw with Nesterov's momentum."""
+    """adamw with Nesterov's momentum, as `nadam` has it."""
     return adamw(learning_rate, b1, b2, eps, eps_root, mu_dtype, weight_decay, mask, nesterov=True)
 
 
@@ -144,7 +154,7 @@ def amsgrad(
     eps_root: float = 0.0,
     mu_dtype: Any = None,
 ) -> GradientTransformation:
-    """Adam whose second moment never falls (Reddi et al. 2018)."""
+    """Adam whose second moment never falls (Reddi et al. 2018): the greatest v^ so far divides."""
     return chain(
         scale_by_amsgrad(b1, b2, eps, eps_root, mu_dtype), scale_by_learning_rate(learning_rate)
     )
@@ -153,7 +163,7 @@ def amsgrad(
 def adamax(
     learning_rate: ScalarOrSchedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> GradientTransformation:
-    """Adam in the infinity norm."""
+    """Adam in the infinity norm (Kingma, Ba 2015): -a m^ / u, u = max(b2 u, |g| + eps)."""
     return chain(scale_by_adamax(b1, b2, eps), scale_by_learning_rate(learning_rate))
 
 
@@ -165,7 +175,7 @@ def adamaxw(
     weight_decay: Any = 1e-4,
     mask: Any = None,
 ) -> GradientTransformation:
-    """adamax with weight decay."""
+    """adamax with weight decay: -a (m^ / u + weight_decay p); update needs params (ValueError)."""
     return chain(
         scale_by_adamax(b1, b2, eps),
         add_decayed_weights(weight_decay, mask),
@@ -182,7 +192,10 @@ def adabelief(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Steps scaled by how much the gradient is believed (Zhuang et al. 2020)."""
+    """Steps scaled by how much the gradient is believed (Zhuang et al. 2020).
+
+    Update -a m^ / (sqrt(s^) + eps), s the running mean of (g - m)^2 + eps_root.
+    """
     return chain(
         scale_by_belief(b1, b2, eps, eps_root, nesterov=nesterov),
         scale_by_learning_rate(learning_rate),
@@ -192,7 +205,9 @@ def adabelief(
 def yogi(
     learning_rate: ScalarOrSchedule, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-3
 ) -> GradientTransformation:
-    """Adam with an additive second moment."""
+    """Adam with an additive second moment (Zaheer et al. 2018): v moves by (1 - b2) g^2 towards
+    g^2.
+    """
     return chain(scale_by_yogi(b1, b2, eps), scale_by_learning_rate(learning_rate))
 
 
@@ -206,7 +221,11 @@ def radam(
     *,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Rectified Adam (Liu et al. 2020)."""
+    """Rectified Adam (Liu et al. 2020).
+
+    Update -a r m^ / (sqrt(v^ + eps_root) + eps), r the rectification; -a m^ while fewer than
+    `threshold` degrees of freedom are there.
+    """
     return chain(
         scale_by_radam(b1, b2, eps, eps_root, threshold, nesterov=nesterov),
         scale_by_learning_rate(learning_rate),
@@ -224,7 +243,11 @@ def rmsprop(
     nesterov: bool = False,
     bias_correction: bool = False,
 ) -> GradientTransformation:
-    """Gradients over their running root mean square (Tieleman, Hinton 2012)."""
+    """Gradients over their running root mean square (Tieleman, Hinton 2012).
+
+    Update -a g / sqrt(v + eps), v the running mean of g^2, or less the mean's square if centered;
+    eps is added to the root if not eps_in_sqrt. momentum: `trace` of these updates.
+    """
     if centered:
         first = scale_by_stddev(decay, eps, initial_scale, eps_in_sqrt)
     else:
@@ -236,7 +259,10 @@ def rmsprop(
 def adagrad(
     learning_rate: ScalarOrSchedule, initial_accumulator_value: float = 0.1, eps: float = 1e-7
 ) -> GradientTransformation:
-    """Gradients over the root of the sum of their squares (Duchi et al. 2011)."""
+    """Gradients over the root of the sum of their squares (Duchi et al. 2011).
+
+    Update -a g / sqrt(s + eps), s the sum of g^2 from initial_accumulator_value.
+    """
     return chain(
         scale_by_rss(initial_accumulator_value, eps), scale_by_learning_rate(learning_rate)
     )
@@ -249,7 +275,11 @@ def adadelta(
     weight_decay: float = 0.0,
     weight_decay_mask: Any = None,
 ) -> GradientTransformation:
-    """Steps in units of past steps (Zeiler 2012)."""
+    """Steps in units of past steps (Zeiler 2012).
+
+    Update -a g sqrt(x + eps) / sqrt(v + eps) with v, x running means of g^2 and of squared updates;
+    a is 1 unless given.
+    """
     return chain(
         add_decayed_weights(weight_decay, weight_decay_mask) if weight_decay else identity(),
         scale_by_adadelta(rho, eps),
@@ -265,7 +295,10 @@ def lion(
     weight_decay: Any = 1e-3,
     mask: Any = None,
 ) -> GradientTransformation:
-    """Steps of the sign of the momentum (Chen et al. 2023)."""
+    """Steps of the sign of the momentum (Chen et al. 2023).
+
+    Update -a (sign(b1 m + (1 - b1) g) + weight_decay p); then m = b2 m + (1 - b2) g. Needs params.
+    """
     return chain(
         scale_by_lion(b1, b2, mu_dtype),
         add_decayed_weights(weight_decay, mask),
@@ -282,7 +315,11 @@ def lamb(
     weight_decay: float = 0.0,
     mask: Any = None,
 ) -> GradientTransformation:
-    """Adam with a trust ratio per leaf (You et al. 2020)."""
+    """Adam with a trust ratio per leaf (You et al. 2020).
+
+    Update -a |p| / |u| u per leaf, u = m^ / (sqrt(v^ + eps_root) + eps) + weight_decay p. Needs
+    params.
+    """
     return chain(
         scale_by_adam(b1, b2, eps, eps_root),
         add_decayed_weights(weight_decay, mask),
@@ -301,7 +338,11 @@ def lars(
     momentum: float = 0.9,
     nesterov: bool = False,
 ) -> GradientTransformation:
-    """Momentum with a trust ratio per leaf (You et al. 2017)."""
+    """Momentum with a trust ratio per leaf (You et al. 2017).
+
+    u = g + weight_decay p, times trust_coefficient |p| / (|u| + eps) per leaf, -a, then momentum.
+    Needs params.
+    """
 
     def where(tx: GradientTransformation, mask: Any) -> GradientTransformation:
         return tx if mask is True else masked(tx, mask)

@@ -36,7 +36,11 @@ def constant_schedule(value: Any) -> Schedule:
 def polynomial_schedule(
     init_value: Any, end_value: Any, power: Any, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
-    """From init_value to end_value as (1 - t)^power after transition_begin steps."""
+    """From init_value to end_value as (1 - t)^power after transition_begin steps.
+
+    (init - end) (1 - t / transition_steps)^power + end, t = count - transition_begin kept in [0,
+    transition_steps]; init_value always for transition_steps <= 0.
+    """
     if transition_steps <= 0:
         return constant_schedule(init_value)
     begin = max(transition_begin, 0)
@@ -52,7 +56,10 @@ def polynomial_schedule(
 def linear_schedule(
     init_value: Any, end_value: Any, transition_steps: int, transition_begin: int = 0
 ) -> Schedule:
-    """A straight line from init_value to end_value."""
+    """A straight line from init_value to end_value.
+
+    polynomial_schedule of power 1.
+    """
     return polynomial_schedule(init_value, end_value, 1, transition_steps, transition_begin)
 
 
@@ -65,6 +72,8 @@ def exponential_decay(
     end_value: float | None = None,
 ) -> Schedule:
     """init_value * decay_rate^(t / transition_steps), bounded by end_value.
+
+    t = count - transition_begin; init_value until then, floor(t / transition_steps) with staircase.
 
     >>> round(float(exponential_decay(1.0, 10, 0.5)(20)), 6)
     0.25
@@ -88,7 +97,11 @@ def exponential_decay(
 def cosine_decay_schedule(
     init_value: float, decay_steps: int, alpha: float = 0.0, exponent: float = 1.0
 ) -> Schedule:
-    """Half a cosine from init_value to alpha * init_value (Loshchilov, Hutter 2017)."""
+    """Half a cosine from init_value to alpha * init_value (Loshchilov, Hutter 2017).
+
+    init ((1 - alpha) c^exponent + alpha), c = (1 + cos(pi t / decay_steps)) / 2. ValueError for
+    decay_steps <= 0.
+    """
     if decay_steps <= 0:
         raise ValueError(
             f"The cosine_decay_schedule requires positive decay_steps, got {decay_steps=}."
@@ -103,7 +116,10 @@ def cosine_decay_schedule(
 
 
 def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
-    """One schedule after another; each counts from its boundary."""
+    """One schedule after another; each counts from its boundary.
+
+    Before boundaries[0] the first runs; schedule k + 1 gets count - boundaries[k].
+    """
 
     def schedule(step: Any) -> Any:
         step = fnp.asarray(step)
@@ -116,7 +132,11 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
 
 
 def sgdr_schedule(cosine_kwargs: Sequence[Mapping[str, Any]]) -> Schedule:
-    """Warm-up and cosine decay over and over: cosine decay with restarts."""
+    """Warm-up and cosine decay over and over: cosine decay with restarts.
+
+    Each dictionary holds the arguments of a `warmup_cosine_decay_schedule` (Loshchilov, Hutter
+    2017).
+    """
     boundaries: list[int] = []
     schedules = []
     step = 0
@@ -128,7 +148,7 @@ def sgdr_schedule(cosine_kwargs: Sequence[Mapping[str, Any]]) -> Schedule:
 
 
 def warmup_constant_schedule(init_value: float, peak_value: float, warmup_steps: int) -> Schedule:
-    """A line up to peak_value, then constant."""
+    """A line from init_value to peak_value in warmup_steps, then constant."""
     return linear_schedule(init_value, peak_value, warmup_steps)
 
 
@@ -140,7 +160,10 @@ def warmup_cosine_decay_schedule(
     end_value: float = 0.0,
     exponent: float = 1.0,
 ) -> Schedule:
-    """A line up to peak_value, then a cosine down to end_value at step decay_steps."""
+    """A line up to peak_value, then a cosine down to end_value at step decay_steps.
+
+    decay_steps counts the warm-up too; ValueError unless it is longer.
+    """
     alpha = 0.0 if peak_value == 0.0 else end_value / peak_value
     return join_schedules(
         [
@@ -161,7 +184,7 @@ def warmup_exponential_decay_schedule(
     staircase: bool = False,
     end_value: float | None = None,
 ) -> Schedule:
-    """A line up to peak_value, then exponential decay."""
+    """A line up to peak_value in warmup_steps, then `exponential_decay`."""
     return join_schedules(
         [
             linear_schedule(init_value, peak_value, warmup_steps),
@@ -176,7 +199,10 @@ def warmup_exponential_decay_schedule(
 def piecewise_constant_schedule(
     init_value: float, boundaries_and_scales: Mapping[int, float] | None = None
 ) -> Schedule:
-    """init_value times all scales whose boundary has been passed."""
+    """init_value times all scales whose boundary has been passed.
+
+    From the step at the boundary on. ValueError for negative scales.
+    """
     steps = dict(boundaries_and_scales or {})
     if any(s < 0 for s in steps.values()):
         raise ValueError("`piecewise_constant_schedule` expects non-negative scale factors")
@@ -195,7 +221,11 @@ def piecewise_interpolate_schedule(
     init_value: float,
     boundaries_and_scales: Mapping[int, float] | None = None,
 ) -> Schedule:
-    """Between the values at the boundaries, linear or cosine."""
+    """Between the values at the boundaries, linear or cosine.
+
+    Each value is the one before times its scale; constant after the last. ValueError for other
+    types.
+    """
     if interpolate_type not in ("linear", "cosine"):
         raise ValueError("`interpolate_type` must be either 'cos' or 'linear'")
     pairs = sorted((boundaries_and_scales or {}).items())
@@ -222,7 +252,11 @@ def linear_onecycle_schedule(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Up, down and far down in straight lines (Smith, Topin 2018)."""
+    """Up, down and far down in straight lines (Smith, Topin 2018).
+
+    From peak / div_factor to peak at pct_start, back at pct_final, over final_div_factor at the
+    end. ValueError for no steps.
+    """
     _positive_steps(transition_steps)
     return piecewise_interpolate_schedule(
         "linear",
@@ -242,7 +276,9 @@ def cosine_onecycle_schedule(
     div_factor: float = 25.0,
     final_div_factor: float = 1e4,
 ) -> Schedule:
-    """Up and far down in half cosines."""
+    """From peak / div_factor up to peak at pct_start, down to peak / div_factor^2 /
+    final_div_factor.
+    """
     _positive_steps(transition_steps)
     return piecewise_interpolate_schedule(
         "cosine",

@@ -45,7 +45,7 @@ __all__ = [
 
 
 def mean_of_powers(updates: Any, moments: Any, decay: Any, order: int) -> Any:
-    """decay * moments + (1 - decay) * updates^order, leaf by leaf; None where there is no update."""
+    """decay * moments + (1 - decay) * updates^order, leaf by leaf; None where no update is."""
     return tree_map(
         lambda g, t: (1 - decay) * (g**order) + decay * t if g is not None else None,
         updates,
@@ -63,7 +63,7 @@ def bias_correction(moments: Any, decay: Any, count: Any) -> Any:
 
 
 def scale(step_size: Any) -> GradientTransformation:
-    """Updates times a constant."""
+    """Updates times a constant; no state."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         return tree_map(lambda g: step_size * g, updates), state
@@ -72,13 +72,13 @@ def scale(step_size: Any) -> GradientTransformation:
 
 
 class ScaleByScheduleState(NamedTuple):
-    """The step count."""
+    """The step count, int32."""
 
     count: Any
 
 
 def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
-    """Updates times a function of the step count."""
+    """Updates times a function of the step count (0 at first), in their dtypes."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         size = step_size_fn(state.count)
@@ -91,7 +91,10 @@ def scale_by_schedule(step_size_fn: Schedule) -> GradientTransformation:
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule, *, flip_sign: bool = True
 ) -> GradientTransformation:
-    """Updates times minus the learning rate, a number or a schedule."""
+    """Updates times minus the learning rate, a number or a schedule.
+
+    flip_sign=False: plus.
+    """
     sign = -1 if flip_sign else 1
     if callable(learning_rate):
         scheduled: Any = learning_rate
@@ -103,7 +106,7 @@ def scale_by_learning_rate(
 
 
 class TraceState(NamedTuple):
-    """The accumulated gradient."""
+    """The accumulated gradient, a tree like the parameters."""
 
     trace: Any
 
@@ -111,7 +114,7 @@ class TraceState(NamedTuple):
 def trace(
     decay: Any, nesterov: bool = False, accumulator_dtype: Any = None
 ) -> GradientTransformation:
-    """t = g + decay * t: momentum, or Nesterov's look ahead."""
+    """t = g + decay t: momentum; nesterov gives g + decay t (Sutskever et al. 2013)."""
 
     def update(updates: Any, state: TraceState, params: Any = None) -> Any:
         new = tree_map(lambda g, t: g + decay * t, updates, state.trace)
@@ -124,14 +127,14 @@ def trace(
 
 
 class EmaState(NamedTuple):
-    """The step count and the average."""
+    """The step count (int32) and the average, a tree like the parameters."""
 
     count: Any
     ema: Any
 
 
 def ema(decay: float, debias: bool = True, accumulator_dtype: Any = None) -> GradientTransformation:
-    """The exponential moving average of the updates."""
+    """e = decay e + (1 - decay) g, the exponential moving average; over 1 - decay^t if debias."""
 
     def update(updates: Any, state: EmaState, params: Any = None) -> Any:
         new = mean_of_powers(updates, state.ema, decay, 1)
@@ -148,7 +151,7 @@ def ema(decay: float, debias: bool = True, accumulator_dtype: Any = None) -> Gra
 
 
 def add_decayed_weights(weight_decay: Any = 0.0, mask: Any = None) -> GradientTransformation:
-    """updates + weight_decay * params, where the mask allows."""
+    """g + weight_decay p, where the mask (tree or function) allows; needs params (ValueError)."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         if params is None:
@@ -166,7 +169,9 @@ def add_decayed_weights(weight_decay: Any = 0.0, mask: Any = None) -> GradientTr
 def scale_by_trust_ratio(
     min_norm: float = 0.0, trust_coefficient: float = 1.0, eps: float = 0.0
 ) -> GradientTransformation:
-    """Each leaf times |params| / |update| (You et al. 2017)."""
+    """Each leaf times trust_coefficient |p| / (|g| + eps), by 1 where a norm is 0 (You et al.
+    2017).
+    """
 
     def one(g: Any, p: Any) -> Any:
         p_norm = _safe_norm(p, min_norm)
@@ -200,7 +205,7 @@ def centralize() -> GradientTransformation:
 
 
 class AddNoiseState(NamedTuple):
-    """The step count and the random key."""
+    """The step count (int32) and the random key."""
 
     count: Any
     rng_key: Any
@@ -234,7 +239,7 @@ def add_noise(
 def normalize_by_update_norm(
     scale_factor: float = 1.0, eps: float = 1e-6
 ) -> GradientTransformation:
-    """All updates over their global norm."""
+    """All updates times scale_factor / (their global norm + eps)."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         norm = (global_norm(updates) + eps) / scale_factor

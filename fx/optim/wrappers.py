@@ -80,17 +80,17 @@ class MultiSteps:
 
     @property
     def inner_opt(self) -> GradientTransformation:
-        """The inner optimiser."""
+        """The inner optimiser, taking further keyword arguments."""
         return self._opt
 
     def init(self, params: Any) -> MultiStepsState:
-        """The state before the first gradient."""
+        """The state before the first gradient: counts 0, zeros like the parameters."""
         return MultiStepsState(
             zero_count(), zero_count(), self._opt.init(params), tree_zeros_like(params)
         )
 
     def update(self, updates: Any, state: MultiStepsState, params: Any = None, **extra: Any) -> Any:
-        """Accumulate, and step when k gradients are there."""
+        """Accumulate, and step when k gradients are there; updates are zeros in between."""
         k: Any = self._every_k(state.gradient_step)
         skip: Any = False
         skip_state: Any = state.skip_state
@@ -119,29 +119,29 @@ class MultiSteps:
         return out, new
 
     def has_updated(self, state: MultiStepsState) -> Any:
-        """Whether the last call took a step."""
+        """Whether the last call took a step, a boolean scalar."""
         return (state.mini_step == 0) & (state.gradient_step > 0)
 
     def gradient_transformation(self) -> GradientTransformation:
-        """The same as a GradientTransformation."""
+        """The same as a GradientTransformationExtraArgs, for `chain`."""
         return GradientTransformationExtraArgs(self.init, self.update)
 
 
 def skip_not_finite(updates: Any, gradient_step: Any, params: Any) -> Any:
-    """For MultiSteps: skip gradients that are not finite."""
+    """For MultiSteps: (whether any element is not finite, a state with their number)."""
     bad = sum((fnp.sum(~fnp.isfinite(g)) for g in tree_leaves(updates)), fnp.asarray(0))
     return bad > 0, {"should_skip": bad > 0, "num_not_finite": bad}
 
 
 class ApplyEveryState(NamedTuple):
-    """The count and the sum so far."""
+    """The count modulo k and the sum so far."""
 
     count: Any
     grad_acc: Any
 
 
 def apply_every(k: int = 1) -> GradientTransformation:
-    """Updates summed over k steps, applied every k-th."""
+    """Updates summed over k steps, applied every k-th; zeros in between."""
 
     def init(params: Any) -> ApplyEveryState:
         return ApplyEveryState(zero_count(), tree_zeros_like(params))
@@ -159,7 +159,7 @@ def apply_every(k: int = 1) -> GradientTransformation:
 
 
 class ApplyIfFiniteState(NamedTuple):
-    """Counts of faults, and the inner state."""
+    """Counts of faults (int32), whether the last was finite, and the inner state."""
 
     notfinite_count: Any
     last_finite: Any
@@ -170,7 +170,10 @@ class ApplyIfFiniteState(NamedTuple):
 def apply_if_finite(
     inner: GradientTransformation, max_consecutive_errors: int
 ) -> GradientTransformationExtraArgs:
-    """Skip updates that are not finite, up to a number in a row."""
+    """Skip updates that are not finite, up to a number in a row.
+
+    Updates are zeros and the inner state stays then; after max_consecutive_errors faults they pass.
+    """
     inner = with_extra_args_support(inner)
 
     def init(params: Any) -> ApplyIfFiniteState:
@@ -203,7 +206,7 @@ class LookaheadParams(NamedTuple):
 
     @classmethod
     def init_synced(cls, params: Any) -> LookaheadParams:
-        """Both equal."""
+        """Fast and slow parameters, both equal to `params`."""
         return cls(slow=params, fast=params)
 
 
@@ -220,7 +223,11 @@ def lookahead(
     slow_step_size: float,
     reset_state: bool = False,
 ) -> GradientTransformation:
-    """Every sync_period steps the slow parameters move to the fast ones (Zhang et al. 2019)."""
+    """Every sync_period steps the slow parameters move to the fast ones (Zhang et al. 2019).
+
+    slow = slow + slow_step_size (fast - slow), and fast becomes slow. params are LookaheadParams
+    (ValueError without); ValueError for sync_period < 1.
+    """
     if sync_period < 1:
         raise ValueError("Synchronization period must be >= 1.")
     fast = with_extra_args_support(fast_optimizer)
@@ -252,7 +259,7 @@ def lookahead(
 
 
 class ReduceLROnPlateauState(NamedTuple):
-    """The scale, and what the loss did."""
+    """The scale (float32), the best value, and counts of what the loss did."""
 
     scale: Any
     best_value: Any
@@ -271,7 +278,11 @@ def reduce_on_plateau(
     accumulation_size: int = 1,
     min_scale: float = 0.0,
 ) -> GradientTransformationExtraArgs:
-    """Scale updates down by `factor` when `value=` has not improved for `patience` steps."""
+    """Scale updates down by `factor` when `value=` has not improved for `patience` steps.
+
+    Improved: value < (1 - rtol) best - atol, of values averaged over accumulation_size calls.
+    ValueError unless 0 < factor < 1.
+    """
     if not 0 < factor < 1:
         raise ValueError(f"Factor must be in the range (0, 1), got factor = {factor}.")
 

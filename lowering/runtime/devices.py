@@ -89,12 +89,14 @@ class Device:
     # driver objects, made at first use
     @property
     def cl_device(self) -> Any:
+        """The pyopencl.Device; DeviceError for the interpreter."""
         if self._cl_device is None:
             raise DeviceError(f"{self.name} is no OpenCL device")
         return self._cl_device
 
     @property
     def context(self) -> Any:
+        """Its pyopencl.Context, made at first use."""
         if self._context is None:
             import pyopencl as cl
 
@@ -107,6 +109,7 @@ class Device:
 
     @property
     def queue(self) -> Any:
+        """Its pyopencl.CommandQueue, made at first use; calls run in its order."""
         if self._queue is None:
             import pyopencl as cl
 

@@ -64,15 +64,22 @@ class BCOO(JAXSparse):
     __array_priority__ = 200
 
     parts = ("data", "indices")
-    n_batch = property(lambda self: self.indices.ndim - 2)
-    n_sparse = property(lambda self: self.indices.shape[-1])
-    n_dense = property(lambda self: self.data.ndim - 1 - self.n_batch)
-    nse = property(lambda self: self.indices.shape[-2])
-    T = property(lambda self: self.transpose())
+    n_batch = property(lambda self: self.indices.ndim - 2, doc="The number of batch axes.")
+    n_sparse = property(
+        lambda self: self.indices.shape[-1], doc="The number of axes that indices point into."
+    )
+    n_dense = property(
+        lambda self: self.data.ndim - 1 - self.n_batch, doc="The number of dense axes."
+    )
+    nse = property(
+        lambda self: self.indices.shape[-2],
+        doc="The number of stored elements of each batch entry.",
+    )
+    T = property(lambda self: self.transpose(), doc="The array with its axes reversed.")
 
     @classmethod
     def from_bcoo(cls, arr: BCOO) -> BCOO:
-        """Itself."""
+        """The array itself."""
         return arr
 
     @classmethod
@@ -81,34 +88,34 @@ class BCOO(JAXSparse):
         return cls((fnp.zeros(nse, dtype), indices), shape=shape)
 
     def todense(self) -> Any:
-        """The dense array."""
+        """The dense array, as `bcoo_todense` makes it."""
         return bcoo_todense(self)
 
     def sum(self, axis: Any = None) -> Any:
-        """The sum over axes, sparse."""
+        """The sum over axes (all: None), a BCOO; see `bcoo_reduce_sum`."""
         axes = range(self.ndim) if axis is None else np.atleast_1d(axis)
         return bcoo_reduce_sum(self, axes=[int(k) % self.ndim for k in axes])
 
     def transpose(self, axes: Sequence[int] | None = None) -> BCOO:
-        """Axes permuted."""
+        """Axes permuted, reversed without `axes`; see `bcoo_transpose`."""
         order = tuple(range(self.ndim))[::-1] if axes is None else tuple(axes)
         return bcoo_transpose(self, permutation=order)
 
     def reshape(self, *shape: Any) -> BCOO:
-        """The same elements in another shape."""
+        """The same elements in another shape, row by row; see `bcoo_reshape`."""
         new = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
         return bcoo_reshape(self, new_sizes=new)
 
     def astype(self, dtype: Any) -> BCOO:
-        """Stored values converted."""
+        """Stored values converted to a dtype; indices stay."""
         return self._with(self.data.astype(dtype))
 
     def sort_indices(self) -> BCOO:
-        """Stored elements in the order of their indices."""
+        """Stored elements in the order of their indices, as `bcoo_sort_indices`."""
         return bcoo_sort_indices(self)
 
     def sum_duplicates(self, nse: int | None = None, remove_zeros: bool = True) -> BCOO:
-        """Each index stored once."""
+        """Each index stored once, values of equal ones added; see `bcoo_sum_duplicates`."""
         return bcoo_sum_duplicates(self, nse=nse)
 
     def update_layout(
@@ -187,7 +194,11 @@ def bcoo_fromdense(
     n_dense: int = 0,
     index_dtype: Any = np.int32,
 ) -> BCOO:
-    """The nonzero elements of a dense array and where they are."""
+    """The nonzero elements of a dense array and where they are.
+
+    Under jit `nse` must be given. The first n_batch axes store their own elements, the last n_dense
+    are stored whole.
+    """
     mat = fnp.asarray(mat)
     n_sparse = mat.ndim - n_batch - n_dense
     mask = mat != 0
@@ -228,12 +239,15 @@ def _gathered(indices: Any, mat: Any, n_batch: int) -> Any:
 
 
 def bcoo_extract(sparr: BCOO, arr: Any, *, assume_unique: bool | None = None) -> BCOO:
-    """The values of a dense array at the indices of a sparse one."""
+    """The values of a dense array at the indices of a sparse one, a BCOO with those indices."""
     return sparr._with(_gathered(sparr.indices, fnp.asarray(arr), sparr.n_batch))
 
 
 def bcoo_todense(mat: BCOO) -> Any:
-    """The dense array; equal indices add up, padding is dropped."""
+    """The dense array; equal indices add up, padding is dropped.
+
+    Differentiable by the stored values.
+    """
     lead = mat.shape[: mat.n_batch]
     data = fnp.broadcast_to(mat.data, (*lead, *mat.data.shape[mat.n_batch :]))
     indices = fnp.broadcast_to(mat.indices, (*lead, *mat.indices.shape[mat.n_batch :]))
@@ -253,7 +267,7 @@ def bcoo_todense(mat: BCOO) -> Any:
 
 
 def todense(arr: Any) -> Any:
-    """The dense form of a sparse or dense array."""
+    """The dense form of a sparse array; a dense one as it is."""
     return arr.todense() if isinstance(arr, JAXSparse) else fnp.asarray(arr)
 
 
@@ -263,7 +277,7 @@ def empty(
     index_dtype: Any = np.int32,
     sparse_format: str = "bcoo",
 ) -> BCOO:
-    """An array of zeros that stores nothing."""
+    """An array of zeros of a shape that stores nothing: nse 0 unless given."""
     if sparse_format != "bcoo":
         raise ValueError(f"sparse_format={sparse_format!r} not recognized; must be 'bcoo'")
     return BCOO._empty(shape, dtype)
@@ -272,7 +286,9 @@ def empty(
 def eye(
     N: int, M: int | None = None, k: int = 0, dtype: Any = None, sparse_format: str = "bcoo"
 ) -> BCOO:
-    """Ones on the k-th diagonal."""
+    """Ones on the k-th diagonal of an N x M matrix (N x N by default), float32 unless a dtype is
+    given.
+    """
     m = N if M is None else M
     count = max(0, min(N + min(k, 0), m - max(k, 0)))
     line = np.arange(count, dtype=np.int32)
@@ -334,7 +350,10 @@ def _flat_index(mat: BCOO) -> Any:
 
 
 def bcoo_sort_indices(mat: BCOO) -> BCOO:
-    """Stored elements in row-major order of their indices."""
+    """Stored elements in row-major order of their indices.
+
+    Padding goes last; values follow. Without batch and dense axes only.
+    """
     _only_sparse("bcoo_sort_indices", mat)
     order = fnp.argsort(_flat_index(mat))
     return BCOO(
@@ -380,7 +399,10 @@ def bcoo_update_layout(
 
 
 def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
-    """Axes permuted within the batch, sparse and dense ones."""
+    """Axes permuted within the batch, sparse and dense ones.
+
+    NotImplementedError where an axis would change its kind.
+    """
     order = [int(k) % mat.ndim for k in permutation]
     nb, ns = mat.n_batch, mat.n_sparse
     batch, sparse, dense = order[:nb], order[nb : nb + ns], order[nb + ns :]
@@ -397,7 +419,10 @@ def bcoo_transpose(mat: BCOO, *, permutation: Sequence[int]) -> BCOO:
 def bcoo_reshape(
     mat: BCOO, *, new_sizes: Sequence[int], dimensions: Any = None, sharding: Any = None
 ) -> BCOO:
-    """The same elements in another shape."""
+    """The same elements in another shape.
+
+    Row by row. NotImplementedError with batch or dense axes.
+    """
     _only_sparse("bcoo_reshape", mat)
     shape = tuple(np.empty(mat.shape, bool).reshape(new_sizes).shape)
     flat, size = _flat_index(mat), mat.size
@@ -409,14 +434,20 @@ def bcoo_reshape(
 def bcoo_broadcast_in_dim(
     mat: BCOO, *, shape: Sequence[int], broadcast_dimensions: Sequence[int], sharding: Any = None
 ) -> BCOO:
-    """The array repeated along new axes."""
+    """The array repeated along new axes.
+
+    axis k becomes axis broadcast_dimensions[k] of `shape`.
+    """
     from fx.experimental.sparse_slices import bcoo_repeat
 
     return bcoo_repeat(mat, shape=shape, broadcast_dimensions=broadcast_dimensions)
 
 
 def bcoo_concatenate(operands: Sequence[BCOO], *, dimension: int) -> BCOO:
-    """Arrays joined along an axis."""
+    """Arrays joined along an axis.
+
+    The others have equal sizes; values promote. NotImplementedError with batch or dense axes.
+    """
     parts, offset = [], 0
     for m in operands:
         _only_sparse("bcoo_concatenate", m)
@@ -449,7 +480,10 @@ def bcoo_reduce_sum(mat: BCOO, *, axes: Sequence[int]) -> Any:
 
 
 def bcoo_multiply_dense(sp_mat: BCOO, v: Any) -> BCOO:
-    """Stored values times a dense array at their places."""
+    """Stored values times a dense array at their places.
+
+    v broadcasts to the array's shape; the result is a BCOO with the same indices.
+    """
     v = fnp.asarray(v)
     if v.ndim == 0:
         return sp_mat._with(sp_mat.data * v)
