@@ -2,8 +2,8 @@
 
 Each name has its result dtype, its NumPy meaning (scalar_numpy), its OpenCL text (scalar_text) and
 a cost in flops. Float functions are calls such as `exp_f32x16(x)`, whose source lowering.mathlib
-writes. Registers: bool is int 0/1 (any nonzero is true), or intW lanes 0/-1; float16 and bfloat16
-are float32 in registers and 16 bits in memory; complex is split into pairs before any text.
+writes. Registers: bool is int 0/1 (any nonzero is true), or intW lanes 0/-1; floats of 8 and 16
+bits are float32 in registers; complex is split into pairs before any text.
 """
 
 from __future__ import annotations

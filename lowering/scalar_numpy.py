@@ -12,7 +12,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-_NARROW = frozenset((np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)))
+_SMALL = frozenset((np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(ml_dtypes.float8_e5m2)))
+_NARROW = _SMALL | {np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)}
 
 
 def is_float(dtype: np.dtype) -> bool:
@@ -21,14 +22,14 @@ def is_float(dtype: np.dtype) -> bool:
 
 
 def is_narrow(dtype: np.dtype) -> bool:
-    return dtype.itemsize == 2 and dtype in _NARROW
+    return dtype.itemsize <= 2 and dtype in _NARROW
 
 
 def _wide(f: Callable) -> Callable:
     """f, computing 16-bit floats in float32: what kernels do, and NumPy lacks some of."""
 
     def widened(*xs):
-        if xs[0].dtype.itemsize != 2 and len(xs) < 3:  # operands have one dtype
+        if xs[0].dtype.itemsize > 2 and len(xs) < 3:  # operands have one dtype
             return f(*xs)
         return f(*(x.astype(np.float32) if is_narrow(x.dtype) else x for x in xs))
 

@@ -25,9 +25,13 @@ _TYPES = {
     "uint64": ("u64", "ulong", "ulong"),
     "float16": ("f16", "float", "ushort"),
     "bfloat16": ("bf16", "float", "ushort"),
+    "float8_e4m3fn": ("e4m3", "float", "uchar"),
+    "float8_e5m2": ("e5m2", "float", "uchar"),
     "float32": ("f32", "float", "float"),
     "float64": ("f64", "double", "double"),
 }
+NARROW = frozenset(name for name, entry in _TYPES.items() if entry[1] == "float" != entry[2])
+"""Floats that are float32 in registers."""
 _ALIGN = {"uchar": 1, "char": 1, "short": 2, "ushort": 2, "int": 4, "uint": 4, "float": 4}
 WIDTHS = (1, 2, 4, 8, 16)
 
@@ -107,7 +111,9 @@ def constant(value, dtype, width: int) -> str:
 
 
 def _float_literal(value, element: str, name: str) -> str:
-    x = float(np.asarray(value).astype(name)) if name != "float64" else float(value)
+    x = float(value)
+    if name != "float64" and not np.isinf(x):  # registers have infinities that memory may not have
+        x = float(np.asarray(value).astype(name))
     if np.isnan(x):
         return "NAN" if element == "float" else "(double)NAN"
     if np.isinf(x):
@@ -185,8 +191,8 @@ def from_memory(dtype, width: int, value: str) -> str:
     name = _name(dtype)
     if name == "bool":
         return cast("int", 1, value) if width == 1 else f"({cast('int', width, value)} != 0)"
-    if name in ("float16", "bfloat16"):
-        return f"from_{_entry(dtype)[0]}_u16x{width}({value})"
+    if name in NARROW:
+        return f"from_{_entry(dtype)[0]}_{memory_code(dtype)}x{width}({value})"
     return value
 
 
@@ -195,7 +201,7 @@ def to_memory(dtype, width: int, value: str) -> str:
     name = _name(dtype)
     if name == "bool":
         return cast("uchar", width, f"({value}) != 0" if width == 1 else f"({value}) & 1")
-    if name in ("float16", "bfloat16"):
+    if name in NARROW:
         return f"to_{_entry(dtype)[0]}_f32x{width}({value})"
     return value
 
@@ -320,7 +326,7 @@ def _convert(ins, out, width, args):
         return call(f"to_{code(out)}", source, width, [value])
     if _entry(source)[1] != element:
         value = cast(element, width, value)
-    if _name(out) in ("float16", "bfloat16"):
+    if _name(out) in NARROW:
         return call(f"round_{_entry(out)[0]}", np.float32, width, [value])
     return value
 
@@ -337,6 +343,8 @@ def _bitcast(ins, out, width, args):
 
 
 def _nextafter(ins, out, width, args):
+    if out.itemsize == 1:
+        raise TypeError(f"nextafter of {_name(out)} has no form in a kernel: call it outside jit")
     if _entry(out)[0] in ("f16", "bf16"):
         return f"nextafter_{_entry(out)[0]}x{width}({', '.join(args)})"
     return call("nextafter", out, width, args)

@@ -25,6 +25,7 @@ from lowering.emit_scope import OWN_PART, Stage
 from lowering.fuse_rules import flat
 from lowering.nest import NestBuffer
 from lowering.profile import Profile
+from lowering.scalar_text import NARROW
 from lowering.scatter import apply, owner_axis, place
 
 SMALL = 1 << 13  # updates below which one item does it all
@@ -196,7 +197,7 @@ class _Writer:
     # ------------------------------------------------ copies, then their fold
 
     def by_copies(self, items: int, ways: int) -> Scattering:
-        halves = self.dtype.name in ("float16", "bfloat16")
+        halves = self.dtype.name in NARROW
         kind = np.dtype(np.float32) if halves else self.dtype
         room = -(-self.node.size // 16) * 16
         share = -(-self.points[0].n // items)

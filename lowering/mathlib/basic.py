@@ -226,6 +226,45 @@ $u16 to_f16_$N($F x) {
 }
 
 
+def _small_floats(kind: str, mantissa: int, bias: int, top: int, beyond: str, nan: int) -> None:
+    """Floats of 8 bits as those of 16: `top` is the largest finite one, `beyond` what is above."""
+    shift = 23 - mantissa
+    least = 128 - bias << 23  # the smallest normal number; below it, sums round to its unit
+    rounder = 151 - bias - mantissa << 23
+    special = f"size > {top << shift:#x}u ? size | 0x7f800000u"
+    if beyond == "nan":
+        special = f"size > {top << shift:#x}u ? ($u32)(0x7fc00000u)"
+    TEMPLATES[f"from_{kind}"] = {
+        "u8": f"""
+$f32 from_{kind}_$N($F x) {{
+  $u32 bits = $tou32(x), size = (bits & 0x7fu) << {shift};
+  $u32 small = $asu32($asf32(size + {least:#x}u) - $asf32(($u32)({least:#x}u)));
+  $u32 value = size < 0x00800000u ? small : size + {least - (1 << 23):#x}u;
+  value = {special} : value;
+  return $asf32(value | ((bits & 0x80u) << 24));
+}}"""
+    }
+    TEMPLATES[f"to_{kind}"] = {
+        "f32": f"""
+$u8 to_{kind}_$N($F x) {{
+  $U bits = $asU(x), size = bits & 0x7fffffffu;
+  $U odd = (size >> {shift}) & 1u;
+  $U normal = (size - {least - (1 << 23):#x}u + {(1 << shift - 1) - 1:#x}u + odd) >> {shift};
+  $U small = $asU($asF(size) + $asF(($U)({rounder:#x}u))) - {rounder:#x}u;
+  $U special = size > 0x7f800000u ? ($U)({nan:#x}u) : ($U)({top + 1:#x}u);
+  $U value = size < {least:#x}u ? small : normal;
+  value = (size >= {least:#x}u) & (normal > {top:#x}u) ? special : value;
+  return $tou8(value | ((bits >> 24) & 0x80u));
+}}"""
+    }
+    text = f"$F round_{kind}_$N($F x) {{ return from_{kind}_u8x$W(to_{kind}_$N(x)); }}"
+    TEMPLATES[f"round_{kind}"] = {"f32": text}
+
+
+_small_floats("e4m3", mantissa=3, bias=7, top=0x7E, beyond="nan", nan=0x7F)
+_small_floats("e5m2", mantissa=2, bias=15, top=0x7B, beyond="infinity", nan=0x7E)
+
+
 def _nextafter_narrow(kind: str) -> str:
     return f"""
 $F nextafter_$N($F x, $F y) {{
