@@ -160,7 +160,7 @@ _LATE = {
         ("host_count", "host_id", "host_ids", "process_count", "process_index", "process_indices"),
         "parallel",
     ),
-    **dict.fromkeys(("Ref", "empty_ref", "free_ref", "freeze", "new_ref"), "ref"),
+    **dict.fromkeys(("Ref", "ds", "empty_ref", "free_ref", "freeze", "new_ref"), "ref"),
     "Device": "devices",
     **dict.fromkeys(
         ("jacobian_pattern", "sparse_hessian", "sparse_jacobian"), "experimental.colouring"

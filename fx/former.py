@@ -12,6 +12,7 @@ from typing import Any
 _TREE = ["map", "leaves", "flatten", "unflatten", "structure", "transpose", "all", "reduce"]
 _OPENCL = "fx.opencl_call runs an OpenCL kernel of yours in traced code"
 _STACK = "stack the values with fx.numpy.stack, and fx.device_put them"
+_ORDER = "data orders operations; fx.io_callback(..., ordered=True) orders effects"
 _COMPILED = "fx.jit(f).lower(*args).compile() compiles ahead of the first call"
 
 _INSTEAD: dict[str, dict[str, str]] = {
@@ -44,7 +45,13 @@ _INSTEAD: dict[str, dict[str, str]] = {
         "sometrue": "use any",
         "trapz": "use trapezoid",
     },
-    "fx.lax": {"pvary": "use pcast(x, axis_name, to='varying')", "tie_in": "use the value itself"},
+    "fx.lax": {
+        "pvary": "use pcast(x, axis_name, to='varying')",
+        "tie_in": "use the value itself",
+        **dict.fromkeys(("after_all", "create_token"), _ORDER),
+        **dict.fromkeys(("precv", "psend"), "use ppermute"),
+        "ragged_all_to_all": "use all_to_all of rows padded to one length",
+    },
     "fx.random": {
         "KeyArray": "keys are fx.Array, with a dtype of kind fx.dtypes.prng_key",
         "PRNGKeyArray": "keys are fx.Array, with a dtype of kind fx.dtypes.prng_key",

@@ -4,7 +4,10 @@ functions.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
+
+import numpy as np
 
 from fx.refs import AbstractRef, Ref, free, read, write
 from fx.typing import ArrayLike
@@ -13,6 +16,7 @@ __all__ = [
     "AbstractRef",
     "Ref",
     "addupdate",
+    "ds",
     "empty_ref",
     "free_ref",
     "freeze",
@@ -21,6 +25,24 @@ __all__ = [
     "set",
     "swap",
 ]
+
+
+def ds(start: Any, size: int | None = None, stride: int | None = None) -> Any:
+    """An index of `size` places from `start` on, every `stride`-th one; `start` may be traced.
+
+    With one argument, the first so many places; all places for None.
+
+    >>> fx.numpy.arange(6)[ds(2, 3)]
+    Array([2, 3, 4], dtype=int32)
+    """
+    if size is None:
+        return slice(None) if start is None else slice(0, operator.index(start))
+    step, size = 1 if stride is None else operator.index(stride), operator.index(size)
+    if size < 0 or step < 1:
+        raise ValueError(f"ds: size must be >= 0 and stride >= 1, got {size} and {step}")
+    if isinstance(start, int):
+        return slice(start, start + size * step, step)
+    return start + step * np.arange(size, dtype=np.int32)
 
 
 def new_ref(init_val: ArrayLike, *, memory_space: Any = None, kind: str | None = None) -> Ref:

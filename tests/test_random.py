@@ -220,7 +220,7 @@ def test_moments() -> None:
         (lambda: R.normal(3), TypeError, "unexpected PRNG key type"),
         (lambda: R.key(1.5), TypeError, "seed must be an integer"),
         (lambda: R.key(jnp.arange(3)), TypeError, "scalar seed"),
-        (lambda: R.key(0, impl="rbg"), ValueError, "unrecognized PRNG implementation"),
+        (lambda: R.key(0, impl="mersenne"), ValueError, "unrecognized PRNG implementation"),
         (lambda: R.uniform(k, (2,), "int32"), ValueError, "must be a float dtype"),
         (lambda: R.gamma(k, a, (3,)), ValueError, "broadcast"),
         (lambda: R.choice(k, 3, (4,), replace=False), ValueError, "Cannot take a larger sample"),

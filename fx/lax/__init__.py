@@ -9,6 +9,7 @@ from typing import Any as _Any
 from fx.core import PRIMITIVES as _PRIMITIVES
 from fx.former import missing as _missing
 from fx.lax import linalg as linalg
+from fx.lax.accuracy import *  # noqa: F403
 from fx.lax.associative import *  # noqa: F403
 from fx.lax.branches import *  # noqa: F403
 from fx.lax.compare import *  # noqa: F403

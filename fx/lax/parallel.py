@@ -24,6 +24,7 @@ __all__ = [
     "all_to_all",
     "axis_index",
     "axis_size",
+    "pbroadcast",
     "pcast",
     "pmax",
     "pmean",
@@ -70,6 +71,16 @@ def axis_index(axis_name: Any) -> Any:
     for a in axes[1:]:
         index = index * np.int32(core.axis_size(a)) + prims.axis_index_p.bind(axes=(a,))
     return index
+
+
+def pbroadcast(x: Any, axis_name: Any, source: int) -> Any:
+    """The value of the example at position `source`, for every example along a named axis.
+
+    >>> import fx
+    >>> fx.vmap(lambda x: pbroadcast(x, "i", 1), axis_name="i")(fx.numpy.array([5, 7, 9]))
+    Array([7, 7, 7], dtype=int32)
+    """
+    return tree_map(lambda leaf: all_gather(leaf, axis_name)[source], x)
 
 
 def pcast(x: Any, axis_name: Any, *, to: str) -> Any:

@@ -32,7 +32,9 @@ __all__ = [
     "empty_like",
     "from_dlpack",
     "frombuffer",
+    "fromfile",
     "fromfunction",
+    "fromiter",
     "fromstring",
     "full",
     "full_like",
@@ -313,6 +315,16 @@ def fromstring(string: str, dtype: Any = float, count: int = -1, *, sep: str) ->
     them, or all for -1.
     """
     return asarray(np.fromstring(string, dtype=as_dtype(dtype), count=count, sep=sep))
+
+
+def fromfile(file: Any, dtype: Any = float, count: int = -1, sep: str = "", offset: int = 0) -> Any:
+    """A 1-D array of the numbers in a file, as `numpy.fromfile` reads them."""
+    return asarray(np.fromfile(file, as_dtype(dtype), count, sep, offset))
+
+
+def fromiter(iter: Any, dtype: Any, count: int = -1) -> Any:
+    """A 1-D array of `count` (-1: all) numbers that an iterable gives."""
+    return asarray(np.fromiter(iter, as_dtype(dtype), count))
 
 
 def fromfunction(

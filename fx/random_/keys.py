@@ -7,6 +7,7 @@ array. A raw key is uint32[2]; what takes a raw key gives raw keys back.
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ _IMPLEMENTATIONS = ("threefry2x32", "fry")
 
 
 def _check_impl(impl: Any, dtype: Any = None) -> None:
-    """Only threefry2x32 exists."""
+    """Only threefry2x32 exists: for JAX's two other names its keys are made, with a warning."""
     if impl is not None and dtype is not None:
         raise ValueError("cannot specify both impl and dtype")
     given = impl if impl is not None else dtype
@@ -59,7 +60,12 @@ def _check_impl(impl: Any, dtype: Any = None) -> None:
         return
     if not isinstance(given, str):
         raise TypeError(f"unrecognized type {type(given)} for specifying PRNG implementation.")
-    if given not in _IMPLEMENTATIONS:
+    if given in ("rbg", "unsafe_rbg"):
+        warnings.warn(
+            f'"{given}" keys are threefry2x32 keys of two words here; the numbers are its',
+            stacklevel=3,
+        )
+    elif given not in _IMPLEMENTATIONS:
         raise ValueError(
             f'unrecognized PRNG implementation "{given}". The only one is "threefry2x32".'
         )

@@ -1,0 +1,62 @@
+"""Names that programs for JAX look for, and what they do here."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as fnp
+from fx import lax
+
+pytestmark = pytest.mark.eager
+
+
+def test_pbroadcast_gives_all_the_value_of_one():
+    x = np.array([[1.0, np.nan], [3.0, 4.0], [5.0, 6.0]], "f")
+    found = fx.vmap(lambda x: lax.pbroadcast({"a": x}, "i", 1), axis_name="i")(x)["a"]
+    np.testing.assert_array_equal(found, [[3, 4]] * 3)
+
+
+def test_accuracy_is_said_in_these_words():
+    assert lax.exp(0.0, accuracy=lax.Tolerance(atol=1e-3, ulps=4)) == 1.0
+    assert lax.exp(0.0, accuracy=lax.AccuracyMode.HIGHEST) == 1.0
+    with pytest.raises(ValueError, match="non-negative"):
+        lax.Tolerance(rtol=-1.0)
+    with pytest.raises(ValueError, match="At least one"):
+        lax.Tolerance()
+
+
+@pytest.mark.parametrize("name", ["create_token", "after_all", "psend", "ragged_all_to_all"])
+def test_names_that_are_not_here_say_what_is(name):
+    with pytest.raises(AttributeError, match=f"'{name}': (data|use)"):
+        getattr(lax, name)
+
+
+def test_ds_is_an_index_of_arrays_and_refs():
+    x = fnp.arange(8)
+    np.testing.assert_array_equal(x[fx.ds(2, 3)], [2, 3, 4])
+    np.testing.assert_array_equal(x[fx.ds(1, 3, 2)], [1, 3, 5])
+    np.testing.assert_array_equal(x[fx.ds(2)], [0, 1])
+    np.testing.assert_array_equal(x[fx.ds(None)], np.arange(8))
+    ref = fx.new_ref(fnp.zeros((3, 4)))
+    ref[1, fx.ds(fnp.int32(1), 2)] = 7.0
+    np.testing.assert_array_equal(ref[...][1], [0, 7, 7, 0])
+    with pytest.raises(ValueError, match="size must be"):
+        fx.ds(0, -1)
+
+
+def test_numbers_from_files_and_iterables(tmp_path):
+    np.arange(5.0).tofile(tmp_path / "five")
+    np.testing.assert_array_equal(fnp.fromfile(tmp_path / "five", count=3), [0, 1, 2])
+    found = fnp.fromiter((k * k for k in range(4)), np.int32)
+    np.testing.assert_array_equal(found, [0, 1, 4, 9])
+    assert found.dtype == np.int32
+
+
+def test_keys_of_other_generators_are_threefrys_and_say_so():
+    with pytest.warns(UserWarning, match='"rbg" keys are threefry2x32 keys'):
+        key = fx.random.key(3, impl="rbg")
+    np.testing.assert_array_equal(fx.random.key_data(key), [0, 3])
+    with pytest.raises(ValueError, match="unrecognized PRNG"):
+        fx.random.key(3, impl="mersenne")
