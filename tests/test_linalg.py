@@ -370,3 +370,29 @@ def test_square_q_of_a_tall_matrix_differentiates(jit):
             return (jnp.real(q) * weights).sum() + (jnp.abs(r) ** 2).sum() / 10
 
         fx.check_grads(fx.jit(f) if jit else f, (a,), order=1, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize("shape", [(5, 9), (200, 9), (2, 3, 40)])
+def test_permutations_are_their_swaps_in_turn(shape):
+    size = shape[-1]
+    rng = np.random.default_rng(size)
+    pivots = np.stack([rng.integers(k, size, shape[:-1]) for k in range(size)], -1).astype(np.int32)
+    out = linalg_solve.permutation_of(pivots, size)
+    for swaps, found in zip(pivots.reshape(-1, size), out.reshape(-1, size), strict=True):
+        row = np.arange(size)
+        for i, j in enumerate(swaps):
+            row[[i, j]] = row[[j, i]]
+        np.testing.assert_array_equal(found, row)
+
+
+def test_tridiagonal_systems_of_a_stack_do_not_touch():
+    """Not at their ends, whatever stands beside the diagonals, nor where one has no answer."""
+    rng = np.random.default_rng(0)
+    dl, d, du = (rng.standard_normal((6, 8)).astype(np.float32) for _ in range(3))
+    b = rng.standard_normal((6, 8, 2)).astype(np.float32)
+    alone = [L.tridiagonal_solve(*(y[k] for y in (dl, d, du, b))) for k in range(6)]
+    got = np.asarray(L.tridiagonal_solve(dl, d, du, b))
+    np.testing.assert_allclose(got, np.stack(alone), rtol=1e-4, atol=1e-5)
+    d[2] = dl[2] = 0
+    got = np.asarray(L.tridiagonal_solve(dl, d, du, b))
+    np.testing.assert_allclose(got[3:], np.stack(alone)[3:], rtol=1e-4, atol=1e-5)

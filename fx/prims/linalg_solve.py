@@ -7,6 +7,7 @@ arXiv:1602.07527.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -246,9 +247,16 @@ def _lu_abstract(x):
     return [ShapedArray(x.shape, x.dtype), pivots, perm]
 
 
+MANY_STACKED = 128  # matrices from which a swap in all of them at once is faster than Python's
+
+
 def permutation_of(pivots: np.ndarray, size: int) -> np.ndarray:
     """The permutation that row swaps (i with pivots[i], in turn) make of range(size)."""
-    out = np.broadcast_to(np.arange(size, dtype=np.int32), (*pivots.shape[:-1], size)).copy()
+    lead = pivots.shape[:-1]
+    if math.prod(lead) < MANY_STACKED:
+        rows = [_swapped(p, size) for p in pivots.reshape(-1, pivots.shape[-1]).tolist()]
+        return np.array(rows, np.int32).reshape(*lead, size)
+    out = np.broadcast_to(np.arange(size, dtype=np.int32), (*lead, size)).copy()
     for i in range(pivots.shape[-1]):
         j = pivots[..., i : i + 1].astype(np.int64)
         a, b = out[..., i : i + 1].copy(), np.take_along_axis(out, j, -1)
@@ -257,16 +265,24 @@ def permutation_of(pivots: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
+def _swapped(pivots: list[int], size: int) -> list[int]:
+    row = list(range(size))
+    for i, j in enumerate(pivots):
+        row[i], row[j] = row[j], row[i]
+    return row
+
+
 def _lu_numpy(x):
     if linalg_stacks.worthwhile(x):
         factors, pivots = linalg_stacks.lu(x)
         return factors, pivots, permutation_of(pivots, x.shape[-2])
+    getrf = sl.get_lapack_funcs("getrf", (x,))
 
     def one(a):
         if not a.size:
             k = np.zeros(min(a.shape), np.int32)
             return a, k, permutation_of(k, a.shape[0])
-        lu, pivots, _ = sl.get_lapack_funcs("getrf", (a,))(a)
+        lu, pivots, _ = getrf(a)
         return lu, pivots.astype(np.int32), permutation_of(pivots, a.shape[0])
 
     return loop_over_batch(one, (2,), (x,), _lu_abstract(get_aval(x)))
@@ -401,10 +417,18 @@ def _tridiagonal_abstract(dl, d, du, b, *, perturb_singular):
 
 
 def _tridiagonal_numpy(dl, d, du, b, *, perturb_singular):
+    gtsv = sl.get_lapack_funcs("gtsv", (d, b))
+    if b.size and d.shape[-1] > 1:  # side by side they are one system, whose corners are zero
+        below, above = dl.copy(), du.copy()
+        below[..., 0], above[..., -1] = 0, 0
+        wide = b.reshape(-1, b.shape[-1])
+        *_, x, info = gtsv(below.ravel()[1:], d.ravel(), above.ravel()[:-1], wide)
+        if info == 0:
+            return x.reshape(b.shape)
+
     def one(dl, d, du, b):
         if not b.size:
             return (b,)
-        gtsv = sl.get_lapack_funcs("gtsv", (d, b))
         if d.size == 1:
             return (b / d[:, None],)
         return (gtsv(dl[1:], d, du[:-1], b)[3],)
