@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lowering import interp_index
+from lowering import host_sort, interp_index
 
 
 def sort(*xs: np.ndarray, dim: int, num_keys: int, counts: tuple = ()) -> tuple[np.ndarray, ...]:
@@ -22,7 +22,7 @@ def sort(*xs: np.ndarray, dim: int, num_keys: int, counts: tuple = ()) -> tuple[
     given = iter(xs)
     xs = tuple(next(given) if c is None else _counting(c, dim) for c in counts) or xs
     if len(xs) == 1 and xs[0].dtype.kind != "V":
-        return (np.sort(xs[0], axis=dim),)
+        return (host_sort.sort(xs[0], dim),)
     keys = [sortable(x) for x in xs[:num_keys]]
     if num_keys == 1:
         order = np.argsort(keys[0], axis=dim, kind="stable")

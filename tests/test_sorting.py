@@ -10,7 +10,7 @@ import pytest
 from test_scatter import graph_of, on_cpu, run
 
 from lowering import graph as g
-from lowering import interp, sorting, topk
+from lowering import host_sort, interp, sorting, topk
 from lowering.plan import HostStep
 
 pytestmark = pytest.mark.lowering
@@ -130,3 +130,20 @@ def test_ways():
     assert not topk.fits(made((4, 1000), 500))
     assert len(sorting.plan(made((4, 1000), 500)).stages) == 1
     assert len(sorting.plan(made((100_000,), 500)).stages) == 9
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint64", "float64"])
+def test_halves_of_a_long_row_make_the_row(dtype):
+    """Random, in order, all alike, with NaN and infinities; as one row of a matrix, as a column."""
+    n = host_sort.LONG + 7
+    x = (np.arange(n) * 7919 % 104729).astype(dtype)
+    rows = [x, np.sort(x), np.sort(x)[::-1], np.zeros(n, dtype)]
+    if x.dtype.kind == "f":
+        wild = x.copy()
+        wild[::3], wild[1::5], wild[2::7] = np.nan, np.inf, -np.inf
+        rows.append(wild)
+    for row in rows:
+        want = np.sort(row)
+        np.testing.assert_array_equal(host_sort.sort(row, 0), want)
+        np.testing.assert_array_equal(host_sort.sort(row[None], 1)[0], want)
+        np.testing.assert_array_equal(host_sort.sort(row[:, None], 0)[:, 0], want)
