@@ -488,6 +488,12 @@ def test_out_of_memory_says_what_was_asked_and_what_is_live(shared):
     assert held.host.nbytes >= 64
 
 
+def test_what_an_interrupt_lost_is_not_counted_for_ever(shared):
+    shared.pool.allocated += shared.profile.memory_bytes
+    assert shared.pool.take(12345).host.nbytes >= 12345
+    assert shared.pool.allocated < shared.profile.memory_bytes
+
+
 def test_peak_and_reset(shared):
     reset()
     a = shared.pool.take(1 << 20)

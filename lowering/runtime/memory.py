@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from itertools import accumulate
 from typing import Any
 
@@ -122,7 +123,7 @@ class Slice:
 class Block:
     """Memory owned by the pool: an aligned NumPy array or an OpenCL buffer."""
 
-    __slots__ = ("arg", "home", "host", "nbytes", "parts", "token", "trays")
+    __slots__ = ("__weakref__", "arg", "home", "host", "nbytes", "parts", "token", "trays")
 
     def __init__(self, arg: Any, host: np.ndarray | None, nbytes: int, home: list[Block]):
         self.arg = arg
@@ -216,6 +217,7 @@ class Pool:
         self.device = device
         self.free: dict[int, list[Block]] = {}
         self.allocated = 0  # bytes in blocks, free ones too
+        self._made: list[weakref.ref[Block]] = []
 
     def home(self, nbytes: int) -> list[Block]:
         return self.free.setdefault(size_class(nbytes), [])
@@ -248,7 +250,15 @@ class Pool:
                 self.trim()
         counts.alloc_count += 1
         self.allocated += size
+        self._made.append(weakref.ref(block))
         return block
+
+    def recount(self) -> None:
+        """Count the blocks that there are: one whose way back was cut off by Ctrl-C is gone."""
+        known, self._made = self._made, []
+        blocks = [block for ref in known if (block := ref()) is not None and block.arg is not None]
+        self.allocated = sum(block.nbytes for block in blocks)
+        self._made += map(weakref.ref, blocks)
 
     def trim(self) -> None:
         """Give every free block back to the system, once no queued kernel can touch it."""
@@ -261,8 +271,8 @@ class Pool:
                     break
         self.device.finish()  # after taking: what is enqueued from now on cannot use them
         for block in taken:
-            self.allocated -= block.nbytes
             block.empty()
+        self.recount()
 
     def _allocate(self, size: int, home: list[Block]) -> Block:
         if self.device.shared:
