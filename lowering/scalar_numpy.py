@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 
 _SMALL = frozenset((np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(ml_dtypes.float8_e5m2)))
+_FOUR_BITS = frozenset((np.dtype(ml_dtypes.int4), np.dtype(ml_dtypes.uint4)))
 _NARROW = _SMALL | {np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)}
 
 
@@ -199,6 +200,11 @@ def convert(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return x != 0
     if x.dtype.kind == "c" and dtype.kind != "c":
         x = np.real(x)
+    if dtype in _FOUR_BITS:
+        if is_float(x.dtype):
+            ends = ml_dtypes.iinfo(dtype)
+            x = np.clip(np.where(np.isnan(x), 0, x), int(ends.min), int(ends.max))
+        return x.astype(np.int8).astype(dtype)
     if dtype.kind in "iu" and is_float(x.dtype):
         info = np.iinfo(dtype)
         wide = x.astype(np.float64)

@@ -23,6 +23,8 @@ _TYPES = {
     "uint32": ("u32", "uint", "uint"),
     "int64": ("i64", "long", "long"),
     "uint64": ("u64", "ulong", "ulong"),
+    "int4": ("i8", "char", "char"),
+    "uint4": ("u8", "uchar", "uchar"),
     "float16": ("f16", "float", "ushort"),
     "bfloat16": ("bf16", "float", "ushort"),
     "float8_e4m3fn": ("e4m3", "float", "uchar"),
@@ -32,6 +34,8 @@ _TYPES = {
 }
 NARROW = frozenset(name for name, entry in _TYPES.items() if entry[1] == "float" != entry[2])
 """Floats that are float32 in registers."""
+FOUR_BITS = {"int4": (-8, 7), "uint4": (0, 15)}
+"""Integers of four bits, each in a byte: their least and largest. Registers hold whole bytes."""
 _ALIGN = {"uchar": 1, "char": 1, "short": 2, "ushort": 2, "int": 4, "uint": 4, "float": 4}
 WIDTHS = (1, 2, 4, 8, 16)
 
@@ -193,6 +197,8 @@ def from_memory(dtype, width: int, value: str) -> str:
         return cast("int", 1, value) if width == 1 else f"({cast('int', width, value)} != 0)"
     if name in NARROW:
         return f"from_{_entry(dtype)[0]}_{memory_code(dtype)}x{width}({value})"
+    if name in FOUR_BITS:
+        return _lowest_four(dtype, width, value)
     return value
 
 
@@ -203,6 +209,8 @@ def to_memory(dtype, width: int, value: str) -> str:
         return cast("uchar", width, f"({value}) != 0" if width == 1 else f"({value}) & 1")
     if name in NARROW:
         return f"to_{_entry(dtype)[0]}_f32x{width}({value})"
+    if name == "int4":  # NumPy's have zeros above
+        return cast("char", width, f"{value} & {constant(15, np.int8, width)}")
     return value
 
 
@@ -318,6 +326,8 @@ def _convert(ins, out, width, args):
     if out.kind == "b":
         small = width > 1 and code(source)[1:] in ("8", "16")  # a literal 0 is too wide for them
         return _as_mask(f"({value} != {constant(0, source, width) if small else 0})", source, width)
+    if _name(out) in FOUR_BITS:
+        return _four_bits(source, out, width, value)
     if source.kind == "b":
         value = f"({value} != 0)" if width == 1 else f"({value} & 1)"
         return value if element == "int" else cast(element, width, value)
@@ -329,6 +339,25 @@ def _convert(ins, out, width, args):
     if _name(out) in NARROW:
         return call(f"round_{_entry(out)[0]}", np.float32, width, [value])
     return value
+
+
+def _four_bits(source, out, width: int, value: str) -> str:
+    """Floats saturate; of integers the lowest four bits are kept."""
+    if source.kind != "b" and _entry(source)[1] in ("float", "double"):
+        whole = call(f"to_{code(out)}", source, width, [value])
+        return f"clip4_{code(out)}x{width}({whole})"
+    if source.kind == "b":
+        value = f"({value} & 1)"
+    return _lowest_four(out, width, cast(_entry(out)[1], width, value))
+
+
+def _lowest_four(dtype, width: int, value: str) -> str:
+    """The integer that the lowest four bits of a byte are."""
+    element = _entry(dtype)[1]
+    if element == "uchar":
+        return cast(element, width, f"{value} & {constant(15, dtype, width)}")
+    four = constant(4, dtype, width)
+    return cast(element, width, f"{cast(element, width, f'{value} << {four}')} >> {four}")
 
 
 def _bitcast(ins, out, width, args):

@@ -44,7 +44,7 @@ def text(dtype: Any, value: str, descending: bool = False) -> str:
         raw = f"as_{signed}({value} + {scalar.constant(0, d, 1)})"
         key = f"(({kind}){raw} ^ (({kind})({raw} >> {n - 1}) | {top}))"
         key = f"({value} != {value} ? ({kind})-1 : {key})"
-    elif d.kind == "i":
+    elif d.kind == "i" or d.name == "int4":
         key = f"(({kind}){value} ^ (({kind})1 << {n - 1}))"
         key = key if n >= 32 else f"({key} & {(1 << n) - 1}u)"
     else:

@@ -226,6 +226,16 @@ $u16 to_f16_$N($F x) {
 }
 
 
+TEMPLATES["clip4"] = {  # into integers of four bits
+    "i8": """
+$F clip4_$N($F x) {
+  $F low = x < ($F)((char)-8) ? ($F)((char)-8) : x;
+  return low > ($F)((char)7) ? ($F)((char)7) : low;
+}""",
+    "u8": "$F clip4_$N($F x) { return x > ($F)((uchar)15) ? ($F)((uchar)15) : x; }",
+}
+
+
 def _small_floats(kind: str, mantissa: int, bias: int, top: int, beyond: str, nan: int) -> None:
     """Floats of 8 bits as those of 16: `top` is the largest finite one, `beyond` what is above."""
     shift = 23 - mantissa
