@@ -20,10 +20,13 @@ def multiply(b: g.Builder, x: Pair, y: Pair) -> Pair:
 
 
 def divide(b: g.Builder, x: Pair, y: Pair) -> Pair:
-    """Smith's method: divide by the larger part of the denominator first."""
+    """Smith's method: divide by the larger part of the denominator first. A denominator of 0
+    divides each part of x by itself: 1 / 0 is inf + nan i, as NumPy's.
+    """
     swap = b.map("lt", b.map("abs", y[0]), b.map("abs", y[1]))
     big, small = b.select(swap, y[1], y[0]), b.select(swap, y[0], y[1])
-    ratio = b.map("div", small, big)
+    none = b.map("eq", big, number(b, 0, big))
+    ratio = b.map("div", small, b.select(none, number(b, 1, big), big))
     scale = b.map("add", big, b.map("mul", small, ratio))
     p, q = b.select(swap, x[1], x[0]), b.select(swap, x[0], x[1])
     re = b.map("div", b.map("add", p, b.map("mul", q, ratio)), scale)

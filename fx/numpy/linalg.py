@@ -418,6 +418,11 @@ def _two_norm(x: Any, axes: Any, keepdims: bool) -> Any:
     return u.sqrt(reductions.sum(squares, axis=axes, keepdims=keepdims))
 
 
+def _largest(x: Any, *, axis: Any, keepdims: bool = False) -> Any:
+    """The largest of what is not negative; 0 of nothing."""
+    return reductions.max(x, axis=axis, keepdims=keepdims, initial=0)
+
+
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     rows, cols = axes
     if ord in (None, "f", "fro"):
@@ -425,7 +430,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord in (1, -1, np.inf, -np.inf):
         if ord in (np.inf, -np.inf):
             rows, cols = cols, rows
-        best = reductions.max if ord > 0 else reductions.min
+        best = _largest if ord > 0 else reductions.min
         if not keepdims and cols > rows:
             cols -= 1
         return best(
@@ -436,7 +441,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord not in ("nuc", 2, -2):
         raise ValueError(f"Invalid order '{ord}' for matrix norm.")
     s = svd(m.moveaxis(x, axes, (-2, -1)), compute_uv=False)
-    fold = {"nuc": reductions.sum, 2: reductions.max, -2: reductions.min}[ord]
+    fold = {"nuc": reductions.sum, 2: _largest, -2: reductions.min}[ord]
     out = fold(s, axis=-1)
     return lax.expand_dims(out, tuple(sorted(axes))) if keepdims else out
 

@@ -183,10 +183,12 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
 @explained(TWO)
 def remainder(x1: Any, x2: Any, /) -> Any:
     """The remainder of x1 / x2 with the sign of x2: x1 - x2 floor(x1 / x2). NaN for a float divisor
-    of 0, x1 for an integer one; booleans become int32 (int64 with x64). TypeError for complex
+    of 0, 0 for an integer one; booleans become int32 (int64 with x64). TypeError for complex
     numbers.
     """
+    given = x2
     x1, x2 = promote_numeric("remainder", x1, x2)
+    x2 = _not_zero(given, x2)
     rest = lax.rem(x1, x2)
     if dtype_of(x1).kind == "u":
         return rest
@@ -198,20 +200,31 @@ def remainder(x1: Any, x2: Any, /) -> Any:
 
 @explained(TWO)
 def fmod(x1: Any, x2: Any, /) -> Any:
-    """The remainder of x1 / x2 with the sign of x1: x1 - x2 trunc(x1 / x2). Booleans become int32
-    (int64 with x64). TypeError for complex numbers.
+    """The remainder of x1 / x2 with the sign of x1: x1 - x2 trunc(x1 / x2). NaN for a float divisor
+    of 0, 0 for an integer one; booleans become int32 (int64 with x64). TypeError for complex
+    numbers.
     """
     check_arraylike("fmod", x1, x2)
-    return lax.rem(*promote_numeric("fmod", x1, x2))
+    given = x2
+    x1, x2 = promote_numeric("fmod", x1, x2)
+    return lax.rem(x1, _not_zero(given, x2))
+
+
+def _not_zero(given: Any, divisor: Any) -> Any:
+    """An integer divisor with 1 for 0, which leaves no rest; a known one is asked here."""
+    if is_integer(dtype_of(divisor)) and not (type(given) is int and given):
+        return where_(lax.eq(divisor, const_as(divisor, 0)), const_as(divisor, 1), divisor)
+    return divisor
 
 
 def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
     """The pair (floor_divide(x1, x2), remainder(x1, x2)), with their shapes and dtypes. TypeError
     for complex numbers.
     """
+    given1, given2 = x1, x2
     x1, x2 = promote_numeric("divmod", x1, x2)
     if is_integer(dtype_of(x1)):
-        return floor_divide(x1, x2), remainder(x1, x2)
+        return floor_divide(given1, given2), remainder(given1, given2)
     return _float_divmod(x1, x2)
 
 
