@@ -13,7 +13,7 @@ from math import prod
 from lowering import emit_inside
 from lowering.affine import Cut
 from lowering.emit_inside import Inside
-from lowering.emit_scope import SHORT, Emission, Event, Fold, Scope, Stage
+from lowering.emit_scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, Stage
 from lowering.emit_tile import Tiled
 from lowering.nest import Nest
 from lowering.schedule import WIDE, Schedule
@@ -152,6 +152,8 @@ class _Emitter(Tiled):
             head = f"for ({ix} {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
         else:
             head = f"for ({ix} {name} = {start}; {name} < {hi}; ++{name}) {{"
+        if w > 1 and n is None:
+            head = f"{FEW_TURNS}\n{head}"
         self.run_strip(events, 1, 1, head)
 
     def open_streams(self, events: list[Event]) -> None:

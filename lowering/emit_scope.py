@@ -71,6 +71,8 @@ class Scope:
 
 Event = tuple[str, Any]
 
+FEW_TURNS = "#pragma clang loop vectorize(disable) unroll(disable)"
+"""Before the loop over what strips leave: fewer turns than they have lanes."""
 OWN_PART = "const long lo = n1 * item, hi = min(n0, lo + n1);"
 """What an item of a stage does of n0 things, n1 each: numbers that are no part of the text."""
 
@@ -175,7 +177,8 @@ class Emission:
 
     def pop(self, outer: Scope, head: str) -> None:
         inner, self.scope = self.scope, outer
-        self.line(head)
+        for line in head.split("\n"):
+            self.line(line)
         outer.lines.extend(inner.lines)
         self.line("}")
 

@@ -130,8 +130,8 @@ class ProductEmitter(GpuEmitter):
         self.line("if (n >= N) continue;")
         self.decode("n", tuple(self.axes.columns))
         self.body(self.store_events())
-        self.pop(inner, f"#pragma unroll\n  for (int j = 0; j < {columns}; ++j) {{")
-        self.pop(outer, f"#pragma unroll\n  for (int r = 0; r < {rows}; ++r) {{")
+        self.pop(inner, f"#pragma unroll\nfor (int j = 0; j < {columns}; ++j) {{")
+        self.pop(outer, f"#pragma unroll\nfor (int r = 0; r < {rows}; ++r) {{")
         self.pop(outermost, "{")
 
     def load(self, v: Value, u: int, width: int) -> str:

@@ -12,6 +12,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
     const float8 x5 = (x4 - x1);
     *((__global float8_u *)(b2 + (i0))) = x5;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     const float x6 = *(b0 + (i0));
     const float x7 = *(b1 + (i0));

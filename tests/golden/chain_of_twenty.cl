@@ -38,6 +38,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     const float16 x31 = (x28 + x30);
     *((__global float16_u *)(b1 + (i0))) = x31;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 16 * 16; i0 < s1; ++i0) {
     const float x32 = *(b0 + (i0));
     const float x33 = (x32 * 1.0f);

@@ -34,6 +34,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
     (b2 + (2 * i0 + 1))[12] = t12.s6;
     (b2 + (2 * i0 + 1))[14] = t12.s7;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     const float x13 = *(b0 + (2 * i0));
     const float x14 = *(b1 + (2 * i0));

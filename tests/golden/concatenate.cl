@@ -9,6 +9,7 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
     const float8 x1 = *(__global const float8_u *)(b0 + (i1));
     *((__global float8_u *)(b1 + (i1))) = x1;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i1 = s0 + (s1 - s0) / 8 * 8; i1 < s1; ++i1) {
     const float x2 = *(b0 + (i1));
     *(b1 + (i1)) = x2;
@@ -24,6 +25,7 @@ FX_STAGE void stage_0_p1(const long item, __global const float *b0, __global flo
     const float8 x2 = (x1 * (float8)(2.0f));
     *((__global float8_u *)(b1 + (i1))) = x2;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i1 = s0 + (s1 - s0) / 8 * 8; i1 < s1; ++i1) {
     const float x3 = *(b0 + (i1));
     const float x4 = (x3 * 2.0f);

@@ -20,6 +20,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     const float16 x13 = (x11 + x12);
     *((__global float16_u *)(b1 + (i0))) = x13;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 16 * 16; i0 < s1; ++i0) {
     const float x14 = *(b0 + (i0));
     const float x15 = tanh_f32x1(x14);

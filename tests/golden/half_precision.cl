@@ -10,6 +10,7 @@ FX_STAGE void stage_0(const long item, __global const ushort *b0, __global float
     const float8 x3 = x2;
     *((__global float8_u *)(b1 + (i0))) = x3;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     const float x4 = from_bf16_u16x1(*(b0 + (i0)));
     const float x5 = (x4 * x4);

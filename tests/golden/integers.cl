@@ -26,6 +26,7 @@ FX_STAGE void stage_0(const long item, __global const int *b0, __global int *b1,
     const int16 x19 = shl_i32x16(x18, (int16)(2));
     *((__global int16_u *)(b1 + (i0))) = x19;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 16 * 16; i0 < s1; ++i0) {
     const int x20 = *(b0 + (i0));
     const int x21 = sign_i32x1(x20);

@@ -266,6 +266,7 @@ FX_STAGE void stage_0_1_p0(const long item, __global const float *b0, __global f
     *((__global float16_u *)(b1 + (i0 + 32))) = a1_2;
     *((__global float16_u *)(b1 + (i0 + 48))) = a1_3;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 64 * 64; i0 < s1; ++i0) {
     float a6_0 = 0.0f;
     for (int i1 = 0; i1 < 12; ++i1) {

@@ -10,6 +10,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     const float8 x3 = (x2 + (float8)(1.0f));
     *((__global float8_u *)(b1 + (i0))) = x3;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     const float x4 = *(b0 + (i0));
     const float x5 = (x4 * 2.0f);

@@ -55,12 +55,12 @@ __kernel void fx0(__global float *b0, __global const float *b1, __global const f
   }
   {
     #pragma unroll
-  for (int r = 0; r < 4; ++r) {
+    for (int r = 0; r < 4; ++r) {
       const int m = ir * 64 + ty + 16 * r;
       if (m >= M) continue;
       const int i0 = m;
       #pragma unroll
-  for (int j = 0; j < 4; ++j) {
+      for (int j = 0; j < 4; ++j) {
         const int n = ic * 64 + tx + 16 * j;
         if (n >= N) continue;
         const int i1 = n;

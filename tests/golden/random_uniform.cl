@@ -24,6 +24,7 @@ FX_STAGE void stage_0(const long item, __global const uint *b0, __global float *
     const float16 x17 = (x16 - (float16)(1.0f));
     *((__global float16_u *)(b1 + (i0))) = x17;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 16 * 16; i0 < s1; ++i0) {
     const uint x19 = (uint)(i0);
     uint r18_1; const uint r18_0 = threefry2x32_u32x1(x9, x11, 0u, x19, &r18_1);

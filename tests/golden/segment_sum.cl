@@ -7,6 +7,7 @@ FX_STAGE void stage_0_p0(const long item, __global float *b0, const long n0) {
   for (int i0 = 0; i0 + 8 <= n0; i0 += 8) {
     *((__global float8_u *)(b0 + (i0))) = (float8)(x1);
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = (n0 - 0) / 8 * 8; i0 < n0; ++i0) {
     *(b0 + (i0)) = x1;
   }

@@ -51,6 +51,7 @@ FX_SHORT void stage_0_1(const long item, __global const float *b0, __global floa
     const float8 x5 = *(__global const float8_u *)(b0 + (i0 + 24));
     a1_3 = (a1_3 + x5);
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = (e0 - 0) / 32 * 32; i0 < e0; ++i0) {
     const float x6 = *(b0 + (i0));
     a1 = (a1 + x6);

@@ -39,6 +39,7 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
     *((__global float16_u *)(b1 + (i0 + 32))) = a1_2;
     *((__global float16_u *)(b1 + (i0 + 48))) = a1_3;
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 64 * 64; i0 < s1; ++i0) {
     float a6_0 = 0.0f;
     for (int i1 = 0; i1 < e1; ++i1) {

@@ -20,6 +20,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
         const float16 x2 = (x1 + (float16)(1.0f));
         *((__global float16_u *)(b1 + (256 * i0 + i1))) = x2;
       }
+      #pragma clang loop vectorize(disable) unroll(disable)
       for (int i1 = v1 + (w1 - v1) / 16 * 16; i1 < w1; ++i1) {
         const float x3 = *(t0 + (i0 - v0) * 64 + (i1 - v1));
         const float x4 = (x3 + 1.0f);

@@ -7,6 +7,7 @@ FX_STAGE void stage_0_p0(const long item, __global int *b0, const long n0, const
   for (int i0 = s0; i0 + 8 <= s1; i0 += 8) {
     *((__global int8_u *)(b0 + (i0))) = (int8)(0);
   }
+  #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {
     *(b0 + (i0)) = 0;
   }
