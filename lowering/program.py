@@ -139,13 +139,17 @@ def separate_source(stages: Sequence[Stage]) -> str:
     return "\n".join(["#define FX_STAGE static", *body]) + "\n"
 
 
+_UNALIGNED = re.compile(r"\b([a-z]+)\d+_u\b")
+
+
 def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[str]:
     """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
     products = whole.source(body)
     dtypes |= {_np("float32")} if "float" in products else set()
-    head = scalar.prelude((2, 4, 8, 16), dtypes)
+    rows = set(_UNALIGNED.findall(body))  # kept rows are of what registers hold
+    head = scalar.prelude((2, 4, 8, 16), dtypes, rows)
     called = mathlib.calls(products + body)
     library = mathlib.source(mathlib.needed(called), called if calls else None)
     return [head, library, products + team.source(body), body]

@@ -85,9 +85,11 @@ def memory_type(dtype) -> str:
     return _entry(dtype)[2]
 
 
-def prelude(widths: Iterable[int], dtypes: Iterable) -> str:
-    """Pragmas, and a typedef `float16_u` for unaligned access per memory type and width."""
-    elements = sorted({memory_type(d) for d in dtypes})
+def prelude(widths: Iterable[int], dtypes: Iterable, more: Iterable[str] = ()) -> str:
+    """Pragmas, and a typedef `float16_u` for unaligned access per width and memory type, also
+    those of `more`.
+    """
+    elements = sorted({*(memory_type(d) for d in dtypes), *more})
     lines = ["#pragma OPENCL FP_CONTRACT ON"]
     if "double" in elements:
         lines.insert(0, "#pragma OPENCL EXTENSION cl_khr_fp64 : enable")

@@ -40,3 +40,22 @@ def test_as_eager(name, shape):
 def test_one_kernel(name):
     x = np.ones((64, 1024), np.float32)
     assert "temporaries 0 B" in str(fx.explain(PROGRAMS[name])(x))
+
+
+def as_int32(x):
+    return x.astype(jnp.int32)
+
+
+NARROW = {
+    "kept as it comes": lambda x: there(x) + back(x),
+    "kept wider": lambda x: (there(as_int32(x)) - back(as_int32(x))).astype(x.dtype),
+    "kept as truth": lambda x: back((there(as_int32(x)) > 2).astype(x.dtype)),
+    "kept as float": lambda x: (there(x * jnp.float32(0.5)) + back(x * jnp.float32(2))) > 3,
+}
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.int8, jnp.uint16])
+@pytest.mark.parametrize("name", NARROW)
+def test_rows_that_registers_hold_as_another_type(name, dtype):
+    f, x = NARROW[name], jnp.asarray(np.arange(3 * 37).reshape(3, 37) % 13 == 1, dtype)
+    np.testing.assert_array_equal(fx.jit(f)(x), f(x))
