@@ -85,16 +85,16 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
     too_large = squarings > max_squarings
     squarings = fnp.minimum(squarings, max_squarings)
     scaled = a / (2.0**squarings)[..., None, None].astype(a.dtype)
-    out = None
-    for degree, limit in reversed(limits):
-        value = _pade(scaled, degree)
-        out = value if out is None else fnp.where((size < limit)[..., None, None], value, out)
-    out = _square(out, squarings, max_squarings)
+    odd, even = _pade(scaled, limits[-1][0])
+    for degree, limit in reversed(limits[:-1]):
+        enough = (size < limit)[..., None, None]
+        odd, even = (fnp.where(enough, x, y) for x, y in zip(_pade(scaled, degree), (odd, even)))
+    out = _square(fnp.linalg.solve(even - odd, even + odd), squarings, max_squarings)
     return fnp.where(too_large[..., None, None], np.nan, out)
 
 
-def _pade(a: Any, degree: int) -> Any:
-    """(V + U) / (V - U) with odd part U and even part V."""
+def _pade(a: Any, degree: int) -> tuple[Any, Any]:
+    """The odd part U and the even part V of the approximant (V + U) / (V - U)."""
     c = _PADE[degree]
     eye = fnp.broadcast_to(fnp.eye(a.shape[-1], dtype=a.dtype), a.shape)
     square = a @ a
@@ -103,8 +103,7 @@ def _pade(a: Any, degree: int) -> Any:
         power = power @ square
         even = even + c[k] * power
         odd = odd + c[k + 1] * power
-    u = a @ odd
-    return fnp.linalg.solve(even - u, even + u)
+    return a @ odd, even
 
 
 def _square(x: Any, count: Any, most: int) -> Any:
