@@ -84,7 +84,7 @@ def source(text: str) -> str:
     tiles = [_function(*call) for call in sorted(set(_CALL.findall(text)))]
     fills = [_filler(*call) for call in sorted(set(_FILL.findall(text)))]
     streams = [_streamer(*call) for call in sorted(set(_STREAM.findall(text)))]
-    return "\n".join([*fills, *streams, *tiles])
+    return "\n".join([*fills, *streams, *([ALIGN] if tiles else []), *tiles])
 
 
 @cache
@@ -231,6 +231,23 @@ def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
     return [*lines, "      }", PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
 
+# The loop of a tile begins where a line of code does: one line more for each of its turns takes a
+# twentieth more time. What is held in registers is made before that place, not between it and the
+# loop.
+ALIGN = """#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
+#define FX_HELD32(...) __asm__ volatile("" : __VA_ARGS__);
+#define FX_ALIGN __asm__ volatile(".p2align 6");
+#else
+#define FX_HELD32(...)
+#define FX_ALIGN
+#endif
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX512F__)
+#define FX_HELD64(...) __asm__ volatile("" : __VA_ARGS__);
+#else
+#define FX_HELD64(...)
+#endif"""
+
+
 @cache
 def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     """`t` = or += the products of k1 columns of A from `a` on, and k1 rows of B from `b` on."""
@@ -248,9 +265,9 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     ]
     for r in range(m):
         if a_rows == "t":
-            lines.append(f"  const long l{r} = ro[{r}];")
+            lines.append(f"  long l{r} = ro[{r}];")
         elif a_rows == "l" and r:
-            lines.append(f"  const long l{r} = ({r} < last ? {r} : last) * a_lane;")
+            lines.append(f"  long l{r} = ({r} < last ? {r} : last) * a_lane;")
     a_step = {"p": str(m), "1": "1", "k": "a_k", "o": ""}[a_k]
     b_step = "b_k" if b_k == "k" else str(w * v)
 
@@ -269,8 +286,13 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
         move = f" a += {a_step};" if a_step else ""
         return [*out, f"      b += {b_step};{move} }}"]
 
+    held = [f'"+r"(l{r})' for r in range(a_rows == "l", m)] if a_rows in "lt" else []
+    held += [f'"+v"({c})' for row in sums for c in row]
+    size = 64 if w * int(number[1:]) > 256 else 32
+    lines += ["  int k = 0;"]
+    lines += [f"  FX_HELD{size}({', '.join(held[i : i + 8])})" for i in range(0, len(held), 8)]
     # two steps an iteration: with one, PoCL keeps the sums in memory
-    lines += ["  int k = 0;", "  for (; k + 2 <= k1; k += 2) {", *step(0), *step(1), "  }"]
+    lines += ["  FX_ALIGN", "  for (; k + 2 <= k1; k += 2) {", *step(0), *step(1), "  }"]
     lines += ["  if (k1 & 1) {", *step(0), "  }"]
     places = [
         (c, f"*({vec}_u *)(t + {f'{r} * ld + ' if r else ''}{j * w})")

@@ -8,7 +8,7 @@ runs over k in order, in blocks whose size the shape gives, so it does not depen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from lowering import origin, scalar, schedule
@@ -16,24 +16,16 @@ from lowering.affine import Cut
 from lowering.emit import Stage, _Emitter
 from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Store, Value
-from lowering.product import FEW, K_BLOCK, Access, Product, Tile, near
+from lowering.product import Access, Tile
 from lowering.profile import Profile
 from lowering.templates import masks, micro, prefetch, product_gpu, whole
 from lowering.templates.access import offset
+from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks
 
-ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
-PAIR_FLOPS = 1 << 22  # from which a product is two items, for loops of such products
-ITEMS = 12  # of each core at most, so that cores finish together
-LEAST_ITEMS = 4  # of each core, for which an item takes so few rows that filling panels tells
-SHARED_ROWS, FEWEST_ROWS = 176, 10  # row tiles that share an item's panels of B
-OWN_BYTES = 1 << 19  # of sums and of panels of A that an item keeps
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip, nor one with gathers
-COLUMN_TILES = 32  # of an item at most
-STRIP_BYTES = 256  # of a row of a strip, of which there are one, two or four in B's panels
-SHARED_FLOPS = 1 << 15  # of a row tile, from which the shared function costs nothing
+SHARED_FLOPS = 1 << 16  # of a product of two matrices, from which the shared function costs nothing
 ROOMS = (1 << 18, 1 << 20)  # bytes of private arrays, most of which need not be touched
 LINE = 16  # elements: the parts of an array begin apart from what is before them
-SMALL_BLOCK = 32  # of k where B is read in place, its rows far from each other, for few tiles
 
 
 @dataclass(slots=True)
@@ -127,94 +119,6 @@ def _operands(node: Node, nest: Nest, loads: list[Value]) -> tuple[int, int]:
     return found[0], found[1]
 
 
-# ---------------------------------------------------------------- how much an item does
-
-
-@dataclass(slots=True)
-class Blocks:
-    """Row tiles, column tiles and outer indices of an item; column tiles of a strip; k of a block,
-    whose part of A stays in the first-level cache while a strip's panels of B pass it; and k of
-    the depth to which a strip of B is in the second-level cache.
-    """
-
-    rows: int
-    columns: int
-    outer: int
-    strip: int
-    k: int
-    depth: int
-
-    @staticmethod
-    def of(node: Node, profile: Profile, alone: bool) -> Blocks:
-        """The blocks of a product; `alone`: it is only stored, sums add up where the result is."""
-        form: Product = node.form
-        *outer, m, n = node.shape
-        itemsize = node.dtype.itemsize
-        row_tiles, column_tiles, batch = -(-m // form.rows), -(-n // form.columns), prod(outer)
-        strip, block, depth = _strip(form, row_tiles, itemsize, alone)
-        strip = min(strip, column_tiles)
-        flops = 2.0 * batch * m * n * form.k
-        wanted = max(int(flops / ITEM_FLOPS), 2 if flops >= PAIR_FLOPS else 1)
-        wanted = max(1, min(ITEMS * profile.compute_units, wanted))
-        rows = min(row_tiles, _most_rows(form, 0 if alone else strip, depth, itemsize))
-        columns = min(column_tiles, max(COLUMN_TILES, strip))
-        if batch >= wanted:
-            return Blocks(rows, columns, -(-batch // wanted), strip, block, depth)
-
-        def few(wanted: int = wanted) -> bool:
-            return batch * -(-row_tiles // rows) * -(-column_tiles // columns) < wanted
-
-        while columns > strip and few():
-            columns = -(-columns // 2)
-        while rows > SHARED_ROWS and few():
-            rows = -(-rows // 2)
-        wanted = min(wanted, LEAST_ITEMS * profile.compute_units)
-        while rows > FEWEST_ROWS and few(wanted):
-            rows = -(-rows // 2)
-        while columns > 1 and few(wanted):
-            columns = -(-columns // 2)
-        rows = -(-row_tiles // -(-row_tiles // rows))  # blocks of about the same size
-        columns = -(-column_tiles // -(-column_tiles // columns))
-        return Blocks(rows, columns, 1, min(strip, columns), block, depth)
-
-
-def _strip(form: Product, row_tiles: int, itemsize: int, alone: bool) -> tuple[int, int, int]:
-    """Column tiles of a strip, k of a block, k of a depth. Wider strips of B make fewer passes
-    over rows of A whose panels are filled each time, or over sums that are kept.
-    """
-    one = max(1, STRIP_BYTES // (form.columns * itemsize))
-    if form.streamed:  # the next rows of A find B's rows in the first-level cache
-        block = K_BLOCK if row_tiles == 1 else 4
-        return 1, block, block
-    in_place = not (form.b.panel or form.b.packed)
-    if in_place and row_tiles <= FEW and abs(form.b.k or 0) * itemsize > STRIP_BYTES:
-        return 8 * one, SMALL_BLOCK, SMALL_BLOCK
-    deep = form.k > 4 * K_BLOCK + K_BLOCK // 2 and not alone
-    wider = 4 if form.a.panel else 2 if deep else 1
-    most = K_BLOCK if form.a.panel else 4 * K_BLOCK // wider
-    part = -(-form.k // -(-form.k // (most + most // 8)))  # depths and blocks of about one size
-    blocks = -(-part // _block(form, itemsize))
-    block = -(-part // (8 * blocks)) * 8
-    return wider * one, block, block * blocks
-
-
-def _block(form: Product, itemsize: int) -> int:
-    """k of a block at most: what is read in place should stay in the first-level cache."""
-    block = K_BLOCK + K_BLOCK // 4
-    for access, lanes in ((form.a, form.rows), (form.b, form.columns)):
-        if not (access.panel or access.packed) and access.lane == 1 and access.k not in (None, 1):
-            block = min(block, near(access.k, form.k, lanes, itemsize) or block)
-    return block
-
-
-def _most_rows(form: Product, strip: int, depth: int, itemsize: int) -> int:
-    """Row tiles of an item at most: what it keeps of its own is on a stack."""
-    each = 1.0 + (form.a.lane is None) * form.rows
-    if form.k > depth:
-        each += form.rows * form.columns * strip
-    return max(1, int(OWN_BYTES // (itemsize * each)))
-
-
 # ---------------------------------------------------------------- text
 
 
@@ -229,10 +133,11 @@ class _ProductEmitter(_Emitter):
         self.vectors = node.form.columns // width
         self.needed = masks.needed(nest, tile)
         self.stored = self.only_stored(nest)
-        self.blocks = Blocks.of(node, profile, self.stored is not None)
-        sums = node.form.rows * self.blocks.strip * node.form.columns
-        flops = 2 * sums * min(self.blocks.depth, node.form.k)
+        flops = 2 * prod(node.shape[-2:]) * node.form.k
         self.whole = self.stored is not None and flops >= SHARED_FLOPS
+        self.blocks = (Blocks.whole if self.whole else Blocks.of)(node, profile)
+        if self.whole and self.form.a.k == 1 and self.a_is_far():
+            self.form = replace(self.form, a=replace(self.form.a, panel=True))
         v = axes.columns[-1] if axes.columns else None
         if len(axes.columns) > 1 and nest.extents[v] % node.form.columns:
             raise Cut(node, "its columns are split unevenly by what consumes it")
@@ -243,6 +148,10 @@ class _ProductEmitter(_Emitter):
         self.ints: list[int] = []
         # the last tile is moved to the left, so that it ends where the rows do
         self.shifted = not (self.form.b.packed or self.form.b.panel or self.form.streamed)
+
+    def a_is_far(self) -> bool:
+        """Whether so many columns pass A's rows that these are copied, though k is in one piece."""
+        return self.blocks.columns * self.form.columns > PACKED_COLUMNS
 
     def int(self, name: str, value: int, kind: str = "int") -> None:
         """An integer argument under a name, so that texts of different shapes are equal."""
@@ -289,23 +198,25 @@ class _ProductEmitter(_Emitter):
         one array, whose size says little of the shape.
         """
         form, blocks = self.form, self.blocks
-        deep = form.k > blocks.depth and self.stored is None
+        deep = form.k > blocks.depth and not self.whole
         self.a_size = micro.panel_size(form.rows, self.lanes, blocks.depth)
         self.b_size = micro.panel_size(form.columns, self.lanes, blocks.k)
-        sizes = [(blocks.rows if deep else 1) * form.rows * blocks.strip * form.columns + LINE]
-        together, depths = micro.together(form.rows), blocks.depth // blocks.k
+        kept = 1 if self.whole else blocks.strip
+        sizes = [(blocks.rows if deep else 1) * form.rows * kept * form.columns + LINE]
+        together = GROUP if self.whole else micro.together(form.rows)
+        depths = blocks.depth // blocks.k
         sizes += [together * self.a_size] if form.a.panel else []
         sizes += [depths * blocks.strip * self.b_size] if form.b.panel else []
         room = _room(sum(sizes), self.node.dtype.itemsize)
         self.line(f"{self.kind} acc[{room}] __attribute__((aligned(64)));")
-        kept = str(form.rows)
+        kept = str(form.rows * form.columns)
         if not self.whole:
             self.line(f"const int sums_step = K > KD ? {form.rows} * ST : 0;")
-            kept = f"(K > KD ? RT : {form.rows})"
+            kept = f"(K > KD ? RT : {form.rows}) * ST"
         for name, value in self.steps().items():
             self.int(name, value, "long")
         if form.a.panel or form.b.panel:  # a CPU has one memory
-            end = f"({kept} * ST + {LINE - 1}) / {LINE} * {LINE}"
+            end = f"({kept} + {LINE - 1}) / {LINE} * {LINE}"
             self.line(f"__global {self.kind} *ap = (__global {self.kind} *)(ulong)(acc + {end});")
         if form.b.panel:
             self.line(f"__global {self.kind} *bp = ap{f' + {together} * x_step' * form.a.panel};")
@@ -370,8 +281,8 @@ class _ProductEmitter(_Emitter):
         a, b = (f"b{k} + {side}_start" for k, side in zip(self.operands, "ab"))
         x, y = ("ap" if form.a.panel else "0"), ("bp" if form.b.panel else "0")
         self.line(
-            f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, x_block, {y}, y_step, y_block, "
-            "y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, "
+            f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, {y}, y_step, y_last, "
+            "a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, KD, "
             f"acc, {low[0]}, {strides}, {row}, "
             f"b{store.buffer} + {store.index.const});"
         )

@@ -15,6 +15,7 @@ import numpy as np
 
 from lowering.product import Access, Product
 from lowering.templates import micro
+from lowering.templates.blocks import GROUP
 
 _CALLS = [  # each begins with letters: found many times faster
     re.compile(rf"({first})_([fiu]\d+)x(\d+)_(\d+)x(\d+)\(by_(\w+), fill_(\w+), fill_(\w+)(?=,)")
@@ -68,7 +69,7 @@ def _words(family: tuple[str, ...]) -> dict[str, str | int]:
         "W": width,
         "R": rows,
         "C": int(width) * int(vectors),
-        "G": micro.together(int(rows)) * int(rows),
+        "G": GROUP * int(rows),
     }
 
 
@@ -85,31 +86,23 @@ def _fills(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
 def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
     """An item's part of `out` = A B. Of an outer number o, o / inner and o % inner have strides."""
     words = _words(family)
-    w = int(words["W"])
-    vectors = range(int(family[3]))
-    copies = [_COPY.substitute(words, at=f"c + {j * w}", of=j * w) for j in vectors]
-    rest = _COPY.substitute(words, at="c + e", of="e")
-    rests = [f"        if (c + e + {w} <= n) {{ {rest} e += {w}; }}" for _ in vectors[1:]]
     walks = sorted({call[5] for call in calls})
     tiles = [_TILE.substitute(words, walk=walk) for walk in walks]
     if len(walks) > 1:
         cases = [f"case by_{w}: {tile} break;" for w, tile in zip(walks, tiles, strict=True)]
         tiles = ["switch (by) {", *cases, "}"]
     x, y = ({call[side] for call in calls} for side in (6, 7))
-    begin_x = _begin(
-        x, "a_fill", "x + (r0 - m0) % $G / $R * x_step", "ao + r0 / $R * x_step + d0 * a_k"
-    )
-    begin_y = _begin(y, "b_fill", "y", "bo + s0 / $C * y_step + d0 * b_k")
+    begin_x = _begin(x, "a_fill", "x", "ao + g0 / $R * x_step + d0 * a_k")
+    begin_y = _begin(y, "b_fill", "y", "bo + q0 / $C * y_step + d0 * b_k")
     return _WHOLE.substitute(
         words,
         begin_x=Template(begin_x).substitute(words),
         begin_y=Template(begin_y).substitute(words),
-        copies=" ".join(copies),
-        rests="\n".join(rests),
+        ask=" ".join(f"__builtin_prefetch(row + {r} * ld, 1);" for r in range(int(words["R"]))),
         plain=micro.PLAIN,
-        tiles="\n              ".join(tiles),
+        tiles="\n            ".join(tiles),
         fill_a="".join(
-            "\n          " + _FILL_A.substitute(words, word=word, order=_FILLS[word])
+            "\n        " + _FILL_A.substitute(words, word=word, order=_FILLS[word])
             for word in sorted(x - {"none"})
         ),
         fills=_FILL_ALL.substitute(words) if y != {"none"} else "",
@@ -124,23 +117,16 @@ def _begin(fills: set[str], fill: str, panels: str, in_place: str) -> str:
 
 
 _TILE = Template(
-    "tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : $C,\n"
-    "                in ? d0 + k0 : k0);"
+    "tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, d, v, in ? ld : $C, more);"
 )
 _FILL_A = Template(
-    "if ((r0 - m0) % $G == 0)\n"
-    "            $fill_rows${order}_$number(ao + r0 * a_lane + d0 * a_k, a_lane, a_k,\n"
-    "            (a_fill == fill_$word) * (m1 - r0 < $G ? m1 - r0 : $G), M - r0, d, x, x_step);"
+    "$fill_rows${order}_$number(ao + g0 * a_lane + d0 * a_k, a_lane, a_k,\n"
+    "          (a_fill == fill_$word) * (g1 - g0), M - g0, d, x, x_step);"
 )
 _FILL_B = Template(
     "    $fill_columns${order}_$number(b + k0 * b_k, b_lane, b_k,\n"
     "      (b_fill == fill_$word) * b_count, b_there, k1, y, y_step);\n"
 )
-_COPY = Template(
-    "*(__global $V *)(row + $at) = *($V *)(p + $of) + "
-    "(d0 ? *(__global $V *)(row + $at) : -($V)(0));"
-)
-
 _BLOCKS = Template("""FX_LIST void fills_$family(const int by, const int a_fill, const int b_fill,
     __global const $T *b, const long b_lane, const long b_k, const int b_count, const int b_there,
     __global $T *y, const long y_step, const long y_block, const int depth, const int block) {
@@ -149,19 +135,30 @@ _BLOCKS = Template("""FX_LIST void fills_$family(const int by, const int a_fill,
 $fills  }
 }""")
 
-_WHOLE = Template("""FX_STAGE void whole_$family(const int by, const int a_fill, const int b_fill,
+_WHOLE = Template("""FX_STAGE void rest_$family(const $T *p, __global $T *row, const long ld,
+    const int rows, const int n, const int more) {
+  for (int g = 0; g < rows; ++g, p += $C, row += ld) {
+    int e = 0;
+    for (; e + $W <= n; e += $W) {
+      const $V s = *($V *)(p + e);
+      *(__global $V *)(row + e) = more ? s + *(__global $V *)(row + e) : s;
+    }
+$plain
+    for (; e < n; ++e) row[e] = more ? p[e] + row[e] : p[e];
+  }
+}
+FX_STAGE void whole_$family(const int by, const int a_fill, const int b_fill,
     const int item, __global const $T *a, __global const $T *b, __global $T *x, const long x_step,
-    const long x_block, __global $T *y, const long y_step, const long y_block, const long y_last,
-    const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
-    const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
-    const int strip, const int block, const int depth, $T *acc, const int inner,
-    const long a_outer, const long a_inner, const long b_outer, const long b_inner,
-    const long out_outer, const long out_inner, const long ld, __global $T *out) {
+    __global $T *y, const long y_step, const long y_last, const long a_lane, const long a_k,
+    const long b_lane, const long b_k, const int M, const int N, const int K, const int RB,
+    const int CB, const int RT, const int CT, const int OT, const int OB, const int depth, $T *acc,
+    const int inner, const long a_outer, const long a_inner, const long b_outer,
+    const long b_inner, const long out_outer, const long out_inner, const long ld,
+    __global $T *out) {
   const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
   const int o1 = ((io + 1) * OT < OB ? (io + 1) * OT : OB);
-  const int last = N / $C * $C, shift = last > y_last ? last - y_last : 0;
   for (int o = io * OT; o < o1; ++o) {
     const int oo = o / inner, oi = o % inner;
     __global const $T *ao = a + oo * a_outer + oi * a_inner;
@@ -169,39 +166,29 @@ _WHOLE = Template("""FX_STAGE void whole_$family(const int by, const int a_fill,
     __global $T *to = out + oo * out_outer + oi * out_inner;
     for (int d0 = 0; d0 < K; d0 += depth) {
       const int d = (K - d0 < depth ? K - d0 : depth);
-      for (int s0 = q0; s0 < q1; s0 += strip) {
-        const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
-        $fills
-        __global const $T *ys = $begin_y;
-        for (int r0 = m0; r0 < m1; r0 += $R) {$fill_a
-          __global const $T *xs = $begin_x;
-          __global $T *row = to + r0 * ld + s0;
-          const uint there = m1 - r0 < $R ? 0 : (s1 - s0) / $C * $C;  // whose sums are made there
-          __global const $T *u = xs, *yk = ys;
-          for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
-            const int k1 = (d - k0 < block ? d - k0 : block);
-            long at = 0;
-            for (int t0 = s0; t0 < s1; t0 += $C, at += y_step) {
-              const int in = t0 - s0 < there;
-              $T *v = in ? ($T *)(ulong)(row + (t0 - s0)) : acc + (t0 - s0) * $R;
-              __global const $T *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              $tiles
-            }
-          }
-          const uint n = s1 - s0;
-          for (int g = 0; there < n && g < (m1 - r0 < $R ? m1 - r0 : $R); ++g, row += ld) {
-            const $T *p = acc + g * $C + there * $R;
-            uint c = there, e = 0;
-            for (; c + $C <= n; c += $C, p += $C * $R) { $copies }
-            p += shift;
-$rests
-$plain
-            for (; c + e < n; ++e) row[c + e] = p[e] + (d0 ? row[c + e] : -($T)(0));
+      $fills
+      __global const $T *ys = $begin_y;
+      for (int g0 = m0; g0 < m1; g0 += $G) {
+        const int g1 = (m1 < g0 + $G ? m1 : g0 + $G);$fill_a
+        __global const $T *xs = $begin_x;
+        long at = 0;
+        for (int t0 = q0; t0 < q1; t0 += $C, at += y_step) {
+          const long beyond = at > y_last - q0 ? at - (y_last - q0) : 0;  // the last tile's
+          __global const $T *w = ys + at - beyond, *u = xs;
+          __global $T *row = to + g0 * ld + t0;
+          for (int r0 = g0; r0 < g1; r0 += $R, u += x_step, row += $R * ld) {
+            const int in = r0 + $R <= g1 && t0 + $C <= q1, more = in && d0;
+            if (in) { $ask }
+            $T *v = in ? ($T *)(ulong)row : acc;
+            $tiles
+            if (!in)
+              rest_$family(acc + beyond, row, ld, (g1 - r0 < $R ? g1 - r0 : $R),
+                (q1 - t0 < $C ? q1 - t0 : $C), d0);
           }
         }
       }
     }
   }
 }""")
-_FILL_ALL = Template("""fills_$family(by, a_fill, b_fill, bo + s0 * b_lane + d0 * b_k, b_lane, b_k,
-          s1 - s0, N - s0, y, y_step, y_block, d, block);""")
+_FILL_ALL = Template("""fills_$family(by, a_fill, b_fill, bo + q0 * b_lane + d0 * b_k, b_lane, b_k,
+        q1 - q0, N - q0, y, y_step, 0, d, d);""")

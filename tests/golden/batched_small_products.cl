@@ -8,10 +8,13 @@ FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *
   float8 c1_0 = 0, c1_1 = 0;
   float8 c2_0 = 0, c2_1 = 0;
   float8 c3_0 = 0, c3_1 = 0;
-  const long l1 = (1 < last ? 1 : last) * a_lane;
-  const long l2 = (2 < last ? 2 : last) * a_lane;
-  const long l3 = (3 < last ? 3 : last) * a_lane;
+  long l1 = (1 < last ? 1 : last) * a_lane;
+  long l2 = (2 < last ? 2 : last) * a_lane;
+  long l3 = (3 < last ? 3 : last) * a_lane;
   int k = 0;
+  FX_HELD32("+r"(l1), "+r"(l2), "+r"(l3), "+v"(c0_0), "+v"(c0_1), "+v"(c1_0), "+v"(c1_1), "+v"(c2_0))
+  FX_HELD32("+v"(c2_1), "+v"(c3_0), "+v"(c3_1))
+  FX_ALIGN
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }

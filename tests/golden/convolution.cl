@@ -62,6 +62,18 @@ FX_STAGE void panel_f32x8_16c_f32(
       for (; k < k1; ++k) { p[k * 16 + j + 0] = *(x0 + k); p[k * 16 + j + 1] = *(x1 + k); p[k * 16 + j + 2] = *(x2 + k); p[k * 16 + j + 3] = *(x3 + k); p[k * 16 + j + 4] = *(x4 + k); p[k * 16 + j + 5] = *(x5 + k); p[k * 16 + j + 6] = *(x6 + k); p[k * 16 + j + 7] = *(x7 + k); }
     }
 }
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
+#define FX_HELD32(...) __asm__ volatile("" : __VA_ARGS__);
+#define FX_ALIGN __asm__ volatile(".p2align 6");
+#else
+#define FX_HELD32(...)
+#define FX_ALIGN
+#endif
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX512F__)
+#define FX_HELD64(...) __asm__ volatile("" : __VA_ARGS__);
+#else
+#define FX_HELD64(...)
+#endif
 FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
@@ -72,13 +84,17 @@ FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *
   float8 c3_0 = 0, c3_1 = 0;
   float8 c4_0 = 0, c4_1 = 0;
   float8 c5_0 = 0, c5_1 = 0;
-  const long l0 = ro[0];
-  const long l1 = ro[1];
-  const long l2 = ro[2];
-  const long l3 = ro[3];
-  const long l4 = ro[4];
-  const long l5 = ro[5];
+  long l0 = ro[0];
+  long l1 = ro[1];
+  long l2 = ro[2];
+  long l3 = ro[3];
+  long l4 = ro[4];
+  long l5 = ro[5];
   int k = 0;
+  FX_HELD32("+r"(l0), "+r"(l1), "+r"(l2), "+r"(l3), "+r"(l4), "+r"(l5), "+v"(c0_0), "+v"(c0_1))
+  FX_HELD32("+v"(c1_0), "+v"(c1_1), "+v"(c2_0), "+v"(c2_1), "+v"(c3_0), "+v"(c3_1), "+v"(c4_0), "+v"(c4_1))
+  FX_HELD32("+v"(c5_0), "+v"(c5_1))
+  FX_ALIGN
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       __global const float *y = a + ko[k];

@@ -20,6 +20,18 @@ FX_STAGE void panel_f32x8_16r_f32(
     }
   }
 }
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
+#define FX_HELD32(...) __asm__ volatile("" : __VA_ARGS__);
+#define FX_ALIGN __asm__ volatile(".p2align 6");
+#else
+#define FX_HELD32(...)
+#define FX_ALIGN
+#endif
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX512F__)
+#define FX_HELD64(...) __asm__ volatile("" : __VA_ARGS__);
+#else
+#define FX_HELD64(...)
+#endif
 FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
@@ -30,12 +42,16 @@ FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *
   float8 c3_0 = 0, c3_1 = 0;
   float8 c4_0 = 0, c4_1 = 0;
   float8 c5_0 = 0, c5_1 = 0;
-  const long l1 = (1 < last ? 1 : last) * a_lane;
-  const long l2 = (2 < last ? 2 : last) * a_lane;
-  const long l3 = (3 < last ? 3 : last) * a_lane;
-  const long l4 = (4 < last ? 4 : last) * a_lane;
-  const long l5 = (5 < last ? 5 : last) * a_lane;
+  long l1 = (1 < last ? 1 : last) * a_lane;
+  long l2 = (2 < last ? 2 : last) * a_lane;
+  long l3 = (3 < last ? 3 : last) * a_lane;
+  long l4 = (4 < last ? 4 : last) * a_lane;
+  long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
+  FX_HELD32("+r"(l1), "+r"(l2), "+r"(l3), "+r"(l4), "+r"(l5), "+v"(c0_0), "+v"(c0_1), "+v"(c1_0))
+  FX_HELD32("+v"(c1_1), "+v"(c2_0), "+v"(c2_1), "+v"(c3_0), "+v"(c3_1), "+v"(c4_0), "+v"(c4_1), "+v"(c5_0))
+  FX_HELD32("+v"(c5_1))
+  FX_ALIGN
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
@@ -79,19 +95,30 @@ FX_LIST void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
       (b_fill == fill_rows) * b_count, b_there, k1, y, y_step);
   }
 }
+FX_STAGE void rest_f32x8_6x2(const float *p, __global float *row, const long ld,
+    const int rows, const int n, const int more) {
+  for (int g = 0; g < rows; ++g, p += 16, row += ld) {
+    int e = 0;
+    for (; e + 8 <= n; e += 8) {
+      const float8_u s = *(float8_u *)(p + e);
+      *(__global float8_u *)(row + e) = more ? s + *(__global float8_u *)(row + e) : s;
+    }
+  #pragma clang loop vectorize(disable) unroll(disable)
+    for (; e < n; ++e) row[e] = more ? p[e] + row[e] : p[e];
+  }
+}
 FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
-    const long x_block, __global float *y, const long y_step, const long y_block, const long y_last,
-    const long a_lane, const long a_k, const long b_lane, const long b_k, const int M, const int N,
-    const int K, const int RB, const int CB, const int RT, const int CT, const int OT, const int OB,
-    const int strip, const int block, const int depth, float *acc, const int inner,
-    const long a_outer, const long a_inner, const long b_outer, const long b_inner,
-    const long out_outer, const long out_inner, const long ld, __global float *out) {
+    __global float *y, const long y_step, const long y_last, const long a_lane, const long a_k,
+    const long b_lane, const long b_k, const int M, const int N, const int K, const int RB,
+    const int CB, const int RT, const int CT, const int OT, const int OB, const int depth, float *acc,
+    const int inner, const long a_outer, const long a_inner, const long b_outer,
+    const long b_inner, const long out_outer, const long out_inner, const long ld,
+    __global float *out) {
   const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
   const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
   const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
   const int o1 = ((io + 1) * OT < OB ? (io + 1) * OT : OB);
-  const int last = N / 16 * 16, shift = last > y_last ? last - y_last : 0;
   for (int o = io * OT; o < o1; ++o) {
     const int oo = o / inner, oi = o % inner;
     __global const float *ao = a + oo * a_outer + oi * a_inner;
@@ -99,36 +126,25 @@ FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     __global float *to = out + oo * out_outer + oi * out_inner;
     for (int d0 = 0; d0 < K; d0 += depth) {
       const int d = (K - d0 < depth ? K - d0 : depth);
-      for (int s0 = q0; s0 < q1; s0 += strip) {
-        const int s1 = (s0 + strip < q1 ? s0 + strip : q1);
-        fills_f32x8_6x2(by, a_fill, b_fill, bo + s0 * b_lane + d0 * b_k, b_lane, b_k,
-          s1 - s0, N - s0, y, y_step, y_block, d, block);
-        __global const float *ys = y;
-        for (int r0 = m0; r0 < m1; r0 += 6) {
-          __global const float *xs = ao + r0 / 6 * x_step + d0 * a_k;
-          __global float *row = to + r0 * ld + s0;
-          const uint there = m1 - r0 < 6 ? 0 : (s1 - s0) / 16 * 16;  // whose sums are made there
-          __global const float *u = xs, *yk = ys;
-          for (int k0 = 0; k0 < d; k0 += block, u += x_block, yk += y_block) {
-            const int k1 = (d - k0 < block ? d - k0 : block);
-            long at = 0;
-            for (int t0 = s0; t0 < s1; t0 += 16, at += y_step) {
-              const int in = t0 - s0 < there;
-              float *v = in ? (float *)(ulong)(row + (t0 - s0)) : acc + (t0 - s0) * 6;
-              __global const float *w = yk + (at < y_last - s0 ? at : y_last - s0);
-              tile_f32x8_6x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, k1, v, in ? ld : 16,
-                in ? d0 + k0 : k0);
-            }
-          }
-          const uint n = s1 - s0;
-          for (int g = 0; there < n && g < (m1 - r0 < 6 ? m1 - r0 : 6); ++g, row += ld) {
-            const float *p = acc + g * 16 + there * 6;
-            uint c = there, e = 0;
-            for (; c + 16 <= n; c += 16, p += 16 * 6) { *(__global float8_u *)(row + c + 0) = *(float8_u *)(p + 0) + (d0 ? *(__global float8_u *)(row + c + 0) : -(float8_u)(0)); *(__global float8_u *)(row + c + 8) = *(float8_u *)(p + 8) + (d0 ? *(__global float8_u *)(row + c + 8) : -(float8_u)(0)); }
-            p += shift;
-        if (c + e + 8 <= n) { *(__global float8_u *)(row + c + e) = *(float8_u *)(p + e) + (d0 ? *(__global float8_u *)(row + c + e) : -(float8_u)(0)); e += 8; }
-  #pragma clang loop vectorize(disable) unroll(disable)
-            for (; c + e < n; ++e) row[c + e] = p[e] + (d0 ? row[c + e] : -(float)(0));
+      fills_f32x8_6x2(by, a_fill, b_fill, bo + q0 * b_lane + d0 * b_k, b_lane, b_k,
+        q1 - q0, N - q0, y, y_step, 0, d, d);
+      __global const float *ys = y;
+      for (int g0 = m0; g0 < m1; g0 += 96) {
+        const int g1 = (m1 < g0 + 96 ? m1 : g0 + 96);
+        __global const float *xs = ao + g0 / 6 * x_step + d0 * a_k;
+        long at = 0;
+        for (int t0 = q0; t0 < q1; t0 += 16, at += y_step) {
+          const long beyond = at > y_last - q0 ? at - (y_last - q0) : 0;  // the last tile's
+          __global const float *w = ys + at - beyond, *u = xs;
+          __global float *row = to + g0 * ld + t0;
+          for (int r0 = g0; r0 < g1; r0 += 6, u += x_step, row += 6 * ld) {
+            const int in = r0 + 6 <= g1 && t0 + 16 <= q1, more = in && d0;
+            if (in) { __builtin_prefetch(row + 0 * ld, 1); __builtin_prefetch(row + 1 * ld, 1); __builtin_prefetch(row + 2 * ld, 1); __builtin_prefetch(row + 3 * ld, 1); __builtin_prefetch(row + 4 * ld, 1); __builtin_prefetch(row + 5 * ld, 1); }
+            float *v = in ? (float *)(ulong)row : acc;
+            tile_f32x8_6x2_l1p(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, d, v, in ? ld : 16, more);
+            if (!in)
+              rest_f32x8_6x2(acc + beyond, row, ld, (g1 - r0 < 6 ? g1 - r0 : 6),
+                (q1 - t0 < 16 ? q1 - t0 : 16), d0);
           }
         }
       }
@@ -161,9 +177,9 @@ FX_LIST void stage_0(const long item, __global float *b0, __global const float *
   const long b_k = n20;
   const long a_start = n21;
   const long b_start = n22;
-  __global float *ap = (__global float *)(ulong)(acc + (6 * ST + 15) / 16 * 16);
+  __global float *ap = (__global float *)(ulong)(acc + (96 + 15) / 16 * 16);
   __global float *bp = ap;
-  whole_f32x8_6x2(by_l1p, fill_none, fill_rows, item, b1 + a_start, b2 + b_start, 0, x_step, x_block, bp, y_step, y_block, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, ST, KB, KD, acc, 1, 0, 0, 0, 0, 0, 0, 256, b0 + 0);
+  whole_f32x8_6x2(by_l1p, fill_none, fill_rows, item, b1 + a_start, b2 + b_start, 0, x_step, bp, y_step, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, KD, acc, 1, 0, 0, 0, 0, 0, 0, 256, b0 + 0);
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {

@@ -20,6 +20,18 @@ FX_STAGE void panel_f32x8_16r_f32(
     }
   }
 }
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
+#define FX_HELD32(...) __asm__ volatile("" : __VA_ARGS__);
+#define FX_ALIGN __asm__ volatile(".p2align 6");
+#else
+#define FX_HELD32(...)
+#define FX_ALIGN
+#endif
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX512F__)
+#define FX_HELD64(...) __asm__ volatile("" : __VA_ARGS__);
+#else
+#define FX_HELD64(...)
+#endif
 FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
@@ -30,12 +42,16 @@ FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *
   float8 c3_0 = 0, c3_1 = 0;
   float8 c4_0 = 0, c4_1 = 0;
   float8 c5_0 = 0, c5_1 = 0;
-  const long l1 = (1 < last ? 1 : last) * a_lane;
-  const long l2 = (2 < last ? 2 : last) * a_lane;
-  const long l3 = (3 < last ? 3 : last) * a_lane;
-  const long l4 = (4 < last ? 4 : last) * a_lane;
-  const long l5 = (5 < last ? 5 : last) * a_lane;
+  long l1 = (1 < last ? 1 : last) * a_lane;
+  long l2 = (2 < last ? 2 : last) * a_lane;
+  long l3 = (3 < last ? 3 : last) * a_lane;
+  long l4 = (4 < last ? 4 : last) * a_lane;
+  long l5 = (5 < last ? 5 : last) * a_lane;
   int k = 0;
+  FX_HELD32("+r"(l1), "+r"(l2), "+r"(l3), "+r"(l4), "+r"(l5), "+v"(c0_0), "+v"(c0_1), "+v"(c1_0))
+  FX_HELD32("+v"(c1_1), "+v"(c2_0), "+v"(c2_1), "+v"(c3_0), "+v"(c3_1), "+v"(c4_0), "+v"(c4_1), "+v"(c5_0))
+  FX_HELD32("+v"(c5_1))
+  FX_ALIGN
   for (; k + 2 <= k1; k += 2) {
     { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
       { const float8 x = (float8)(a[0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
