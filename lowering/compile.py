@@ -27,8 +27,9 @@ def make_plan(
     graph: Graph, profile: Profile, *, donated: Sequence[bool] = (), name: str = "", **options: Any
 ) -> Plan:
     """The plan of a graph on a device with this profile; no driver is needed."""
-    from lowering import bounds, canon, debug, layout, lift, loops, motion, unstack
-    from lowering.planner import Planner
+    from lowering import debug, loops
+    from lowering.planning.planner import Planner
+    from lowering.rewrite import bounds, canon, layout, lift, motion, unstack
 
     if not profile.fp64:
         _refuse_doubles(graph, profile)
@@ -72,7 +73,7 @@ def _refuse_doubles(graph: Graph, profile: Profile) -> None:
 def _refuse_huge(graph: Graph, profile: Profile) -> None:
     """Raise where an array has more elements than the kernels of what is done with it can count."""
     from lowering import graph as g
-    from lowering.build import BlockReduce
+    from lowering.build.group import BlockReduce
     from lowering.schedule import HUGE
 
     able = (g.Input, g.Const, g.Map, g.Broadcast, g.Reshape, g.Transpose, g.Slice, g.Reverse)

@@ -13,8 +13,8 @@ from itertools import permutations
 from math import prod
 
 from lowering import graph as g
-from lowering import turns
-from lowering.build import BlockReduce, Root
+from lowering.build import turns
+from lowering.build.group import BlockReduce, Root
 from lowering.fuse_rules import (
     CHEAP,
     FOLDS,
@@ -44,7 +44,7 @@ from lowering.fuse_rules import (
     trailing,
 )
 from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
-from lowering.product import Packed, Product
+from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of
 
 Homes = dict[int, tuple[Group, DimMap]]  # by group: where a node's axes lie in its space

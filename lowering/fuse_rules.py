@@ -11,8 +11,8 @@ from math import prod
 
 from lowering import graph as g
 from lowering import scalar
-from lowering.build import BlockReduce
-from lowering.product import Packed, Product
+from lowering.build.group import BlockReduce
+from lowering.rewrite.product import Packed, Product
 
 SINGLE = (
     g.Sort,

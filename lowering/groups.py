@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from lowering import graph as g
-from lowering.build import BlockReduce, Root
+from lowering.build.group import BlockReduce, Root
 from lowering.fuse_rules import FOLDS, DimMap, has_effect, stored_reads, trailing
-from lowering.product import Product
+from lowering.rewrite.product import Product
 
 NOWHERE = 1 << 30
 

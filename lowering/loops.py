@@ -16,16 +16,16 @@ import numpy as np
 from lowering import graph as g
 from lowering import lanes, schedule
 from lowering.affine import Cut
-from lowering.build_loop import build_loop, chunk_flag
-from lowering.emit_loop import emit_loop, schedule_loop
+from lowering.build.loop import build_loop, chunk_flag
+from lowering.emit.loop import emit_loop, schedule_loop
 from lowering.nest import Nest
-from lowering.places import Place, Region
 from lowering.plan import BufferRef, LoopStep
-from lowering.product import Tile
+from lowering.planning.places import Place, Region
+from lowering.rewrite.product import Tile
 from lowering.walk import with_loops
 
 if TYPE_CHECKING:
-    from lowering.planner import Planner
+    from lowering.planning.planner import Planner
 
 MAX_WRITTEN = 64  # nodes of a loop that is written out
 MAX_STEPS_WRITTEN = 8

@@ -235,7 +235,7 @@ class Plan:
 
     An id may stand twice in `outputs`, and so may an input's (the caller's array is returned).
     `meta`: what explain and cost_analysis print (kernels, bytes, operations, unfused edges, ...).
-    `small`: one core is done with it before another would be awake (see lowering.effort).
+    `small`: one core is done with it before another would be awake (see lowering.launches.effort).
     """
 
     inputs: tuple[int, ...]

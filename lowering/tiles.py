@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lowering import graph as g
 from lowering.affine import Cut
-from lowering.build import Root
+from lowering.build.group import Root
 from lowering.nest import Nest, Store, Value
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import fx
 import fx.numpy as jnp
 from fx import lax
 from fx.lower import subgraph
-from lowering import bounds, canon, interp
 from lowering import graph as g
+from lowering import interp
+from lowering.rewrite import bounds, canon
 
 pytestmark = pytest.mark.lowering
 I32 = np.dtype(np.int32)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from plans import run
 
-from lowering import program
 from lowering.graph import Builder
+from lowering.planning import program
 from lowering.runtime import ahead, builders, devices, drivers, lean, programs, workshop
 from lowering.runtime.counters import counters
 

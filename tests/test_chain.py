@@ -13,7 +13,8 @@ from random_loops import Loops
 import fx
 import fx.numpy as jnp
 from lowering import compile as compiler
-from lowering import effort, interp, team
+from lowering import interp
+from lowering.launches import effort, team
 from lowering.runtime import devices, execute
 from lowering.runtime.counters import counters
 

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from random_graphs import Maker
 
-from lowering import canon, interp, product, profile, schedule_gpu
 from lowering import compile as compiler
 from lowering import graph as g
+from lowering import interp, profile, schedule_gpu
 from lowering.errors import DeviceError
+from lowering.rewrite import canon, product
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.driver

@@ -7,10 +7,10 @@ import pytest
 
 import fx
 import fx.numpy as jnp
-from lowering import emit_inside
 from lowering.affine import Affine, Range, axis
+from lowering.build.turns import Wrap
+from lowering.emit import inside as emit_inside
 from lowering.nest import Nest
-from lowering.turns import Wrap
 
 
 def five_points(x):

@@ -10,7 +10,8 @@ from random_loops import Loops
 
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering import interp, layout, lift, motion
+from lowering import interp
+from lowering.rewrite import layout, lift, motion
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
@@ -222,7 +223,7 @@ def test_a_long_while_loop_comes_back_to_the_host(monkeypatch):
 
 
 def test_a_while_loop_as_one_task_comes_back_to_the_host(monkeypatch):
-    from lowering import condense
+    from lowering.launches import condense
 
     monkeypatch.setattr(condense, "CHUNK_US", 1.0)
     run(*count_to(5000), loops=False)

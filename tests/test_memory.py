@@ -16,8 +16,8 @@ import fx.numpy as fnp
 from benchmarks.driverless import costs, lower_function
 from fx import lax
 from fx.jit import WRITE_AFTER
-from lowering import memory
-from lowering.memory import Span
+from lowering.planning import memory
+from lowering.planning.memory import Span
 
 
 def zeros(*shape):

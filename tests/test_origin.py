@@ -11,7 +11,7 @@ from benchmarks.driverless import lower_function
 from lowering.affine import Affine
 from lowering.graph import Const, Node
 from lowering.nest import Nest, NestBuffer, Store, Value
-from lowering.origin import moved, origins
+from lowering.planning.origin import moved, origins
 
 pytestmark = pytest.mark.lowering
 F32 = np.dtype(np.float32)

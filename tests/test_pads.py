@@ -11,7 +11,7 @@ import fx.numpy as fnp
 from fx import lax
 from lowering import graph as g
 from lowering import interp
-from lowering.pads import side_by_side
+from lowering.rewrite.pads import side_by_side
 
 pytestmark = pytest.mark.lowering
 

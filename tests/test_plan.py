@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from test_runtime import ADD, f32, launch, plan
 
-from lowering import fuse, planner
+from lowering import fuse
 from lowering import graph as g
 from lowering.compile import make_plan
 from lowering.errors import DeviceError
 from lowering.plan import ALIGN, BufferRef, CondStep, CopyStep, IterArg, LoopStep
+from lowering.planning import planner
 from lowering.profile import AVX2, GPU
 
 

@@ -11,7 +11,9 @@ import pytest
 from random_graphs import Maker
 
 from lowering import compile as compiler
-from lowering import interp, lend, merge
+from lowering import interp
+from lowering.launches import merge
+from lowering.planning import lend
 from lowering.runtime import devices, execute
 
 OPTIONS = ("fuse", "split_reductions", "products", "condense", "merge", "bounds")

@@ -68,7 +68,7 @@ def test_older_elements_and_wild_indices():
 
 
 def test_a_while_loop_in_several_launches(monkeypatch):
-    from lowering import condense
+    from lowering.launches import condense
 
     monkeypatch.setattr(condense, "CHUNK_US", 1.0)
 

@@ -88,7 +88,8 @@ x = np.linspace(0, 1, 60, dtype=np.float32).reshape(6, 10)
 f = fx.jit(fx.value_and_grad(lambda x: fx.nn.log_softmax(fnp.sin(x) @ x.T).sum()))
 y = fx.block_until_ready(f(x))
 c = fx.debug.counters()
-lowered = sum(m in sys.modules for m in ("lowering.planner", "lowering.canon", "lowering.emit"))
+stages = "planning.planner", "rewrite.canon", "emit.stage"
+lowered = sum(f"lowering.{m}" in sys.modules for m in stages)
 print(c.compiles + lowered, c.plans_loaded, [np.asarray(v).tobytes().hex() for v in y])
 """
 

@@ -10,9 +10,10 @@ import pytest
 
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering import interp, scatter_cpu
+from lowering import interp
 from lowering.profile import AVX2
 from lowering.runtime import devices, execute
+from lowering.templates import scatter_cpu
 
 pytestmark = pytest.mark.lowering
 

@@ -10,8 +10,9 @@ import pytest
 from test_scatter import graph_of, on_cpu, run
 
 from lowering import graph as g
-from lowering import host_sort, interp, sorting, topk
+from lowering import host_sort, interp
 from lowering.plan import HostStep
+from lowering.templates import sorting, topk
 
 pytestmark = pytest.mark.lowering
 

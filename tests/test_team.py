@@ -15,8 +15,9 @@ import fx.numpy as jnp
 from fx import lax
 from fx.lower import subgraph
 from lowering import compile as compiler
-from lowering import condense, interp, team
 from lowering import graph as g
+from lowering import interp
+from lowering.launches import condense, team
 from lowering.runtime import devices, execute
 from lowering.runtime.counters import counters
 

@@ -48,7 +48,7 @@ def test_numbers(name, shape):
 
 @pytest.mark.driver
 def test_a_stencil_on_a_periodic_grid_is_one_kernel_a_step(monkeypatch):
-    monkeypatch.setattr("lowering.condense.team_us", lambda p, s: None)
+    monkeypatch.setattr("lowering.launches.condense.team_us", lambda p, s: None)
 
     def step(u, _):
         return u + 0.1 * (sum(jnp.roll(u, s, a) for s in (1, -1) for a in (0, 1)) - 4 * u), None

@@ -10,7 +10,7 @@ from lowering import compile as compiler
 from lowering import graph as g
 from lowering import interp
 from lowering.profile import AVX2
-from lowering.unstack import unstack
+from lowering.rewrite.unstack import unstack
 
 pytestmark = pytest.mark.lowering
 

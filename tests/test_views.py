@@ -48,7 +48,7 @@ def test_numbers(name):
 
 @pytest.mark.driver
 def test_an_inner_region_that_a_step_updates_is_one_kernel_a_step(monkeypatch):
-    monkeypatch.setattr("lowering.condense.team_us", lambda p, s: None)
+    monkeypatch.setattr("lowering.launches.condense.team_us", lambda p, s: None)
 
     def run(u):
         return lax.scan(relax, u, None, length=20)[0]

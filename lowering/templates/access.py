@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lowering.strided import Axis
+from lowering.rewrite.strided import Axis
 
 
 def offset(flat: str, axes: tuple[Axis, ...]) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import prod
 
 from lowering.graph import Node
-from lowering.product import FEW, K_BLOCK, Product, near
 from lowering.profile import Profile
+from lowering.rewrite.product import FEW, K_BLOCK, Product, near
 
 ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
 PAIR_FLOPS = 1 << 22  # from which a product is two items, for loops of such products

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from lowering.product import Product
+from lowering.rewrite.product import Product
 
 _CALL = re.compile(r"tile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
 _STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)_(\w+)_(\w+)(?=\()")

@@ -11,13 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import prod
 
-from lowering import origin, scalar, schedule
+from lowering import scalar, schedule
 from lowering.affine import Cut
-from lowering.emit import Stage, _Emitter
+from lowering.emit.stage import Stage, _Emitter
 from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Store, Value
-from lowering.product import Access, Tile
+from lowering.planning import origin
 from lowering.profile import Profile
+from lowering.rewrite.product import Access, Tile
 from lowering.templates import masks, micro, prefetch, product_gpu, whole
 from lowering.templates.access import offset
 from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks

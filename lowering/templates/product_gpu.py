@@ -11,11 +11,11 @@ from __future__ import annotations
 from math import prod
 
 from lowering import scalar
-from lowering.emit_gpu import BARRIER, GpuEmitter
-from lowering.emit_scope import Stage
+from lowering.emit.gpu import BARRIER, GpuEmitter
+from lowering.emit.scope import Stage
 from lowering.graph import Node
 from lowering.nest import Nest, Store, Value
-from lowering.product import K_SLAB, SIDE, Access, Product
+from lowering.rewrite.product import K_SLAB, SIDE, Access, Product
 from lowering.schedule import Schedule
 from lowering.templates.access import offset
 

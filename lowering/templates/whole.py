@@ -13,7 +13,7 @@ from string import Template
 
 import numpy as np
 
-from lowering.product import Access, Product
+from lowering.rewrite.product import Access, Product
 from lowering.templates import micro
 from lowering.templates.blocks import GROUP
 

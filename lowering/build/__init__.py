@@ -1,0 +1,1 @@
+"""Group to Nest: nodes at affine indices; whole loops as one nest."""

@@ -1,0 +1,1 @@
+"""Scheduled nest to the OpenCL C text of one stage."""

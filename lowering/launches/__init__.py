@@ -1,0 +1,1 @@
+"""Fewer launches: loops of them, rows of them and those beside each other become one."""

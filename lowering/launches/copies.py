@@ -1,0 +1,55 @@
+"""Copies: small copies between launches become launches, which join the stages beside them.
+
+In: steps in their final order. Out: the same, without commands of their own for a few bytes: a copy
+that waits for a launch, and for which the next one waits, costs as much as both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lowering.emit.scope import Stage
+from lowering.nest import NestBuffer
+from lowering.plan import CopyStep, IntArg, Launch, Step
+
+if TYPE_CHECKING:
+    from lowering.planning.planner import Planner
+
+SMALL = 1 << 16  # bytes
+
+
+def as_launches(p: Planner, steps: Sequence[Step]) -> list[Step]:
+    """The steps with small copies between launches as launches, on a CPU."""
+    if p.profile.schedule == "gpu":
+        return list(steps)
+    out = list(steps)
+    for copied, run in groupby(range(len(out)), lambda k: _plain(out[k])):
+        group = [*run]
+        beside = out[max(0, group[0] - 1)], out[min(len(out) - 1, group[-1] + 1)]
+        if copied and all(isinstance(s, Launch) and s.stage is not None for s in beside):
+            for k in group:
+                out[k] = _launch(p, out[k])
+    return out
+
+
+def _plain(s: Step) -> bool:
+    if not isinstance(s, CopyStep):
+        return False
+    moves = any(ref.offset or ref.step for ref in (s.src, s.dst))
+    return 0 < s.nbytes <= SMALL and not moves
+
+
+def _launch(p: Planner, s: Any) -> Launch:
+    dtype = np.dtype(np.uint8 if s.nbytes % 4 else np.uint32)
+    count = s.nbytes // dtype.itemsize
+    buffers = [NestBuffer.raw(dtype), NestBuffer.raw(dtype)]
+    buffers[0].written = False
+    text = "  for (long k = 0; k < n0; ++k) b1[k] = b0[k];"
+    at = p.stage(Stage(text, buffers, [count], 1, 1, s.label, cost=count / 4))
+    args = (s.src, s.dst, IntArg(count, "long"))
+    reads, writes = (s.src.id,), (s.dst.id,)
+    return Launch(0, "fx", (1,), args, (1,), at, s.label, reads, writes)

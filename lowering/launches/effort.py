@@ -1,0 +1,119 @@
+"""Effort: how long steps take on one core, and when the host launches them; for two decisions.
+
+In: steps whose launches name stages, and the stages' costs in flops. Out: microseconds, rough ones.
+`condense` asks whether a loop of launches is cheaper as one task, the run-time whether a plan is
+so small that waking the driver's threads would cost more than they save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lowering.emit.scope import Stage
+from lowering.plan import CondStep, CopyStep, HostStep, Launch, LoopStep, Step
+from lowering.profile import Profile
+
+LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for the other included
+UNITS_PER_US = 4000.0  # of schedule.work, one core
+CALL_US = 0.01  # of a stage, inside a kernel
+WAKE_US = 60.0  # until a sleeping thread of the driver begins, and until the host sees its end
+TURNS = 100  # of a while loop, which only the data know
+LONGEST_US = 500.0  # that a call may keep the calling thread busy
+LONGEST_ALONE_US = 5000.0  # the same where the driver has one thread, which is not faster
+
+
+def steps_of(s: LoopStep) -> int:
+    """How often a loop turns; a guess where only the data know. One without a condition repeats a
+    launch of many turns, which is hardly ever needed.
+    """
+    if s.count is not None:
+        return s.count
+    return TURNS if s.cond else 0
+
+
+def one_task_us(stages: Sequence[Stage], s: Step, host: float | None = None) -> float | None:
+    """Microseconds of a step on one core, None if it cannot run inside a kernel; `host` is what the
+    host's functions count for.
+    """
+    if isinstance(s, Launch):
+        if s.stage is None or stages[s.stage].local != 1:
+            return None
+        return CALL_US * s.groups + stages[s.stage].cost / UNITS_PER_US
+    if isinstance(s, CopyStep):
+        return CALL_US + s.nbytes / 1e4
+    if isinstance(s, HostStep):
+        return host
+    groups = s.branches if isinstance(s, CondStep) else (s.body + s.cond,)
+    sums: list[float] = []
+    for group in groups:
+        parts = [one_task_us(stages, x, host) for x in group]
+        if any(x is None for x in parts):
+            return None
+        sums.append(sum(x for x in parts if x is not None))
+    times = steps_of(s) if isinstance(s, LoopStep) else 1
+    return max(sums, default=0.0) * times
+
+
+def host_us(stages: Sequence[Stage], cores: int, s: Step) -> float:
+    """Microseconds of a step whose launches the host makes, for `cores` threads."""
+    if isinstance(s, Launch):
+        busy = max(1, min(cores, s.groups))
+        return (
+            LAUNCH_US + (stages[s.stage].cost if s.stage is not None else 0) / UNITS_PER_US / busy
+        )
+    if isinstance(s, CopyStep):
+        return LAUNCH_US
+    if isinstance(s, HostStep):
+        return 0.0
+    if isinstance(s, CondStep):
+        branches = (_in_turn_us(stages, cores, b) for b in s.branches)
+        return 3 * LAUNCH_US + max(branches, default=0)
+    once = _in_turn_us(stages, cores, (*s.body, *s.cond))
+    return steps_of(s) * (once + (3 * LAUNCH_US if s.count is None else 0))
+
+
+def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step]) -> float:
+    """Microseconds of steps; launches that do not wait for each other will be one (`merge`)."""
+    total, groups = 0.0, 0
+    read: set[int] = set()
+    written: set[int] = set()
+    for s in steps:
+        if not isinstance(s, Launch) or s.stage is None:
+            total += host_us(stages, cores, s)
+            groups = 0
+            continue
+        reads, writes = set(s.reads), set(s.writes)
+        if groups == 0 or (reads | writes) & written or writes & read:
+            total += LAUNCH_US
+            groups, read, written = 0, set(), set()
+        groups += s.groups
+        read |= reads
+        written |= writes
+        total += stages[s.stage].cost / UNITS_PER_US / max(1, min(cores, groups))
+    return total
+
+
+def small(stages: Sequence[Stage], steps: Sequence[Step], profile: Profile) -> bool:
+    """Whether one core is done before the driver's threads would be. Host steps count for nothing,
+    they keep the calling thread busy anyway; but each waits for the threads, in a loop again and
+    again.
+    """
+    if profile.schedule == "gpu":
+        return False
+    alone = [one_task_us(stages, s, 0.0) for s in steps]
+    if any(us is None for us in alone):
+        return False
+    total = sum(us for us in alone if us is not None)
+    waits = sum(_waits(s) for s in steps if not isinstance(s, HostStep))
+    threads = (1 + waits) * WAKE_US + sum(host_us(stages, profile.compute_units, s) for s in steps)
+    longest = LONGEST_US if profile.compute_units > 1 else LONGEST_ALONE_US
+    return total <= (threads if waits else min(threads, longest))
+
+
+def _waits(s: Step) -> int:
+    """How often a step waits for kernels to hand their results to the host's functions."""
+    if isinstance(s, LoopStep):
+        return steps_of(s) * sum(map(_waits, (*s.body, *s.cond)))
+    if isinstance(s, CondStep):
+        return max(sum(map(_waits, b)) for b in s.branches)
+    return int(isinstance(s, HostStep))

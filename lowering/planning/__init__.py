@@ -1,0 +1,1 @@
+"""Groups to Plan: steps, buffers, programs."""

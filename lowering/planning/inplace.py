@@ -1,0 +1,183 @@
+"""In place: a result takes over the memory of an operand that nobody needs any more.
+
+An update (DynamicUpdate, Scatter) writes into the place of the array that it updates; an output may
+take a donated input's. That holds only if no reader comes later, and if what is computed at the
+same time reads that array nowhere but where it writes (`reads_elsewhere`): items run in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from math import prod
+from typing import TYPE_CHECKING
+
+from lowering import graph as g
+from lowering import schedule
+from lowering.fuse_rules import flat
+from lowering.planning.places import Place, Region, Slot
+
+if TYPE_CHECKING:
+    from lowering.emit.scope import Stage
+    from lowering.nest import Nest
+    from lowering.planning.planner import Planner
+
+
+def take_over(p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool) -> None:
+    """Give the update `node` a place that holds x's contents: x's own if it may be overwritten,
+    else a copy. `apart`: the update must not write where it reads x.
+    """
+    source = place_for_update(p, region, x, node, apart)
+    if source is not None:
+        target = p.slots[region.places[id(node)].slot]
+        given = p.slots[source.slot].kind == "input" and source.slot not in p.donated
+        if given and not source.stride and _may_alias(p, target):
+            target.alias = source.slot  # the executor copies
+            return
+    if source is not None or isinstance(x.form, g.Const):
+        p.fill(region, x, region.places[id(node)])
+
+
+def place_for_update(
+    p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool
+) -> Place | None:
+    """Give `node` a place; x's own if nobody needs it later. If that does not hold x's contents
+    yet, returns where they stand (None for a constant).
+    """
+    place = region.wanted.get(id(node))
+    held = None if isinstance(x.form, g.Const) else region.places[id(x)]
+    last = region.last_reads.get(id(x)) == region.position and not apart
+    if held is not None and last and not held.stride and p.slots[held.slot].kind != "input":
+        owned = id(x) in region.owned
+        if owned or (place is None and not isinstance(x.form, g.Input)):
+            region.places[id(node)] = held
+            return None
+    if place is None:
+        place = Place(p.slot("temp", node.shape, node.dtype))
+    region.places[id(node)] = place
+    if held == place and last:
+        return None
+    target = p.slots[place.slot]
+    if held is not None and last and held.slot in p.donated and _may_alias(p, target):
+        target.alias = held.slot  # the executor hands the memory on
+        return None
+    return held
+
+
+def make_in_place(
+    p: Planner, region: Region, nests: dict[int, tuple[Nest, Stage]], given: Collection[Place]
+) -> None:
+    """What an update overwrites is computed where the update's result is wanted, instead of being
+    copied there; not where one of the region's inputs, which stand at `given`, stands.
+    """
+    computed = {id(r.node) for group in region.fusion.groups for r in group.roots}
+    taken = {place.slot for place in given}
+    for k in range(len(region.fusion.groups) - 1, -1, -1):
+        group = region.fusion.groups[k]
+        node = group.single or group.roots[0].node
+        place = region.wanted.get(id(node))
+        if place is None or place.stride or place.slot in taken:
+            continue
+        x = node.args[0] if node.args else node
+        if isinstance(node.form, g.DynamicUpdate):
+            apart = reads_elsewhere(nests[id(group)][0], x, node)
+        elif isinstance(node.form, g.Scatter):
+            apart = any(flat(a) is x for a in node.args[1:])
+        else:
+            continue
+        mine = id(x) in computed or isinstance(x.form, g.Scatter)
+        if mine and not apart and region.last_reads.get(id(x)) == k:
+            region.wanted.setdefault(id(x), place)
+
+
+def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -> bool:
+    """Let a loop's carry, an output, begin in the donated input that it starts from."""
+    if not isinstance(x.form, g.Input):
+        return False
+    held, target = region.places[id(x)], p.slots[place.slot]
+    last = region.last_reads.get(id(x)) == region.position
+    once = sum(a is x for a in loop.args) == 1
+    taken = any(s.alias == held.slot for s in p.slots)
+    if held.slot not in p.donated or not (last and once and _may_alias(p, target)) or taken:
+        return False
+    target.alias = held.slot
+    return True
+
+
+def share_memory(region: Region, x: g.Node, others: Iterable[g.Node]) -> bool:
+    """Whether one of `others` stands where x does."""
+    here = region.places.get(id(x))
+    return here is not None and any(
+        (there := region.places.get(id(n))) is not None and there.slot == here.slot for n in others
+    )
+
+
+def reads_elsewhere(nest: Nest, x: g.Node, node: g.Node) -> bool:
+    """Whether the nest reads x at another index than it writes `node` at, or in another item."""
+    store = next(s for s in nest.stores if nest.buffers[s.buffer].node is node)
+    loads = [v for v in nest.values if v.op == "load" and nest.buffers[v.attr[0]].node is x]
+    if not loads or prod(nest.extents) == 1:  # one item that reads first and writes last
+        return False
+    offset = () if store.dynamic is None else (store.dynamic,)
+    same = all(v.attr[1:] == (store.index, v.attr[2], ()) and v.args == offset for v in loads)
+    return not same or _several_read_one(nest, store.index.axes)
+
+
+def to_keep(
+    p: Planner, region: Region, nests: dict[int, tuple[Nest, Stage]]
+) -> dict[int, tuple[g.Node, str]]:
+    """What updates of memory that could be taken over had better find computed already: then a
+    small buffer is written, and not the whole array copied.
+    """
+    found: dict[int, tuple[g.Node, str]] = {}
+    for group in region.fusion.groups:
+        node = group.roots[0].node if group.single is None else None
+        if node is None or not isinstance(node.form, g.DynamicUpdate):
+            continue
+        x = node.args[0]
+        if isinstance(x.form, g.Input):
+            given = region.places[id(x)].slot in p.donated and p.nested == 0
+            if not given and id(x) not in region.owned:
+                continue  # it is copied in any case
+        if reads_elsewhere(nests[id(group)][0], x, node):
+            for n in node.args[1:]:
+                if id(n) not in region.fusion.stored and not isinstance(n.form, g.Input | g.Const):
+                    found[id(n)] = (n, "what it reads is updated in place")
+    return found
+
+
+def _several_read_one(nest: Nest, axes: frozenset[int]) -> bool:
+    """Whether an element is read at several points of the nest, or a value needs several."""
+    every = frozenset().union(*(v.mask for v in nest.values), *(s.index.axes for s in nest.stores))
+    return every != axes or bool(schedule.folded_axes(nest))
+
+
+def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
+    """Let an output take over a donated input that this nest, and nobody later, reads at the same
+    index.
+    """
+    store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
+    target = p.slots[region.places[id(n)].slot]
+    if store is None or not _may_alias(p, target) or _several_read_one(nest, store.index.axes):
+        return
+    taken = {s.alias for s in p.slots if s.alias is not None}
+    for b, buffer in enumerate(nest.buffers):
+        m = buffer.node
+        if not isinstance(m.form, g.Input) or id(m) not in region.places:
+            continue
+        if nest.product is not None and m in nest.product.args:
+            continue
+        slot = region.places[id(m)].slot
+        if slot in taken or slot not in p.donated:
+            continue
+        if region.last_reads.get(id(m)) != region.position:
+            continue
+        same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
+        loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
+        if same and all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads):
+            target.alias = slot
+            return
+
+
+def _may_alias(p: Planner, target: Slot) -> bool:
+    """Nothing is handed on inside loops and branches: another iteration may need it."""
+    return target.kind == "output" and target.alias is None and p.nested == 0

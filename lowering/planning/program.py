@@ -1,0 +1,228 @@
+"""Program: stages to OpenCL sources. Many stages are cases of one kernel, chosen by an int
+argument.
+
+A stage becomes an inline function of (item, buffers, ints); a kernel takes as many byte pointers
+and longs as its widest stage. Stages are dealt to programs of at most `PER_PROGRAM`, in order; a
+launch names its program and its case. On GPUs each stage is a kernel of its own, because every case
+of a kernel pays for the registers and the local memory of the widest one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lowering import mathlib, scalar
+from lowering.emit.stage import Stage
+from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
+from lowering.profile import Profile
+from lowering.templates import team, whole
+
+PER_PROGRAM = 24
+SHARE = 8000
+"""Characters of stages that are worth a program of their own, which another process builds."""
+HEADS = {
+    "FX_SHORT": "static inline __attribute__((always_inline))",
+    "FX_LIST": "static __attribute__((noinline, optnone))",  # what runs is what it calls
+}
+"""How functions other than stages are compiled."""
+ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
+"""Of a kernel whose items are groups of one and whose vectors are written out: the compiler
+need not try lanes of items (docs/why/few-programs.md).
+"""
+NAME = re.compile(r"@\w*")
+
+
+def assemble(
+    stages: Sequence[Stage],
+    steps: Sequence[Step],
+    extra: Sequence[Program],
+    profile: Profile,
+) -> tuple[tuple[Program, ...], tuple[Step, ...]]:
+    """The programs of a plan, and its steps with every launch placed."""
+    separate = profile.schedule == "gpu"
+    homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
+    programs: list[Program] = []
+    order: dict[int, int] = {}
+    for numbers in _deal(stages, 1 if separate else profile.compute_units):
+        part = [stages[k] for k in numbers]
+        order.update({k: len(homes) + at for at, k in enumerate(numbers)})
+        buffers = max(len(s.buffers) for s in part)
+        ints = max(len(s.ints) + len(s.windows) for s in part)
+        homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
+        text = separate_source(part) if separate else source(part, buffers, ints, profile)
+        programs.append(Program(text, "-w"))
+    first_extra = len(programs)
+
+    def place(step: Step) -> Step:
+        if isinstance(step, Launch):
+            if step.stage is None:
+                return replace(step, program=first_extra + step.program)
+            home, case, buffers, ints = homes[order[step.stage]]
+            stage = stages[step.stage]
+            if separate:
+                return replace(step, program=home, kernel=f"fx{case}", stage=case)
+            refs = list(step.args[: len(stage.buffers)])
+            numbers = list(step.args[len(stage.buffers) :])
+            refs += [refs[0]] * (buffers - len(refs))
+            numbers += [IntArg(0, "long")] * (ints - len(numbers))
+            args: list[Any] = [IntArg(case), *refs, *numbers]
+            return replace(step, program=home, args=tuple(args), stage=case)
+        if isinstance(step, LoopStep):
+            return replace(
+                step, body=tuple(map(place, step.body)), cond=tuple(map(place, step.cond))
+            )
+        if isinstance(step, CondStep):
+            return replace(step, branches=tuple(tuple(map(place, b)) for b in step.branches))
+        return step
+
+    return (*programs, *extra), tuple(map(place, steps))
+
+
+def size(s: Stage) -> int:
+    """Characters of a stage's text."""
+    return len(s.text) + sum(map(len, s.helpers))
+
+
+def pieces(s: Stage) -> set[str]:
+    """The functions that a program with this stage has; equal ones of two stages are there once."""
+    body = "\n".join(functions([s])[0])
+    own = {x.replace("@", "") for x in (s.text, *s.helpers)}
+    products = whole.source(body)
+    library = mathlib.source(mathlib.needed(products + body)) + products
+    return own.union(library.split("\n}\n"))
+
+
+def count_of(sizes: Sequence[int], cores: int) -> int:
+    """How many programs are built side by side of stages of these sizes."""
+    return max(1, min(cores, SIDE_BY_SIDE, sum(sizes) // SHARE))
+
+
+def _deal(stages: Sequence[Stage], cores: int) -> list[list[int]]:
+    """The numbers of the stages of each program: in order, or, where the texts are long, the
+    longest first, each to the program that has least yet.
+    """
+    sizes = [size(s) for s in stages]
+    count = min(count_of(sizes, cores), len(stages))
+    if count * PER_PROGRAM < len(stages) or count < 2:
+        starts = range(0, len(stages), PER_PROGRAM)
+        return [list(range(len(stages)))[k : k + PER_PROGRAM] for k in starts]
+    programs: list[list[int]] = [[] for _ in range(count)]
+    for k in sorted(range(len(stages)), key=lambda k: -sizes[k]):
+        open_ = [p for p in programs if len(p) < PER_PROGRAM]
+        min(open_, key=lambda p: sum(sizes[j] for j in p)).append(k)
+    return [sorted(p) for p in programs]
+
+
+def source(stages: Sequence[Stage], buffers: int, ints: int, profile: Profile) -> str:
+    """The OpenCL C of a program: prelude, the functions it needs, stages, the kernel.
+
+    Stages are not inlined into the kernel: each is then compiled once, and builds take half the
+    time (docs/why/few-programs.md). LLVM has to be asked for vectors of 512 bits.
+    """
+    attributes = "noinline" + (", min_vector_width(512)" if profile.vector_bytes >= 64 else "")
+    head = f"#define FX_STAGE static __attribute__(({attributes}))"
+    texts, names = functions(stages)
+    body = _prelude(stages, "\n\n".join(texts), calls=True)
+    for name, kind in HEADS.items():
+        head += f"\n#define {name} {kind}" if any(name in text for text in body) else ""
+    main = kernel(stages, names, buffers, ints, ALONE.get(profile.driver, ""))
+    return "\n".join([head, *body, "", main])
+
+
+def separate_source(stages: Sequence[Stage]) -> str:
+    """The OpenCL C of a program in which every stage is a kernel."""
+    kernels = [own_kernel(k, s) for k, s in enumerate(stages)]
+    body = _prelude(stages, "\n\n".join(kernels))
+    return "\n".join(["#define FX_STAGE static", *body]) + "\n"
+
+
+_UNALIGNED = re.compile(r"\b([a-z]+)\d+_u\b")
+
+
+def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[str]:
+    """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
+    dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
+    dtypes |= {_np("float64")} if "double" in body else set()
+    products = whole.source(body)
+    dtypes |= {_np("float32")} if "float" in products else set()
+    rows = set(_UNALIGNED.findall(body))  # kept rows are of what registers hold
+    head = scalar.prelude((2, 4, 8, 16), dtypes, rows)
+    called = mathlib.calls(products + body)
+    library = mathlib.source(mathlib.needed(called), called if calls else None)
+    return [head, library, products + team.source(body), body]
+
+
+def _np(name: str) -> Any:
+    import numpy as np
+
+    return np.dtype(name)
+
+
+def functions(stages: Sequence[Stage]) -> tuple[list[str], list[str]]:
+    """The C functions of the stages and their helpers, equal ones once, and what the kernel calls
+    for each stage. A text's own names begin with `@`; what it calls stands before it.
+    """
+    texts: list[str] = []
+    known: dict[str, list[str]] = {}  # a text with its own names numbered -> these in the program
+    called: list[str] = []
+    for k, s in enumerate(stages):
+        final: dict[str, str] = {}  # the names of this stage's functions in the program
+        for text in (*s.helpers, f"{s.signature('@')} {{\n{s.text}\n}}"):
+            own = [x for x in dict.fromkeys(NAME.findall(text)) if x not in final]
+            numbers = {x: f"@{j}" for j, x in enumerate(own)} | final
+            key = NAME.sub(lambda m, names=numbers: names[m[0]], text)
+            if key not in known:
+                known[key] = [f"stage_{k}_{x[1:]}".rstrip("_") for x in own]
+                texts.append(NAME.sub(lambda m, names=known[key]: names[int(m[0][1:])], key))
+            final |= zip(own, known[key])
+        called.append(final["@"])
+    return texts, called
+
+
+def own_kernel(k: int, s: Stage) -> str:
+    """A stage as a kernel; windows into stacked arrays move by the iteration."""
+    params = []
+    for j, b in enumerate(s.buffers):
+        const = "" if b.written else "const "
+        params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
+    params += [f"const long n{j}" for j in range(len(s.ints) + len(s.windows))]
+    moves = [f"  b{j} += n{len(s.ints) + w};" for w, (j, _) in enumerate(s.windows)]
+    text = s.text.split("\n")
+    pragmas = [x for x in text if "#pragma OPENCL" in x]  # these must come first
+    lines = [
+        *s.helpers,
+        f"__attribute__((reqd_work_group_size({s.local}, 1, 1)))",
+        f"__kernel void fx{k}({', '.join(params)}) {{",
+        *pragmas,
+        "  const long item = get_group_id(0);",
+        *moves,
+        *(x for x in text if x not in pragmas),
+        "}",
+    ]
+    return "\n".join(lines).replace("@", f"stage_{k}_")
+
+
+def kernel(
+    stages: Sequence[Stage], names: Sequence[str], buffers: int, ints: int, attribute: str = ""
+) -> str:
+    """The one kernel: a switch over the stages, whose functions have these names."""
+    params = ["const int stage"]
+    params += [f"__global uchar *p{j}" for j in range(buffers)]
+    params += [f"const long n{j}" for j in range(ints)]
+    lines = [
+        f"__kernel {attribute}void fx({', '.join(params)}) {{",
+        "  const long item = get_group_id(0);",
+        "  switch (stage) {",
+    ]
+    for k, s in enumerate(stages):
+        args = ["item"]
+        moves = {j: f" + n{len(s.ints) + w}" for w, (j, _) in enumerate(s.windows)}
+        for j, b in enumerate(s.buffers):
+            const = "" if b.written else "const "
+            args.append(f"(__global {const}{scalar.memory_type(b.dtype)} *)p{j}{moves.get(j, '')}")
+        args += [f"n{j}" for j in range(len(s.ints))]
+        lines.append(f"  case {k}: {names[k]}({', '.join(args)}); break;")
+    return "\n".join([*lines, "  }", "}"]) + "\n"

@@ -1,0 +1,214 @@
+"""Written: host functions that also have a stage written by hand, where sizes and device suit it.
+
+In: an Opaque whose `stage` says what it computes: ("lu",), ("cholesky",), ("triangular_solve", its
+parameters), ("qr",), ("eigh", lower), ("svd", full, vectors) or ("fft", kind, lengths). Out: its
+launches, with no wait for the host, so that a loop of such steps is one task. The items share a
+stack of many matrices or rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lowering import graph as g
+from lowering.emit.scope import Stage
+from lowering.fuse_rules import operands
+from lowering.nest import NestBuffer
+from lowering.planning.places import Place, Region, result_places
+from lowering.templates import dense, fourier, orthogonal
+
+if TYPE_CHECKING:
+    from lowering.planning.planner import Planner
+    from lowering.profile import Profile
+
+MOST_ROWS = 128  # of a matrix; above, LAPACK's blocked code wins, and private memory ends
+MOST_PRIVATE = 1 << 16  # bytes
+MOST_POINTS = 4096  # of a transform: private memory, and a table of roots in the text
+MOST_TURNED = 32  # rows or columns that are rotated pair by pair
+MOST_EIGEN = 64  # rows of a symmetric matrix
+IN_LOOPS = ("eigh", "svd")  # signs of vectors are not LAPACK's: where a step of the host costs most
+ITEM_WORK = 20_000.0  # flops that are worth an item
+TYPES = tuple(map(np.dtype, (np.float32, np.float64)))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The text for one problem, how many there are, and the flops of each; what it calls. `result`:
+    the shape of what it hands to the next stage, None for the last.
+    """
+
+    text: str
+    problems: int
+    work: float
+    helpers: tuple[str, ...] = ()
+    result: tuple[int, ...] | None = None
+
+
+def planned(p: Planner, region: Region, node: g.Node) -> bool:
+    """Plan the node as launches, if it has stages that suit."""
+    if p.profile.schedule == "gpu" or not p.options.get("written", True):
+        return False
+    if node.form.stage[0] in IN_LOOPS and p.depth == 0:
+        return False
+    chain = _RULES[node.form.stage[0]](node, p.profile)
+    ins = operands(node)
+    places = [p.place_of(region, a) for a in ins]
+    buffers = [NestBuffer(a, a.dtype, a.size) for a in ins]
+    for made in chain:
+        if made.result is None:
+            outs, results = list(node.outs or ()), result_places(p, region, node)
+        else:
+            outs = [(made.result, ins[0].dtype)]
+            results = [Place(p.slot("temp", *outs[0]))]
+        nodes = [g.Node(g.Input(-1), (), shape, dtype) for shape, dtype in outs]
+        written = [NestBuffer(n, n.dtype, n.size, True) for n in nodes]
+        stage = _stage(made, [*buffers, *written], p.profile, node.tag or node.form.stage[0])
+        p.add_launch(region, stage, [*places, *results])
+        places, buffers = results, [NestBuffer(n, n.dtype, n.size) for n in nodes]
+    return bool(chain)
+
+
+def _stage(made: Written, buffers: list[NestBuffer], profile: Profile, label: str) -> Stage:
+    share = int(min(ITEM_WORK / made.work, made.problems / (4 * profile.compute_units))) or 1
+    last = f"min({made.problems}L, (item + 1) * {share})"
+    head = f"  #pragma OPENCL FP_CONTRACT ON\n  for (long e = item * {share}; e < {last}; ++e) {{"
+    items, cost = -(-made.problems // share), made.work * made.problems
+    text = f"{head}{made.text}\n  }}"
+    return Stage(text, buffers, [], items, 1, label, helpers=made.helpers, cost=cost)
+
+
+def _fits(rows: int, columns: int, dtype: np.dtype) -> bool:
+    small = min(rows, columns) > 0 and max(rows, columns) <= MOST_ROWS
+    return small and dtype in TYPES and rows * columns * dtype.itemsize <= MOST_PRIVATE
+
+
+def _lu(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    m, n = x.shape[-2:]
+    if not x.size or not _fits(m, n, x.dtype):
+        return []
+    text = dense.lu(m, n, x.dtype, _width(n, x.dtype, profile))
+    return [Written(text, x.size // (m * n), 2.0 * m * n * min(m, n) + 20.0 * m * n)]
+
+
+def _cholesky(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    n = x.shape[-1]
+    if not x.size or not _fits(n, n, x.dtype):
+        return []
+    text = dense.cholesky(n, x.dtype, _width(n, x.dtype, profile))
+    return [Written(text, x.size // (n * n), 1.0 * n * n * n + 20.0 * n * n)]
+
+
+def _triangular(node: g.Node, profile: Profile) -> list[Written]:
+    a, y = node.args
+    n = a.shape[-1]
+    if not y.size or not _fits(n, n, a.dtype):
+        return []
+    _, left_side, lower, transpose_a, unit_diagonal = node.form.stage
+    count = y.shape[-1 if left_side else -2]
+    width = profile.lanes(a.dtype.itemsize)
+    text = dense.triangular(
+        n,
+        count,
+        a.dtype,
+        width,
+        left_side=left_side,
+        lower=lower,
+        transpose_a=transpose_a,
+        unit_diagonal=unit_diagonal,
+    )
+    parts = dense.blocks(count, width)
+    return [Written(text, parts * a.size // (n * n), 2.0 * n * n * count / parts + 20.0 * n)]
+
+
+def _width(n: int, dtype: np.dtype, profile: Profile) -> int:
+    """Lanes of a vector: no more than a row of n needs."""
+    width = profile.lanes(dtype.itemsize)
+    while width > 1 and width // 2 >= n:
+        width //= 2
+    return width
+
+
+def _qr(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    (q, _), *_ = node.outs
+    m, n = x.shape[-2:]
+    most = max(n, q[-1]) * m * x.dtype.itemsize
+    if not x.size or x.dtype not in TYPES or min(m, n) > MOST_ROWS or most > MOST_PRIVATE // 2:
+        return []
+    text = orthogonal.qr(m, n, q[-1], x.dtype, _width(m, x.dtype, profile))
+    return [Written(text, x.size // (m * n), 2.0 * m * min(m, n) * (n + q[-1]) + 40.0 * m * n)]
+
+
+def _eigh(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    n = x.shape[-1]
+    if not x.size or x.dtype not in TYPES or n > MOST_EIGEN or node.outs[1][0][-1] != n:
+        return []
+    text = orthogonal.eigh(n, node.form.stage[1], x.dtype, _width(n, x.dtype, profile))
+    return [Written(text, x.size // (n * n), 6.0 * n * n * n + 200.0 * n * n)]
+
+
+def _svd(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    m, n = x.shape[-2:]
+    long, short = max(m, n), min(m, n)
+    _, full, vectors = node.form.stage
+    columns = long if full else short
+    most = (short + columns * vectors) * long * x.dtype.itemsize
+    if not x.size or x.dtype not in TYPES or short > MOST_TURNED or most > MOST_PRIVATE // 2:
+        return []
+    text = orthogonal.svd(m, n, full, vectors, x.dtype, _width(long, x.dtype, profile))
+    work = 8.0 * short * short * (long + 10.0) * 2
+    return [Written(text, x.size // (m * n), work)]
+
+
+# ---------------------------------------------------------------- Fourier transforms
+
+
+def _fft(node: g.Node, profile: Profile) -> list[Written]:
+    """Along each axis in turn: the last one first, but last for a real result."""
+    _, kind, lengths = node.form.stage
+    x = node.args[0]
+    (shape, _), *_ = node.outs
+    if not x.size or not lengths or x.dtype not in TYPES:
+        return []
+    along = {"RFFT": "half", "IRFFT": "real"}.get(kind, "complex")
+    points = [*lengths[:-1], fourier.points(lengths[-1], along)]
+    if any(n > MOST_POINTS or fourier.radices(n) is None for n in points):
+        return []
+    lanes, inverse = profile.lanes(x.dtype.itemsize), kind in ("IFFT", "IRFFT")
+    spectrum = shape[:-1] if kind != "IRFFT" else x.shape[:-1]  # the parts are the last axis
+    n, last = lengths[-1], len(spectrum) - 1
+    text, table = fourier.rows(n, along, inverse, x.dtype, lanes)
+    stack = prod(spectrum[:-1])
+    chain = [Written(text, stack, _fft_work(n), (table,), (*spectrum, 2))]
+    for axis in range(last - 1, last - len(lengths), -1):
+        n, inner = spectrum[axis], prod(spectrum[axis + 1 :])
+        text, table, blocks = fourier.columns(n, inner, inverse, x.dtype, lanes)
+        problems, work = prod(spectrum[:axis]) * blocks, _fft_work(n) * inner / blocks
+        chain.append(Written(text, problems, work, (table,), (*spectrum, 2)))
+    if kind == "IRFFT":
+        chain = [*chain[1:], chain[0]]
+    chain[-1] = replace(chain[-1], result=None)
+    return chain
+
+
+def _fft_work(n: int) -> float:
+    return 5.0 * n * n.bit_length() + 10.0 * n
+
+
+_RULES = {
+    "cholesky": _cholesky,
+    "eigh": _eigh,
+    "fft": _fft,
+    "lu": _lu,
+    "qr": _qr,
+    "svd": _svd,
+    "triangular_solve": _triangular,
+}

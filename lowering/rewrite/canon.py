@@ -1,0 +1,191 @@
+"""Canon: the graph as the later stages want it. One sweep; each node is rebuilt from its rebuilt
+operands.
+
+Reductions that would leave the machine idle become two (blocks, then the blocks' results); the
+number of blocks depends on shapes alone. Complex values become pairs of real ones
+(`complex_pairs`). In and out: a Graph with the same meaning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+from lowering import graph as g
+from lowering.build.group import BlockReduce
+from lowering.lanes import lane_predicate
+from lowering.profile import Profile
+from lowering.rewrite import complex_pairs, contract, convolve, gather, outer, pads, phases, views
+from lowering.templates import scatter
+from lowering.walk import with_inner
+
+MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
+MAX_BLOCKS = 64
+LONG_DOT = 1 << 22  # elements that one core and its caches do not multiply and sum as fast as two
+FEW_ROWS, MANY = 128, 4096  # each of so many results folds so few elements by itself
+
+
+def canonicalize(
+    graph: g.Graph, *, split_reductions: bool = True, profile: Profile | None = None
+) -> g.Graph:
+    """The canonical form of a graph and of the graphs inside it."""
+    graph = complex_pairs.split(graph)
+    b = g.Builder()
+    new: dict[int, g.Node] = {}
+    for n in graph.inputs:
+        new[id(n)] = b.input(n.shape, n.dtype)
+    turned = contract.turned_by_users(graph) if profile is not None else set()
+    pieces = pads.side_by_side(graph)
+    for n in graph.nodes():
+        if id(n) in new:
+            continue
+        b.tag = n.tag
+        args = tuple(new[id(a)] for a in n.args)
+        if id(n) in pieces:
+            axis, xs = pieces[id(n)]
+            new[id(n)] = b.concat([new[id(x)] for x in xs], axis)
+        elif isinstance(n.form, g.DynamicUpdate):
+            chosen = views.update(b, n, args)
+            new[id(n)] = b.node(n.form, args, n.shape, n.dtype) if chosen is None else chosen
+        elif isinstance(n.form, g.Slice):
+            new[id(n)] = views.part(b, n, args[0])
+        elif isinstance(n.form, g.Reduce) and split_reductions:
+            made = None if profile is None else outer.rewrite(b, n, args[0], profile)
+            new[id(n)] = made if made is not None else _reduce(b, n, args[0])
+        elif isinstance(n.form, g.ArgReduce) and split_reductions:
+            new[id(n)] = _argreduce(b, n, args[0])
+        elif isinstance(n.form, g.Contract) and profile is not None:
+            made = _dot(b, n, *args) if split_reductions else None
+            if made is None:
+                made = contract.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
+            new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
+        elif isinstance(n.form, g.Conv):
+            new[id(n)] = _conv(b, n, args, profile)
+        elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
+            new[id(n)] = _dilated_window(b, n, *args)
+        elif isinstance(n.form, g.Scatter):
+            new[id(n)] = scatter.rewrite(b, n, args)
+        elif isinstance(n.form, g.Gather):
+            moved = gather.rewrite(b, n, args)
+            new[id(n)] = moved if moved is not None else b.node(n.form, args, n.shape, n.dtype)
+        elif isinstance(n.form, g.Loop | g.Cond):
+            new[id(n)] = _inner_graphs(b, n, args, split_reductions, profile)
+        else:
+            new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
+    effects = tuple(new[id(e)] for e in graph.effects)
+    return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+
+
+def _inner_graphs(
+    b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool, profile: Profile | None
+) -> g.Node:
+    # whether any lane goes on is asked lane by lane where the loop is one kernel
+    whole = isinstance(n.form, g.Loop) and lane_predicate(n) is not None
+
+    def again(x: g.Graph) -> g.Graph:
+        cut = split and not (whole and x is n.form.cond)
+        return canonicalize(x, split_reductions=cut, profile=profile)
+
+    return b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
+
+
+def _conv(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], profile: Profile | None) -> g.Node:
+    """By phases where the input has gaps, as a product where that is better."""
+    x, w = args
+    made = phases.split(b, n, x, w, lambda part: _conv(b, part, part.args, profile))
+    if made is None and profile is not None:
+        made = convolve.rewrite(b, n, (x, w), profile)
+    return made if made is not None else _dilated_conv(b, n, x, w)
+
+
+def _dilated_conv(b: g.Builder, n: g.Node, x: g.Node, w: g.Node) -> g.Node:
+    """Input dilation becomes interior padding, so that every index stays affine."""
+    gaps = (0, 0, *(d - 1 for d in n.form.lhs_dilation))
+    if not any(gaps):
+        return b.node(n.form, (x, w), n.shape, n.dtype)
+    x = b.pad(x, b.const(0, x.dtype), (0,) * x.ndim, (0,) * x.ndim, gaps)
+    form = replace(n.form, lhs_dilation=(1,) * len(n.form.lhs_dilation))
+    return b.node(form, (x, w), n.shape, n.dtype)
+
+
+def _dilated_window(b: g.Builder, n: g.Node, x: g.Node, init: g.Node) -> g.Node:
+    made = phases.spread(b, n, x, init)
+    if made is not None:
+        return made
+    gaps = tuple(d - 1 for d in n.form.base_dilation)
+    x = b.pad(x, init, (0,) * x.ndim, (0,) * x.ndim, gaps)
+    form = replace(n.form, base_dilation=(1,) * x.ndim)
+    return b.node(form, (x, init), n.shape, n.dtype)
+
+
+def block_count(rows: int, inner: int) -> int:
+    """How many blocks of rows a reduction is cut into: from shapes alone."""
+    return max(1, min(MAX_BLOCKS, rows, rows * inner // MIN_SPLIT))
+
+
+def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
+    """A reduction whose result is small against its operand, in two steps where one would run on
+    one core.
+    """
+    op, axes = n.form.op, n.form.axes
+    if x.size < 2 * MIN_SPLIT:
+        return b.reduce(op, x, axes)
+    if n.size == 1:
+        return b.reshape(_reduce_all(b, op, x), n.shape)
+    lead = 0
+    while lead in axes:
+        lead += 1
+    inner_axes = tuple(k for k in axes if k >= lead)
+    if lead and inner_axes:
+        return _blocks(b, op, b.reduce(op, x, inner_axes), lead)
+    if lead:
+        return _blocks(b, op, x, lead)
+    return b.reduce(op, x, axes)
+
+
+def _argreduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
+    """Where the extreme of one long axis is: where it is in each of some rows, and in which row."""
+    op, long = n.form.op, x.size
+    most = block_count(long, 1) if n.size == 1 and long == x.shape[n.form.axis] else 1
+    rows = next((k for k in range(most, 1, -1) if long % k == 0), 1)
+    if rows == 1:
+        return b.argreduce(op, x, n.form.axis, n.dtype)
+    cut = b.reshape(x, (rows, long // rows))
+    row = b.argreduce(op, b.reduce(op, cut, (1,)), 0, n.dtype)
+    places = b.map(
+        "add",
+        b.argreduce(op, cut, 1, n.dtype),
+        b.map("mul", b.iota((rows,), 0, n.dtype), b.const(long // rows, n.dtype, (rows,))),
+    )
+    here = b.map("eq", b.iota((rows,), 0, n.dtype), b.broadcast(row, (rows,), ()))
+    chosen = b.select(here, places, b.const(0, n.dtype, (rows,)))
+    return b.reshape(b.reduce("add", chosen, (0,)), n.shape)
+
+
+def _dot(b: g.Builder, n: g.Node, x: g.Node, y: g.Node) -> g.Node | None:
+    """A sum of products of two long arrays, by blocks as any sum: all cores read them."""
+    cx, cy = n.form.contract
+    alike = x.shape == y.shape and cx == cy == tuple(sorted(cx)) and x.dtype == y.dtype == n.dtype
+    if n.size != 1 or not alike or x.size < LONG_DOT or x.dtype.kind != "f":
+        return None
+    products = b.map("mul", b.reshape(x, (x.size,)), b.reshape(y, (x.size,)))
+    return b.reshape(_reduce_all(b, "add", products), n.shape)
+
+
+def _reduce_all(b: g.Builder, op: str, x: g.Node) -> g.Node:
+    """Everything to one scalar: rows of the last axis if it is long, else as one flat axis."""
+    rows, last = x.size // x.shape[-1], x.shape[-1]
+    if x.ndim > 1 and last >= 64 and rows >= 16:
+        return _blocks(b, op, b.reduce(op, x, (x.ndim - 1,)), x.ndim - 1, last)
+    return _blocks(b, op, b.reshape(x, (x.size,)), 1)
+
+
+def _blocks(b: g.Builder, op: str, x: g.Node, lead: int, inner: int = 1) -> g.Node:
+    """Fold the leading axes by blocks, then the blocks."""
+    rows = prod(x.shape[:lead])
+    rest = x.shape[lead:]
+    blocks = block_count(rows, prod(rest) * inner)
+    if blocks < 2 or (rows <= FEW_ROWS and prod(rest) >= MANY):
+        return b.reduce(op, x, tuple(range(lead)))
+    parts = b.node(BlockReduce(op, lead, blocks), (x,), (blocks, *rest), x.dtype)
+    return b.reduce(op, parts, (0,))
