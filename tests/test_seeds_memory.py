@@ -164,8 +164,8 @@ def test_M34_handles_are_small():
 
 
 def test_M26_the_library_is_small(tmp_path):
-    """The packed sources: less than a sixth of the 7.5 MB that the promise compares with (a tenth of
-    them are docstrings); tests/test_house.py times the import and sees that no driver is touched.
+    """The packed sources: less than a sixth of the 7.5 MB that the promise compares with;
+    tests/test_house.py times the import and sees that no driver is touched.
     """
     target = tmp_path / "sources.zip"
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as packed:
