@@ -100,7 +100,7 @@ class Part:
     foreign = False
 
     def __init__(self, arg: Any, host: np.ndarray | None, owner: Any = None):
-        self.arg = arg
+        self.arg: Any = arg
         self.token = object()
         self.host = host
         self.owner = owner
@@ -126,7 +126,7 @@ class Block:
     __slots__ = ("__weakref__", "arg", "home", "host", "nbytes", "parts", "token", "trays")
 
     def __init__(self, arg: Any, host: np.ndarray | None, nbytes: int, home: list[Block]):
-        self.arg = arg
+        self.arg: Any = arg
         self.token = object()
         self.host = host
         self.nbytes = nbytes
