@@ -170,9 +170,9 @@ MISTAKES = {
         ["Dict key mismatch", "'w'", "'b'"],
     ),
     "dtype without a kernel": (
-        lambda: fx.jit(lambda x: x * 2)(fnp.ones(3, fnp.float8_e4m3fn)),
+        lambda: fx.jit(lambda x: x * 2)(fnp.ones(3, fnp.float8_e3m4)),
         TypeError,
-        ["float8_e4m3fn", "kernel", "outside jit"],
+        ["float8_e3m4", "kernel", "outside jit"],
     ),
     "array of objects": (lambda: fnp.array(np.array([None])), TypeError, ["object", "numeric"]),
     "string argument": (

@@ -6,6 +6,7 @@ that makes it to the last that reads it (benchmarks/driverless.py). No driver is
 
 from __future__ import annotations
 
+import gc
 import weakref
 
 import numpy as np
@@ -197,6 +198,7 @@ def test_what_the_pool_gives_back_no_function_keeps(n, calls):
     assert blocks
     memory = [weakref.ref(block.host.base) for block in blocks]
     del blocks
+    gc.collect()  # of other tests' functions
     device.pool.trim()
     assert device.pool.allocated >= 0
     assert not any(m() is not None for m in memory)

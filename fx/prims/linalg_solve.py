@@ -254,7 +254,9 @@ def permutation_of(pivots: np.ndarray, size: int) -> np.ndarray:
     """The permutation that row swaps (i with pivots[i], in turn) make of range(size)."""
     lead = pivots.shape[:-1]
     if math.prod(lead) < MANY_STACKED:
-        rows = [_swapped(p, size) for p in pivots.reshape(-1, pivots.shape[-1]).tolist()]
+        rows = [
+            _swapped(p, size) for p in pivots.reshape(math.prod(lead), pivots.shape[-1]).tolist()
+        ]
         return np.array(rows, np.int32).reshape(*lead, size)
     out = np.broadcast_to(np.arange(size, dtype=np.int32), (*lead, size)).copy()
     for i in range(pivots.shape[-1]):
