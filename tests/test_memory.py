@@ -6,7 +6,6 @@ that makes it to the last that reads it (benchmarks/driverless.py). No driver is
 
 from __future__ import annotations
 
-import gc
 import weakref
 
 import numpy as np
@@ -189,6 +188,7 @@ def test_what_the_pool_gives_back_no_function_keeps(n, calls):
     device = fx.devices()[0]
     if device.interpreter or not device.shared:
         pytest.skip("blocks that the host sees")
+    device.pool.trim()  # blocks of other functions
     f = fx.jit(lambda x: (fnp.sort(x * 2)[::-1] + fnp.cumsum(x), x.sum()))
     x = fnp.arange(n, dtype="float32")
     for _ in range(calls if n < 1000 else min(calls, 3)):
@@ -198,7 +198,6 @@ def test_what_the_pool_gives_back_no_function_keeps(n, calls):
     assert blocks
     memory = [weakref.ref(block.host.base) for block in blocks]
     del blocks
-    gc.collect()  # of other tests' functions
     device.pool.trim()
     assert device.pool.allocated >= 0
     assert not any(m() is not None for m in memory)
