@@ -10,6 +10,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+INSTRUCTIONS = {
+    "sse4_1": ("sse4.1", "__SSE4_1__"),
+    "avx": ("avx", "__AVX__"),
+    "avx2": ("avx2", ""),
+    "fma": ("fma", ""),
+    "f16c": ("f16c", "__F16C__"),
+    "bmi2": ("bmi2", ""),
+    "avx512f": ("avx512f", "__AVX512F__"),
+    "avx512bw": ("avx512bw", ""),
+    "avx512cd": ("avx512cd", ""),
+    "avx512dq": ("avx512dq", ""),
+    "avx512vl": ("avx512vl", ""),
+}
+"""A processor's feature: clang's name of it, and the macro by which our text asks for it."""
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -20,7 +35,7 @@ class Profile:
     name: str = ""
     vector_bytes: int = 32
     registers: int = 16
-    features: frozenset[str] = frozenset()  # the CPU's: avx2, avx512f, fma, f16c, ...
+    features: frozenset[str] = frozenset()  # of `INSTRUCTIONS`, those that the CPU has
     fp64: bool = True
     fp16: bool = False  # arithmetic; storing float16 works everywhere
     subgroups: bool = False

@@ -7,6 +7,7 @@ have SciPy's float64. A program holds many functions, chosen by an argument: a b
 import math
 
 import numpy as np
+import plans
 import pyopencl as cl
 import pytest
 import scipy.special
@@ -53,9 +54,7 @@ class Program:
         text = "\n".join(body)
         functions = mathlib.source(mathlib.needed(text))
         prelude = scalar_text.prelude([width], [dtype, np.float64])
-        self.kernel = cl.Kernel(
-            cl.Program(queue.context, prelude + functions + text).build(["-w"]), "run"
-        )
+        self.kernel = plans.kernel(queue, prelude + functions + text)
 
     def __call__(self, which, x, y=None):
         n = x.size

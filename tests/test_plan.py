@@ -96,3 +96,19 @@ def test_intels_compiler_is_told_that_items_are_groups_of_one(changes, said):
     graph = b.graph([b.map("exp", b.input((64,), np.float32))])
     text = make_plan(graph, AVX2.with_(**changes)).programs[0].source
     assert text.count("__kernel") == 1 and text.count("intel_vec_len_hint(1)") == said
+
+
+def test_programs_say_which_instructions_they_are_compiled_for():
+    """An LLVM that does not know the processor would compile for another with fewer."""
+    b = g.Builder()
+    graph = b.graph([b.convert(b.input((100,), np.int32), np.dtype("float32"))])
+    features = frozenset({"avx", "avx2", "fma", "f16c"})
+    text = make_plan(graph, AVX2.with_(features=features)).programs[0].source
+    pushed = '#pragma clang attribute push(__attribute__((target("avx,avx2,fma,f16c")))'
+    assert text.count(pushed) == 1 and text.endswith("#pragma clang attribute pop\n")
+    assert "#define convert_float8(x) __builtin_convertvector((x), float8)" in text
+    assert "__AVX512F__ 1" not in text and "#define __AVX__ 1" in text
+    assert (
+        "target("
+        not in make_plan(graph, AVX2.with_(driver="intel", features=features)).programs[0].source
+    )

@@ -9,6 +9,7 @@ import itertools
 
 import ml_dtypes
 import numpy as np
+import plans
 import pyopencl as cl
 import pytest
 
@@ -124,7 +125,7 @@ def build(queue, width, cases):
     )
     functions = mathlib.source(mathlib.needed(body))
     text = scalar.prelude([width], EVERY) + functions + body
-    return cl.Kernel(cl.Program(queue.context, text).build(["-w"]), "run")
+    return plans.kernel(queue, text)
 
 
 def run(queue, kernel, width, which, arrays, out_dtype):
@@ -184,7 +185,7 @@ def test_constants_strides_and_widths(queue, dtype):
     body = f"__kernel void run(__global const {memory} *x, __global {memory} *out) {{\n"
     body += "\n".join(stores) + "\n}\n"
     text = scalar.prelude((1, 2, 4, 8, 16), [dtype]) + mathlib.source(mathlib.needed(body)) + body
-    kernel = cl.Kernel(cl.Program(queue.context, text).build(["-w"]), "run")
+    kernel = plans.kernel(queue, text)
     flags = cl.mem_flags.COPY_HOST_PTR
     x = cl.Buffer(queue.context, flags, hostbuf=source.view(np.uint8))
     got = np.zeros(at, dtype)

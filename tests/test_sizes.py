@@ -91,8 +91,8 @@ def lstm_step(p, xs, y):
 
 
 STEPS = {
-    "mlp": (mlp_step, layers(64, 32, 10), (64, 48, 37, 90)),
-    "logistic": (logistic_step, layers(30, 1), (100, 64, 48, 128)),
+    "mlp": (mlp_step, layers(64, 32, 10), (64, 72, 90, 96)),
+    "logistic": (logistic_step, layers(30, 1), (100, 64, 81, 128)),
     "lstm": (lstm_step, layers(64, 512) + layers(128, 512), (64, 48, 56)),
 }
 

@@ -127,7 +127,11 @@ $F nextafter_$N($F x, $F y) {
     # past the caches, where the address allows it: such a store faults on others
     "stream": {"float": _STREAM, "int": _STREAM},
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
-    "rem": {"float": "$F rem_$N($F x, $F y) { return fmod(x, y); }"},
+    "rem": {
+        "floatx1": "$F rem_$N($F x, $F y) { return fmod(x, y); }",
+        "float": """
+$F rem_$N($F x, $F y) { return ($F)(rem_$H(x.lo, y.lo), rem_$H(x.hi, y.hi)); }""",
+    },
     # in one rounding where the device has it, also in kernels that switch contraction off: nothing
     # computes it twice
     "mad": {"float": "$F mad_$N($F a, $F b, $F c) { return a * b + c; }"},

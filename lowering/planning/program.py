@@ -17,7 +17,7 @@ from typing import Any
 from lowering import mathlib, scalar
 from lowering.emit.stage import Stage
 from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
-from lowering.profile import Profile
+from lowering.profile import INSTRUCTIONS, Profile
 from lowering.templates import team, whole
 
 PER_PROGRAM = 24
@@ -33,6 +33,7 @@ ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
 need not try lanes of items (docs/why/few-programs.md).
 """
 NAME = re.compile(r"@\w*")
+CONVERT = re.compile(r"\bconvert_([a-z]+\d+)\(")
 
 
 def assemble(
@@ -53,7 +54,7 @@ def assemble(
         ints = max(len(s.ints) + len(s.windows) for s in part)
         homes += [(len(programs), k, buffers, ints) for k in range(len(part))]
         text = separate_source(part) if separate else source(part, buffers, ints, profile)
-        programs.append(Program(text, "-w"))
+        programs.append(Program(targeted(text, profile), "-w"))
     first_extra = len(programs)
 
     def place(step: Step) -> Step:
@@ -130,6 +131,26 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, profile: Profile) -
         head += f"\n#define {name} {kind}" if any(name in text for text in body) else ""
     main = kernel(stages, names, buffers, ints, ALONE.get(profile.driver, ""))
     return "\n".join([head, *body, "", main])
+
+
+def targeted(text: str, profile: Profile) -> str:
+    """`text`, compiled for all instructions of the processor. PoCL asks LLVM for the processor's
+    name, and an LLVM that is older than the processor has the name of one with fewer. PoCL's own
+    functions are compiled for those, so text that takes more passes no vectors to them
+    (docs/why/target-attributes.md).
+    """
+    if profile.driver != "pocl":
+        return text
+    found = [INSTRUCTIONS[f] for f in INSTRUCTIONS if f in profile.features]
+    names = ",".join(name for name, _ in found)
+    head = [f"#define {macro} 1" for _, macro in found if macro]
+    for vector in sorted(set(CONVERT.findall(text))):
+        head.append(f"#define convert_{vector}(x) __builtin_convertvector((x), {vector})")
+    if names:
+        attribute = f'__attribute__((target("{names}")))'
+        head.append(f"#pragma clang attribute push({attribute}, apply_to = function)")
+        text = text.rstrip("\n") + "\n#pragma clang attribute pop\n"
+    return "\n".join([*head, text])
 
 
 def separate_source(stages: Sequence[Stage]) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from lowering.errors import DeviceError
-from lowering.profile import Profile
+from lowering.profile import INSTRUCTIONS, Profile
 from lowering.runtime import drivers
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import (
@@ -400,7 +400,7 @@ def profile_of(platform: Any, d: Any) -> Profile:
         name=d.name.strip(),
         vector_bytes=vector,
         registers=registers,
-        features=features & _RELEVANT,
+        features=features.intersection(INSTRUCTIONS),
         fp64=bool(d.double_fp_config),
         fp16="cl_khr_fp16" in extensions,
         subgroups=_subgroups(d, extensions),
@@ -418,11 +418,6 @@ def profile_of(platform: Any, d: Any) -> Profile:
         options=_exact(d) if gpu else "",
         schedule=forced or ("gpu" if gpu else "cpu"),  # type: ignore[arg-type]
     )
-
-
-_RELEVANT = frozenset(
-    ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512vl", "asimd", "sve")
-)
 
 
 def cpu_features() -> frozenset[str]:
