@@ -1,13 +1,16 @@
 """What the functions of a family have in common, said once and added to each docstring.
 
-Called at the end of a module; help() then shows the sentence of the function and the family's.
+Called at the end of a module, or as a decorator; help() then shows the function's sentence and the
+family's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import cleandoc
-from typing import Any
+from typing import Any, TypeVar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # of functions that broadcast and promote, as those of fx.scipy.special do
 ELEMENTWISE = (
@@ -22,6 +25,16 @@ def add_fact(fact: str, *functions: Callable[..., Any]) -> None:
         if f.__doc__:  # python -OO leaves none
             said, mark, examples = cleandoc(f.__doc__).partition("\n>>> ")
             f.__doc__ = f"{said.rstrip()}\n\n{fact}" + (mark and f"\n{mark}{examples}")
+
+
+def explained(*facts: str) -> Callable[[_Function], _Function]:
+    """A decorator that puts a paragraph of these lines into the docstring."""
+
+    def extend(function: _Function) -> _Function:
+        add_fact("\n".join(facts), function)
+        return function
+
+    return extend
 
 
 def elementwise_facts(dtypes: str, result: str, *functions: Callable[..., Any]) -> None:

@@ -5,13 +5,13 @@ share (appended to their docstrings), and makers that promote and call one lax f
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import cleandoc
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from fx import core, lax
 from fx.dtypes import is_integer
+from fx.family_docs import explained
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,
@@ -71,26 +71,13 @@ FLOATS = "Integers and booleans give floats: float64 from 64 bits, else float32.
 BOOLS = "The result is boolean."
 BITS = "Integers and booleans only: TypeError for floats and complex numbers."
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
-
-
-def explained(*facts: str) -> Callable[[_Function], _Function]:
-    """A decorator that appends what a family of functions shares to the docstring."""
-
-    def extend(function: _Function) -> _Function:
-        if function.__doc__:  # python -OO has none
-            function.__doc__ = "\n".join((cleandoc(function.__doc__), "", *facts))
-        return function
-
-    return extend
-
 
 def named(function: Any, name: str, doc: str, *facts: str) -> Any:
     """The function with its public name and docstring: its own line, then the family's facts."""
     function.__name__ = function.__qualname__ = name
     function.__module__ = "fx.numpy"
-    function.__doc__ = "\n".join((doc, "", *facts))
-    return function
+    function.__doc__ = doc
+    return explained(*facts)(function)
 
 
 def float_unary(name: str, op: Callable[[Any], Any], doc: str) -> Any:

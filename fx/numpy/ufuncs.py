@@ -13,13 +13,13 @@ import numpy as np
 from fx import core, lax
 from fx.avals import is_inexact
 from fx.dtypes import is_integer
+from fx.family_docs import explained
 from fx.numpy.ufunc_base import (
     FLOATS,
     ONE,
     TWO,
     const_as,
     dtype_of,
-    explained,
     float_binary,
     float_unary,
     full_as,

@@ -8,6 +8,7 @@ import numpy as np
 
 from fx import core, lax
 from fx.avals import is_floating
+from fx.family_docs import explained
 from fx.numpy.ufunc_base import (
     BITS,
     BOOLS,
@@ -19,7 +20,6 @@ from fx.numpy.ufunc_base import (
     comparison,
     const_as,
     dtype_of,
-    explained,
     full_as,
     named,
     no_floats,

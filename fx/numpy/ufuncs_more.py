@@ -12,9 +12,10 @@ import numpy as np
 from fx import core, lax
 from fx.avals import is_floating
 from fx.dtypes import finfo, is_integer
+from fx.family_docs import explained
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.ufunc_base import BOOLS, FLOATS, ONE, TWO, const_as, dtype_of, explained, no_out
+from fx.numpy.ufunc_base import BOOLS, FLOATS, ONE, TWO, const_as, dtype_of, no_out
 from fx.numpy.util import (
     broadcast_value,
     check_arraylike,
