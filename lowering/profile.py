@@ -51,6 +51,7 @@ class Profile:
     arguments: int = 1 << 16  # pointers and longs that a kernel may take
     align: int = 256  # of a buffer's parts that are arguments themselves
     options: str = ""  # for the driver's compiler, besides a program's own
+    host_sorts: bool = True  # NumPy's sort has vector instructions that are quick here
     schedule: Literal["cpu", "gpu"] = "cpu"  # which of the two schedules; FX_SCHEDULE forces one
 
     def lanes(self, itemsize: int) -> int:
@@ -82,6 +83,7 @@ class Profile:
             self.compute_units,
             self.arguments,
             self.align,
+            self.host_sorts,
             self.schedule,
         )
         return repr(fields)

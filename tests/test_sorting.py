@@ -12,6 +12,7 @@ from test_scatter import graph_of, on_cpu, run
 from lowering import graph as g
 from lowering import host_sort, interp
 from lowering.plan import HostStep
+from lowering.runtime import devices
 from lowering.templates import sorting, topk
 
 pytestmark = pytest.mark.lowering
@@ -90,6 +91,27 @@ def test_only_what_is_read_is_written(rng):
 
 def test_one_operand_is_numpys(rng):
     check(lambda b, x: list(b.sort([x], 1, 1)), [values(rng, (9, 700), np.int32)], kernels=False)
+    x = values(rng, (40_000,), np.int32)
+    quick = devices.default_device().profile.with_(host_sorts=True)
+    _, plan = run(graph_of(lambda b, x: list(b.sort([x], 0, 1)), [x]), [x], quick)
+    if on_cpu():
+        assert [type(s) for s in plan.steps] == [HostStep]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint32", "int64", "uint64"])
+@pytest.mark.parametrize("shape, dim", [((40_000,), 0), ((2, 33_000), 1), ((33_000, 3), 0)])
+def test_one_operand_by_kernels_where_numpy_sorts_slowly(dtype, shape, dim, rng):
+    x = values(rng, shape, dtype)
+    graph = graph_of(lambda b, x: list(b.sort([x], dim, 1)), [x])
+    profile = devices.default_device().profile.with_(host_sorts=False)
+    (got,), plan = run(graph, [x], profile)
+    np.testing.assert_array_equal(got, np.sort(x, axis=dim))
+    if x.dtype.kind == "f":  # zeros keep their signs
+        np.testing.assert_array_equal(np.signbit(got).sum(), np.signbit(x[x == x]).sum())
+    if on_cpu():
+        assert plan.launches and not any(isinstance(s, HostStep) for s in plan.steps)
+        large = [b for b in plan.buffers if b.nbytes >= shape[dim] * x.itemsize]
+        assert [b.kind for b in large].count("temp") <= 2  # keys, twice, and no places
 
 
 def test_a_few_long_rows(rng):

@@ -108,7 +108,9 @@ def _topk(p: Planner, region: Region, node: g.Node) -> None:
 def _sorted_by_kernels(p: Planner, region: Region, node: g.Node) -> bool:
     """Plan a Sort or TopK as launches, if kernels do it; on a GPU the host does."""
     gets = region.gets.get(id(node), {})
-    job = None if p.profile.schedule == "gpu" else sorting.job(node, set(gets), p.depth > 0)
+    if p.profile.schedule == "gpu":
+        return False
+    job = sorting.job(node, set(gets), p.depth > 0, p.profile.host_sorts)
     if job is None:
         return False
     if not gets or job.kept == 0 or job.n == 0 or job.rows == 0:

@@ -3,7 +3,8 @@ row by many.
 
 A row's keys and places go through stable passes over digits, the last key first; then the operands
 are gathered by place. So equal keys keep their order, whatever the dtype. Rows of few elements are
-sorted by insertion. One operand alone is left to NumPy, whose vector sort is faster (`host`).
+sorted by insertion. One operand alone is left to NumPy, whose vector sort is faster (`host`); where
+it is not, a long row's keys go through the passes without places and end as elements.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Job:
     xs: tuple[g.Node, ...]
     kept: int
     descending: bool = False
+    alone: bool = False  # keys are sorted and become the result: no places, nothing to gather
 
     @property
     def n(self) -> int:
@@ -76,9 +78,11 @@ def place_dtype(node: g.Node, dim: int) -> np.dtype | None:
     return node.dtype if node.form == g.Iota(dim) and node.dtype.kind in "iu" else None
 
 
-def job(node: g.Node, wanted: set[int], repeated: bool = False) -> Job | None:
+def job(
+    node: g.Node, wanted: set[int], repeated: bool = False, host_is_quick: bool = True
+) -> Job | None:
     """What a Sort or TopK node asks for, None where the host does it; `repeated`: in a loop, where
-    each step of the host would wait for kernels.
+    each step of the host would wait for kernels; `host_is_quick`: NumPy sorts with vectors.
     """
     f = node.form
     if not all(sort_keys.sortable(x.dtype) for x in node.args) or prod(node.args[0].shape) >= 2**31:
@@ -89,7 +93,11 @@ def job(node: g.Node, wanted: set[int], repeated: bool = False) -> Job | None:
         outs = tuple(o for o in outs if o.index in wanted)
         return Job(x.shape, x.ndim - 1, (0,), outs, (x,), f.k, True)
     if len(node.args) == 1 and x.shape[f.dim] > (MOST_REPEATED if repeated else INSERTION):
-        return None
+        if host_is_quick or not sort_keys.invertible(x.dtype):
+            return None
+        out = Out(0, x.dtype, 0)
+        made = Job(x.shape, f.dim, (0,), (out,), (x,), x.shape[f.dim], alone=True)
+        return made if is_long(made) else None
     outs = []
     for k, a in enumerate(node.args):
         counts = k >= f.num_keys and place_dtype(a, f.dim) is not None
@@ -98,11 +106,14 @@ def job(node: g.Node, wanted: set[int], repeated: bool = False) -> Job | None:
     return Job(x.shape, f.dim, tuple(range(f.num_keys)), outs, node.args, x.shape[f.dim])
 
 
+def is_long(j: Job) -> bool:
+    """Whether many items sort a row together."""
+    return j.n >= LONG and j.rows <= 4
+
+
 def plan(j: Job) -> Sorting:
     """The stages of a job."""
-    if j.n >= LONG and j.rows <= 4:
-        return _long(j)
-    return _by_rows(j)
+    return _long(j) if is_long(j) else _by_rows(j)
 
 
 # ---------------------------------------------------------------- text of both
@@ -140,7 +151,7 @@ def _key(j: Job, k: int, buffer: str, place: str) -> list[str]:
     kind = "ulong" if _words(j) == 2 else "uint"
     return [
         f"const {scalar.register_type(d, 1)} v = {value};",
-        f"const {kind} key = {sort_keys.text(d, 'v', j.descending)};",
+        f"const {kind} key = {sort_keys.text(d, 'v', j.descending, j.alone)};",
     ]
 
 
@@ -302,8 +313,8 @@ def _long(j: Job) -> Sorting:
 
 
 class _LongRow:
-    """Scratch: keys s0 and s1, places s2 and s3 (each launch reads one and writes the other), and
-    the counts of each share s4.
+    """Scratch: keys s0 and s1 (each launch reads one and writes the other), the counts of each
+    share s2, and places s3 and s4.
     """
 
     def __init__(self, j: Job):
@@ -311,7 +322,8 @@ class _LongRow:
         self.kind = "ulong" if self.words == 2 else "uint"
         self.share = -(-j.n // ITEMS)
         self.items = -(-j.n // self.share)
-        self.scratch = [j.n * self.words] * 2 + [j.n] * 2 + [self.items * BINS]
+        self.scratch = [j.n * self.words] * 2 + [self.items * BINS]
+        self.scratch += [] if j.alone else [j.n] * 2
         self.stages: list[tuple[Stage, tuple[str, ...]]] = []
 
     def row(self, row: int) -> None:
@@ -322,6 +334,9 @@ class _LongRow:
             for p in range(passes):
                 if p:
                     self.count(p, now)
+                if j.alone and p == passes - 1:
+                    self.move_out(row, p, now)
+                    return
                 self.move(p, now)
                 now = 1 - now
         self.outputs(row, now)
@@ -359,11 +374,12 @@ class _LongRow:
         given = [
             (NestBuffer(j.xs[k], j.xs[k].dtype, j.xs[k].size), f"x{k}"),
             self.words_of(now, True),
-            self.words_of(2 + now, first),
-            self.words_of(4, True),
+            self.words_of(2, True),
         ]
-        key = _key(j, k, "b0", "e" if first else "b2[e]")
-        place = ["b2[e] = e;"] if first else []
+        key, place = _key(j, k, "b0", "e" if first else "b3[e]"), []
+        if not j.alone:
+            given.append(self.words_of(3 + now, first))
+            place = ["b3[e] = e;"] if first else []
         lines = [
             "const long base = n0;",
             self.keys_of("b1", True),
@@ -372,7 +388,7 @@ class _LongRow:
             "for (uint e = lo; e < hi; ++e) {",
             *(f"  {x}" for x in [*key, "kb1[e] = key;", *place, self.counted("0", "key")]),
             "}",
-            self.write_counts("b3"),
+            self.write_counts("b2"),
         ]
         self.add(lines, given, [self.base(row)], "keys")
 
@@ -388,44 +404,54 @@ class _LongRow:
             f"for (uint e = lo; e < hi; ++e) {self.counted('n0', 'kb0[e]')}",
             self.write_counts("b1"),
         ]
-        given = [self.words_of(now), self.words_of(4, True)]
+        given = [self.words_of(now), self.words_of(2, True)]
         self.add(lines, given, [p * DIGIT], "count")
 
-    def move(self, p: int, now: int) -> None:
-        """Each share's elements go behind those of smaller digits and of earlier shares."""
-        given = [
-            self.words_of(now),
-            self.words_of(2 + now),
-            self.words_of(4),
-            self.words_of(1 - now, True),
-            self.words_of(3 - now, True),
-        ]
-        lines = [
+    def moving(self, body: list[str]) -> list[str]:
+        """Each share's elements go behind those of smaller digits and of earlier shares: `body`
+        puts `key`, which element e has, at the place `at`.
+        """
+        return [
             self.keys_of("b0", False),
-            self.keys_of("b3", True),
             f"uint to[{BINS}];",
             "uint sum = 0;",
             f"for (uint d = 0; d < {BINS}; ++d) {{",
             f"  for (uint c = 0; c < {self.items}; ++c) {{",
             "    if (c == item) to[d] = sum;",
-            f"    sum += b2[c * {BINS} + d];",
+            f"    sum += b1[c * {BINS} + d];",
             "  }",
             "}",
             "for (uint e = lo; e < hi; ++e) {",
             f"  const {self.kind} key = kb0[e];",
             f"  const uint at = to[(uint)((key >> n0) & {BINS - 1})]++;",
-            "  kb3[at] = key;",
-            "  b4[at] = b1[e];",
+            *("  " + x for x in body),
             "}",
         ]
-        self.add(lines, given, [p * DIGIT], "move")
+
+    def move(self, p: int, now: int) -> None:
+        given = [self.words_of(now), self.words_of(2), self.words_of(1 - now, True)]
+        body = ["kb2[at] = key;"]
+        if not self.j.alone:
+            given += [self.words_of(3 + now), self.words_of(4 - now, True)]
+            body.append("b4[at] = b3[e];")
+        self.add([self.keys_of("b2", True), *self.moving(body)], given, [p * DIGIT], "move")
+
+    def move_out(self, row: int, p: int, now: int) -> None:
+        """The last pass of keys without places: they are elements again."""
+        j = self.j
+        (out,), order = _buffers(j, [], 0)
+        given = [self.words_of(now), self.words_of(2), (out, order[0])]
+        target = f"b2 + n1 + {_times('at', j.stride)}"
+        value = sort_keys.element(j.outs[0].dtype, "key")
+        body = [f"{scalar.store(j.outs[0].dtype, 1, target, value)};"]
+        self.add(self.moving(body), given, [p * DIGIT, self.base(row)], "move")
 
     def outputs(self, row: int, now: int) -> None:
         j = self.j
         operands = sorted({o.operand for o in j.outs if o.operand is not None})
         buffers, order = _buffers(j, operands, 0)
         names = {name: f"b{k}" for k, name in enumerate(order)}
-        given = [*zip(buffers, order), self.words_of(2 + now)]
+        given = [*zip(buffers, order), self.words_of(3 + now)]
         lines = [
             "const long base = n0;",
             f"const uint end = hi < {j.kept}u ? hi : {j.kept}u;",
