@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
@@ -140,6 +141,19 @@ def test_the_cache_keeps_what_was_used_last(cache_folder, monkeypatch):
     cache.prune(entry.parent)
     kept = [cache.load("plan", key) is not None for key in keys]
     assert kept == [True, False, False, True]
+
+
+def test_the_cache_passes_over_what_another_process_takes_away(cache_folder, monkeypatch):
+    monkeypatch.setattr(cache, "LIMIT", 1500 * cache.FOLDERS)
+    keys = ["aa" + cache.key_of(k) for k in range(3)]
+    for age, key in enumerate(keys):
+        cache.store("plan", key, bytes(1000))
+        (entry,) = cache_folder.rglob(key)
+        os.utime(entry, (1000.0 + age, 1000.0 + age))
+    (entry.parent / "gone").symlink_to(cache_folder / "nowhere")  # is listed, has no size
+    cache.prune(entry.parent)
+    gc.collect()  # an unclosed list of entries would warn
+    assert [cache.has("plan", key) for key in keys] == [False, False, True]
 
 
 def test_unwritable_cache(cache_folder, monkeypatch):

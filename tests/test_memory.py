@@ -14,7 +14,7 @@ import pytest
 import fx
 import fx.numpy as fnp
 from benchmarks.driverless import costs, lower_function
-from fx import lax
+from fx import array, lax
 from fx.jit import WRITE_AFTER
 from lowering.planning import memory
 from lowering.planning.memory import Span
@@ -185,7 +185,7 @@ def test_a_level_of_stencils_in_a_loop_keeps_what_it_reads():
 @pytest.mark.parametrize("n", [50, 200_000])
 def test_what_the_pool_gives_back_no_function_keeps(n, calls):
     """A function is bound to the block of its last call, which may be gigabytes."""
-    device = fx.devices()[0]
+    device = array.default_device()
     if device.interpreter or not device.shared:
         pytest.skip("blocks that the host sees")
     device.pool.trim()  # blocks of other functions

@@ -26,6 +26,7 @@ def test_as_eager(name, shape):
         np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-6)
 
 
+@pytest.mark.driver
 def test_goes_by_tiles():
     x = np.ones((512, 512), np.float32)
     text = fx.jit(PROGRAMS["centred"]).lower(x).compile().as_text()

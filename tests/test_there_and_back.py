@@ -36,6 +36,7 @@ def test_as_eager(name, shape):
         assert np.abs(want - np.asarray(got)).max() <= 2e-5 * np.abs(want).max()
 
 
+@pytest.mark.driver
 @pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - {"a fold of the first"}))
 def test_one_kernel(name):
     x = np.ones((64, 1024), np.float32)

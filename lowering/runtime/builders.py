@@ -198,6 +198,8 @@ def _forget() -> None:
     _lock = threading.Lock()
     for b in _builders:
         b.process.returncode = 0
+        for pipe in (b.process.stdin, b.process.stdout):
+            pipe.raw.close()  # type: ignore[union-attr] # what is buffered is the parent's to send
     _builders.clear()
     _own.clear()
 

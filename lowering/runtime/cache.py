@@ -111,14 +111,19 @@ def prune(folder: Path) -> None:
     take longer than a build.
     """
     _pruned.add(folder)
-    with contextlib.suppress(OSError):  # another process may be at it
-        entries = [(s.st_mtime, s.st_size, e.path) for e in os.scandir(folder) for s in [e.stat()]]
-        size = sum(n for _, n, _ in entries)
-        for _, n, entry in sorted(entries)[:-1]:  # the last one is new
-            if size <= LIMIT // FOLDERS:
-                break
+    entries = []
+    with contextlib.suppress(OSError), os.scandir(folder) as listed:
+        for e in listed:
+            with contextlib.suppress(FileNotFoundError):  # stored or removed by another process
+                s = e.stat()
+                entries.append((s.st_mtime, s.st_size, e.path))
+    size = sum(n for _, n, _ in entries)
+    for _, n, entry in sorted(entries)[:-1]:  # the last one is new
+        if size <= LIMIT // FOLDERS:
+            break
+        with contextlib.suppress(OSError):
             os.unlink(entry)
-            size -= n
+        size -= n
 
 
 def load_object(kind: str, key: str) -> Any:

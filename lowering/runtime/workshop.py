@@ -91,13 +91,14 @@ class Workshop:
 
 def _sweep(place: str) -> None:
     """Remove folders of processes that were killed with their builders."""
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(place):
+    with contextlib.suppress(OSError), os.scandir(place) as entries:
+        for entry in entries:
             pid, _, _ = entry.name.removeprefix(PREFIX).partition("-")
             if entry.name.startswith(PREFIX) and pid.isdecimal() and not _alive(int(pid)):
-                status = entry.stat(follow_symlinks=False)
-                if status.st_uid == os.getuid() and status.st_mtime < time.time() - LEFT:
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                with contextlib.suppress(FileNotFoundError):  # another process removes it
+                    status = entry.stat(follow_symlinks=False)
+                    if status.st_uid == os.getuid() and status.st_mtime < time.time() - LEFT:
+                        shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:
@@ -122,6 +123,7 @@ def _suits(folder: str) -> bool:
 def _mirror(folder: Path, into: Path, leave: str = "") -> None:
     """A folder of links to all that another has."""
     into.mkdir(parents=True)
-    for entry in os.scandir(folder):
-        if entry.name != leave:
-            (into / entry.name).symlink_to(entry.path)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name != leave:
+                (into / entry.name).symlink_to(entry.path)
