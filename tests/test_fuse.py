@@ -167,3 +167,17 @@ def test_the_first_of_equals_is_found_by_blocks(name, n):
         want = getattr(np, name)(x)
         assert fx.jit(lambda x: getattr(fnp, name)(x))(x) == want
         assert fx.jit(lambda x: getattr(fnp, name)(x[None], 1))(x)[0] == want
+
+
+@pytest.mark.parametrize("n", (5, 21, 37, 100))
+def test_what_a_later_loop_reads_is_kept_beyond_the_strips_too(n):
+    """The window is a loop inside the loop over the row: its end is not the end of the row."""
+
+    def f(x, y):
+        window = fx.lax.reduce_window(x, -fnp.inf, fx.lax.max, (2,), (1,), ((1, 0),))
+        e = fnp.exp(y[fnp.arange(n) * 2 - 1])
+        return window, window * (e / e.sum())
+
+    x, y = np.random.default_rng(n).standard_normal((2, n)).astype(np.float32)
+    for got, want in zip(fx.jit(f)(x, y), f(fnp.asarray(x), fnp.asarray(y)), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)

@@ -172,7 +172,9 @@ class Keeping(Values):
         row = self.rows.get(k)
         return super().computes_operands(k, v) and (row is None or not row.filled)
 
-    def rows_filled(self) -> None:
-        """A loop has ended: the rows that it wrote can be read."""
-        for row in self.rows.values():
-            row.filled = row.begun
+    def rows_filled(self, outer: set[int]) -> None:
+        """A loop has ended: the rows that it wrote can be read. Those of `outer` levels cannot:
+        this loop is inside of theirs, whose strips may have begun what the rest is yet to write.
+        """
+        for k, row in self.rows.items():
+            row.filled = row.begun if k not in outer else row.filled

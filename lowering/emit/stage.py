@@ -271,7 +271,7 @@ class _Emitter(Tiled):
             self.loops(inner)
             done = [e[1] for e in timeline[at] if e[0] == "fold" and isinstance(e[1], int)]
             self.finish_folds([started[k] for k in done])
-            self.rows_filled()
+            self.rows_filled(before)
         self.rows = {k: row for k, row in self.rows.items() if k in before}
         self.kept_bytes = kept_bytes
         if later:
