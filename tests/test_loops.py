@@ -66,6 +66,20 @@ def test_random_loops(seed):
     run(made.graph(), made.inputs)
 
 
+@pytest.mark.parametrize("length", (126, 127))
+def test_what_follows_a_loop_leaves_the_carry_where_it_ended(length):
+    """After an odd number of steps it lies in the memory of the buffer it is exchanged with."""
+    b, c = g.Builder(), g.Builder()
+    shape = (length, 2)
+    x, carry, item = b.input(shape, F32), c.input(shape, F32), c.input((2,), F32)
+    half = c.map("mul", carry, c.const(0.5, F32, shape))
+    body = c.graph([c.map("add", half, c.broadcast(item, shape, (1,))), c.map("tanh", item)])
+    carried, stacked = b.loop(body, [], [x], [x], length=length)
+    last = b.map("sub", carried, stacked)
+    joined = b.concat([last, b.map("tanh", last), last], 1)
+    run(b.graph([b.reverse(joined, (1,))]), [normal(*shape)], condense=False)
+
+
 @pytest.mark.parametrize("chosen", list(itertools.product((False, True), repeat=len(OPTIONS))))
 def test_every_subset_of_the_forms(chosen):
     for seed in range(1000, 1005):

@@ -2,7 +2,8 @@
 
 In: steps in their final order, each counted as one unit of time. Out: a `Span` for each temporary.
 Merging moves launches, so this looks at what is left and not at the order of planning. A value that
-a loop hands on lives through the loop, as does what is touched both inside and outside of it.
+a loop hands on lives through the loop, as does what is touched both inside and outside of it. Of
+two buffers that a loop may leave exchanged each lies in the other's memory: they live together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,22 @@ def spans(p: Planner, steps: Sequence[Step]) -> dict[int, Span]:
     """First and last use of every temporary of the arena."""
     temps = {k for k, s in enumerate(p.slots) if s.kind == "temp" and not s.own}
     times, _ = _of_steps(steps, 0)
+    pairs = _exchanged(steps)
+    for a, b in pairs * len(pairs):  # a buffer of two loops' pairs widens both: as often as needed
+        times[a] = times[b] = (min(times[a][0], times[b][0]), max(times[a][1], times[b][1]))
     return {k: Span(p.slots[k].nbytes, *times[k]) for k in times if k in temps}
+
+
+def _exchanged(steps: Sequence[Step]) -> list[tuple[int, int]]:
+    """Pairs of buffers that a loop, of an odd or unknown number of steps, may leave exchanged."""
+    found: list[tuple[int, int]] = []
+    for s in steps:
+        if isinstance(s, LoopStep):
+            found += _exchanged((*s.cond, *s.body))
+            found += s.swaps if s.count is None or s.count % 2 else ()
+        elif isinstance(s, CondStep):
+            found += _exchanged([x for branch in s.branches for x in branch])
+    return found
 
 
 def _of_steps(steps: Sequence[Step], now: int) -> tuple[Times, int]:
