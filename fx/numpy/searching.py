@@ -34,6 +34,7 @@ from fx.numpy.util import (
     shape_dtype,
     wrap,
 )
+from fx.prims.positions import positions
 
 __all__ = [
     "argwhere",
@@ -75,32 +76,25 @@ def nonzero(a: Any, *, size: int | None = None, fill_value: Any = None) -> tuple
     if size is None:
         concrete(x, context)
     size = concrete_int(size, context)
-    mask = ravel(u.not_equal(x, 0))
-    n = core.get_aval(mask).size
+    mask = ravel(x if aval.dtype == np.bool_ else u.not_equal(x, 0))
     fills = _fills(fill_value, len(aval.shape))
-    if n == 0 or size == 0:
+    if core.get_aval(mask).size == 0 or size == 0:
         return tuple(broadcast_value(convert(f, index), (size,)) for f in fills)
-    counts = cumsum(mask, dtype=np.int32)
-    flat = _stood_at(mask, counts, n, size)
-    total = lax.squeeze(lax.slice_in_dim(counts, n - 1, n), (0,))
+    known = _known(fills[0]) if len(aval.shape) == 1 else None
+    flat, total = positions(mask, size, 0 if known is None else known)
+    if known is not None:
+        return (convert(flat, index),)
     found = u.less(lax.iota(np.dtype(np.int32), size), total)
     pairs = zip(_unravelled(flat, aval.shape), fills)
     return tuple(where(found, convert(i, index), convert(f, index)) for i, f in pairs)
 
 
-def _stood_at(mask: Any, counts: Any, n: int, size: int) -> Any:
-    """The positions of the first `size` elements of a mask that are set, and something after them.
-
-    The running count says where each position goes. The others go nowhere, which is a branch that
-    nobody can predict, or, where not many more are written so, from the end backwards.
-    """
-    positions = lax.iota(np.dtype(np.int32), n)
-    whole = 4 * size >= n
-    after = u.subtract(n - 1, u.subtract(positions, counts)) if whole else max(n, size)
-    room = broadcast_value(np.int32(0), (max(n, size) if whole else size,))
-    places = where(mask, u.subtract(counts, 1), after)
-    flat = room.at[places].set(positions, mode="drop", unique_indices=True)
-    return lax.slice_in_dim(flat, 0, size)
+def _known(fill: Any) -> int | None:
+    """A fill value as a number that the positions of a vector can be filled with."""
+    if not is_concrete(fill) or np.shape(fill):
+        return None
+    value = int(concrete(fill))
+    return value if -(2**31) <= value < 2**31 else None
 
 
 def _unravelled(flat: Any, shape: tuple[int, ...]) -> list[Any]:

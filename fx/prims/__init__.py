@@ -29,6 +29,7 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     linear_solve,
     callback,
     custom_call,
+    positions,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "linalg_solve",
     "linear_solve",
     "parts",
+    "positions",
     "random_bits",
     "reduce",
     "scan",

@@ -31,7 +31,7 @@ from lowering.plan import (
 )
 from lowering.planning import inplace, written
 from lowering.planning.places import Place, Region, result_places
-from lowering.templates import scatter_cpu, scatter_gpu, sorting, topk
+from lowering.templates import positions, scatter_cpu, scatter_gpu, sorting, topk
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -117,20 +117,34 @@ def _sorted_by_kernels(p: Planner, region: Region, node: g.Node) -> bool:
         return True
     walk = isinstance(node.form, g.TopK) and topk.fits(job)
     made = topk.plan(job, p.profile) if walk else sorting.plan(job)
-    where = {f"o{k}": region.places[id(get)] for k, get in gets.items()}
+    outs = {k: region.places[id(get)] for k, get in gets.items()}
+    _launch_all(p, region, node, made, outs)
+    return True
+
+
+def _launch_all(
+    p: Planner, region: Region, node: g.Node, made: sorting.Sorting, outs: dict[int, Place]
+) -> None:
+    """The stages of a template: `x<k>` is an operand of the node, `o<k>` an output, `s<k>` scratch
+    words.
+    """
+    where = {f"o{k}": place for k, place in outs.items()}
     for k, size in enumerate(made.scratch):
         where[f"s{k}"] = Place(p.slot("temp", (size,), np.dtype(np.uint32)))
     for stage, names in made.stages:
         for name in names:
             if name.startswith("x"):
-                where[name] = p.place_of(region, job.xs[int(name[1:])])
+                where[name] = p.place_of(region, node.args[int(name[1:])])
         label = node.tag or stage.label
         p.add_launch(region, replace(stage, label=label), [where[name] for name in names])
-    return True
 
 
 def _opaque(p: Planner, region: Region, node: g.Node) -> None:
-    if not (node.form.stage and written.planned(p, region, node)):
+    if node.form.stage[:1] == ("positions",):
+        _, size, fill = node.form.stage
+        made = positions.plan(node.args[0], size, fill, p.profile)
+        _launch_all(p, region, node, made, dict(enumerate(result_places(p, region, node))))
+    elif not (node.form.stage and written.planned(p, region, node)):
         _host(p, region, node, node.form.fn, node.form.key, node.form.effect)
 
 
