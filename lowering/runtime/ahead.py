@@ -18,7 +18,7 @@ import sys
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-from lowering.runtime import lighter
+from lowering.runtime import lighter, processor
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
@@ -63,6 +63,8 @@ class Compiler:
             if name.startswith("libpocl"):  # which the library asks for by its name alone
                 self.pocl = os.path.join(folder, name)
                 ctypes.CDLL(self.pocl)
+                if not processor.familiar():
+                    processor.give_name(self.pocl)
         self._cl = ctypes.CDLL(path)
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)

@@ -21,7 +21,7 @@ import numpy as np
 
 from lowering.errors import DeviceError
 from lowering.profile import INSTRUCTIONS, Profile
-from lowering.runtime import drivers
+from lowering.runtime import drivers, processor
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import (
     HostStorage,
@@ -379,7 +379,7 @@ def profile_of(platform: Any, d: Any) -> Profile:
     driver = next((short for word, short in _DRIVERS.items() if word in low), low)
     gpu = bool(d.type & (cl.device_type.GPU | cl.device_type.ACCELERATOR))
     extensions = set(d.extensions.split())
-    features = frozenset() if gpu else cpu_features()
+    features = frozenset() if gpu else processor.features()
     wide = "avx512f" in features
     if gpu:
         vector, registers = 16, 128
@@ -416,31 +416,9 @@ def profile_of(platform: Any, d: Any) -> Profile:
         arguments=d.max_parameter_size // 8 if gpu else Profile.arguments,
         align=max(Profile.align, d.mem_base_addr_align // 8),
         options=_exact(d) if gpu else "",
-        host_sorts=not (wide and _amd()),
+        host_sorts=not (wide and processor.maker() == "AuthenticAMD"),  # docs/why/sorting.md
         schedule=forced or ("gpu" if gpu else "cpu"),  # type: ignore[arg-type]
     )
-
-
-def cpu_features() -> frozenset[str]:
-    """The feature words of /proc/cpuinfo; empty where there is none."""
-    try:
-        with open("/proc/cpuinfo") as f:
-            for line in f:
-                if line.startswith(("flags", "Features")):
-                    return frozenset(line.split(":", 1)[1].split())
-    except OSError:
-        pass
-    return frozenset()
-
-
-def _amd() -> bool:
-    """Whether AMD made the processor. NumPy's sort by AVX-512 stores compressed vectors, which
-    those do in microcode: it takes six times as long as by AVX2 (docs/why/sorting.md).
-    """
-    try:
-        return "AuthenticAMD" in Path("/proc/cpuinfo").read_text()[:4096]
-    except OSError:
-        return False
 
 
 def _caches() -> tuple[int, int, int]:

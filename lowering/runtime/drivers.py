@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lowering.errors import DeviceError
+from lowering.runtime import processor
 from lowering.runtime.ahead import SERIAL
 from lowering.runtime.cache import CacheWarning
 
@@ -54,6 +55,9 @@ def opencl_devices() -> list[tuple[Any, Any]]:
         import pyopencl as cl
     except ImportError as e:
         raise DeviceError(f"pyopencl cannot be imported ({e}). Run:  {MEND}") from e
+    if not processor.familiar():
+        for library in Path(cl.__file__).parent.glob(".libs/libpocl*"):
+            processor.give_name(str(library))
     chosen = "POCL_DEVICES" in os.environ
     if not chosen:  # PoCL reads it once: at its devices' query, or earlier beside other platforms
         os.environ["POCL_DEVICES"] = "pthread basic"

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from lowering.runtime import processor
 from lowering.runtime.ahead import Job, bitcode_of
-from lowering.runtime.devices import cpu_features
 
 # the wheel of PyPI, and no other: what follows relies on how this one is made
 _VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")
@@ -41,8 +41,8 @@ def known(device: Any) -> bool:
 def machine(device: Any) -> tuple[Any, ...]:
     """What bitcode and code depend on besides the text; PoCL's devices share both."""
     d = device.cl_device
-    _, _, processor = d.name.partition("-")
-    return (d.platform.version, d.driver_version, processor, sorted(cpu_features()))
+    _, _, name = d.name.partition("-")
+    return (d.platform.version, d.driver_version, name, sorted(processor.features()))
 
 
 def bitcode(device: Any, source: str, options: str, key: str) -> bytes | None:

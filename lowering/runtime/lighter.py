@@ -33,16 +33,18 @@ def lighten(path: str) -> bool:
     process; False where that cannot be done, and nothing changes.
     """
     try:
-        places = values(path, (ALL, LAST))
-        begin = _begin(getattr(ctypes.CDLL(path), KNOWN))
+        places = addresses(path, (ALL, LAST))
     except (OSError, AttributeError, struct.error):
         return False
-    if places is None or not begin:
+    if places is None:
         return False
-    start = begin + places[0]
-    end = start + len(_JUMP) + 4
-    code = _JUMP + struct.pack("<i", begin + places[1] - end)
-    page = start & -mmap.PAGESIZE
+    end = places[0] + len(_JUMP) + 4
+    return overwrite(places[0], _JUMP + struct.pack("<i", places[1] - end))
+
+
+def overwrite(start: int, code: bytes) -> bool:
+    """Put machine code where a function of this process begins; False where that is not allowed."""
+    page, end = start & -mmap.PAGESIZE, start + len(code)
     protect = ctypes.CDLL(None).mprotect
     protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
     readable = mmap.PROT_READ | mmap.PROT_EXEC
@@ -57,6 +59,13 @@ def _begin(function: Any) -> int | None:
     info = (ctypes.c_void_p * 4)()  # file, beginning, symbol, its place
     found = ctypes.CDLL(None).dladdr(function, info)
     return info[1] if found else None
+
+
+def addresses(path: str, names: Sequence[bytes]) -> list[int] | None:
+    """Where these functions of PoCL's loaded library are in memory; None if one is not there."""
+    places = values(path, names)
+    begin = _begin(getattr(ctypes.CDLL(path), KNOWN))
+    return [begin + place for place in places] if places and begin else None
 
 
 def values(path: str, names: Sequence[bytes]) -> list[int] | None:
