@@ -14,6 +14,7 @@ from benchmarks.library import LIBRARIES
 from benchmarks.roofline import Roofline
 from benchmarks.rows import load
 from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner
+from lowering.runtime import processor
 
 
 def arguments() -> argparse.Namespace:
@@ -73,7 +74,8 @@ def main() -> int:
         versions = dict(runner.versions)
         runner.second_process(results)
         runner.close()
-    facts = {"Python": platform.python_version(), "cores": os.cpu_count(), **versions}
+    facts = {"cores": os.cpu_count(), "of": processor.described()}
+    facts |= {"Python": platform.python_version(), **versions}
     facts["device"] = options.device or os.environ.get("FX_DEVICE", "default")
     text = report.write(Path(options.out), rows, results, roofline, peers, facts)
     print(text)

@@ -7,6 +7,7 @@ the tables go into docs/figures.md. All but `start` run in this process, compare
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -22,6 +23,7 @@ from benchmarks.roofline import Roofline
 from benchmarks.rows import Program, load
 from benchmarks.runner import ROOT
 from benchmarks.start import start
+from lowering.runtime import processor
 
 Lines = Iterator[str]
 
@@ -155,7 +157,8 @@ def main() -> None:
     unknown = set(options.sections) - set(SECTIONS)
     if unknown:
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    text = [HEAD, f"Python {platform.python_version()}, NumPy {np.__version__}."]
+    here = f"{os.cpu_count()} cores of {processor.described()}"
+    text = [HEAD, f"{here}, Python {platform.python_version()}, NumPy {np.__version__}."]
     for name in options.sections or SECTIONS:
         title, lines = SECTIONS[name]
         text += [f"\n## {title}\n", f"{(lines.__doc__ or '').splitlines()[0]}\n"]

@@ -53,6 +53,7 @@ def test_which_processors_are_familiar(monkeypatch, maker, family, known):
 def test_processors_that_are_not_x86s(monkeypatch):
     of(monkeypatch, Features="fp asimd sve")
     assert processor.familiar() and processor.features() == {"fp", "asimd", "sve"}
+    assert processor.described() == "unknown (NEON)"
     of(monkeypatch)
     assert processor.familiar() and not processor.features() and not processor.maker()
 

@@ -45,6 +45,13 @@ def maker() -> str:
     return _said().get("vendor_id", "")
 
 
+def described() -> str:
+    """Its name and its widest vectors, as in "AMD EPYC (AVX-512)"; "unknown" where nothing says."""
+    widest = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "asimd": "NEON"}
+    vectors = next((f" ({name})" for word, name in widest.items() if word in features()), "")
+    return _said().get("model name", "unknown") + vectors
+
+
 def familiar() -> bool:
     """Whether any LLVM that comes with a PoCL has a name for it, or it is none of x86's."""
     family = _said().get("cpu family", "")
