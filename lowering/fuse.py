@@ -8,8 +8,8 @@ in memory, and the reason is stored for `explain`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import permutations
+from collections.abc import Iterable, Sequence
+from itertools import islice, pairwise
 from math import prod
 
 from lowering import graph as g
@@ -37,6 +37,7 @@ from lowering.fuse_rules import (
     own_cost,
     path_costs,
     places,
+    read_elsewhere,
     root_dims,
     root_space,
     spreads,
@@ -46,6 +47,10 @@ from lowering.fuse_rules import (
 from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
 from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of
+
+LOOK = 64
+"""Groups that read what a root reads, from the nearest on, that it may join: a weight of a loop
+that was unrolled is read by each of its turns."""
 
 Homes = dict[int, tuple[Group, DimMap]]  # by group: where a node's axes lie in its space
 
@@ -73,10 +78,11 @@ class _Fuser:
         self.stored: set[int] = set()
         self.reasons: list[tuple[str, str]] = []
         self.groups: list[Group] = []
+        self.reading: dict[int, dict[int, Group]] = {}  # node -> groups that read it, newest last
         self.homes: dict[int, dict[int, tuple[Group, DimMap]]] = {}  # node -> groups computing it
         self.group_of: dict[int, Group] = {}  # stored node -> the group that writes it
         self.kept = {id(n): r for n, r in keep}
-        self.pieces: dict[int, list[Group]] = {}  # stored concatenation -> a group per operand
+        self.pieces: dict[int, dict[int, list[Group]]] = {}  # stored concatenation, operand -> who
 
     # ------------------------------------------------ the sweep
 
@@ -94,12 +100,13 @@ class _Fuser:
                 self.stored.add(id(n))
             else:
                 self.place(n)
-        groups = ordered(self.groups, self.order, self.group_of, self.stored)
+        groups = ordered(
+            [x for x in self.groups if x.into is None], self.order, self.group_of, self.stored
+        )
         return Fusion(groups, self.stored, self.reasons)
 
     def single(self, n: g.Node) -> None:
-        group = Group((), single=n)
-        self.groups.append(group)
+        group = self.new(Group((), single=n))
         self.group_of[id(n)] = group
         if n.outs is None:
             self.stored.add(id(n))
@@ -126,8 +133,17 @@ class _Fuser:
             self.root(n)
             return
         self.homes[id(n)] = homes
+        self.read(n, [group for group, _ in homes.values()])
         for group, dims in homes.values():
             group.add(n, dims)
+
+    def read(self, n: g.Node, groups: Sequence[Group]) -> None:
+        """Note that these groups compute n, and so read its operands."""
+        for a in n.args:
+            reading = self.reading.setdefault(id(a), {})
+            for group in reversed(groups):
+                reading.pop(id(group), None)
+                reading[id(group)] = group
 
     def user_homes(self, n: g.Node) -> dict[int, tuple[Group, DimMap]]:
         """The groups that compute n's users, with n's axes in each group's space."""
@@ -146,7 +162,7 @@ class _Fuser:
         pieces = self.pieces.get(id(user))
         if pieces is None:
             return list(self.homes.get(id(user), {}).values())
-        return [(p, tuple(range(n.ndim))) for p, a in zip(pieces, user.args) if a is n]
+        return [(p.found(), tuple(range(n.ndim))) for p in pieces[id(n)]]
 
     def joined(self, n: g.Node, homes: Homes) -> Homes:
         """Make one group of those that would all compute n, where they run over one space."""
@@ -155,7 +171,10 @@ class _Fuser:
         for other in groups[1:]:
             if not self.alike(first, other):
                 return homes
-        if any(a.leads_to(b) for a, b in permutations(groups, 2)):
+        marks = 0
+        for group in groups:
+            marks |= group.mark
+        if any(group.below & marks for group in groups):
             return homes
         for other in groups[1:]:
             self.absorb(first, other)
@@ -179,18 +198,7 @@ class _Fuser:
 
     def absorb(self, a: Group, b: Group) -> None:
         """Everything that b computes, a computes."""
-        a.roots += b.roots
-        a.nodes |= b.nodes
-        a.folds |= b.folds
-        a.columns |= b.columns
-        a.blocks = a.blocks if a.blocks is not None else b.blocks
-        a.lead, a.running = max(a.lead, b.lead), min(a.running, b.running)
-        self.groups.remove(b)
-        a.feeds |= b.feeds
-        for x in self.groups:
-            if x.feeds.pop(id(b), None) is not None:
-                x.feeds[id(a)] = a
-        a.feeds.pop(id(a), None)
+        a.absorb(b)
         for k in b.nodes:
             places = self.homes.get(k)
             if places is not None and id(b) in places:
@@ -201,9 +209,6 @@ class _Fuser:
                 places[id(a)] = (a, dims)
         for r in b.roots:
             self.group_of[id(r.node)] = a
-            if id(r.node) in self.pieces:
-                pieces = self.pieces[id(r.node)]
-                self.pieces[id(r.node)] = [a if x is b else x for x in pieces]
 
     # ------------------------------------------------ decisions
 
@@ -221,8 +226,8 @@ class _Fuser:
                 return "a product reads each element many times"
             if isinstance(user.form, Product):
                 return "a product reads it tile by tile"
-            round_ = any(turns.of(u) is not None for u in self.users.get(id(user), ()))
-            if isinstance(user.form, g.Slice) and cone_cost(n) > CHEAP and round_:
+            part = isinstance(user.form, g.Slice) and cone_cost(n) > CHEAP
+            if part and any(turns.of(u) is not None for u in self.users.get(id(user), ())):
                 return "it is read at an index that goes round"
             if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
                 return "overlapping windows would repeat it"
@@ -355,13 +360,11 @@ class _Fuser:
             return
         if isinstance(n.form, g.DynamicUpdate):
             self.stored.add(id(n.args[0]))
-            group = Group(n.args[1].shape, closed=True)
-            self.groups.append(group)
+            group = self.new(Group(n.args[1].shape, closed=True))
             self.add_root(n, group, tuple(range(n.ndim)))
             return
         if spreads(n):
-            group = Group(n.args[0].shape, closed=True)
-            self.groups.append(group)
+            group = self.new(Group(n.args[0].shape, closed=True))
             self.add_root(n, group, tuple(range(n.ndim)))
             return
         space, blocks = root_space(n)
@@ -372,14 +375,24 @@ class _Fuser:
             or (isinstance(n.form, g.CumScan) and n.form.axis != n.ndim - 1)
         )
         if self.enabled and not alone:
-            for group in self.candidates(n):
-                dims = self.joins(n, group, blocks)
-                if dims is not None and self.legal(n, group):
+            homes, after = self.user_homes(n), 0
+            for x in self.readers(n):
+                after |= x.below
+            for group in self.candidates(n, homes):
+                if group.mark & after:
+                    continue  # it would come before and after another one
+                dims = self.joins(n, group, blocks, homes)
+                if dims is not None:
                     self.add_root(n, group, dims)
                     return
-        group = Group(space, blocks=blocks, closed=alone)
-        self.groups.append(group)
+        group = self.new(Group(space, blocks=blocks, closed=alone))
         self.add_root(n, group, root_dims(n))
+
+    def new(self, group: Group) -> Group:
+        """The group as one of those to come."""
+        group.mark = 1 << len(self.groups)
+        self.groups.append(group)
+        return group
 
     def piecewise(self, n: g.Node) -> None:
         """A concatenation in memory: one group an operand, in order, each writing its range; one
@@ -388,33 +401,33 @@ class _Fuser:
         groups: list[Group] = []
         at = 0
         if len({x.shape for x in n.args}) == 1 and len(n.args) <= MOST_PIECES:
-            group = Group(n.args[0].shape)
+            group = self.new(Group(n.args[0].shape))
             for x in n.args:
                 group.roots.append(Root(n, tuple(range(x.ndim)), (x, n.form.dim, at)))
                 at += x.shape[n.form.dim]
-            groups = [group] * len(n.args)
-            self.groups.append(group)
             self.feed(group, n)
-            self.pieces[id(n)] = groups
+            self.pieces[id(n)] = {id(x): [group] for x in n.args}
             self.group_of[id(n)] = group
             return
         for x in n.args:
             dims = tuple(range(x.ndim))
-            group = Group(x.shape, [Root(n, dims, (x, n.form.dim, at))], closed=True)
+            group = self.new(Group(x.shape, [Root(n, dims, (x, n.form.dim, at))], closed=True))
             group.after = groups[-1] if groups else None
-            if groups:
-                groups[-1].feeds[id(group)] = group
-            self.feed(group, n)
             groups.append(group)
             at += x.shape[n.form.dim]
-        self.groups += groups
-        self.pieces[id(n)] = groups
+        self.feed(groups[-1], n)
+        for first, second in reversed(list(pairwise(groups))):  # each hears once of all after it
+            first.feed([second])
+        pieces = self.pieces[id(n)] = {}
+        for x, group in zip(n.args, groups):
+            pieces.setdefault(id(x), []).append(group)
         self.group_of[id(n)] = groups[-1]
 
     def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:
         group.roots.append(Root(n, dims))
         group.add(n, dims)
         self.feed(group, n)
+        self.read(n, [group])
         self.group_of[id(n)] = group
         if isinstance(n.form, BlockReduce):
             group.blocks = n.form.blocks
@@ -424,22 +437,21 @@ class _Fuser:
         mapped: DimMap = dims if dims is not None else (None,) * n.ndim
         self.homes.setdefault(id(n), {})[id(group)] = (group, mapped)
 
-    def candidates(self, n: g.Node) -> list[Group]:
-        """Groups that read n, and groups that read what n reads."""
-        found: dict[int, Group] = {}
-        for group, _ in self.user_homes(n).values():
-            found[id(group)] = group
+    def candidates(self, n: g.Node, homes: Homes) -> list[Group]:
+        """Groups that read n, and groups that read what n reads, those near it first."""
+        found = {k: group for k, (group, _) in homes.items()}
         for a in leaves(n, self.stored):
-            for user in self.users.get(id(a), ()):
-                for group, _ in self.homes.get(id(user), {}).values():
-                    found[id(group)] = group
+            near = reversed(self.reading.get(id(a), {}).values())
+            found.update((id(x), x) for x in (y.found() for y in islice(near, LOOK)))
         return [
             x
             for x in found.values()
             if not x.closed and x.single is None and len(x.nodes) < MAX_NODES
         ]
 
-    def joins(self, n: g.Node, group: Group, blocks: int | None) -> tuple[int, ...] | None:
+    def joins(
+        self, n: g.Node, group: Group, blocks: int | None, homes: Homes
+    ) -> tuple[int, ...] | None:
         """How n lies in the group's space, or None. The space may grow to n's if all roots are rows
         of it.
         """
@@ -454,8 +466,8 @@ class _Fuser:
             return None
         if group.product is not None and (isinstance(n.form, FOLDS) or space != group.space):
             return None
-        reader = id(group) in self.user_homes(n)
-        if reader and self.read_elsewhere(n, group):
+        at = homes[id(group)][1] if id(group) in homes else None  # where the group reads n
+        if at is not None and read_elsewhere(n, at):
             return None
         if space == group.space:
             return root_dims(n)
@@ -463,7 +475,7 @@ class _Fuser:
         rows = isinstance(n.form, g.Map | g.Reduce | g.ArgReduce | g.Broadcast | g.Reshape)
         if blocks is None and rows and n.shape == group.space[:k] and space == n.shape:
             along = tuple(range(k))
-            if reader and any(d not in (None, p) for d, p in zip(self.read_at(n, group), along)):
+            if at is not None and any(d not in (None, p) for d, p in zip(at, along)):
                 return None  # a row as long as a column: read along columns
             return along if k else None
         grows = group.space and group.space == space[: len(group.space)] and trailing(n)
@@ -472,20 +484,6 @@ class _Fuser:
             group.space = space
             return root_dims(n)
         return None
-
-    def read_at(self, n: g.Node, group: Group) -> DimMap:
-        """Where n's axes lie in the space when the group reads n."""
-        return self.user_homes(n)[id(group)][1]
-
-    def read_elsewhere(self, n: g.Node, group: Group) -> bool:
-        """Whether the group reads n at an index that is not n's own place in the space."""
-        dims = self.read_at(n, group)
-        covered = [d for d in dims if d is not None]
-        return (None in dims and n.size > 1) or covered != sorted(set(covered))
-
-    def legal(self, n: g.Node, group: Group) -> bool:
-        """Adding n must not put the group before and after another one."""
-        return not any(x.leads_to(group) for x in self.readers(n) if x is not group)
 
     def readers(self, n: g.Node) -> Iterable[Group]:
         """The groups that read n. All of its users have been placed."""
@@ -501,7 +499,7 @@ class _Fuser:
 
     def feed(self, group: Group, n: g.Node) -> None:
         """Note who reads n, which the group writes."""
-        group.feeds.update((id(x), x) for x in self.readers(n) if x is not group)
+        group.feed(self.readers(n))
 
     def note(self, n: g.Node, why: str) -> None:
         self.reasons.append((describe(n), why))

@@ -213,6 +213,12 @@ def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
     return (None,) * n.ndim
 
 
+def read_elsewhere(n: g.Node, dims: DimMap) -> bool:
+    """Whether n, read with its axes at `dims` of a space, is not read at its own place in it."""
+    covered = [d for d in dims if d is not None]
+    return (None in dims and n.size > 1) or covered != sorted(set(covered))
+
+
 def _reshape_dims(out: tuple[int, ...], inner: tuple[int, ...], dims: DimMap) -> DimMap:
     """Axes that a reshape leaves alone keep their place: those at equal stride and extent."""
     places = {}
@@ -243,9 +249,9 @@ def leaves(n: g.Node, stored: set[int]) -> list[g.Node]:
     return found
 
 
-def stored_reads(n: g.Node, stored: set[int]) -> list[g.Node]:
-    """Every stored node that computing n reads."""
-    found, todo, seen = [], list(n.args), set()
+def stored_reads(nodes: Sequence[g.Node], stored: set[int]) -> list[g.Node]:
+    """Every stored node among these, and that computing the others reads."""
+    found, todo, seen = [], list(nodes), set()
     while todo:
         a = todo.pop()
         if id(a) in seen:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -50,7 +50,10 @@ class Group:
     after: Group | None = None  # a group that must come before this one
     product: g.Node | None = None  # whose tiles this group is the epilogue of
     folds: bool = False
-    feeds: dict[int, Group] = field(default_factory=dict)  # the groups that read what this writes
+    mark: int = 0  # a bit of its own; those of the groups that it absorbed, too
+    below: int = 0  # the bits of the groups that need what this writes, at any distance
+    fed_by: list[Group] = field(default_factory=list)  # the groups that write what this reads
+    into: Group | None = None  # the group that absorbed this one
     columns: dict[int, DimMap] = field(default_factory=dict)  # folds of columns: their operands
     lead: int = 0  # leading axes that are folded in blocks, one an item
     running: int = NOWHERE  # the first axis along which another fold goes
@@ -74,16 +77,58 @@ class Group:
     def members(self) -> list[g.Node]:
         return [self.single] if self.single is not None else [r.node for r in self.roots]
 
-    def leads_to(self, other: Group) -> bool:
-        """Whether the other needs what this writes, through any number of groups."""
-        seen, todo = {id(self)}, [self]
+    @property
+    def operands(self) -> list[g.Node]:
+        """What its members are made of; of a concatenation that it writes a piece of, the piece."""
+        if self.single is not None:
+            return list(self.single.args)
+        pieces = ((r.piece[0],) if r.piece is not None else r.node.args for r in self.roots)
+        return [a for args in pieces for a in args]
+
+    def feed(self, readers: Iterable[Group]) -> None:
+        """Note that these read what this writes: whatever comes before it comes before them, too.
+
+        Steps are taken only where a bit is new, so a chain of n groups costs n of them.
+        """
+        new = 0
+        for x in readers:
+            if x is not self:
+                new |= x.mark | x.below
+                if not x.fed_by or x.fed_by[-1] is not self:
+                    x.fed_by.append(self)
+        self.reach(new)
+
+    def reach(self, bits: int) -> None:
+        """Note that this leads to groups of these bits, and all that leads to this, too."""
+        todo = [(self, bits)]
         while todo:
-            x = todo.pop()
-            if x is other:
-                return True
-            todo += [y for k, y in x.feeds.items() if k not in seen]
-            seen.update(x.feeds)
-        return False
+            x, bits = todo.pop()
+            bits &= ~x.below
+            if bits:
+                x.below |= bits
+                todo += [(y.found(), bits) for y in x.fed_by]
+
+    def found(self) -> Group:
+        """This group, or the one that it has become part of."""
+        x = self
+        while x.into is not None:
+            x = x.into
+        return x
+
+    def absorb(self, b: Group) -> None:
+        """Take over everything that b computes; neither may lead to the other."""
+        self.roots += b.roots
+        self.nodes |= b.nodes
+        self.folds |= b.folds
+        self.columns |= b.columns
+        self.blocks = self.blocks if self.blocks is not None else b.blocks
+        self.lead, self.running = max(self.lead, b.lead), min(self.running, b.running)
+        b.into = self
+        self.mark |= b.mark
+        self.fed_by += b.fed_by
+        self.below |= b.below
+        for x in self.fed_by:
+            x.found().reach(self.mark | self.below)
 
 
 @dataclass
@@ -144,8 +189,7 @@ def _needs(
     for x in groups:
         needs[id(x)] = {
             id(group_of[id(leaf)])
-            for m in x.members
-            for leaf in stored_reads(m, stored)
+            for leaf in stored_reads(x.operands, stored)
             if id(leaf) in group_of
         } - {id(x)}
         if x.after is not None:

@@ -404,17 +404,16 @@ def _last_reads(fusion: Fusion, graph: g.Graph) -> dict[int, int]:
     """Node id -> index of the last group that reads it; outputs are read after all of them."""
     last: dict[int, int] = {}
     for k, group in enumerate(fusion.groups):
-        for m in group.members:
-            todo, seen = list(m.args), set()
-            while todo:
-                a = todo.pop()
-                if id(a) in seen:
-                    continue
-                seen.add(id(a))
-                if isinstance(a.form, g.Input) or id(a) in fusion.stored:
-                    last[id(a)] = k
-                else:
-                    todo.extend(a.args)
+        todo, seen = group.operands, set()
+        while todo:
+            a = todo.pop()
+            if id(a) in seen:
+                continue
+            seen.add(id(a))
+            if isinstance(a.form, g.Input) or id(a) in fusion.stored:
+                last[id(a)] = k
+            else:
+                todo.extend(a.args)
     for o in graph.outputs:
         last[id(o)] = len(fusion.groups)
     return last

@@ -274,9 +274,10 @@ def _body(
     n_c = len(consts)
     before: list[Step] = []
     inputs: list[Place] = [*consts, *carries]
+    by_singles = _read_by_singles(body)
     for k, (place, node) in enumerate(xs):
         window = Place(place.slot, prod(node.shape[1:]), p.depth)
-        if place.stride or _read_by_singles(body, body.inputs[n_c + n_k + k]):
+        if place.stride or id(body.inputs[n_c + n_k + k]) in by_singles:
             window = _sliced(p, before, place, window, node)
         inputs.append(window)
     spare: list[Place | None] = []
@@ -320,13 +321,13 @@ def _sliced(p, before: list[Step], place: Place, window: Place, node: g.Node) ->
     return own
 
 
-def _read_by_singles(graph: g.Graph, x: g.Node) -> bool:
-    """Whether a form that is no nest, or the graph's own outputs, read x directly."""
-    if any(o is x for o in graph.outputs):
-        return True
-    return any(
-        x in n.args and (n.outs is not None or isinstance(n.form, g.Scatter)) for n in graph.nodes()
-    )
+def _read_by_singles(graph: g.Graph) -> set[int]:
+    """What forms that are no nest, or the graph's own outputs, read directly, by id."""
+    found = set(map(id, graph.outputs))
+    for n in graph.nodes():
+        if n.outs is not None or isinstance(n.form, g.Scatter):
+            found.update(map(id, n.args))
+    return found
 
 
 PLANS: dict[type, Any] = {
