@@ -172,17 +172,18 @@ def load(dtype, width: int, pointer: str, space: str = "__global") -> str:
     return from_memory(dtype, width, f"*({space} const {element}{width}_u *)({pointer})")
 
 
-def load_strided(dtype, width: int, pointer: str, stride: int | str) -> str:
-    """Elements 0, stride, 2 stride, ... at `pointer`, in a register of `width` lanes."""
+def load_strided(dtype, width: int, pointer: str, stride: int) -> str:
+    """Elements 0, stride, 2 stride, ... at `pointer`, in a register of `width` lanes: of a CPU from
+    whole registers, where there are fewer of them than lanes.
+    """
     if width == 1:
         return load(dtype, 1, pointer)
     if stride == 0:
         return splat(dtype, width, load(dtype, 1, pointer))
-    if isinstance(stride, int):
-        offsets = [str(k * stride) for k in range(width)]
-    else:
-        offsets = [f"{k} * ({stride})" for k in range(width)]
-    lanes = ", ".join(f"({pointer})[{o}]" for o in offsets)
+    memory = memory_code(dtype)
+    if 1 < stride <= width // 2 and memory[1:] in ("32", "64") and int(memory[1:]) * width >= 256:
+        return from_memory(dtype, width, f"strided{stride}_{memory}x{width}({pointer})")
+    lanes = ", ".join(f"({pointer})[{k * stride}]" for k in range(width))
     return from_memory(dtype, width, f"({memory_type(dtype)}{width})({lanes})")
 
 

@@ -5,6 +5,7 @@ have SciPy's float64. A program holds many functions, chosen by an argument: a b
 """
 
 import math
+import re
 
 import numpy as np
 import plans
@@ -14,7 +15,7 @@ import scipy.special
 
 from lowering import mathlib, scalar_text
 from lowering.interp_index import threefry2x32
-from lowering.mathlib import giles
+from lowering.mathlib import giles, strided
 from lowering.runtime import devices
 
 pytestmark = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")  # Intel talks
@@ -405,3 +406,11 @@ def test_threefry_folds_and_mad(queue, width):
     rows = mask.astype(bool).reshape(-1, width)
     got = program(6, mask.astype(dtype), y)[::width]
     np.testing.assert_array_equal(got, rows.any(1) + 2 * rows.all(1))
+
+
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_registers_of_strided_loads_end_where_the_elements_do(width):
+    for step in strided.steps(width):
+        starts = [int(at) for at in re.findall(r"\(p \+ (\d+)\)", strided.strided(width, step))]
+        assert len(starts) == step and min(starts) == 0
+        assert max(starts) + width == step * (width - 1) + 1

@@ -166,13 +166,13 @@ def test_text_means_what_numpy_says(queue, group, width):
 def test_constants_strides_and_widths(queue, dtype):
     """Literals, strided loads and spread scalars give the same elements at every width."""
     picked = values(dtype)[:: 1 if dtype == BOOL else 3]
-    source, lines, at = np.tile(values(dtype), 40), [], 0
+    source, lines, at = np.tile(values(dtype), 80), [], 0
     want, memory = [], scalar.memory_type(dtype)
     for width in (1, 2, 4, 8, 16):
         for value in picked:
             lines.append((width, scalar.constant(value, dtype, width)))
             want.append(np.full(width, value))
-        for stride in (0, 3, -1):
+        for stride in (0, 2, 3, 5, 8, -1):
             load = scalar.load_strided(dtype, width, "x + 20", stride)
             lines.append((width, load))
             want.append(source[20 + stride * np.arange(width)])

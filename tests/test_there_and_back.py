@@ -6,6 +6,7 @@ import pytest
 import fx
 import fx.numpy as jnp
 from fx import lax
+from lowering.emit.folds import scan_steps
 
 
 def back(x):
@@ -60,3 +61,14 @@ NARROW = {
 def test_rows_that_registers_hold_as_another_type(name, dtype):
     f, x = NARROW[name], jnp.asarray(np.arange(3 * 37).reshape(3, 37) % 13 == 1, dtype)
     np.testing.assert_array_equal(fx.jit(f)(x), f(x))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("near", [2, 4])
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_each_lane_gets_all_before_it_once_and_in_order(width, near, reverse):
+    lanes = [[j] for j in range(width)]
+    for sources in scan_steps(width, near, reverse):
+        lanes = [([] if k is None else lanes[k]) + lanes[j] for j, k in enumerate(sources)]
+    order = list(range(width))[:: -1 if reverse else 1]
+    assert lanes == [order[: order.index(j) + 1] for j in range(width)]

@@ -6,6 +6,7 @@ order: the same bits on any number of cores.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -211,16 +212,10 @@ class Folds(Ahead):
             return out
         start = scalar.constant(scalar.identity(op, v.dtype), v.dtype, 1)
         self.line(f"{kind} {out} = {x};", scope)
-        step = 1
-        while step < width:
-            lanes = [f"{out}.s{'0123456789abcdef'[j]}" for j in range(width)]
-            if reverse:
-                moved = lanes[step:] + [start] * step
-            else:
-                moved = [start] * step + lanes[: width - step]
-            text = scalar.text(op, pair, v.dtype, width, [out, f"({kind})({', '.join(moved)})"])
+        for sources in scan_steps(width, 16 // max(4, v.dtype.itemsize), reverse):
+            lanes = [start if j is None else f"{out}.s{j:x}" for j in sources]
+            text = scalar.text(op, pair, v.dtype, width, [out, f"({kind})({', '.join(lanes)})"])
             self.line(f"{out} = {text};", scope)
-            step *= 2
         lane = "0" if reverse else "0123456789abcdef"[width - 1]
         last = self.fresh("x")
         self.line(f"const {scalar.register_type(v.dtype, 1)} {last} = {out}.s{lane};", scope)
@@ -301,3 +296,21 @@ class Folds(Ahead):
             if fold.vector_names:
                 self.combine_lanes(st.partial, dtype, fold)
             self.line(scalar.store(dtype, 1, f"b{st.buffer} + item", fold.scalar_name) + ";")
+
+
+def scan_steps(width: int, near: int, reverse: bool) -> Iterator[list[int | None]]:
+    """For each step of a running fold inside a register, the lane that comes into each lane.
+
+    Within `near` lanes (128 bits) all move by the step; beyond them, the last lane of a block comes
+    into all of the next. Lanes moved across all of a register take a processor twice as long.
+    """
+    for step in (1 << k for k in range(width.bit_length() - 1)):
+        sources: list[int | None] = []
+        for j in range(width):
+            place = width - 1 - j if reverse else j
+            if step < near:
+                source = place - step if place % near >= step else None
+            else:
+                source = place & -2 * step | step - 1 if place & step else None
+            sources.append(width - 1 - source if reverse and source is not None else source)
+        yield sources

@@ -32,14 +32,27 @@ $F {name}_$N($F x) {{
 }}"""
 
 
-def _sqrt(own: str, feature: str = "POCL_DEVICE_ADDRESS_BITS") -> str:
-    return _OWN.format(name="sqrt", feature=feature, own=own, body="  return sqrt(x);")
+_HALVES = "($F)(sqrt_$H(x.lo), sqrt_$H(x.hi))"
+
+
+def _sqrt(own: str, feature: str = "POCL_DEVICE_ADDRESS_BITS", other: str = "sqrt(x)") -> str:
+    return _OWN.format(name="sqrt", feature=feature, own=own, body=f"  return {other};")
 
 
 def _rounding(name: str, own: str, body: str) -> dict[str, str]:
     own = f"__builtin_elementwise_{own}(x)"
     body = body.strip("\n")
     return _both(_OWN.format(name=name, feature="__SSE4_1__", own=own, body=body))
+
+
+def _extremum(name: str, sign: str) -> dict[str, str]:
+    """NaN if either is. The processor's instruction gives `a` where one is, so `b` alone is asked:
+    a fold's new element, not what the next one waits for. Its answer is all ones, a NaN too: chosen
+    by a second question, LLVM makes one of both, and no instruction that has an answer to that.
+    """
+    head = f"$F {name}_$N($F a, $F b) {{ $F y = b {sign} a ? b : a; return"
+    one = f"{head} b != b ? b : y; }}"
+    return {"float": f"{head} $asF($asI(y) | (b != b)); }}", "floatx1": one}
 
 
 _STREAM = """
@@ -58,8 +71,8 @@ TEMPLATES: dict[str, dict[str, str]] = {
     "copysign": _both("""
 $F copysign_$N($F x, $F y) { return $asF(($asU(x) & ~@TOP) | ($asU(y) & @TOP)); }"""),
     # NaN if either is, as np.maximum
-    "max": {"float": "$F max_$N($F a, $F b) { $F y = a > b ? a : b; return a != a ? a : y; }"},
-    "min": {"float": "$F min_$N($F a, $F b) { $F y = a < b ? a : b; return a != a ? a : y; }"},
+    "max": _extremum("max", ">"),
+    "min": _extremum("min", "<"),
     "sign": {
         "float": """
 $F sign_$N($F x) { return x > $c{0.0} ? $v{1.0} : (x < $c{0.0} ? $v{-1.0} : x); }""",
@@ -122,7 +135,9 @@ $F nextafter_$N($F x, $F y) {
         "f64x1": _sqrt("__builtin_sqrt(x)"),
         "f32x8": _sqrt("__builtin_ia32_sqrtps256(x)", "__AVX__"),
         "f64x4": _sqrt("__builtin_ia32_sqrtpd256(x)", "__AVX__"),
-        "float": _sqrt("($F)(sqrt_$H(x.lo), sqrt_$H(x.hi))"),
+        "f32x16": _sqrt("__builtin_ia32_sqrtps512(x, 4)", "__AVX512F__", _HALVES),
+        "f64x8": _sqrt("__builtin_ia32_sqrtpd512(x, 4)", "__AVX512F__", _HALVES),
+        "float": _sqrt(_HALVES),
     },
     # past the caches, where the address allows it: such a store faults on others
     "stream": {"float": _STREAM, "int": _STREAM},

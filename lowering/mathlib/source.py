@@ -14,14 +14,23 @@ from functools import cache
 
 import numpy as np
 
-from lowering.mathlib import basic, exponential, giles, integer, special, trigonometric, turning
+from lowering.mathlib import (
+    basic,
+    exponential,
+    giles,
+    integer,
+    special,
+    strided,
+    trigonometric,
+    turning,
+)
 from lowering.scalar_text import code
 
 Needed = tuple[str, np.dtype, int]
 
 TEMPLATES: dict[str, dict[str, str]] = {}
 BOUNDS: dict[str, tuple[float, float]] = {}  # name: largest error in ulp, float32 and float64
-for _family in (basic, integer, exponential, trigonometric, special, giles, turning):
+for _family in (basic, integer, exponential, trigonometric, special, giles, turning, strided):
     for _name, _kinds in _family.TEMPLATES.items():
         TEMPLATES[_name] = TEMPLATES.get(_name, {}) | _kinds
     BOUNDS.update(_family.BOUNDS)

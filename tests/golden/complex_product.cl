@@ -5,11 +5,11 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
   const long ig = 0, is = item;
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
   for (int i0 = s0; i0 + 8 <= s1; i0 += 8) {
-    const float8 x1 = (float8)((b0 + (2 * i0))[0], (b0 + (2 * i0))[2], (b0 + (2 * i0))[4], (b0 + (2 * i0))[6], (b0 + (2 * i0))[8], (b0 + (2 * i0))[10], (b0 + (2 * i0))[12], (b0 + (2 * i0))[14]);
-    const float8 x2 = (float8)((b1 + (2 * i0))[0], (b1 + (2 * i0))[2], (b1 + (2 * i0))[4], (b1 + (2 * i0))[6], (b1 + (2 * i0))[8], (b1 + (2 * i0))[10], (b1 + (2 * i0))[12], (b1 + (2 * i0))[14]);
+    const float8 x1 = strided2_f32x8(b0 + (2 * i0));
+    const float8 x2 = strided2_f32x8(b1 + (2 * i0));
     const float8 x3 = (x1 * x2);
-    const float8 x4 = (float8)((b0 + (2 * i0 + 1))[0], (b0 + (2 * i0 + 1))[2], (b0 + (2 * i0 + 1))[4], (b0 + (2 * i0 + 1))[6], (b0 + (2 * i0 + 1))[8], (b0 + (2 * i0 + 1))[10], (b0 + (2 * i0 + 1))[12], (b0 + (2 * i0 + 1))[14]);
-    const float8 x5 = (float8)((b1 + (2 * i0 + 1))[0], (b1 + (2 * i0 + 1))[2], (b1 + (2 * i0 + 1))[4], (b1 + (2 * i0 + 1))[6], (b1 + (2 * i0 + 1))[8], (b1 + (2 * i0 + 1))[10], (b1 + (2 * i0 + 1))[12], (b1 + (2 * i0 + 1))[14]);
+    const float8 x4 = strided2_f32x8(b0 + (2 * i0 + 1));
+    const float8 x5 = strided2_f32x8(b1 + (2 * i0 + 1));
     const float8 x6 = (x4 * x5);
     const float8 x7 = (x3 - x6);
     const float8 t8 = x7;

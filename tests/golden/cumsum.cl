@@ -10,9 +10,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     for (int i1 = 0; i1 + 8 <= 1024; i1 += 8) {
       const float8 x2 = *(__global const float8_u *)(b0 + (1024 * i0 + i1));
       float8 x3 = x2;
-      x3 = (x3 + (float8)(0.0f, x3.s0, x3.s1, x3.s2, x3.s3, x3.s4, x3.s5, x3.s6));
-      x3 = (x3 + (float8)(0.0f, 0.0f, x3.s0, x3.s1, x3.s2, x3.s3, x3.s4, x3.s5));
-      x3 = (x3 + (float8)(0.0f, 0.0f, 0.0f, 0.0f, x3.s0, x3.s1, x3.s2, x3.s3));
+      x3 = (x3 + (float8)(0.0f, x3.s0, x3.s1, x3.s2, 0.0f, x3.s4, x3.s5, x3.s6));
+      x3 = (x3 + (float8)(0.0f, 0.0f, x3.s0, x3.s1, 0.0f, 0.0f, x3.s4, x3.s5));
+      x3 = (x3 + (float8)(0.0f, 0.0f, 0.0f, 0.0f, x3.s3, x3.s3, x3.s3, x3.s3));
       const float x4 = x3.s7;
       x3 = ((float8)(c1_0) + x3);
       c1_0 = (c1_0 + x4);
