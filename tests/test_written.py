@@ -184,8 +184,10 @@ def test_factors_of_what_is_not_finite_are_nan():
     x = np.ones((1, 3, 3), np.float32)
     x[0, 1, 2] = np.inf
     for f in (jnp.linalg.qr, jnp.linalg.svd, jnp.linalg.eigh):
-        for part in fx.jit(lambda x, f=f: lax.map(lambda y: tuple(f(y)), x))(x):
-            assert np.isnan(np.asarray(part)).any()
+        parts = fx.jit(lambda x, f=f: lax.map(lambda y: tuple(f(y)), x))(x)
+        nan = [bool(np.isnan(np.asarray(part)).any()) for part in parts]
+        # LAPACK's reflections see the columns before the infinite one alone
+        assert all(nan) if here() or f is not jnp.linalg.qr else nan == [False, True]
 
 
 def transforms(x, r, h):
