@@ -49,7 +49,7 @@ def isin(
     x, tests = shape_dtype("isin", x)[0], ravel(tests)
     shape, n = core.get_aval(x).shape, core.get_aval(tests).size
     if n == 0:
-        return broadcast_value(np.bool_(invert), shape)
+        return lax.full(shape, invert, np.dtype(np.bool_))
     if method in ("auto", "compare_all"):
         found = any_(u.equal(lax.expand_dims(x, (len(shape),)), tests), axis=-1)
     elif method in ("binary_search", "sort"):
@@ -105,35 +105,27 @@ def setdiff1d(
         x = x if assume_unique else unique(x)
         keep = isin(x, ar2, invert=True)
         return take(x, wrap(np.flatnonzero(concrete(keep)).astype(np.int32)))
-    if not assume_unique:
-        fill = asarray(0 if fill_value is None else fill_value)
-        x = unique(x, size=size, fill_value=fill)
-    keep = isin(x, ar2, invert=True)
-    if not assume_unique:
-        # Padding of unique() repeats the fill value: only the first of equal neighbours counts.
-        n = core.get_aval(x).size
-        count = _count_unique(ravel(ar1))
-        keep = u.logical_and(keep, u.less(lax.iota(np.dtype(np.int32), n), count))
+    if (n := core.get_aval(x).size) == 0:
+        return _filler(x, fill_value, (size,))
+    if assume_unique:
+        return _picked(x, isin(x, ar2, invert=True), size, fill_value)
+    # All of the distinct ones: how many of them are left is known once ar2's are gone.
+    x, counts = unique(x, size=n, return_counts=True)
+    keep = u.logical_and(isin(x, ar2, invert=True), u.greater(counts, 0))
     return _picked(x, keep, size, fill_value)
-
-
-def _count_unique(x: Any) -> Any:
-    from fx.numpy.reductions import sum as sum_
-
-    n = core.get_aval(x).size
-    if n < 2:
-        return np.int32(n)
-    x = sort(x)
-    changes = u.not_equal(lax.slice_in_dim(x, 1, n), lax.slice_in_dim(x, 0, n - 1))
-    return u.add(sum_(changes, dtype=np.int32), 1)
 
 
 def _picked(x: Any, keep: Any, size: int, fill_value: Any) -> Any:
     (index,) = nonzero(keep, size=size, fill_value=core.get_aval(x).size)
     found = u.less(index, core.get_aval(x).size)
     picked = take(x, index, mode="clip")
-    fill = asarray(0 if fill_value is None else fill_value)
-    return where(found, picked, convert(fill, core.get_aval(x).dtype))
+    return where(found, picked, _filler(x, fill_value, ()))
+
+
+def _filler(x: Any, fill_value: Any, shape: tuple[int, ...]) -> Any:
+    """What stands for missing elements of x: fill_value, or 0, in its dtype."""
+    fill = convert(asarray(0 if fill_value is None else fill_value), core.get_aval(x).dtype)
+    return broadcast_value(fill, shape)
 
 
 def setxor1d(
@@ -199,11 +191,13 @@ def intersect1d(
     )
     first = lax.concatenate([lax.full((min(n, 1),), True, np.dtype(np.bool_)), changes], 0)
     keep = u.logical_and(first, isin(ordered, y))
+    (index,) = nonzero(keep, size=limit, fill_value=n)
+    found = u.less(index, n)
+    if fill_value is None and limit:
+        fill_value = where(found[0], take(ordered, index[0], mode="clip"), 0)
     out = _picked(ordered, keep, limit, fill_value)
     if not return_indices:
         return out
-    (index,) = nonzero(keep, size=limit, fill_value=n)
-    found = u.less(index, n)
     where_x = where(found, take(order, index, mode="clip"), n)
     order_y = argsort(y)
     place = searchsorted(take(y, order_y, mode="clip"), out)
