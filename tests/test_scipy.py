@@ -285,6 +285,10 @@ def test_cosine_transforms():
         np.testing.assert_allclose(fft.dct(x, norm=norm), scipy.fft.dct(x, norm=norm), atol=1e-4)
         np.testing.assert_allclose(fft.idct(fft.dct(x, norm=norm), norm=norm), x, atol=1e-4)
     np.testing.assert_allclose(fft.dctn(x), scipy.fft.dctn(x), atol=1e-3)
+    with fx.enable_x64():
+        z = x + 1j * x[::-1]
+        np.testing.assert_allclose(fft.dct(z), scipy.fft.dct(z), atol=1e-12)
+        np.testing.assert_allclose(fft.idct(z), scipy.fft.idct(z), atol=1e-12)
 
 
 def test_interpolation_on_a_grid():

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fx import lax
 from fx import numpy as fnp
 from fx.numpy.util import promote_dtypes_inexact
 
@@ -33,11 +34,13 @@ def _check(type: int, norm: str | None) -> None:
 def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None = None) -> Any:
     """2 sum x_j cos(pi k (2 j + 1) / 2 n), scaled to be orthogonal with norm="ortho".
 
-    k = 0 ... n - 1; x is cut or padded with zeros to n along the axis; floats. NotImplementedError
-    for other types than 2, ValueError for other norms.
+    k = 0 ... n - 1; x is cut or padded with zeros to n along the axis; floats or complex numbers.
+    NotImplementedError for other types than 2, ValueError for other norms.
     """
     _check(type, norm)
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("dct", x))
+    if fnp.iscomplexobj(x):  # linear, with real coefficients
+        return lax.complex(*(dct(part, type, n, axis, norm) for part in (x.real, x.imag)))
     axis = axis % x.ndim
     x = fnp.moveaxis(_fitted(x, n, axis), axis, -1)
     n = x.shape[-1]
@@ -60,6 +63,8 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
     """
     _check(type, norm)
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("idct", x))
+    if fnp.iscomplexobj(x):
+        return lax.complex(*(idct(part, type, n, axis, norm) for part in (x.real, x.imag)))
     axis = axis % x.ndim
     x = fnp.moveaxis(_fitted(x, n, axis), axis, -1)
     n = x.shape[-1]
