@@ -134,6 +134,12 @@ NORMALS = {  # of key 42, and the smallest of key 3's first 2^16
 }
 
 
+def test_bits_are_64_in_x64_mode() -> None:
+    with fx.enable_x64():
+        assert R.bits(R.key(0)) == R.bits(R.key(0), dtype="uint64") == 7719171245655871230
+    assert R.bits(R.key(0)) == 4070199207
+
+
 @pytest.mark.parametrize("jit", (False, True), ids=("eager", "jit"))
 @pytest.mark.parametrize("dtype", NORMALS)
 def test_normals_are_jax_s_to_three_units(dtype: str, jit: bool) -> None:

@@ -333,7 +333,7 @@ def bincount(
     length: int | None = None,
     out_sharding: Any = None,
 ) -> Any:
-    """How often each integer occurs in the vector x (int32), or the sum of its weights (in their
+    """How often each integer occurs in the vector x (int), or the sum of its weights (in their
     dtype), at the integer's index. The result has max(x) + 1 elements, no fewer than minlength, or
     `length`, which jit needs (else ConcretizationTypeError): larger integers are left out. Negative
     ones count as 0. TypeError for floats, ValueError for other ranks and for weights of another
@@ -355,7 +355,7 @@ def bincount(
     else:
         length = concrete_int(length)
     if weights is None:
-        weights = np.int32(1)
+        weights = canonicalize_dtype(np.int64).type(1)
     elif np.shape(weights) != aval.shape:
         raise ValueError("shape of weights must match shape of x.")
     w = shape_dtype("bincount", weights)[0]

@@ -232,12 +232,13 @@ def random_bits(k: Any, width: int, shape: tuple[int, ...]) -> Any:
 def bits(
     key: Any, shape: Sequence[int] = (), dtype: Any = None, *, out_sharding: Any = None
 ) -> Array:
-    """Uniform random bits as unsigned integers (uint32 by default).
+    """Uniform random bits as unsigned integers (by default uint32, in x64 mode uint64).
 
     The result has `shape`; ValueError for a dtype that is not unsigned.
     """
     k, _ = typed("bits", key)
-    given = check_requested(dtype, "bits") if dtype is not None else np.dtype(np.uint32)
+    default = avals.canonicalize_dtype(np.uint64)
+    given = default if dtype is None else check_requested(dtype, "bits")
     if given.kind != "u":
         raise ValueError(f"dtype argument to `bits` must be an unsigned int dtype, got {dtype}")
     return random_bits(k, given.itemsize * 8, canonical_shape(shape))
