@@ -240,16 +240,16 @@ def _from_nested(obj: Any, leaves: list[Any], wanted: np.dtype | None) -> Any:
 
     if wanted is None:
         pairs = [core.get_aval(x) for x in leaves]
-        dtype, weak = join([(a.dtype, a.weak_type) for a in pairs])
+        dtype = join([(a.dtype, a.weak_type) for a in pairs])[0]
     else:
-        dtype, weak = wanted, False
+        dtype = wanted
 
     def build(x: Any) -> Any:
         if isinstance(x, (list, tuple)):
             if not x:
                 return zeros((0,), dtype)
             return stack([build(item) for item in x])
-        return convert(value(x), dtype, weak)
+        return convert(value(x), dtype)
 
     return build(obj)
 
