@@ -15,6 +15,17 @@ from fx.numpy import fast
 # ---------------------------------------------------------------- dtypes
 
 
+def test_counts_are_64_bits_wide_in_x64_mode():
+    with fx.enable_x64():
+        assert fnp.bincount(fnp.array([1, 2])).dtype == np.int64
+
+
+@pytest.mark.parametrize("dtype", ("bool", "uint8", "int32", "float32"))
+@pytest.mark.parametrize("name", ("isfinite", "isinf", "isnan", "isneginf", "isposinf", "signbit"))
+def test_questions_of_one_number_are_answered_by_an_array(name, dtype):
+    assert isinstance(getattr(fnp, name)(fnp.asarray(1, dtype)), fx.Array)
+
+
 @pytest.mark.parametrize(
     ("value", "dtype", "weak"),
     [
@@ -22,6 +33,8 @@ from fx.numpy import fast
         (fnp.array(3), "int32", True),
         (fnp.array([1, 2.0]), "float32", False),
         (fnp.array(True), "bool", False),
+        (fnp.array([fnp.array(1), 2.0]), "float32", False),
+        (fnp.array([fnp.asarray(0.5), 2]), "float32", False),
         (fnp.array(np.float64(1)), "float32", False),
         (fnp.sum(fnp.asarray(2.0)), "float32", False),
         (fnp.sin(fnp.asarray(1)), "float32", True),
@@ -40,6 +53,7 @@ from fx.numpy import fast
         (fnp.cumsum(fnp.ones(2, np.int8)), "int8", False),
         (fnp.mean(fnp.ones(2, np.float16)), "float16", False),
         (fnp.abs(fnp.ones(1, np.complex64)), "float32", False),
+        (fnp.isin(3, fnp.zeros(0)), "bool", False),
     ],
 )
 def test_result_types(value, dtype, weak):
@@ -169,6 +183,11 @@ def test_sized_results_under_jit():
     assert jit(lambda x: fnp.union1d(x, x + 1, size=5)).tolist() == [0, 1, 2, 3, 4]
     assert jit(lambda x: fnp.intersect1d(x, x + 1, size=3)).tolist() == [1, 2, 3]
     assert jit(lambda x: fnp.setdiff1d(x, np.array([3]), size=3)).tolist() == [0, 1, 2]
+    assert jit(lambda x: fnp.setdiff1d(x, np.array([0, 1]), size=2)).tolist() == [2, 3]
+    assert jit(lambda x: fnp.setdiff1d(x[:0], x, size=2, fill_value=9)).tolist() == [9, 9]
+    assert jit(lambda x: fnp.setdiff1d(x / 0 - x / 0, x, size=2)).tolist()[1] == 0  # one NaN
+    assert jit(lambda x: fnp.intersect1d(x, x[:2] + 7, size=2)).tolist() == [0, 0]
+    assert jit(lambda x: fnp.intersect1d(x, x[4:] + 1, size=3)).tolist() == [1, 3, 1]
     assert jit(lambda x: fnp.bincount(x, length=5)).tolist() == [2, 1, 1, 2, 0]
     assert jit(lambda x: fnp.repeat(x, x, total_repeat_length=9)).tolist() == [3] * 6 + [1, 2, 2]
     assert jit(lambda x: fnp.compress(x > 0, x, size=5, fill_value=-1)).tolist() == [3, 3, 1, 2, -1]

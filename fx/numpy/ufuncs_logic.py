@@ -26,7 +26,6 @@ from fx.numpy.ufunc_base import (
     no_out,
 )
 from fx.numpy.util import (
-    broadcast_value,
     check_arraylike,
     convert,
     promote,
@@ -80,7 +79,7 @@ def isfinite(x: Any, /) -> Any:
         return lax.bitwise_and(isfinite(lax.real(x)), isfinite(lax.imag(x)))
     if is_floating(d):
         return lax.is_finite(x)
-    return broadcast_value(np.bool_(True), core.get_aval(x).shape)
+    return lax.full(core.get_aval(x).shape, True, np.dtype(np.bool_))
 
 
 @explained(ONE, BOOLS)
@@ -92,7 +91,7 @@ def isinf(x: Any, /) -> Any:
         return lax.bitwise_or(isinf(lax.real(x)), isinf(lax.imag(x)))
     if is_floating(d):
         return lax.eq(lax.abs(x), const_as(x, np.inf))
-    return broadcast_value(np.bool_(False), core.get_aval(x).shape)
+    return lax.full(core.get_aval(x).shape, False, np.dtype(np.bool_))
 
 
 @explained(ONE, BOOLS)
@@ -111,7 +110,7 @@ def _is_signed_infinity(name: str, infinity: float) -> Any:
             raise ValueError(f"{name} is not well defined for complex numbers")
         if is_floating(d):
             return lax.eq(x, const_as(x, infinity))
-        return broadcast_value(np.bool_(False), core.get_aval(x).shape)
+        return lax.full(core.get_aval(x).shape, False, np.dtype(np.bool_))
 
     return named(f, name, f"Whether x is {infinity}; ValueError for complex numbers.", ONE, BOOLS)
 

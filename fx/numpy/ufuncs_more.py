@@ -182,7 +182,7 @@ def signbit(x: Any, /) -> Any:
     (x,) = promote("signbit", x)
     d = dtype_of(x)
     if d == np.bool_ or d.kind == "u":
-        return broadcast_value(np.bool_(False), core.get_aval(x).shape)
+        return lax.full(core.get_aval(x).shape, False, np.dtype(np.bool_))
     if is_integer(d):
         return lax.lt(x, const_as(x, 0))
     if d.kind == "c":
