@@ -1,8 +1,9 @@
-"""Lighter: in a builder, PoCL's LLVM does not do again all that its front end has done.
+"""Lighter: in a builder, PoCL's LLVM does nothing twice.
 
-What PoCL's front end gives is optimised, but for loops as vectors; before machine code PoCL runs
-all of -O3 over it, twice. No option leaves that out, so the function that lists those passes goes
-on to the one that lists the last of them; the library's symbol table says where both are.
+PoCL's front end optimises, and before machine code PoCL runs all of -O3 over that, twice. No option
+leaves anything out, so each side's function that lists the passes goes on to one that lists fewer:
+in the front what simplifies, behind what makes vectors of loops. The library's symbol table says
+where these functions are.
 """
 
 from __future__ import annotations
@@ -10,8 +11,16 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
+from array import array
 from collections.abc import Sequence
-from typing import Any, BinaryIO
+from typing import Any
+
+_FRONT = b"_ZN4llvm11PassBuilder"
+_LEVEL = b"ENS_17OptimizationLevelE"
+WHOLE = _FRONT + b"29buildPerModuleDefaultPipeline" + _LEVEL + b"b"
+"""buildPerModuleDefaultPipeline(level, _): all passes of the front end."""
+FIRST = _FRONT + b"34buildThinLTOPreLinkDefaultPipeline" + _LEVEL
+"""buildThinLTOPreLinkDefaultPipeline(level): the same without those that `LAST` has too."""
 
 _BUILDER = b"_ZN4llvm18PassManagerBuilder"
 ALL = _BUILDER + b"25populateModulePassManagerERNS_6legacy15PassManagerBaseE"
@@ -24,22 +33,36 @@ KNOWN = "pocl_llvm_generate_workgroup_function"
 
 _SYMTAB = 2
 _ENTRY = 24  # bytes of a symbol
-_CHUNK = _ENTRY << 15
-_JUMP = b"\x31\xd2\xe9"  # of x86: no `whole`, which is the third argument; go to
+_GO = b"\xe9"  # of x86: go to
+_JUMP = b"\x31\xd2" + _GO  # no `whole`, which is the third argument; go to
+
+PARSE = b"LLVMParseCommandLineOptions"
+OPTIONS = (b"-instcombine-max-iterations=1",)
+"""It would go over each function again until nothing changes, which mostly nothing does."""
 
 
 def lighten(path: str) -> bool:
-    """Let PoCL's library, loaded from the file at `path`, list LAST for ALL from now on in this
-    process; False where that cannot be done, and nothing changes.
+    """From now on in this process, let PoCL's library, loaded from the file at `path`, list FIRST
+    for WHOLE and LAST for ALL, and take OPTIONS; False where that cannot be done.
     """
     try:
-        places = addresses(path, (ALL, LAST))
+        places = addresses(path, (WHOLE, FIRST, ALL, LAST, PARSE))
     except (OSError, AttributeError, struct.error):
         return False
     if places is None:
         return False
-    end = places[0] + len(_JUMP) + 4
-    return overwrite(places[0], _JUMP + struct.pack("<i", places[1] - end))
+    whole, first, every, last, parse = places
+    if not (_divert(whole, _GO, first) and _divert(every, _JUMP, last)):
+        return False
+    words = (ctypes.c_char_p * (1 + len(OPTIONS)))(b"fx", *OPTIONS)
+    take = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(parse)
+    take(len(words), ctypes.addressof(words), None)
+    return True
+
+
+def _divert(start: int, jump: bytes, to: int) -> bool:
+    """Let the function at `start` begin with a jump to another; False where it may not."""
+    return overwrite(start, jump + struct.pack("<i", to - (start + len(jump) + 4)))
 
 
 def overwrite(start: int, code: bytes) -> bool:
@@ -74,37 +97,32 @@ def values(path: str, names: Sequence[bytes]) -> list[int] | None:
         head = f.read(64)
         if head[:6] != b"\x7fELF\x02\x01" or head[18:20] != b"\x3e\x00":
             return None
-        f.seek(*struct.unpack_from("<Q", head, 40))
-        size, count = struct.unpack_from("<HH", head, 58)
-        heads = f.read(size * count)
-        sections = [struct.unpack_from("<IIQQQQII", heads, k * size) for k in range(count)]
+        file = mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ)
+    with file:
+        place, size, count = (
+            *struct.unpack_from("<Q", head, 40),
+            *struct.unpack_from("<HH", head, 58),
+        )
+        sections = [struct.unpack_from("<IIQQQQII", file, place + k * size) for k in range(count)]
         table = next((s for s in sections if s[1] == _SYMTAB), None)
         if table is None:
             return None
-        texts = _find(f, sections[table[6]], [b"\0" + name + b"\0" for name in names], 1)
-        entries = texts and _find(f, table, [struct.pack("<I", at + 1) for at in texts], _ENTRY)
-        return entries and [_number(f, table[4] + at + 8) for at in entries]
+        (begin, length), (texts, extent) = table[4:6], sections[table[6]][4:6]
+        words = array("I", file[begin : begin + length])
+        named = words[:: _ENTRY // words.itemsize].tobytes()  # searched six times as fast
+        found = []
+        for name in names:
+            at = file.find(b"\0" + name + b"\0", texts, texts + extent)
+            entry = -1 if at < 0 else _find(named, struct.pack("<I", at + 1 - texts))
+            if entry < 0:
+                return None
+            found.append(struct.unpack_from("<Q", file, begin + _ENTRY * entry + 8)[0])
+        return found
 
 
-def _find(
-    f: BinaryIO, section: Sequence[int], wanted: Sequence[bytes], step: int
-) -> list[int] | None:
-    """Where these bytes begin in a section, at multiples of `step`; None if some do not."""
-    found: dict[bytes, int] = {}
-    for start in range(0, section[5], _CHUNK):
-        f.seek(section[4] + start)
-        part = f.read(min(_CHUNK + max(map(len, wanted)), section[5] - start))
-        for text in (w for w in wanted if w not in found):
-            at = part.find(text)
-            while at >= 0 and at % step:
-                at = part.find(text, at + 1)
-            if at >= 0:
-                found[text] = start + at
-        if len(found) == len(wanted):
-            return [found[w] for w in wanted]
-    return None
-
-
-def _number(f: BinaryIO, at: int) -> int:
-    f.seek(at)
-    return struct.unpack("<Q", f.read(8))[0]
+def _find(words: bytes, word: bytes) -> int:
+    """The first place of a word among others, counted in words; -1: there is none."""
+    at = words.find(word)
+    while at >= 0 and at % len(word):
+        at = words.find(word, at + 1)
+    return at // len(word) if at >= 0 else -1
