@@ -15,6 +15,7 @@ import fx
 import fx.numpy as jnp
 from fx import lax
 from fx.config import enable_x64
+from fx.passes import dce_closed
 from fx.prims import blas_threads, linalg_solve
 
 L = lax.linalg
@@ -396,3 +397,26 @@ def test_tridiagonal_systems_of_a_stack_do_not_touch():
     d[2] = dl[2] = 0
     got = np.asarray(L.tridiagonal_solve(dl, d, du, b))
     np.testing.assert_allclose(got[3:], np.stack(alone)[3:], rtol=1e-4, atol=1e-5)
+
+
+def test_singular_values_alone_need_no_vectors():
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    closed, _ = dce_closed(fx.make_jaxpr(lambda x: jnp.linalg.svd(x).S)(x))
+    assert [e.params["compute_uv"] for e in closed.jaxpr.eqns] == [False]
+    near(fx.jit(lambda x: jnp.linalg.svd(x).S)(x), np.linalg.svd(x, compute_uv=False), 1e-4)
+
+
+def test_eigenvalues_alone_need_no_eigenvectors():
+    """Where nobody reads the vectors they are not computed: eager, under jit, and in a loop."""
+    s = np.random.default_rng(0).standard_normal((3, 6, 6)).astype(np.float32)
+    s = s + s.swapaxes(-1, -2)
+    names = lambda f: [e.primitive.name for e in dce_closed(fx.make_jaxpr(f)(s))[0].jaxpr.eqns]
+    assert "eigh" not in names(jnp.linalg.eigvalsh) + names(lambda x: L.eigh(x)[1])
+    assert "eigvalsh" not in names(lambda x: L.eigh(x)[0]) + names(lambda x: L.eigh(x))
+    want = np.linalg.eigvalsh(s)
+    carried = lambda x: fx.lax.fori_loop(0, 3, lambda _, c: jnp.linalg.eigvalsh(x) + 0 * c, want)
+    for f in (jnp.linalg.eigvalsh, lambda x: L.eigh(x)[1], carried):
+        near(fx.jit(f)(s), want, 1e-4)
+        near(f(s), want, 1e-4)
+    g = fx.jit(fx.grad(lambda x: (fx.jit(lambda x: L.eigh(x)[1])(x) ** 2).sum()))(s)
+    near(g, 2 * s, 1e-3)

@@ -32,6 +32,7 @@ from fx.numpy.util import (
     promote_inexact,
 )
 from fx.numpy.util import promote_dtypes_inexact as inexact
+from fx.prims.linalg_eigen import eigvalsh_p
 from fx.prims.linalg_orthogonal import geqrf_p
 
 
@@ -165,15 +166,21 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
     of (a + a^H) / 2, or, without symmetrize_input, of the half that UPLO ("L", "U") names. The
     derivatives of eigenvectors are NaN where eigenvalues are equal.
     """
+    return EighResult(*factor_eigh(_hermitian(a, UPLO), UPLO != "U", symmetrize_input))
+
+
+def _hermitian(a: Any, UPLO: str | None) -> Any:
     a = _matrix("eigh", a, True)
     if UPLO not in (None, "L", "U"):
         raise ValueError(f"UPLO must be one of None, 'L', or 'U', got {UPLO}")
-    return EighResult(*factor_eigh(a, UPLO != "U", symmetrize_input))
+    return a
 
 
 def eigvalsh(a: Any, UPLO: str | None = "L", *, symmetrize_input: bool = True) -> Any:
     """The eigenvalues [..., n] of Hermitian matrices, real and rising; arguments as in eigh."""
-    return eigh(a, UPLO, symmetrize_input=symmetrize_input).eigenvalues
+    a = _hermitian(a, UPLO)
+    a = factor.symmetrize(a) if symmetrize_input else a
+    return eigvalsh_p.bind(a, lower=UPLO != "U")
 
 
 def eig(a: Any) -> EigResult:

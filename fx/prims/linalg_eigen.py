@@ -109,7 +109,16 @@ def _eigh_jvp(primals, tangents, **params):
 
 
 def _eigh_stage(*, lower, subset_by_index, **params):
-    return ("eigh", bool(lower)) if subset_by_index is None else ()
+    return ("eigh", bool(lower), True) if subset_by_index is None else ()
+
+
+def _eigh_dce(used, eqn):
+    """Where nobody reads the eigenvectors they are not computed, which is most of the work."""
+    if used[0] or eqn.params["subset_by_index"] is not None:
+        return [True], eqn
+    lower = eqn.params["lower"]
+    values = eqn.replace(primitive=eigvalsh_p, params={"lower": lower}, outvars=eqn.outvars[1:])
+    return [True], values
 
 
 eigh_p = host_primitive(
@@ -130,6 +139,62 @@ eigh_p = host_primitive(
             (complex_definite if d is np.complex64 else definite,),
             before=hermitian,
             after=spaces,
+        )
+        for s, d in (
+            ((3, 3), np.float32),
+            ((2, 2, 2), np.float32),
+            ((3, 3), np.complex64),
+            ((0, 2, 2), np.float32),
+        )
+    ],
+)
+
+
+eigh_p.dce = _eigh_dce
+
+
+def _eigvalsh_abstract(x, *, lower):
+    check_matrix("eigvalsh", x, square=True)
+    return ShapedArray(x.shape[:-1], real_dtype(x.dtype))
+
+
+def _eigvalsh_numpy(x, *, lower):
+    aval = _eigvalsh_abstract(get_aval(x), lower=lower)
+    if not x.size:
+        return np.zeros(aval.shape, aval.dtype)
+    try:
+        return np.linalg.eigvalsh(x, "L" if lower else "U")
+    except np.linalg.LinAlgError:
+        return _nan_filled([aval])[0]
+
+
+def _eigvalsh_jvp(primals, tangents, *, lower):
+    """dw = diag(V^H dA V), which takes the eigenvectors."""
+    if type(tangents[0]) is Zero:
+        w = eigvalsh_p.bind(primals[0], lower=lower)
+        return w, Zero.like(w)
+    params = {"sort_eigenvalues": True, "subset_by_index": None, "algorithm": None}
+    v, w = eigh_p.bind(primals[0], lower=lower, **params)
+    moved = mx.matmul(mx.matmul(mx.adjoint(v), tangents[0]), v)
+    return w, mx.real(mx.diagonal(moved))
+
+
+eigvalsh_p = host_primitive(
+    "eigvalsh",
+    "Ascending eigenvalues of Hermitian matrices alone; one triangle is read.",
+    abstract=_eigvalsh_abstract,
+    numpy=_eigvalsh_numpy,
+    lower=lower_host(lambda: eigvalsh_p, lambda *, lower: ("eigh", bool(lower), False)),
+    jvp=_eigvalsh_jvp,
+    transpose=_NOT_LINEAR,
+    limits=MATRICES,
+    cases=lambda: [
+        Case(
+            (s,),
+            {"lower": True},
+            (d,),
+            (complex_definite if d is np.complex64 else definite,),
+            before=hermitian,
         )
         for s, d in (
             ((3, 3), np.float32),
@@ -365,6 +430,14 @@ def _svd_stage(*, full_matrices, compute_uv, subset_by_index, **params):
     return ("svd", bool(full_matrices), bool(compute_uv)) if whole else ()
 
 
+def _svd_dce(used, eqn):
+    """Singular values alone, where nobody reads the vectors."""
+    if any(used[1:]) or not eqn.params["compute_uv"]:
+        return [True], eqn
+    params = {**eqn.params, "compute_uv": False, "full_matrices": False}
+    return [True], eqn.replace(params=params, outvars=eqn.outvars[:1])
+
+
 svd_p = host_primitive(
     "svd",
     "Singular values, descending, and left and right singular vectors: A = U S V^H.",
@@ -392,6 +465,7 @@ svd_p = host_primitive(
         )
     ],
 )
+svd_p.dce = _svd_dce
 
 
 # ---------------------------------------------------------------- schur

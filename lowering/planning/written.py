@@ -1,7 +1,8 @@
 """Written: host functions that also have a stage written by hand, where sizes and device suit it.
 
 In: an Opaque whose `stage` says what it computes: ("lu",), ("cholesky",), ("triangular_solve", its
-parameters), ("qr",), ("eigh", lower), ("svd", full, vectors) or ("fft", kind, lengths). Out: its
+parameters), ("qr",), ("eigh", lower,
+vectors), ("svd", full, vectors) or ("fft", kind, lengths). Out: its
 launches, with no wait for the host, so that a loop of such steps is one task. The items share a
 stack of many matrices or rows.
 """
@@ -148,9 +149,10 @@ def _qr(node: g.Node, profile: Profile) -> list[Written]:
 def _eigh(node: g.Node, profile: Profile) -> list[Written]:
     x = node.args[0]
     n = x.shape[-1]
-    if not x.size or x.dtype not in TYPES or n > MOST_EIGEN or node.outs[1][0][-1] != n:
+    _, lower, vectors = node.form.stage
+    if not x.size or x.dtype not in TYPES or n > MOST_EIGEN:
         return []
-    text = orthogonal.eigh(n, node.form.stage[1], x.dtype, _width(n, x.dtype, profile))
+    text = orthogonal.eigh(n, lower, vectors, x.dtype, _width(n, x.dtype, profile))
     return [Written(text, x.size // (n * n), 6.0 * n * n * n + 200.0 * n * n)]
 
 

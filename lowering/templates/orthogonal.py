@@ -24,12 +24,17 @@ def qr(m: int, n: int, columns: int, dtype: np.dtype, width: int) -> str:
     return _QR.substitute(_common(m, dtype, width), m=m, n=n, k=k, c=columns, r=min(columns, m))
 
 
-def eigh(n: int, lower: bool, dtype: np.dtype, width: int) -> str:
+def eigh(n: int, lower: bool, vectors: bool, dtype: np.dtype, width: int) -> str:
     """`b0` [n, n], of which a triangle is read, to eigenvectors `b1` and ascending eigenvalues
-    `b2`.
+    `b2`; or to eigenvalues `b1` alone.
     """
     at = f"i * {n} + j" if lower else f"j * {n} + i"
-    return _EIGH.substitute(_common(n, dtype, width), n=n, at=at, all=STEPS * n)
+    words = {**_common(n, dtype, width), "n": n, "at": at, "all": STEPS * n}
+    parts = (_REDUCED, _GATHERED, _TURNS, _TURNED, _ORDERED, _VECTORS)
+    if not vectors:
+        parts = (_REDUCED, _TURNS, _ORDERED)
+    text = "".join(parts).replace("VALUES", "b2" if vectors else "b1")
+    return Template(text + "\n  }\n").substitute(words)
 
 
 def svd(m: int, n: int, full: bool, vectors: bool, dtype: np.dtype, width: int) -> str:
@@ -138,7 +143,8 @@ _QR = Template(
 """
 )
 
-_EIGH = Template(
+# A = Q T Q^T by reflections; a column of v keeps the vector of its own.
+_REDUCED = (
     _SCALE.replace("SIZE", "($n * $n)")
     + """
   $V v[$n * $S], q[$n * $S], h[$S], p[$S];
@@ -184,7 +190,11 @@ _EIGH = Template(
       for (int s = first; s < $S; ++s) v[i * $S + s] -= a * p[s] + b * h[s];
     }
     for (int s = 0; s < $S; ++s) v[k * $S + s] = h[s];
-  }
+  }"""
+)
+
+# Q as rows of q.
+_GATHERED = """
   for (int k = $n - 3; k >= 0; --k) {
     if (taus[k] == 0) continue;
     const int first = (k + 1) / $W;
@@ -194,7 +204,10 @@ _EIGH = Template(
       const $V more = ($V)(taus[k] * fold_add_${kind}x$W(dot));
       for (int s = first; s < $S; ++s) q[j * $S + s] -= more * v[k * $S + s];
     }
-  }
+  }"""
+
+# Implicit shifts (Wilkinson's) chase the off-diagonal o away.
+_TURNS = """
   int high = $n - 1;
   for (int step = 0; high > 0 && step < $all; ++step) {
     for (int k = 0; k < high; ++k) {
@@ -220,12 +233,16 @@ _EIGH = Template(
       if (k + 1 < high) {
         b = s * o[k + 1];
         o[k + 1] *= c;
-      }
+      }"""
+
+_TURNED = """
       for (int t = 0; t < $S; ++t) {
         const $V left = q[k * $S + t], right = q[(k + 1) * $S + t];
         q[k * $S + t] = ($V)(c) * left + ($V)(s) * right;
         q[(k + 1) * $S + t] = ($V)(c) * right - ($V)(s) * left;
-      }
+      }"""
+
+_ORDERED = """
     }
   }
   int order[$n];
@@ -235,11 +252,11 @@ _EIGH = Template(
     order[at] = i;
   }
   for (int r = 0; r < $n; ++r) {
-    b2[e * $n + r] = d[order[r]] * down + odd;
-    for (int i = 0; i < $n; ++i) b1[(e * $n + i) * $n + r] = z[order[r] * $L + i] + odd;
-  }
-"""
-)
+    VALUES[e * $n + r] = d[order[r]] * down + odd;"""
+
+_VECTORS = """
+    for (int i = 0; i < $n; ++i) b1[(e * $n + i) * $n + r] = z[order[r] * $L + i] + odd;"""
+
 
 _SVD = Template(
     _SCALE.replace("SIZE", "($m * $n)")

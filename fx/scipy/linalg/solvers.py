@@ -135,8 +135,10 @@ def eigh(
     if eigvals is not None:
         raise NotImplementedError("Only the eigvals=None case of eigh is implemented.")
     (a,) = _args("eigh", a)
+    if eigvals_only:
+        return fnp.linalg.eigvalsh(a, "L" if lower else "U")
     v, w = factor.eigh(a, lower=lower)
-    return w if eigvals_only else (w, v)
+    return w, v
 
 
 def eigh_tridiagonal(
