@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -246,6 +248,25 @@ def test_tiles_of_other_processors(as_on):
         y = normal(*((530, 300) if right else (300, 530)), dtype=np.float64)
         axes = ((1 - left,), (right,))
         check(lambda b, x, y, axes=axes: b.contract(x, y, axes), x, y, as_on=as_on)
+
+
+@pytest.mark.parametrize("as_on", [profile.AVX512, profile.AVX2], ids=["avx512", "avx2"])
+@pytest.mark.parametrize("m,n,k", [(50, 100, 90), (200, 100, 700), (131, 385, 40)])
+@pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_the_last_columns_have_a_tile_as_narrow_as_they_are(as_on, m, n, k, left, right):
+    x, y = normal(*((k, m) if left else (m, k))), normal(*((n, k) if right else (k, n)))
+
+    def build(b, x, y):
+        return b.contract(x, y, ((1 - left,), (right,)))
+
+    def tiles(columns):
+        other = y[:columns] if right else y[:, :columns]
+        graph = graph_of(build, (x, np.ascontiguousarray(other)))
+        text = compiler.make_plan(graph, as_on).programs[0].source
+        return {int(v) for v in re.findall(r"void tile_f32x\d+_\dx(\d)_", text)}
+
+    assert tiles(n) == {1, 2} and tiles(96) == {2}
+    check(build, x, y, as_on=as_on)
 
 
 @pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])

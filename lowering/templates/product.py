@@ -139,6 +139,9 @@ class _ProductEmitter(_Emitter):
         self.blocks = (Blocks.whole if self.whole else Blocks.of)(node, profile)
         if self.whole and self.form.a.k == 1 and self.a_is_far():
             self.form = replace(self.form, a=replace(self.form.a, panel=True))
+        rest = -(-(node.shape[-1] % node.form.columns) // width)
+        wide = self.whole and node.shape[-1] > node.form.columns
+        self.last = rest if wide and rest < self.vectors else 0
         v = axes.columns[-1] if axes.columns else None
         if len(axes.columns) > 1 and nest.extents[v] % node.form.columns:
             raise Cut(node, "its columns are split unevenly by what consumes it")
@@ -231,12 +234,13 @@ class _ProductEmitter(_Emitter):
         a, b = form.a, form.b
         x = self.a_size if a.panel else a.tile if a.packed else form.rows * (a.lane or 0)
         y = self.b_size if b.panel else b.tile if b.packed else form.columns
+        last = self.last * self.lanes or form.columns
         return {
             "x_step": x,
             "x_block": blocks.k * (form.rows if a.panel else a.k or 0),
             "y_step": y,
             "y_block": blocks.strip * y if b.panel else blocks.k * (b.k or 0),
-            "y_last": self.node.shape[-1] - form.columns if self.shifted else 1 << 40,
+            "y_last": self.node.shape[-1] - last if self.shifted else 1 << 40,
             "a_lane": a.lane or 0,
             "a_k": a.k or 0,
             "b_lane": b.lane or 0,
@@ -289,7 +293,7 @@ class _ProductEmitter(_Emitter):
         )
 
     def begin(self, first: str) -> str:
-        return whole.begin(first, self.form, self.node.dtype, self.lanes)
+        return whole.begin(first, self.form, self.node.dtype, self.lanes, self.last)
 
     # ------------------------------------------------ indices
 

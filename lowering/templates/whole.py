@@ -24,11 +24,13 @@ _CALLS = [  # each begins with letters: found many times faster
 _FILLS = {"rows": "r", "columns": "c"}  # as `micro.fill` has them
 
 
-def begin(first: str, form: Product, dtype: np.dtype, width: int) -> str:
-    """The begin of a call of `first`, which is fills or whole."""
+def begin(first: str, form: Product, dtype: np.dtype, width: int, last: int = 0) -> str:
+    """The begin of a call of `first`, which is fills or whole; `last`: vectors of a row's last tile
+    where they are fewer.
+    """
     tile = micro.name(form, dtype, width).removeprefix("tile_")
     family, walk = tile.rsplit("_", 1)
-    return f"{first}_{family}(by_{walk}, fill_{_fill(form.a)}, fill_{_fill(form.b)}"
+    return f"{first}_{family}(by_{walk}{last or ''}, fill_{_fill(form.a)}, fill_{_fill(form.b)}"
 
 
 def _fill(access: Access) -> str:
@@ -87,7 +89,7 @@ def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
     """An item's part of `out` = A B. Of an outer number o, o / inner and o % inner have strides."""
     words = _words(family)
     walks = sorted({call[5] for call in calls})
-    tiles = [_TILE.substitute(words, walk=walk) for walk in walks]
+    tiles = [_tile(words, walk) for walk in walks]
     if len(walks) > 1:
         cases = [f"case by_{w}: {tile} break;" for w, tile in zip(walks, tiles, strict=True)]
         tiles = ["switch (by) {", *cases, "}"]
@@ -116,8 +118,24 @@ def _begin(fills: set[str], fill: str, panels: str, in_place: str) -> str:
     return f"{fill} ? {panels} : {in_place}" if "none" in fills else panels
 
 
+def _tile(words: dict[str, str | int], walk: str) -> str:
+    """The call of a tile; the last one of a row has vectors of its own where `walk` ends in how
+    many, and reads as many of each k of a panel.
+    """
+    tile = _TILE.substitute(words, walk=walk[:3])
+    if not walk[3:]:
+        return tile
+    step = words["C"] if walk[2] == "p" else "b_k"
+    narrow = _NARROW.substitute(words, vectors=walk[3:], walk=f"{walk[:2]}k", step=step)
+    return f"if (t0 + {words['C']} <= q1) {tile}\n            else {narrow}"
+
+
 _TILE = Template(
     "tile_${family}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, b_k, d, v, in ? ld : $C, more);"
+)
+_NARROW = Template(
+    "tile_${number}x${W}_${R}x${vectors}_$walk(u, w, a_lane, 0, M - 1 - r0, a_k, 0, $step, d, v, "
+    "$C, 0);"
 )
 _FILL_A = Template(
     "$fill_rows${order}_$number(ao + g0 * a_lane + d0 * a_k, a_lane, a_k,\n"
