@@ -322,10 +322,15 @@ class Array(metaclass=_ArrayType):
         return (1, 0)  # kDLCPU: what leaves the library is host memory
 
     def __dlpack__(self, **options: Any) -> Any:
-        """A DLPack capsule of the host view, without a copy; options as in the array API."""
+        """A DLPack capsule of the host view, without a copy; options as in the array API. Read-only
+        for consumers whose `max_version` is 1.0 at least: older ones cannot be told.
+        """
         options.pop("stream", None)
         host = self._numpy()
-        if not host.flags.writeable:  # consumers of the old protocol cannot know of read-only
+        if (options.get("max_version") or (0,))[0] >= 1:
+            host = host.view()
+            host.flags.writeable = False
+        elif not host.flags.writeable:
             host = np.array(host)
         try:
             return host.__dlpack__(**options)

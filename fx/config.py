@@ -211,8 +211,8 @@ class Config:
         return token
 
     def _token_of(self, values: dict[str, Any]) -> object:
-        traced = [(k, v) for k, v in values.items() if k not in _NOT_TRACED]
-        return self._tokens.setdefault(repr(traced), object())
+        traced = tuple((k, _key(v)) for k, v in values.items() if k not in _NOT_TRACED)
+        return self._tokens.setdefault(traced, object())
 
     @contextmanager
     def override(self, name: str, value: Any) -> Iterator[None]:
@@ -238,6 +238,14 @@ class Config:
             if key == "enable_x64":
                 avals.swap_thread_x64(old_x64)
             _tell(key, self.read(key), True)
+
+
+def _key(value: Any) -> Any:
+    """What tells a flag's values apart: 1 and True differ, and so do devices of one name."""
+    try:
+        return type(value), value, hash(value)
+    except TypeError:
+        return repr(value)
 
 
 def _flag(name: str) -> str:

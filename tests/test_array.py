@@ -168,6 +168,7 @@ def test_dlpack():
     a = X.copy()
     x = of(a)
     assert np.shares_memory(np.from_dlpack(x), a)
+    assert not np.from_dlpack(x).flags.writeable and x._numpy().flags.writeable
     assert x.__dlpack_device__() == (1, 0)
     y = array.from_dlpack(a)
     assert np.shares_memory(np.asarray(y), a)

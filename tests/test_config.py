@@ -183,3 +183,13 @@ def test_blocks_of_devices_nest(kept_flags):
             assert f(1.0).device.interpreter
     assert array.default_device().interpreter
     fx.config.update("jax_default_device", None)
+
+
+def test_devices_of_one_name_have_settings_of_their_own():
+    """Two cards of one model print alike, and a function compiled for one is not the other's."""
+    alike = [type("Card", (), {"__repr__": lambda self: "Device(id=0)"})() for _ in range(2)]
+    tokens = []
+    for card in (*alike, alike[0]):
+        with fx.config.override("default_device", card):
+            tokens.append(fx.config.token())
+    assert tokens[0] is tokens[2] is not tokens[1]

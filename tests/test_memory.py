@@ -181,15 +181,28 @@ def test_a_level_of_stencils_in_a_loop_keeps_what_it_reads():
     np.testing.assert_allclose(fx.jit(flow)(f), expected, rtol=1e-4, atol=1e-4)
 
 
+def halved(x):
+    """A loop in one launch, after which a call looks at a flag in the arena."""
+    return lax.while_loop(lambda c: c[0] < 9, lambda c: (c[0] + 1, fnp.cumsum(c[1]) / 2), (0, x))[1]
+
+
+KEEPERS = {
+    "launches": lambda x: (fnp.sort(x * 2)[::-1] + fnp.cumsum(x), x.sum()),
+    "a flag": lambda x: (halved(x), x.sum()),
+}
+
+
 @pytest.mark.parametrize("calls", [1, 3, WRITE_AFTER + 3])
 @pytest.mark.parametrize("n", [50, 200_000])
-def test_what_the_pool_gives_back_no_function_keeps(n, calls):
-    """A function is bound to the block of its last call, which may be gigabytes."""
+@pytest.mark.parametrize("kind", KEEPERS)
+def test_what_the_pool_gives_back_no_function_keeps(kind, n, calls):
+    """A function is bound to the block of its last call, which may be gigabytes; those of tests
+    that ran earlier keep nothing either.
+    """
     device = array.default_device()
     if device.interpreter or not device.shared:
         pytest.skip("blocks that the host sees")
-    device.pool.trim()  # blocks of other functions
-    f = fx.jit(lambda x: (fnp.sort(x * 2)[::-1] + fnp.cumsum(x), x.sum()))
+    f = fx.jit(KEEPERS[kind])
     x = fnp.arange(n, dtype="float32")
     for _ in range(calls if n < 1000 else min(calls, 3)):
         before = [np.array(y) for y in f(x)]

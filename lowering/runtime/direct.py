@@ -54,7 +54,7 @@ class DirectExecutable(Executable):
             for k, place in moving:
                 setter(k, env[place].arg)
             enqueue(queue, kernel, global_size, local_size)
-            if j in flags and flags[j][0]:
+            if j in flags and flags[j].host[0]:
                 self.long.append(True)
                 return self._general(inputs, donated, env)[0], None
         self._frames.append(frame)

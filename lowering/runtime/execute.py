@@ -52,12 +52,12 @@ class Frame:
         self.temps: list[tuple[Any, int, int, int]] = []  # setter, argument, offset, bytes
         self.results: list[tuple[Any, int, int]] = []  # setter, argument, which part of the tray
         self.looks: dict[int, int] = {}  # after which launch a flag is looked at: its offset
-        self.flags: dict[int, Any] = {}  # the same: its byte
+        self.flags: dict[int, Any] = {}  # the same: its part of the arena
 
     def bind_arena(self, block: Any) -> None:
         for setter, k, offset, nbytes in self.temps:
             setter(k, block.part(offset, nbytes).arg)
-        self.flags = {k: block.host[offset : offset + 1] for k, offset in self.looks.items()}
+        self.flags = {k: block.part(offset, 1) for k, offset in self.looks.items()}
         self.arena = block
 
     def bind_tray(self, block: Any, sizes: tuple[int, ...]) -> None:

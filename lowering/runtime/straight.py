@@ -180,7 +180,7 @@ class _Writer:
             self.out.names |= {f"global{i}": global_size, f"local{i}": local_size}
             lines.append(f"enqueue(queue, f[{kernel}], global{i}, local{i})")
             if i in self.e._frames[0].looks:
-                lines += [f"if f[{FRAME}].flags[{i}][0]:", "  long.append(True)"]
+                lines += [f"if f[{FRAME}].flags[{i}].host[0]:", "  long.append(True)"]
                 lines.append(f"  {self.otherwise}")
         return lines
 
