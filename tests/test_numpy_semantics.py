@@ -309,3 +309,13 @@ def test_small_floats_are_floats_with_limits_and_sort_nan_last(name):
     assert fnp.finfo(name).bits == fnp.dtype(name).itemsize * 8
     out = fnp.sort(fnp.array([2, np.nan, 1], name)).astype("float32")
     np.testing.assert_array_equal(out, [1, 2, np.nan])
+
+
+@pytest.mark.parametrize("dtype", ("float16", "bfloat16"))
+def test_quantiles_of_narrow_floats_are_those_of_wide_ones(dtype):
+    """The place of a quantile among a thousand elements is no number of these dtypes."""
+    x = fnp.asarray(np.random.default_rng(0).normal(size=1000)).astype(dtype)
+    for q in (0.5, 0.3, 0.9):
+        want = fnp.quantile(x.astype("float32"), q).astype(dtype)
+        assert fnp.quantile(x, q) == fx.jit(lambda x, q=q: fnp.quantile(x, q))(x) == want
+    assert fnp.median(x) == fnp.quantile(x, 0.5) and fnp.nanmedian(x).dtype == dtype

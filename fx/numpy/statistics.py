@@ -14,7 +14,7 @@ from fx.numpy.creation import asarray
 from fx.numpy.joining import concatenate
 from fx.numpy.manipulation import moveaxis
 from fx.numpy.products import dot
-from fx.numpy.reductions import average, restore_axes
+from fx.numpy.reductions import average, restore_axes, work_dtype
 from fx.numpy.reductions import sum as sum_
 from fx.numpy.selection import where
 from fx.numpy.ufunc_base import no_out
@@ -64,6 +64,8 @@ def _quantile(
         raise ValueError(f"{name}: weights are only supported by method='inverted_cdf'")
     given = [a] if weights is None else [a, weights]
     dtype = core.get_aval(promote_dtypes_inexact(name, *given)[0]).dtype
+    if work_dtype(dtype) != dtype:  # places in a row of more than 256 are no bfloat16
+        given = [convert(x, work_dtype(dtype)) for x in promote_dtypes_inexact(name, *given)]
     a, *_, q = promote_dtypes_inexact(name, *given, q)
     a, q = shape_dtype(name, a)[0], shape_dtype(name, q)[0]
     if core.get_aval(a).dtype.kind == "c":
