@@ -386,3 +386,10 @@ def test_ranks_are_floats_and_summaries_keep_their_axes():
     assert stats.sem(x, axis=None) == pytest.approx(scipy.stats.sem(x, axis=None), 1e-5)
     got = signal.fftconvolve(x, x, axes=1)
     np.testing.assert_allclose(got, scipy.signal.fftconvolve(x, x, axes=1), 1e-4)
+
+
+def test_logarithms_times_nothing_keep_a_nan():
+    y = np.array([np.nan, np.inf, -1, 2.0], np.float32)
+    for name in ("xlogy", "xlog1py"):
+        got = getattr(special, name)(np.zeros(4, np.float32), y)
+        np.testing.assert_array_equal(got, [np.nan, 0, 0, 0])

@@ -271,7 +271,7 @@ def bernoulli(n: int) -> Any:
 
 @custom_jvp
 def _xlogy(x: Any, y: Any) -> Any:
-    zero = x == 0
+    zero = fnp.logical_and(x == 0, fnp.logical_not(fnp.isnan(y)))
     return fnp.where(zero, fnp.zeros_like(x), x * fnp.log(fnp.where(zero, 1.0, y)))
 
 
@@ -282,13 +282,13 @@ def _xlogy_jvp(primals: Any, tangents: Any) -> Any:
 
 
 def xlogy(x: Any, y: Any) -> Any:
-    """x log y, 0 where x is 0; its derivatives are log y and x / y."""
+    """x log y, 0 where x is 0 and y is a number; its derivatives are log y and x / y."""
     return _xlogy(*_args("xlogy", x, y))
 
 
 @custom_jvp
 def _xlog1py(x: Any, y: Any) -> Any:
-    zero = x == 0
+    zero = fnp.logical_and(x == 0, fnp.logical_not(fnp.isnan(y)))
     return fnp.where(zero, fnp.zeros_like(x), x * fnp.log1p(fnp.where(zero, 0.0, y)))
 
 
