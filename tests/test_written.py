@@ -228,3 +228,27 @@ def test_long_rows_and_what_the_host_keeps():
             assert f.lower(x).compile()._plan.host_steps == host
     x = np.zeros((0, 8), np.complex64)
     assert fx.jit(jnp.fft.fft)(x).shape == (0, 8)
+
+
+@pytest.mark.parametrize("shape", [(200, 4), (6, 30), (20, 20)])
+def test_small_systems_whose_signs_are_free_wait_for_no_host(shape):
+    """Least squares, pseudo-inverses and eigenvalues do not depend on the signs of vectors."""
+    rng = np.random.default_rng(0)
+    a, y = rng.standard_normal(shape).astype(np.float32), rng.standard_normal(shape[0])
+    y, s = y.astype(np.float32), a[: min(shape), : min(shape)]
+    s = s + s.T
+
+    def f(a, y, s):
+        return jnp.linalg.lstsq(a, y)[0], jnp.linalg.pinv(a), jnp.linalg.eigvalsh(s)
+
+    def signed(a):
+        return jnp.linalg.svd(a, full_matrices=False)
+
+    wanted = np.linalg.lstsq(a, y, None)[0], np.linalg.pinv(a), np.linalg.eigvalsh(s)
+    for got, want in zip(fx.jit(f)(a, y, s), wanted, strict=True):
+        np.testing.assert_allclose(got, want, rtol=2e-3, atol=2e-4)
+    if here():
+        assert fx.jit(f).lower(a, y, s).compile()._plan.host_steps == 0
+        assert fx.jit(signed).lower(a).compile()._plan.host_steps == 1
+        large = np.zeros((300, 100), np.float32)
+        assert fx.jit(jnp.linalg.pinv).lower(large).compile()._plan.host_steps == 1

@@ -32,7 +32,7 @@ from fx.numpy.util import (
     promote_inexact,
 )
 from fx.numpy.util import promote_dtypes_inexact as inexact
-from fx.prims.linalg_eigen import eigvalsh_p
+from fx.prims.linalg_eigen import eigvalsh_p, svd_of_any_signs
 from fx.prims.linalg_orthogonal import geqrf_p
 
 
@@ -338,7 +338,7 @@ def lstsq(
     else:
         eps = float(finfo(a.dtype).eps)
         rcond = taking.where(asarray(rcond) < 0, eps, rcond)
-    uu, s, vh = svd(a, full_matrices=False)
+    uu, s, vh = svd_of_any_signs(a)
     mask = (s >= convert(asarray(rcond), s.dtype) * s[0]) & (s > 0)
     rank = reductions.sum(mask)
     safe = taking.where(mask, s, 1)

@@ -18,6 +18,7 @@ from fx.numpy.creation import asarray
 from fx.numpy.products import matmul
 from fx.numpy.ranges import eye
 from fx.numpy.util import broadcast_value, convert
+from fx.prims.linalg_eigen import svd_of_any_signs
 
 
 def adjoint(x: Any) -> Any:
@@ -49,7 +50,7 @@ def determinant() -> Any:
 
     def cofactors(a: Any) -> Any:
         # cofactor matrix = det(U V^H) * U diag(prod of the other singular values) V^H, conjugated
-        uu, s, vh = factor.svd(a, full_matrices=False, compute_uv=True)
+        uu, s, vh = svd_of_any_signs(a)
         n = a.shape[-1]
         others = taking.where(
             eye(n, dtype=np.bool_),
@@ -93,7 +94,9 @@ def pseudo_inverse() -> Any:
             rtol = 10.0 * max(a.shape[-2:]) * float(finfo(a.dtype).eps)
         from fx.numpy.linalg import svd
 
-        uu, s, vh = svd(a, full_matrices=False, hermitian=hermitian)
+        uu, s, vh = (
+            svd(a, full_matrices=False, hermitian=True) if hermitian else svd_of_any_signs(a)
+        )
         cut = asarray(rtol)[..., None] * s[..., :1]
         keep = s > convert(cut, s.dtype)
         s = convert(taking.where(keep, s, np.inf), a.dtype)

@@ -322,6 +322,17 @@ eig_p = host_primitive(
 
 # ---------------------------------------------------------------- svd
 
+ANY_SIGNS = "any signs"
+
+
+def svd_of_any_signs(x: Any) -> tuple[Any, Any, Any]:
+    """U, singular values, V^H, not full, for results that do not depend on the vectors' signs: a
+    device may take its own way to them.
+    """
+    params = {"subset_by_index": None, "algorithm": ANY_SIGNS}
+    s, u, vt = svd_p.bind(x, full_matrices=False, compute_uv=True, **params)
+    return u, s, vt
+
 
 def _svd_abstract(x, *, full_matrices, compute_uv, subset_by_index, algorithm):
     m, n = check_matrix("svd", x)
@@ -425,9 +436,10 @@ def _caster(like: Any) -> Any:
     return _as_complex if mx.is_complex(like) else lambda x: x
 
 
-def _svd_stage(*, full_matrices, compute_uv, subset_by_index, **params):
-    whole = subset_by_index is None
-    return ("svd", bool(full_matrices), bool(compute_uv)) if whole else ()
+def _svd_stage(*, full_matrices, compute_uv, subset_by_index, algorithm):
+    if subset_by_index is not None:
+        return ()
+    return ("svd", bool(full_matrices), bool(compute_uv), algorithm == ANY_SIGNS or not compute_uv)
 
 
 def _svd_dce(used, eqn):

@@ -2,7 +2,8 @@
 
 In: an Opaque whose `stage` says what it computes: ("lu",), ("cholesky",), ("triangular_solve", its
 parameters), ("qr",), ("eigh", lower,
-vectors), ("svd", full, vectors) or ("fft", kind, lengths). Out: its
+vectors), ("svd", full, vectors,
+any signs) or ("fft", kind, lengths). Out: its
 launches, with no wait for the host, so that a loop of such steps is one task. The items share a
 stack of many matrices or rows.
 """
@@ -32,6 +33,7 @@ MOST_POINTS = 4096  # of a transform: private memory, and a table of roots in th
 MOST_TURNED = 32  # rows or columns that are rotated pair by pair
 MOST_EIGEN = 64  # rows of a symmetric matrix
 IN_LOOPS = ("eigh", "svd")  # signs of vectors are not LAPACK's: where a step of the host costs most
+MOST_ALONE = 32  # rows; above, blocked code on the host wins
 ITEM_WORK = 20_000.0  # flops that are worth an item
 TYPES = tuple(map(np.dtype, (np.float32, np.float64)))
 
@@ -53,7 +55,7 @@ def planned(p: Planner, region: Region, node: g.Node) -> bool:
     """Plan the node as launches, if it has stages that suit."""
     if p.profile.schedule == "gpu" or not p.options.get("written", True):
         return False
-    if node.form.stage[0] in IN_LOOPS and p.depth == 0:
+    if p.depth == 0 and not _alone(node):
         return False
     chain = _RULES[node.form.stage[0]](node, p.profile)
     ins = operands(node)
@@ -71,6 +73,20 @@ def planned(p: Planner, region: Region, node: g.Node) -> bool:
         p.add_launch(region, stage, [*places, *results])
         places, buffers = results, [NestBuffer(n, n.dtype, n.size) for n in nodes]
     return bool(chain)
+
+
+def _alone(node: g.Node) -> bool:
+    """Whether a stage is as good as a step of the host where no loop repeats that: where signs of
+    vectors are free they need not be LAPACK's, and a small matrix is done before the host begins.
+    """
+    name, *params = node.form.stage
+    if name not in IN_LOOPS:
+        return True
+    m, n = node.args[0].shape[-2:]
+    if name == "eigh":
+        return not params[1] and max(m, n) <= MOST_ALONE
+    most = MOST_ALONE if params[1] else MOST_ALONE // 3  # the host, too, is quick without vectors
+    return params[2] and min(m, n) ** 2 * max(m, n) <= most**3
 
 
 def _stage(made: Written, buffers: list[NestBuffer], profile: Profile, label: str) -> Stage:
@@ -160,7 +176,7 @@ def _svd(node: g.Node, profile: Profile) -> list[Written]:
     x = node.args[0]
     m, n = x.shape[-2:]
     long, short = max(m, n), min(m, n)
-    _, full, vectors = node.form.stage
+    _, full, vectors, _ = node.form.stage
     columns = long if full else short
     most = (short + columns * vectors) * long * x.dtype.itemsize
     if not x.size or x.dtype not in TYPES or short > MOST_TURNED or most > MOST_PRIVATE // 2:
