@@ -274,6 +274,7 @@ class _Combined:
         self.functions: dict[object, str] = {}
         self.helpers: list[str] = []
         self.lines: list[str] = []
+        self.loop: tuple[set[int], set[int], int] = (set(), set(), -1)  # reads, writes, bound
         self.items = 0
 
     def add(self, launch: Launch, stage: Stage) -> None:
@@ -301,13 +302,25 @@ class _Combined:
         if self.serial:
             args[0] = "k"
             call = f"{name}({', '.join(args)})"
-            self.lines.append(f"  for (long k = 0; k < n{bound}; ++k) {call};")
+            self.task(launch, bound, call)
         else:
             self.ints += [self.items, self.items + launch.groups]
             args[0] = f"item - n{bound}"
             call = f"{name}({', '.join(args)})"
             self.lines.append(f"  if (item >= n{bound} && item < n{bound + 1}) {call};")
         self.items += launch.groups
+
+    def task(self, launch: Launch, bound: int, call: str) -> None:
+        """A loop over the items of a launch: that of the one before it, where it has as many and
+        they do not wait for each other (20 loops of a call took 15 of 39 ms to build).
+        """
+        reads, writes = (set(map(self.m.memory, x)) for x in (launch.reads, launch.writes))
+        seen, written, last = self.loop
+        if last != bound or written & (reads | writes) or seen & writes:
+            self.lines += [f"  for (long k = 0; k < n{bound}; ++k) {{", "  }"]
+            seen, written = set(), set()
+        self.lines.insert(-1, f"    {call};")
+        self.loop = (seen | reads, written | writes, bound)
 
     def place(self, slot: int, buffer, own: bool) -> int:
         """The parameter of a buffer; one that moves with a loop has its own."""

@@ -34,9 +34,15 @@ FX_STAGE void stage_0_p1(const long item, __global const float *b0, __global flo
 }
 
 FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10) {
-  for (long k = 0; k < n3; ++k) stage_0_p0(k, b0, b1, n0, n1, n2);
-  for (long k = 0; k < n7; ++k) stage_0_p0(k, b2, b1, n4, n5, n6);
-  for (long k = 0; k < n10; ++k) stage_0_p1(k, b1, b3, n8, n9);
+  for (long k = 0; k < n3; ++k) {
+    stage_0_p0(k, b0, b1, n0, n1, n2);
+  }
+  for (long k = 0; k < n7; ++k) {
+    stage_0_p0(k, b2, b1, n4, n5, n6);
+  }
+  for (long k = 0; k < n10; ++k) {
+    stage_0_p1(k, b1, b3, n8, n9);
+  }
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10) {

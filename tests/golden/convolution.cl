@@ -257,8 +257,12 @@ FX_STAGE void stage_0_p1(const long item, __global float *b0, __global const flo
 }
 
 FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
-  for (long k = 0; k < n3; ++k) stage_0_p0(k, b0, b1, n0, n1, n2);
-  for (long k = 0; k < n27; ++k) stage_0_p1(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26);
+  for (long k = 0; k < n3; ++k) {
+    stage_0_p0(k, b0, b1, n0, n1, n2);
+  }
+  for (long k = 0; k < n27; ++k) {
+    stage_0_p1(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26);
+  }
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {

@@ -86,14 +86,24 @@ FX_STAGE void stage_0_p2(const long item, __global const float *b0, __global flo
 }
 
 FX_STAGE void stage_0(const long item, __global int *b0, __global uchar *b1, __global const float *b2, __global float *b3, __global int *b4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
-  for (long k = 0; k < n2; ++k) stage_0_p0(k, b0, n0, n1);
-  for (long k = 0; k < n3; ++k) stage_0_p1(k, b1);
-  for (long k = 0; k < n6; ++k) stage_0_p2(k, b2, b3, b0, b4, b1, n4, n5);
+  for (long k = 0; k < n2; ++k) {
+    stage_0_p0(k, b0, n0, n1);
+  }
+  for (long k = 0; k < n3; ++k) {
+    stage_0_p1(k, b1);
+  }
+  for (long k = 0; k < n6; ++k) {
+    stage_0_p2(k, b2, b3, b0, b4, b1, n4, n5);
+  }
 }
 
 FX_STAGE void stage_1(const long item, __global uchar *b0, __global const float *b1, __global float *b2, __global const int *b3, __global int *b4, const long n0, const long n1, const long n2, const long n3) {
-  for (long k = 0; k < n0; ++k) stage_0_p1(k, b0);
-  for (long k = 0; k < n3; ++k) stage_0_p2(k, b1, b2, b3, b4, b0, n1, n2);
+  for (long k = 0; k < n0; ++k) {
+    stage_0_p1(k, b0);
+  }
+  for (long k = 0; k < n3; ++k) {
+    stage_0_p2(k, b1, b2, b3, b4, b0, n1, n2);
+  }
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
