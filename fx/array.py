@@ -453,10 +453,11 @@ def find_device(device: Any) -> Any:
 
 
 def list_devices(kind: str | None = None) -> list[Any]:
-    """All devices, the best first, or those of one kind or driver."""
+    """All devices, the process's default first, then the best; or those of one kind or driver."""
     found = runtime().devices()
     if kind is None:
-        return list(found)
+        first = runtime().default_device(_platforms)
+        return [first, *(d for d in found if d is not first)]
     if kind == "interpreter":
         return [runtime().interpreter()]
     return [d for d in found if kind in (d.platform, d.driver)]

@@ -295,6 +295,14 @@ def test_default_device_can_be_set():
         array.set_default_device(None)
 
 
+def test_the_default_device_of_the_process_is_listed_first(monkeypatch):
+    there = array.list_devices()
+    assert there[0] is array.default_device() and len(set(there)) == len(there)
+    monkeypatch.setenv("FX_DEVICE", "interpreter")
+    found = array.list_devices()
+    assert found[0].interpreter and found[1:] == [d for d in there if not d.interpreter]
+
+
 def test_importing_arrays_loads_no_driver():
     text = (
         "import sys, fx.array; print('pyopencl' in sys.modules, 'lowering.runtime' in sys.modules)"

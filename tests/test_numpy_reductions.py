@@ -55,6 +55,7 @@ CASES = [
     (lambda xp: xp.cumprod(f(3, 4), 0), "float32"),
     (lambda xp: xp.cumulative_sum(i(4).astype("int8")), "int32"),
     (lambda xp: xp.cumulative_sum(f(4), include_initial=True), "float32"),
+    (lambda xp: xp.cumulative_prod((i(4) % 3 + 1).astype("int8")), "int8"),
     (lambda xp: xp.cumulative_prod(f(3, 4), axis=1, include_initial=True), "float32"),
     (lambda xp: xp.nansum(nanx(), 0), "float32"),
     (lambda xp: xp.nanprod(nanx(), 1), "float32"),

@@ -71,7 +71,7 @@ def cumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None
 
 
 def _array_api_cumulative(
-    name: str, x: Any, axis: Any, dtype: Any, include_initial: bool, op: Any, first: int
+    name: str, x: Any, axis: Any, dtype: Any, include_initial: bool, op: Any, widen: bool
 ) -> Any:
     x, aval = shape_dtype(name, x)
     if len(aval.shape) == 0:
@@ -86,11 +86,11 @@ def _array_api_cumulative(
                 "explicit value."
             )
         axis = 0
-    out = _cumulative(name, x, axis, dtype, op, True)
+    out = _cumulative(name, x, axis, dtype, op, widen)
     if include_initial:
         k = canonical_axis(axis, len(aval.shape))
         shape = tuple(1 if n == k else s for n, s in enumerate(aval.shape))
-        start = broadcast_value(const_as(out, first), shape)
+        start = broadcast_value(const_as(out, op is lax.cumprod), shape)
         out = lax.concatenate([*promote_dtypes(name, start, out)], k)
     return out
 
@@ -102,14 +102,18 @@ def cumulative_sum(
     front, so that the axis is one longer. Integers narrower than int32 (int64 with x64) widen to
     that. ValueError for scalars.
     """
-    return _array_api_cumulative("cumulative_sum", x, axis, dtype, include_initial, lax.cumsum, 0)
+    return _array_api_cumulative(
+        "cumulative_sum", x, axis, dtype, include_initial, lax.cumsum, True
+    )
 
 
 def cumulative_prod(
     x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
 ) -> Any:
     """The running product along `axis`, which only vectors may leave out; include_initial puts a 1
-    in front, so that the axis is one longer. Integers narrower than int32 (int64 with x64) widen to
-    that. ValueError for scalars.
+    in front, so that the axis is one longer. Integers keep their dtype, unless `dtype` names
+    another, and wrap; booleans give int32 (int64 with x64). ValueError for scalars.
     """
-    return _array_api_cumulative("cumulative_prod", x, axis, dtype, include_initial, lax.cumprod, 1)
+    return _array_api_cumulative(
+        "cumulative_prod", x, axis, dtype, include_initial, lax.cumprod, False
+    )
