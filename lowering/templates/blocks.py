@@ -17,13 +17,15 @@ ITEM_FLOPS = 1 << 23  # about 100 microseconds of one core
 PAIR_FLOPS = 1 << 22  # from which a product is two items, for loops of such products
 ITEMS = 12  # of each core at most, so that cores finish together
 LEAST_ITEMS = 4  # of each core, for which an item takes so few rows that filling panels tells
-FEW_ITEMS = 3  # of each core, for which an item that packs both operands is cut
+FEW_ITEMS, MORE_ITEMS = 3, 6  # of each core, of a product with few and with many rows
 SHARED_ROWS, FEWEST_ROWS = 176, 10  # row tiles that share an item's panels of B
+LONGEST_BLOCK = K_BLOCK + K_BLOCK // 4
 OWN_BYTES = 1 << 19  # of sums and of panels of A that an item keeps
 COLUMN_TILES = 32  # of an item at most
 STRIP_BYTES = 256  # of a row of a strip, of which there are one, two or four in B's panels
 SMALL_BLOCK = 32  # of k where B is read in place, its rows far from each other, for few tiles
 GROUP = 16  # row tiles that pass one panel of B after the other: their part of A is near
+MANY_ROWS = 2 * GROUP  # row tiles, from which sums are left half as many times
 ROOM = 1 << 20  # bytes of an item's panels
 # what an item spends on an element of a panel, or of A where it stands, in multiply-adds of a lane
 FILL_A, FILL_B, READ_A = 16, 10, 4
@@ -92,7 +94,8 @@ class Blocks:
         if batch >= wanted:
             columns = _even(column_tiles, min(most, column_tiles))
             return Blocks(row_tiles, columns, -(-batch // wanted), columns, depth, depth)
-        wanted = -(-min(wanted, FEW_ITEMS * profile.compute_units) // batch)
+        each = MORE_ITEMS if row_tiles >= MANY_ROWS else FEW_ITEMS
+        wanted = -(-min(wanted, each * profile.compute_units) // batch)
 
         def cut(parts: int) -> tuple[int, int]:
             rows = min(row_tiles, -(-wanted // parts))
@@ -130,7 +133,10 @@ def whole_depth(form: Product, row_tiles: int, itemsize: int) -> int:
     """k of a depth, of a product that is only stored."""
     if _far_in_place(form, row_tiles, itemsize):
         return SMALL_BLOCK
-    depths = -(-form.k // _block(form, itemsize))
+    most = _block(form, itemsize)
+    if most == LONGEST_BLOCK and row_tiles >= MANY_ROWS:
+        most *= 2
+    depths = -(-form.k // most)
     return -(-form.k // (8 * depths)) * 8
 
 
@@ -161,7 +167,7 @@ def _strip(form: Product, row_tiles: int, itemsize: int) -> tuple[int, int, int]
 
 def _block(form: Product, itemsize: int) -> int:
     """k of a block at most: what is read in place should stay in the first-level cache."""
-    block = K_BLOCK + K_BLOCK // 4
+    block = LONGEST_BLOCK
     for access, lanes in ((form.a, form.rows), (form.b, form.columns)):
         if not (access.panel or access.packed) and access.lane == 1 and access.k not in (None, 1):
             block = min(block, near(access.k, form.k, lanes, itemsize) or block)
