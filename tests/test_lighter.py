@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import builders, lighter
+from lowering.runtime import builders, lighter, patches
 
 pytestmark = pytest.mark.driver
 
@@ -25,11 +25,11 @@ print(lighter.lighten(pocl), lighter.lighten(pocl))
 WHERE = """
 import ctypes, struct, sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter
+from lowering.runtime import ahead, lighter, patches
 pocl = ahead.Compiler(sys.argv[2]).pocl
-begin = lighter._begin(getattr(ctypes.CDLL(pocl), lighter.KNOWN))
+begin = patches._begin(getattr(ctypes.CDLL(pocl), patches.KNOWN))
 names = (lighter.WHOLE, lighter.FIRST, lighter.ALL, lighter.LAST)
-places = [begin + x for x in lighter.values(pocl, names)]
+places = [begin + x for x in patches.values(pocl, names)]
 lighter.lighten(pocl)
 for start, end in zip(places[::2], places[1::2]):
     jump = start + ctypes.string_at(start, 8).index(0xE9) + 1
@@ -48,17 +48,17 @@ def pocl() -> str:
 
 
 def test_a_symbol_has_the_place_that_the_loader_gives_it(pocl):
-    function = getattr(ctypes.CDLL(pocl), lighter.KNOWN)
-    begin, found = lighter._begin(function), lighter.values(pocl, [lighter.KNOWN.encode()])
+    function = getattr(ctypes.CDLL(pocl), patches.KNOWN)
+    begin, found = patches._begin(function), patches.values(pocl, [patches.KNOWN.encode()])
     assert begin is not None and found is not None
     assert begin + found[0] == ctypes.cast(function, ctypes.c_void_p).value
 
 
 def test_what_is_not_there_has_no_value(pocl, tmp_path):
-    assert lighter.values(pocl, (lighter.ALL, b"no_such_symbol")) is None
+    assert patches.values(pocl, (lighter.ALL, b"no_such_symbol")) is None
     other = tmp_path / "text"
     other.write_text("text" * 100)
-    assert lighter.values(str(other), (lighter.ALL,)) is None
+    assert patches.values(str(other), (lighter.ALL,)) is None
     assert not lighter.lighten(str(other))
     assert not lighter.lighten(str(tmp_path / "absent"))
 

@@ -16,12 +16,12 @@ import ctypes
 import sys
 import numpy as np
 import fx
-from lowering.runtime import lighter, processor
+from lowering.runtime import patches, processor
 
 pocl, name = sys.argv[1], ctypes.create_string_buffer(b"generic")
 ctypes.CDLL(pocl)
-(place,) = lighter.addresses(pocl, (processor.NAME,))
-assert lighter.overwrite(place, processor._returning(name))
+(place,) = patches.addresses(pocl, (processor.NAME,))
+assert patches.overwrite(place, processor._returning(name))
 processor.familiar = lambda: sys.argv[2] == "familiar"
 x = np.linspace(0, 1, 1000, dtype=np.float32)
 y = fx.jit(lambda x: fx.numpy.sqrt(fx.numpy.sin(x)) % 0.3 + x.astype(int))(x)

@@ -69,6 +69,12 @@ def _reciprocal_differences(a: Any, b: Any) -> Any:
 # ---------------------------------------------------------------- eigh
 
 
+def _hermitian_cases(params: dict[str, Any], **more: Any) -> list[Case]:
+    real, complex_ = (np.float32, definite), (np.complex64, complex_definite)
+    kinds = (((3, 3), real), ((2, 2, 2), real), ((3, 3), complex_), ((0, 2, 2), real))
+    return [Case((s,), params, (d,), (r,), before=hermitian, **more) for s, (d, r) in kinds]
+
+
 def _eigh_abstract(x, *, lower, sort_eigenvalues, subset_by_index, algorithm):
     n, _ = check_matrix("eigh", x, square=True)
     d = _range(n, subset_by_index)
@@ -131,24 +137,11 @@ eigh_p = host_primitive(
     jvp=_eigh_jvp,
     transpose=_NOT_LINEAR,
     limits=MATRICES,
-    cases=lambda: [
-        Case(
-            (s,),
-            {"lower": True, "sort_eigenvalues": True, "subset_by_index": None, "algorithm": None},
-            (d,),
-            (complex_definite if d is np.complex64 else definite,),
-            before=hermitian,
-            after=spaces,
-        )
-        for s, d in (
-            ((3, 3), np.float32),
-            ((2, 2, 2), np.float32),
-            ((3, 3), np.complex64),
-            ((0, 2, 2), np.float32),
-        )
-    ],
+    cases=lambda: _hermitian_cases(
+        {"lower": True, "sort_eigenvalues": True, "subset_by_index": None, "algorithm": None},
+        after=spaces,
+    ),
 )
-
 
 eigh_p.dce = _eigh_dce
 
@@ -188,21 +181,7 @@ eigvalsh_p = host_primitive(
     jvp=_eigvalsh_jvp,
     transpose=_NOT_LINEAR,
     limits=MATRICES,
-    cases=lambda: [
-        Case(
-            (s,),
-            {"lower": True},
-            (d,),
-            (complex_definite if d is np.complex64 else definite,),
-            before=hermitian,
-        )
-        for s, d in (
-            ((3, 3), np.float32),
-            ((2, 2, 2), np.float32),
-            ((3, 3), np.complex64),
-            ((0, 2, 2), np.float32),
-        )
-    ],
+    cases=lambda: _hermitian_cases({"lower": True}),
 )
 
 

@@ -1,11 +1,9 @@
 """Written: host functions that also have a stage written by hand, where sizes and device suit it.
 
 In: an Opaque whose `stage` says what it computes: ("lu",), ("cholesky",), ("triangular_solve", its
-parameters), ("qr",), ("eigh", lower,
-vectors), ("svd", full, vectors,
-any signs) or ("fft", kind, lengths). Out: its
-launches, with no wait for the host, so that a loop of such steps is one task. The items share a
-stack of many matrices or rows.
+parameters), ("qr",), ("eigh", lower, vectors), ("svd", full, vectors, any signs) or ("fft", kind,
+lengths). Out: its launches, with no wait for the host, so that a loop of such steps is one task.
+The items share a stack of many matrices or rows.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import ctypes
 import struct
 from functools import cache
 
-from lowering.runtime import lighter
+from lowering.runtime.patches import addresses, overwrite
 
 NAME = b"_ZN4llvm3sys14getHostCPUNameEv"
 """llvm::sys::getHostCPUName(), which returns a StringRef: an address and a length."""
@@ -41,7 +41,7 @@ def features() -> frozenset[str]:
 
 
 def maker() -> str:
-    """ "AuthenticAMD", "GenuineIntel", or another; empty where that is not known."""
+    """Who made it, as in "AuthenticAMD" and "GenuineIntel"; empty where that is not known."""
     return _said().get("vendor_id", "")
 
 
@@ -67,17 +67,13 @@ def give_name(path: str) -> bool:
     it knows none; before PoCL is asked for its devices. False where it knows one, or nothing can
     be changed.
     """
-    try:
-        ctypes.CDLL(path)
-        places = lighter.addresses(path, (NAME,))
-    except (OSError, AttributeError, struct.error):
-        return False
+    places = addresses(path, (NAME,))
     if places is None:
         return False
     found = ctypes.CFUNCTYPE(_StringRef)(places[0])()
     if ctypes.string_at(found.at, found.size) != _UNKNOWN:
         return False
-    return lighter.overwrite(places[0], _returning(_COMMON))
+    return overwrite(places[0], _returning(_COMMON))
 
 
 def _returning(name: ctypes.Array[ctypes.c_char]) -> bytes:
