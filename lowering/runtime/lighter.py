@@ -2,8 +2,8 @@
 
 PoCL's front end optimises, and before machine code PoCL runs all of -O3 over that, twice. No option
 leaves anything out, so each side's function that lists the passes goes on to one that lists fewer:
-in the front what simplifies, behind what makes vectors of loops. The library's symbol table says
-where these functions are.
+in the front what simplifies, behind what makes vectors of loops, and that once. The library's
+symbol table says where these functions are.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ FIRST = _FRONT + b"34buildThinLTOPreLinkDefaultPipeline" + _LEVEL
 
 _BUILDER = b"_ZN4llvm18PassManagerBuilder"
 ALL = _BUILDER + b"25populateModulePassManagerERNS_6legacy15PassManagerBaseE"
-"""populateModulePassManager(passes), which lists all that -O3 is; PoCL calls it, clang does not."""
+"""populateModulePassManager(passes), which lists all that -O3 is; PoCL calls it twice for a kernel,
+clang does not."""
 LAST = _BUILDER + b"15addVectorPassesERNS_6legacy15PassManagerBaseEb"
 """addVectorPasses(passes, whole): to vectors, unrolling, and what tidies up after these."""
 
 _GO = b"\xe9"  # of x86: go to
+_TURNS = b"\x48\xb8%s\x80\x30\x01\x74\x01\xc3"  # the byte at a place ^= 1; return if it is one
 _JUMP = b"\x31\xd2" + _GO  # no `whole`, which is the third argument; go to
+_turn = ctypes.c_uint8()
 
 PARSE = b"LLVMParseCommandLineOptions"
 OPTIONS = (b"-instcombine-max-iterations=1",)
@@ -36,13 +39,14 @@ OPTIONS = (b"-instcombine-max-iterations=1",)
 
 def lighten(path: str) -> bool:
     """From now on in this process, let PoCL's library, loaded from the file at `path`, list FIRST
-    for WHOLE and LAST for ALL, and take OPTIONS; False where that cannot be done.
+    for WHOLE, nothing and LAST in turns for ALL, and take OPTIONS; False where that cannot be done.
     """
     places = addresses(path, (WHOLE, FIRST, ALL, LAST, PARSE))
     if places is None:
         return False
     whole, first, every, last, parse = places
-    if not (_divert(whole, _GO, first) and _divert(every, _JUMP, last)):
+    turns = _TURNS % struct.pack("<Q", ctypes.addressof(_turn))
+    if not (_divert(whole, _GO, first) and _divert(every, turns + _JUMP, last)):
         return False
     words = (ctypes.c_char_p * (1 + len(OPTIONS)))(b"fx", *OPTIONS)
     take = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(parse)
