@@ -68,3 +68,12 @@ def test_a_complex_power_of_zero():
     got = np.asarray(fx.jit(jnp.power)(zero, y))
     np.testing.assert_array_equal(got[:3], [0, 0, 1])
     assert np.isnan(got[3])
+
+
+@pytest.mark.parametrize("name", ["arctan", "arctanh"])
+def test_infinite_arguments_have_finite_arctangents(name):
+    parts = np.array([np.inf, -np.inf, 2.0, -2.0, 0.0], np.float32)
+    z = np.empty((5, 5), np.complex64)
+    z.real, z.imag = parts[:, None], parts
+    want = getattr(np, name)(z)
+    np.testing.assert_allclose(fx.jit(getattr(jnp, name))(z), want, rtol=1e-6, atol=1e-7)

@@ -63,6 +63,20 @@ def test_integers(f, args, expected) -> None:
     assert np.asarray(found).tolist() == expected
 
 
+@pytest.mark.parametrize("bits", [8, 16, 32, 64])
+@pytest.mark.parametrize("kind", ["int", "uint"])
+def test_the_high_half_of_a_product(kind, bits) -> None:
+    info = np.iinfo(f"{kind}{bits}")
+    ends = [info.min, info.min + 1, 0, 1, 3, info.max // 3, info.max - 1, info.max]
+    x, y = (v.ravel() for v in np.meshgrid(np.array(ends, info.dtype), np.array(ends, info.dtype)))
+    want = [(int(a) * int(b)) >> bits for a, b in zip(x, y)]
+    with enable_x64(True):
+        for f in (lax.mulhi, fx.jit(lax.mulhi)):
+            found = f(x, y)
+            assert found.dtype == info.dtype
+            assert found.tolist() == want
+
+
 def test_overflow_wraps() -> None:
     assert int(lax.add(np.int32(2**31 - 1), np.int32(1))) == -(2**31)
     assert int(lax.div(np.int32(-(2**31)), np.int32(-1))) == -(2**31)
@@ -276,3 +290,15 @@ def test_powers_by_halves_are_those_of_numpy(y, dtype):
         assert "pow_f" not in str(function.lower(x).compile().as_text())
         slope = fx.jit(fx.grad(lambda x: (x**y).sum()))
         np.testing.assert_allclose(slope(x[7:]), y * x[7:] ** dtype(y - 1), rtol=8e-3)
+
+
+def test_the_derivative_of_a_mantissa_is_the_power_of_two_it_was_divided_by():
+    x = np.array([0.3, -3.0, 1024.0, 0.0, np.inf], np.float32)
+
+    def mantissa(x):
+        return fx.numpy.frexp(x)[0]
+
+    want = [2.0, 0.25, 2.0**-11, 1.0, 1.0]
+    for slope in (fx.vmap(fx.grad(mantissa)), fx.jit(fx.vmap(fx.grad(mantissa)))):
+        np.testing.assert_array_equal(slope(x), want)
+    np.testing.assert_array_equal(fx.jvp(mantissa, (x,), (np.ones_like(x),))[1], want)

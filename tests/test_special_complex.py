@@ -104,3 +104,14 @@ def test_exponentials_of_what_is_no_number_in_a_kernel():
     np.testing.assert_allclose(found, [np.nan, 2, np.nan, 4] * 4, rtol=1e-6)
     slope = fx.jit(fx.vmap(fx.grad(fx.grad(fx.nn.gelu))))(np.array([100.0, -100.0, 1e4], "f"))
     np.testing.assert_array_equal(slope, np.zeros(3))
+
+
+def test_zeta_derives_by_its_exponent_too():
+    x, q = np.array([1.5, 2.0, 3.1, 8.0]), np.array([1.0, 2.5, 7.0, 0.4])
+    step = 1e-6
+    with fx.enable_x64(True):
+        want = (scipy.special.zeta(x + step, q) - scipy.special.zeta(x - step, q)) / (2 * step)
+        for slope in (fx.vmap(fx.grad(special.zeta)), fx.jit(fx.vmap(fx.grad(special.zeta)))):
+            np.testing.assert_allclose(slope(x, q), want, rtol=1e-8)
+        riemann = fx.grad(special.zeta)(2.0)
+    np.testing.assert_allclose(riemann, -0.9375482543158437, rtol=1e-12)

@@ -361,7 +361,7 @@ def conj(x: ArrayLike) -> Array:
 
 
 def mulhi(x: ArrayLike, y: ArrayLike, /) -> Array:
-    """The high 32 bits of the 64-bit product of two uint32 or int32 operands."""
+    """The high half of the product of two integers of one dtype, which has twice their bits."""
     return elementwise.mulhi_p.bind(*matched(x, y))
 
 
@@ -373,7 +373,7 @@ elementwise_facts("floats", _SAME, floor, ceil, cbrt, erf, erfc, erf_inv, nextaf
 elementwise_facts("floats and complex numbers", "bool", is_finite)
 elementwise_facts("complex numbers", _REAL, real, imag)
 elementwise_facts("numbers", _REAL, abs)
-elementwise_facts("int32 and uint32", _SAME, mulhi)
+elementwise_facts("integers", _SAME, mulhi)
 elementwise_facts("float32 and float64", "complex of that precision", complex)
 elementwise_facts(
     "floats and complex numbers",

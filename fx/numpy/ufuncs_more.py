@@ -4,13 +4,14 @@ nan_to_num, clip and others.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from fx import core, lax
-from fx.avals import is_floating
+from fx.avals import float0, is_floating
 from fx.dtypes import finfo, is_integer
 from fx.family_docs import explained
 from fx.numpy import ufunc_base as base
@@ -195,12 +196,33 @@ def signbit(x: Any, /) -> Any:
 def frexp(x: Any, /) -> tuple[Any, Any]:
     """Mantissas m and exponents e with x = m * 2**e and 0.5 <= |m| < 1, both in the shape of x: m
     in its float dtype (integers become floats), e int32. Zeros, infinities and NaN are their own
-    mantissas, with exponent 0. TypeError for complex numbers.
+    mantissas, with exponent 0. The derivative of m is 2**-e. TypeError for complex numbers.
     """
     (x,) = promote_inexact("frexp", x)
-    d = dtype_of(x)
-    if d.kind == "c":
+    if dtype_of(x).kind == "c":
         raise TypeError("frexp does not support complex-valued inputs")
+    return _frexp()(x)
+
+
+@functools.cache
+def _frexp() -> Any:
+    """frexp of floats; its parts are bits, so that it says its derivative itself."""
+    from fx.custom import custom_jvp
+
+    frexp = custom_jvp(_frexp_by_bits)
+
+    def jvp(primals: Any, tangents: Any) -> Any:
+        ((x,), (t,)) = primals, tangents
+        mantissa, exponent = frexp(x)
+        zero = np.zeros(core.get_aval(exponent).shape, float0)
+        return (mantissa, exponent), (ldexp(t, lax.neg(exponent)), zero)
+
+    frexp.defjvp(jvp)
+    return frexp
+
+
+def _frexp_by_bits(x: Any) -> tuple[Any, Any]:
+    d = dtype_of(x)
     info = finfo(d)
     uint = np.dtype(_BITS[d.itemsize])
     bits = lax.bitcast_convert_type(x, uint)

@@ -501,28 +501,44 @@ nextafter_p = binary(
 
 
 def _mulhi(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    wide = np.dtype(f"{x.dtype.kind}8")
-    return ((x.astype(wide) * y.astype(wide)) >> wide.type(32)).astype(x.dtype)
+    bits = 8 * x.dtype.itemsize
+    wide = np.dtype(f"{x.dtype.kind}8" if bits < 64 else object)  # Python's integers hold 128
+    product = np.asarray(x.astype(wide) * y.astype(wide))
+    return np.asarray(product >> wide.type(bits) if bits < 64 else product >> 64).astype(x.dtype)
 
 
 def _mulhi_lower(b: Any, x: Any, y: Any) -> Any:
-    """Of signed words: the unsigned result less y where x < 0 and less x where y < 0."""
-    if x.dtype.kind == "u":
+    """By a product twice as wide; of 64 bits by halves, whose shifts keep the sign."""
+    kind, bits, shape = x.dtype.kind, 8 * x.dtype.itemsize, x.shape or y.shape
+    if x.dtype == np.uint32:
         return b.map("mulhi", x, y)
-    u, v = b.bitcast(x, np.uint32), b.bitcast(y, np.uint32)
-    zero, shape = b.const(0, np.uint32), (x.shape or y.shape)
-    high = b.map("mulhi", u, v)
-    for word, other in ((x, v), (y, u)):
-        negative = b.map("lt", word, b.const(0, np.int32))
-        spread_zero = b.broadcast(zero, shape, ()) if shape else zero
-        high = b.map("sub", high, b.map("select", negative, other, spread_zero, dtype=np.uint32))
-    return b.bitcast(high, np.int32)
+    wide = np.dtype(f"{kind}{min(x.dtype.itemsize * 2, 8)}")
+
+    def number(value: int) -> Any:
+        scalar = b.const(value, wide)
+        return b.broadcast(scalar, shape, ()) if shape else scalar
+
+    shift = "shr" if kind == "i" else "shrl"
+    if bits < 64:
+        product = b.map("mul", b.convert(x, wide), b.convert(y, wide))
+        return b.convert(b.map(shift, product, number(bits)), x.dtype)
+
+    def high(v: Any) -> Any:
+        return b.map(shift, v, number(32))
+
+    def low(v: Any) -> Any:
+        return b.map("and", v, number(2**32 - 1))
+
+    below = b.map("shrl", b.map("mul", low(x), low(y)), number(32))
+    cross = b.map("add", b.map("mul", high(x), low(y)), below)
+    other = b.map("add", b.map("mul", low(x), high(y)), low(cross))
+    return b.map("add", b.map("add", b.map("mul", high(x), high(y)), high(cross)), high(other))
 
 
 mulhi_p = binary(
     "mulhi",
-    lambda dtype: dtype.kind in "iu" and dtype.itemsize == 4,
-    "The high 32 bits of the 64-bit product.",
+    lambda dtype: dtype.kind in "iu",
+    "The high half of the product of two words, which has twice their bits.",
     numpy=_mulhi,
     jvp="zero",
     scalar="mulhi",

@@ -158,6 +158,8 @@ def atanh(b: g.Builder, x: Pair) -> Pair:
     ratio = b.map("div", small, b.select(huge, big, one))
     less = b.map("add", one, b.map("mul", ratio, ratio))
     far = b.map("div", b.map("div", b.map("div", a, big), less), big)  # a / (a^2 + c^2)
+    endless = b.map("eq", big, number(b, np.inf, big))
+    far = b.select(endless, number(b, 0, far), far)
     re = b.select(huge, far, b.map("mul", number(b, 0.25, a), re))
     im = b.select(huge, with_sign(b, number(b, pi / 2, a), c), im)
     return with_sign(b, re, x[0]), im

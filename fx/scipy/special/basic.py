@@ -11,9 +11,11 @@ import numpy as np
 
 from fx import lax, nn
 from fx import numpy as fnp
-from fx.custom import custom_jvp
+from fx.custom import SymbolicZero, custom_jvp
 from fx.family_docs import ELEMENTWISE, REAL, add_fact
+from fx.jvp import jvp
 from fx.numpy.util import promote_inexact
+from fx.prims import series
 from fx.scipy.special import complex_gamma
 
 __all__ = [
@@ -216,10 +218,28 @@ def polygamma(n: Any, x: Any) -> Any:
 def zeta(x: Any, q: Any = None) -> Any:
     """The Hurwitz zeta function sum 1 / (k + q)^x; Riemann's for q = 1.
 
-    DLMF 25.11.1; it derives by q. Infinite at x = 1, NaN below.
+    DLMF 25.11.1; it derives by both. Infinite at x = 1, NaN below.
     """
-    x, q = _args("zeta", x, 1.0 if q is None else q)
-    return lax.zeta(x, q)
+    return _zeta(*_args("zeta", x, 1.0 if q is None else q))
+
+
+@custom_jvp
+def _zeta(x: Any, q: Any) -> Any:
+    return lax.zeta(*fnp.broadcast_arrays(x, q))
+
+
+def _zeta_jvp(primals: Any, tangents: Any) -> Any:
+    """By x it is the derivative of the series of Euler and Maclaurin, term by term."""
+    (x, q), (tx, tq) = primals, tangents
+    out, slope = _zeta(x, q), 0.0
+    if not isinstance(tq, SymbolicZero):
+        slope = tq * (-x * _zeta(x + 1, q))
+    if not isinstance(tx, SymbolicZero):
+        slope = slope + jvp(lambda x: series.zeta(series.TracedOps, x, q), (x,), (tx,))[1]
+    return out, fnp.broadcast_to(fnp.asarray(slope, out.dtype), out.shape)
+
+
+_zeta.defjvp(_zeta_jvp, symbolic_zeros=True)
 
 
 def gammainc(a: Any, x: Any) -> Any:
