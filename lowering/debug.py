@@ -77,15 +77,16 @@ def _node_line(n: g.Node, number: dict[int, int]) -> str:
 
 
 def _form_text(form: Any) -> str:
-    """Like `exp`, `reduce add (1,)`, `broadcast (0, 1)`."""
+    """Like `exp`, `reduce add (1,)`, `broadcast (0, 1)`; of what is true or false, what is true."""
     if isinstance(form, g.Map):
         return form.op
     name = type(form).__name__.lower()
     shown = [
-        str(value)
+        field if value is True else str(value)
         for field in getattr(form, "__dataclass_fields__", {})
         if isinstance(value := getattr(form, field), str | int | float | bool | complex | tuple)
         and not (isinstance(value, str) and "\n" in value)
+        and value is not False
         and not _holds_graphs(value)
     ]
     return " ".join([name, *shown])

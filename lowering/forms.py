@@ -60,9 +60,12 @@ class Reshape(Fields):
 
 @dataclass(slots=True, eq=False, repr=False)
 class Transpose(Fields):
-    """out[i] = x[i permuted]: output axis k is operand axis perm[k]."""
+    """out[i] = x[i permuted]: output axis k is operand axis perm[k]. `stored`: it stands in memory,
+    for many that read it so; else it costs nothing, and is read where its operand stands.
+    """
 
     perm: tuple[int, ...]
+    stored: bool = False
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -42,6 +42,7 @@ from lowering.fuse_rules import (
     root_space,
     spreads,
     spreads_or_renames,
+    strip_of,
     trailing,
 )
 from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
@@ -184,7 +185,7 @@ class _Fuser:
         """Whether two groups can be one nest."""
         if a.space != b.space or (None not in (a.blocks, b.blocks) and a.blocks != b.blocks):
             return False
-        if a.shares(b.lead, b.running):
+        if a.shares(b.lead, b.running) or a.strays(b.strips):
             return False
         special = any(
             x.closed
@@ -217,6 +218,8 @@ class _Fuser:
         if not self.enabled and not isinstance(n.form, (*VIEWS, g.Iota, g.Get)):
             return "fusion is switched off"
         users = self.users.get(id(n), ())
+        if isinstance(n.form, g.Transpose) and n.form.stored:
+            return "its columns lie side by side for lanes that read one each"
         for user in users:
             if isinstance(user.form, g.Gather | g.DynamicSlice) and user.args[0] is n:
                 return "it is read at indices that come from data"
@@ -264,6 +267,8 @@ class _Fuser:
         covered = {d for d in dims if d is not None}
         if isinstance(n.form, FOLDS) and group.shares(0, runs_along(n, dims, group.space)):
             return "items fold blocks of what one would fold from end to end"
+        if group.strays((strip_of(n),)):
+            return "the kernel folds rows of another length"
         whole = all(d in covered for d in range(len(group.space)) if group.space[d] > 1)
         prefix = all(d in covered for d in range(max(covered, default=-1) + 1))
         if isinstance(
@@ -460,7 +465,7 @@ class _Fuser:
             return None
         if group.shares(block_lead(n), runs_along(n, root_dims(n), space)):
             return None
-        if prod(space) == 0 or prod(group.space) == 0:
+        if prod(space) == 0 or prod(group.space) == 0 or group.strays((strip_of(n),)):
             return None
         if isinstance(n.form, Product) and self.why_not_epilogue(n, group) is not None:
             return None

@@ -32,6 +32,7 @@ MOST_PATHS = 512.0  # flops of what is computed again at each place where parts 
 
 MOST_PIECES = 16  # of a concatenation that one kernel writes
 SHORT = 16  # elements of an outer axis that are folded where the result is used
+FEW = 4  # elements that are folded one by one as well as in strips
 
 COLUMN = 512  # elements of a column that is folded and used in one kernel: a strip stays in cache
 LEAST_COLUMNS = 512  # of such, unless there is little to do
@@ -82,6 +83,25 @@ def operands(n: g.Node) -> tuple[g.Node, ...]:
         k = n.form.num_keys
         return (*n.args[:k], *(a for a in n.args[k:] if a.form not in counts))
     return n.args
+
+
+def strip_of(n: g.Node) -> tuple[int, int] | None:
+    """How many elements n folds to one, and how many in all, where strips can go along them."""
+    if isinstance(n.form, g.Contract):
+        k = prod(n.args[0].shape[a] for a in n.form.contract[0])
+        return k, k * n.size
+    if not isinstance(n.form, g.Reduce | g.ArgReduce) or not trailing(n):
+        return None
+    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    return prod(n.args[0].shape[a] for a in axes), n.args[0].size
+
+
+def strips_differ(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two folds go along rows of different lengths, and both for long: a nest has strips
+    along one axis, and what it folds along another goes element by element.
+    """
+    (short, long), (little, much) = sorted((a[0], b[0])), sorted((a[1], b[1]))
+    return short != long and short > FEW and long > SHORT and little * SHORT > much
 
 
 def trailing(n: g.Node) -> bool:

@@ -11,7 +11,15 @@ from itertools import pairwise
 
 from lowering import graph as g
 from lowering.build.group import BlockReduce, Root
-from lowering.fuse_rules import FOLDS, DimMap, has_effect, stored_reads, trailing
+from lowering.fuse_rules import (
+    FOLDS,
+    DimMap,
+    has_effect,
+    stored_reads,
+    strip_of,
+    strips_differ,
+    trailing,
+)
 from lowering.rewrite.product import Product
 
 NOWHERE = 1 << 30
@@ -57,6 +65,7 @@ class Group:
     columns: dict[int, DimMap] = field(default_factory=dict)  # folds of columns: their operands
     lead: int = 0  # leading axes that are folded in blocks, one an item
     running: int = NOWHERE  # the first axis along which another fold goes
+    strips: set[tuple[int, int]] = field(default_factory=set)  # what folds go along (strip_of)
 
     def add(self, n: g.Node, dims: DimMap | None) -> None:
         """One more node computed here, with its axes at `dims` in the space."""
@@ -64,6 +73,8 @@ class Group:
         self.lead = max(self.lead, block_lead(n))
         self.running = min(self.running, runs_along(n, dims, self.space))
         self.folds |= isinstance(n.form, FOLDS)
+        if (strip := strip_of(n)) is not None:
+            self.strips.add(strip)
         if isinstance(n.form, Product):
             self.product = n
 
@@ -72,6 +83,10 @@ class Group:
         to the group.
         """
         return max(self.lead, lead) > min(self.running, running)
+
+    def strays(self, strips: Iterable[tuple[int, int] | None]) -> bool:
+        """Whether one of these folds goes along other rows than a fold of this group."""
+        return any(x is not None and strips_differ(x, y) for x in strips for y in self.strips)
 
     @property
     def members(self) -> list[g.Node]:
@@ -121,6 +136,7 @@ class Group:
         self.nodes |= b.nodes
         self.folds |= b.folds
         self.columns |= b.columns
+        self.strips |= b.strips
         self.blocks = self.blocks if self.blocks is not None else b.blocks
         self.lead, self.running = max(self.lead, b.lead), min(self.running, b.running)
         b.into = self

@@ -366,6 +366,7 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
     found = [(v.attr[1], v.mask) for v in nest.values if v.op == "load"]
     found += [(s.index, s.index.axes | nest.values[s.value].mask) for s in all_stores(nest)]
     whole = max((prod(nest.extents[a] for a in axes) for _, axes in found), default=1)
+    rows = frozenset(live) - folded
     for a in live:
         n = nest.extents[a]
         if n < 2:
@@ -373,7 +374,8 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
         score = 0.0
         for e, axes in found:
             c = e.coef(a)
-            rare = 8 * prod(nest.extents[k] for k in axes) <= whole  # where folds begin or end
+            often = axes | rows if axes & folded else axes  # a fold is begun anew for each row
+            rare = 8 * prod(nest.extents[k] for k in often) <= whole  # where folds begin or end
             score += (1.0 if c == 1 else 0.25 if c in (0, -1) else -0.5) * (0.1 if rare else 1.0)
         for s in nest.stores:
             often = 8 * prod(nest.extents[k] for k in nest.values[s.value].mask) > whole

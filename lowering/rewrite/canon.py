@@ -15,7 +15,17 @@ from lowering import graph as g
 from lowering.build.group import BlockReduce
 from lowering.lanes import lane_predicate
 from lowering.profile import Profile
-from lowering.rewrite import complex_pairs, contract, convolve, gather, outer, pads, phases, views
+from lowering.rewrite import (
+    complex_pairs,
+    contract,
+    convolve,
+    gather,
+    outer,
+    pads,
+    pairs,
+    phases,
+    views,
+)
 from lowering.templates import scatter
 from lowering.walk import with_inner
 
@@ -36,6 +46,7 @@ def canonicalize(
         new[id(n)] = b.input(n.shape, n.dtype)
     turned = contract.turned_by_users(graph) if profile is not None else set()
     pieces = pads.side_by_side(graph)
+    alone = pairs.folded_alone(graph) if profile is not None else set()
     for n in graph.nodes():
         if id(n) in new:
             continue
@@ -51,9 +62,11 @@ def canonicalize(
             new[id(n)] = views.part(b, n, args[0])
         elif isinstance(n.form, g.Reduce) and split_reductions:
             made = None if profile is None else outer.rewrite(b, n, args[0], profile)
-            new[id(n)] = made if made is not None else _reduce(b, n, args[0])
+            x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
+            new[id(n)] = made if made is not None else _reduce(b, n, x)
         elif isinstance(n.form, g.ArgReduce) and split_reductions:
-            new[id(n)] = _argreduce(b, n, args[0])
+            x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
+            new[id(n)] = _argreduce(b, n, x)
         elif isinstance(n.form, g.Contract) and profile is not None:
             made = _dot(b, n, *args) if split_reductions else None
             if made is None:
