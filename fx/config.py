@@ -146,8 +146,7 @@ class Config:
         """Set a flag for the whole process. Raises AttributeError for a name that is no flag."""
         key = _flag(name)
         _check_choice(key, value)
-        if key in _ELSEWHERE and value != _DEFAULTS[key]:
-            warnings.warn(f"jax_{key}={value!r}: {_ELSEWHERE[key]}", stacklevel=2)
+        _warn_elsewhere(key, value, 3)
         self._values[key] = value
         self.__dict__["_version"] += 1
         self.__dict__["_token"] = None
@@ -219,6 +218,7 @@ class Config:
         """Set a flag for this thread inside a `with` block."""
         key = _flag(name)
         _check_choice(key, value)
+        _warn_elsewhere(key, value, 4)  # past contextlib: at the user's `with`
         local = self._local
         had, old = key in local.overrides, local.overrides.get(key)
         old_x64 = avals.swap_thread_x64(bool(value)) if key == "enable_x64" else None
@@ -267,6 +267,11 @@ def _check_choice(key: str, value: Any) -> None:
     legal = _CHOICES.get(key)
     if legal is not None and value not in legal:
         raise ValueError(f"{key}: new value must be one of {legal}, got {value!r}")
+
+
+def _warn_elsewhere(key: str, value: Any, stacklevel: int) -> None:
+    if key in _ELSEWHERE and value != _DEFAULTS[key]:
+        warnings.warn(f"jax_{key}={value!r}: {_ELSEWHERE[key]}", stacklevel=stacklevel)
 
 
 def _tell(key: str, value: Any, thread_only: bool) -> None:

@@ -148,6 +148,10 @@ def test_what_a_flag_does_not_do_is_said(flag, value):
     with pytest.warns(UserWarning, match=flag):
         fx.config.update(flag, value)
     fx.config.update(flag, before)
+    manager = getattr(fx, flag.removeprefix("jax_"))
+    with pytest.warns(UserWarning, match=flag) as said, manager(value):
+        pass
+    assert said[0].filename == __file__
 
 
 def test_the_device_of_a_block_is_this_threads():

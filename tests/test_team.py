@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -120,6 +123,33 @@ def test_one_member_after_the_other(name, eager_teams):
     graph, inputs = graph_of(f, *args)
     for a, b in zip(run(graph, inputs, lane)[0], run(graph, inputs)[0]):
         np.testing.assert_array_equal(a, b)
+
+
+def test_what_a_team_writes_outlives_a_function_that_nobody_keeps(eager_teams, monkeypatch):
+    """After `jit(f)(x)` no function is left, and the team still claims items in its constants."""
+
+    class Event:
+        command_execution_status = 1
+
+    f, args = CASES["layers"]
+    graph, inputs = graph_of(f, *args)
+    device = devices.default_device()
+    plan = compiler.make_plan(graph, device.profile.with_(compute_units=3))
+    exe = execute.Executable(plan, device)
+    exe([device.put(x) for x in inputs])
+    device.finish()
+    constants = [weakref.ref(c) for c in exe._consts.values()]
+    assert bool(constants) == teams_here()
+    monkeypatch.setattr(device, "pending", deque())
+    running = Event()
+    monkeypatch.setattr(device, "tail", [running])
+    del exe
+    gc.collect()
+    device.reap()
+    assert all(c() is not None for c in constants)
+    running.command_execution_status = 0
+    device.reap()
+    assert all(c() is None for c in constants)
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -96,6 +96,14 @@ class Executable:
 
         self._enqueue = enqueue_nd_range_kernel
 
+    def __del__(self) -> None:
+        """A call may be running still whose function nobody keeps: its constants, of which a team
+        writes some, stay until whatever was enqueued last is complete. All else is the pool's.
+        """
+        event = self.device.tail[0] if getattr(self, "_consts", None) else None
+        if event is not None:
+            self.device.hold(event, self._consts)
+
     # ------------------------------------------------------------ binding
 
     def _lay_out(self) -> None:
