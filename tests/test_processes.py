@@ -76,3 +76,50 @@ print("parent", results(ADD, d, *exe([d.put(X), d.put(X)]))[0][3])
 """
     out = run_python(text)
     assert out.split("\n")[:4] == ["parent 6.0", "child True", "ended 0", "parent 6.0"], out
+
+
+WORK = {
+    "waits": "(g if k % 2 else long)(big).block_until_ready()",
+    "reads": "np.asarray(g(big)).sum()",
+    "builds": "fx.jit(lambda x: jnp.sin(x) * next(count) + k + jnp.cumsum(x) @ x)(big[0])",
+}
+
+
+@pytest.mark.parametrize("work", WORK)
+def test_threads_that_go_on_do_not_crash_the_end_of_python(work):
+    text = f"""
+import itertools, threading, time
+import numpy as np
+import fx, fx.numpy as jnp
+big, count = jnp.ones((300, 300)), itertools.count()
+g = fx.jit(lambda a: jnp.tanh(a @ a))
+long = fx.jit(lambda a: fx.lax.fori_loop(0, 3000, lambda i, c: jnp.sin(c) + 1, a))
+g(big), long(big)
+def work(k):
+    while True: {WORK[work]}
+for k in range(4): threading.Thread(target=work, args=(k,), daemon=True).start()
+time.sleep(0.5)
+print("ends")
+"""
+    for _ in range(2):
+        assert run_python(text) == "ends\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_by_a_thread_ends():
+    text = """
+import os, threading
+import fx, fx.numpy as jnp
+f = fx.jit(lambda x: x * 2 + 1)
+f(jnp.ones(3))
+def work():
+    child = os.fork()
+    if child == 0:
+        print(float(f(jnp.ones(3))[0]), flush=True)
+        return
+    print("ended", os.waitpid(child, 0)[1], flush=True)
+t = threading.Thread(target=work)
+t.start()
+t.join()
+"""
+    assert sorted(run_python(text).split("\n")) == ["", "3.0", "ended 0"]

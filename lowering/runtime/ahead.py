@@ -18,7 +18,7 @@ import sys
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-from lowering.runtime import lighter, processor
+from lowering.runtime import kept, lighter, processor
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
@@ -161,10 +161,10 @@ class Compiler:
             raise Refused(f"{function}: {error}")
 
 
-def serve(path: str, pocl: str, files: str, kept: str) -> None:
+def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
     """Say that it is ready, then answer jobs with bitcode, or None where PoCL refuses one, until
-    there are no more. PoCL works in the folder `files`; machine code is then moved to `kept`. At
-    the end the folder that `files` is in goes.
+    there are no more. PoCL works in the folder `files`; machine code is then moved to `kept_in`.
+    At the end the folder that `files` is in goes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that asks
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -177,7 +177,7 @@ def serve(path: str, pocl: str, files: str, kept: str) -> None:
         _say(b"ready", answers)
         lighter.lighten(compiler.pocl)
         while select.select([jobs], [], [], IDLE)[0]:
-            _say(_answer(compiler, marshal.load(jobs), files, kept), answers)
+            _say(_answer(compiler, marshal.load(jobs), files, kept_in), answers)
     except EOFError:
         return
     finally:
@@ -185,19 +185,23 @@ def serve(path: str, pocl: str, files: str, kept: str) -> None:
 
 
 def _say(answer: bytes | None, answers: Any) -> None:
-    marshal.dump(answer, answers)
+    """The answer's length, then the answer: who reads it never waits for what is not there."""
+    text = marshal.dumps(answer)
+    answers.write(len(text).to_bytes(8, "little") + text)
     answers.flush()
 
 
-def _answer(compiler: Compiler, job: Job, files: str, kept: str) -> bytes | None:
+def _answer(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | None:
     source, front, back, launches = job
     try:
         names = {name for name, *_ in launches}
-        if sum(len(_made(os.path.join(kept, name))) for name in names) >= len(launches):
+        there = [os.path.join(kept_in, name) for name in names]
+        made = [code for k in there if kept.only_whole(k) for code in kept.files(k)]
+        if len(made) >= len(launches):
             return compiler.build(source, front, back, ())
         code = compiler.build(*job)
         for name in names:
-            move(os.path.join(files, name), os.path.join(kept, name))
+            move(os.path.join(files, name), os.path.join(kept_in, name))
         return code
     except (Refused, OSError):
         return None
@@ -207,20 +211,9 @@ def _answer(compiler: Compiler, job: Job, files: str, kept: str) -> bytes | None
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 
-def _made(kernel: str) -> list[tuple[str, str]]:
-    """Where PoCL keeps machine code of a kernel: variants, and the file of each."""
-    if not os.path.isdir(kernel):
-        return []
-    variants = os.listdir(kernel)
-    files = [(v, name) for v in variants for name in os.listdir(os.path.join(kernel, v))]
-    return [(v, name) for v, name in files if name.endswith(".so")]
-
-
-def move(kernel: str, kept: str) -> None:
+def move(kernel: str, kept_in: str) -> None:
     """Machine code of a kernel to another folder: whole files or none."""
-    for variant, name in _made(kernel):
-        to = os.path.join(kept, variant)
+    for variant, path in kept.files(kernel):
+        to = os.path.join(kept_in, variant)
         os.makedirs(to, exist_ok=True)
-        half = os.path.join(to, f"{name}.{os.getpid()}")
-        shutil.copy(os.path.join(kernel, variant, name), half)
-        os.replace(half, os.path.join(to, name))
+        kept.place(path, os.path.join(to, os.path.basename(path)))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import marshal
 import os
 import select
 import subprocess
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lowering.plan import SIDE_BY_SIDE
-from lowering.runtime import ahead, drivers
+from lowering.runtime import ahead, drivers, messages
 from lowering.runtime.workshop import Workshop
 
 _ROOT = Path(__file__).parents[2]
@@ -47,7 +46,12 @@ class Builder:
         environment = kept | {"POCL_DEVICES": "basic"} | self.workshop.environment
         try:
             self.process = subprocess.Popen(
-                command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment
+                command,
+                bufsize=0,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=subprocess.DEVNULL,
+                env=environment,
             )
         except OSError:
             self.workshop.close()
@@ -55,18 +59,21 @@ class Builder:
         self._greeted = False
 
     def build(self, *job: Any) -> bytes | None:
-        """As `Compiler.build`; None where it is refused. A dead one: OSError, EOFError."""
-        jobs, answers = self.process.stdin, self.process.stdout
-        assert jobs is not None and answers is not None
-        marshal.dump(job, jobs)
-        jobs.flush()
-        self._greet()
-        return marshal.load(answers)
+        """As `Compiler.build`; None where it is refused. OSError, EOFError: it is dead, or was
+        stopped, and is dead now.
+        """
+        try:
+            messages.send(self.process.stdin, job, self.process.pid)
+            self._greet()
+            return messages.receive(self.process.stdout, self.process.pid)
+        except TimeoutError:
+            self.process.kill()
+            raise
 
     def _greet(self) -> None:
         """Wait for its first word, which says that it is ready."""
         if not self._greeted:
-            marshal.load(self.process.stdout)  # type: ignore[arg-type]
+            messages.receive(self.process.stdout, self.process.pid)
             self._greeted = True
 
     @property
@@ -74,7 +81,7 @@ class Builder:
         """Whether it would begin a job now."""
         answers = self.process.stdout
         if not self._greeted and answers and select.select([answers], [], [], 0)[0]:
-            with contextlib.suppress(EOFError, ValueError, TypeError):
+            with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
                 self._greet()
         return self._greeted and self.alive
 
@@ -199,7 +206,7 @@ def _forget() -> None:
     for b in _builders:
         b.process.returncode = 0
         for pipe in (b.process.stdin, b.process.stdout):
-            pipe.raw.close()  # type: ignore[union-attr] # what is buffered is the parent's to send
+            pipe.close()  # type: ignore[union-attr]
     _builders.clear()
     _own.clear()
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from lowering.errors import DeviceError
 from lowering.profile import INSTRUCTIONS, Profile
-from lowering.runtime import drivers, processor
+from lowering.runtime import drivers, ending, processor
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import (
     HostStorage,
@@ -123,6 +123,7 @@ class Device:
 
     def _finish_at_exit(self, process: int) -> None:
         if os.getpid() == process:  # a fork has no threads that could finish anything
+            ending.end()  # or they would enqueue more and more
             self.finish()
 
     # waiting
@@ -134,7 +135,7 @@ class Device:
             while event.command_execution_status > 0:
                 time.sleep(pause)
                 pause = min(2 * pause, 1e-3)
-        event.wait()
+        ending.away(event.wait)
         self._long = time.perf_counter() - begin > LONG_WAIT
         if self.pending:
             self.reap()
@@ -167,7 +168,7 @@ class Device:
     def finish(self) -> None:
         """Return when everything enqueued has run."""
         if self._queue is not None:
-            self.wait(marker(self._queue)) if self._long else self._queue.finish()
+            self.wait(marker(self._queue)) if self._long else ending.away(self._queue.finish)
             self.reap()
 
     def hold(self, event: Any, things: Any) -> None:
@@ -206,7 +207,7 @@ class Device:
             import pyopencl as cl
 
             data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-            cl.enqueue_copy(self.queue, store.arg, data, is_blocking=True)
+            ending.away(cl.enqueue_copy, self.queue, store.arg, data, is_blocking=True)
         return store
 
     def fetch(
@@ -222,7 +223,8 @@ class Device:
             counts.copies += 1
             import pyopencl as cl
 
-            cl.enqueue_copy(self.queue, out.reshape(-1).view(np.uint8), store.arg, is_blocking=True)
+            flat = out.reshape(-1).view(np.uint8)
+            ending.away(cl.enqueue_copy, self.queue, flat, store.arg, is_blocking=True)
         return out
 
     def in_calling_thread(self, serial: Any = None) -> Device:

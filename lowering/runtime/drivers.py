@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from lowering.errors import DeviceError
-from lowering.runtime import processor
+from lowering.runtime import processor, workshop
 from lowering.runtime.ahead import SERIAL
 from lowering.runtime.cache import CacheWarning
 
 MEND = 'pip install "pyopencl[pocl]"'
 """The one command that gives every machine a driver."""
+
+ROOM = 2 << 20
+"""Bytes that the files of a kernel take while it is built, at most: PoCL has no error for a full
+disk, it ends the process."""
 
 _queried = False
 added: dict[str, str] = {}  # to the environment, for Intel's runtime
@@ -110,28 +114,32 @@ def place_pocls_cache() -> None:
     """PoCL offers no device where it cannot write its cache, and pyopencl cannot be imported where
     it cannot write its own: then the one gets a folder for now, the other goes without.
     """
-    if _trouble(os.path.join(_caches(), "pytools")) is not None:
+    if trouble(os.path.join(_caches(), "pytools")) is not None:
         os.environ.setdefault("PYOPENCL_NO_CACHE", "1")
     folder = pocls_cache()
-    trouble = _trouble(folder)
-    if trouble is None:
+    why = trouble(folder)
+    if why is None:
         return
-    own = tempfile.mkdtemp(prefix="fx-pocl-")
+    places = (tempfile.gettempdir(), workshop.MEMORY)
+    place = next((p for p in places if workshop.suits(p) and trouble(p) is None), None)
+    own = tempfile.mkdtemp(prefix="fx-pocl-", dir=place)
     atexit.register(shutil.rmtree, own, ignore_errors=True)
     os.environ["POCL_CACHE_DIR"] = own
     warnings.warn(
-        f"PoCL's cache {folder} cannot be used: {trouble}. Kernels are kept in {own} until this "
+        f"PoCL's cache {folder} cannot be used: {why}. Kernels are kept in {own} until this "
         "process ends; POCL_CACHE_DIR names another folder.",
         CacheWarning,
         stacklevel=2,
     )
 
 
-def _trouble(folder: str) -> OSError | None:
-    """Why nothing can be written to a folder, or None."""
+def trouble(folder: str) -> OSError | None:
+    """Why no kernel's files can be written to a folder, or None."""
     try:
         os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=folder) as f:
+            if hasattr(os, "posix_fallocate"):  # a full disk, or no more for this user
+                os.posix_fallocate(f.fileno(), 0, ROOM)
             return None
     except OSError as e:
         return e

@@ -31,6 +31,11 @@ def suits(device: Any, source: str) -> bool:
     return known(device) and named and _ABSENT.search(source) is None
 
 
+def kernels(source: str) -> list[str]:
+    """The names of a source's kernels."""
+    return _KERNEL.findall(source)
+
+
 def known(device: Any) -> bool:
     """Whether this is the driver that has a short way."""
     if device.driver != "pocl":

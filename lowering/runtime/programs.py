@@ -19,7 +19,7 @@ from typing import Any
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, lean
+from lowering.runtime import ahead, builders, cache, drivers, ending, kept, lean
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 
@@ -50,7 +50,7 @@ def build_all(device: Device, plan: Plan) -> list[Built]:
         if missing and shared(device):
             _build_ahead(device, plan, missing)
         return [build(device, p) for p in programs]
-    if len(missing) < 2:
+    if len(missing) < 2 or ending.over:  # no thread can begin any more
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
     from concurrent.futures import ThreadPoolExecutor  # cannot be imported while Python ends
@@ -102,13 +102,17 @@ def build(device: Device, program: Program) -> Built:
         counts.cache_hits += 1
         return future.result()
     try:
-        built = _lean(device, program) or _load(device, program) or _compile(device, program)
+        built = ending.away(_built, device, program)
     except BaseException as e:
         del device.programs[key]  # the next call tries again
         future.set_exception(e)
         raise
     future.set_result(built)
     return built
+
+
+def _built(device: Device, program: Program) -> Built:
+    return _lean(device, program) or _load(device, program) or _compile(device, program)
 
 
 def _disk_key(device: Device, program: Program) -> str:
@@ -131,6 +135,12 @@ def _lean(device: Device, program: Program) -> Built | None:
         return None
     key = _lean_key(device, program)
     name = key[:32]
+    folder = drivers.pocls_cache()
+    kernels = [os.path.join(folder, f"{k}_{name}") for k in lean.kernels(program.source)]
+    if not all(map(kept.only_whole, kernels)):
+        return None  # nor can it be taken away
+    if not any(variant for k in kernels for variant in kept.files(k)):
+        _need_room(folder)
     code = cache.load("bitcode", key)
     counts.cache_hits += code is not None
     if code is None:
@@ -143,6 +153,16 @@ def _lean(device: Device, program: Program) -> Built | None:
         return Built(lean.load(device, code, program.options), f"_{name}")
     except cl.Error:
         return None
+
+
+def _need_room(folder: str) -> None:
+    """Raise where PoCL has no room for what it makes: it would end the process."""
+    trouble = drivers.trouble(folder)
+    if trouble is not None:
+        raise KernelBuildError(
+            f"a kernel cannot be built: PoCL's folder {folder} cannot be written to ({trouble}). "
+            "Make room there, or name another one in POCL_CACHE_DIR."
+        )
 
 
 def _load(device: Device, program: Program) -> Built | None:
@@ -167,6 +187,8 @@ def _compile(device: Device, program: Program) -> Built:
     import pyopencl as cl
     from pyopencl import _cl
 
+    if device.driver == "pocl":
+        _need_room(drivers.pocls_cache())
     counts.compiles += 1
     built = _cl._Program(device.context, program.source)
     try:

@@ -31,6 +31,7 @@ from lowering.plan import (
     Step,
     Times,
 )
+from lowering.runtime import ending
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import HostStorage, host_bytes, part_of
 from lowering.runtime.programs import make_kernel
@@ -102,7 +103,8 @@ class State:
         counts.copies += 1
         out = np.empty(nbytes, np.uint8)
         if nbytes:
-            cl.enqueue_copy(self.queue, out, store.arg, src_offset=offset, is_blocking=True)
+            where = {"src_offset": offset, "is_blocking": True}
+            ending.away(cl.enqueue_copy, self.queue, out, store.arg, **where)
         return out
 
 
@@ -251,9 +253,8 @@ class BoundHost:
         if data.nbytes:
             counts.copies += 1
             buffer = state.env[ref.id].arg
-            cl.enqueue_copy(
-                state.queue, buffer, data, dst_offset=state.place(ref), is_blocking=True
-            )
+            where = {"dst_offset": state.place(ref), "is_blocking": True}
+            ending.away(cl.enqueue_copy, state.queue, buffer, data, **where)
 
 
 class BoundCopy:

@@ -49,7 +49,7 @@ class Workshop:
         """For PoCL beside the OpenCL library at `library`, whose machine code is in the folder
         `kept`; OSError where no folder can be made.
         """
-        place = next(filter(_suits, (MEMORY, tempfile.gettempdir())), kept)
+        place = next(filter(suits, (MEMORY, tempfile.gettempdir())), kept)
         _sweep(place)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
         self.files = self.folder / "files"
@@ -111,7 +111,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _suits(folder: str) -> bool:
+def suits(folder: str) -> bool:
     """Whether files can be written there and run: containers have memory where they cannot."""
     try:
         runs = not os.statvfs(folder).f_flag & os.ST_NOEXEC
