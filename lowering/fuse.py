@@ -46,6 +46,7 @@ from lowering.fuse_rules import (
     trailing,
 )
 from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
+from lowering.rewrite.deal import Dealt
 from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of
 
@@ -223,7 +224,7 @@ class _Fuser:
         for user in users:
             if isinstance(user.form, g.Gather | g.DynamicSlice) and user.args[0] is n:
                 return "it is read at indices that come from data"
-            if isinstance(user.form, g.DynamicUpdate) and user.args[0] is n:
+            if isinstance(user.form, g.DynamicUpdate | Dealt) and user.args[0] is n:
                 return "it is updated in place"
             if isinstance(user.form, g.Contract | g.Conv) and not is_view(n):
                 return "a product reads each element many times"
@@ -240,6 +241,8 @@ class _Fuser:
             return None  # each component is computed where it is used
         if turns.of(n) is not None:
             return None  # read where it stands
+        if isinstance(n.form, Dealt):
+            return "its rows are joined in memory"
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
         ends = isinstance(n.form, g.Map) and id(n) in self.follows
@@ -260,10 +263,9 @@ class _Fuser:
         """Whether computing n over the group's space repeats costly work."""
         if isinstance(n.form, Product):
             return self.why_not_epilogue(n, group)
-        if isinstance(n.form, FOLDS) and (
-            group.product or isinstance(group.roots[0].node.form, Packed)
-        ):
-            return "the kernel is a product's"
+        first = group.roots[0].node.form
+        if isinstance(n.form, FOLDS) and (group.product or isinstance(first, Packed | Dealt)):
+            return f"the kernel is a {'scatter' if isinstance(first, Dealt) else 'product'}'s"
         covered = {d for d in dims if d is not None}
         if isinstance(n.form, FOLDS) and group.shares(0, runs_along(n, dims, group.space)):
             return "items fold blocks of what one would fold from end to end"
@@ -310,8 +312,8 @@ class _Fuser:
         """
         if group.product is not None and group.product is not n:
             return "the kernel computes another product"
-        if group.folds or isinstance(group.roots[0].node.form, Packed | BlockReduce):
-            return "what consumes the product folds or packs it"
+        if group.folds or isinstance(group.roots[0].node.form, Packed | BlockReduce | Dealt):
+            return "what consumes the product folds, packs or scatters it"
         if prod(group.space) != n.size or any(r.node.size != n.size for r in group.roots):
             return "what consumes the product has another size"
         return None
@@ -363,10 +365,12 @@ class _Fuser:
         if isinstance(n.form, g.Concat):
             self.piecewise(n)
             return
-        if isinstance(n.form, g.DynamicUpdate):
-            self.stored.add(id(n.args[0]))
-            group = self.new(Group(n.args[1].shape, closed=True))
-            self.add_root(n, group, tuple(range(n.ndim)))
+        if isinstance(n.form, g.DynamicUpdate | Dealt):
+            x, update = n.args[:2]
+            if not (isinstance(n.form, Dealt) and isinstance(x.form, g.Const)):
+                self.stored.add(id(x))
+            group = self.new(Group(update.shape, closed=True))
+            self.add_root(n, group, tuple(range(update.ndim)))
             return
         if spreads(n):
             group = self.new(Group(n.args[0].shape, closed=True))

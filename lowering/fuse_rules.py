@@ -12,6 +12,7 @@ from math import prod
 from lowering import graph as g
 from lowering import scalar
 from lowering.build.group import BlockReduce
+from lowering.rewrite.deal import Deal, Dealt
 from lowering.rewrite.product import Packed, Product
 
 SINGLE = (
@@ -22,6 +23,7 @@ SINGLE = (
     g.Loop,
     g.Cond,
     g.Scatter,
+    Deal,
 )
 FOLDS = (g.Reduce, g.ArgReduce, g.CumScan, g.Window, g.Contract, g.Conv, BlockReduce)
 VIEWS = (g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse, g.Pad)
@@ -78,6 +80,8 @@ def operands(n: g.Node) -> tuple[g.Node, ...]:
     """What a single node reads from memory; a scatter reads indices and updates in flat order."""
     if isinstance(n.form, g.Scatter):
         return (n.args[0], *map(flat, n.args[1:]))
+    if isinstance(n.form, Deal):
+        return tuple(map(flat, n.args))
     if isinstance(n.form, g.Sort):  # what counts along the axis is known without memory
         counts = (g.Iota(n.form.dim),)
         k = n.form.num_keys
@@ -226,7 +230,7 @@ def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
         return tuple(range(n.ndim))
     if isinstance(form, Packed):
         return dims[:-1]
-    if (isinstance(form, g.DynamicUpdate) and n is user.args[1]) or (
+    if (isinstance(form, g.DynamicUpdate | Dealt) and n is user.args[1]) or (
         spreads(user) and n is user.args[0]
     ):
         return tuple(range(n.ndim))

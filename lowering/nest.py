@@ -10,6 +10,7 @@ the axes run. A value is emitted at the loop depth of its mask.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ class Store:
 
     `partial` is None, or the fold ("add", ...) that combines all points of one block of the grid
     axis: then the store goes to buffer[block, index].
+    `join` is None, or how the value joins what is there: then `dynamic` is the update's number, and
+    the nest is `dealt`.
     """
 
     buffer: int
@@ -63,6 +66,7 @@ class Store:
     dynamic: Any = None  # a value's number
     guards: tuple[Range, ...] = ()
     partial: Any = None  # a fold's name
+    join: Any = None  # of a dealt store: set, add, ...
 
 
 @dataclass(slots=True)
@@ -120,6 +124,24 @@ class NestBuffer:
         return cls(Node(Const(0), (), (), dtype), dtype, 1, True)
 
 
+@dataclass(frozen=True, slots=True)
+class Dealing:
+    """Of a scatter's nest: the buffers that say which updates are whose, and where they land
+    (`rewrite.deal`). The output's first `rows` axes are what is dealt, 2**shift rows an item; it
+    begins as `background`, or holds what it begins with.
+    """
+
+    lists: int
+    ends: int
+    rows: int
+    shift: int
+    background: Any
+
+    def owners(self, shape: tuple[int, ...]) -> int:
+        """How many items there are for an output of this shape."""
+        return -(-prod(shape[: self.rows]) >> self.shift)
+
+
 @dataclass
 class Nest:
     """See the module's head. `label` is the user's line of its first store."""
@@ -131,6 +153,7 @@ class Nest:
     label: str = ""
     contract_fp: bool = True
     joins: bool = False  # nothing here is computed elsewhere too: sums may take products in
+    dealt: Dealing | None = None  # whose updates these are, and where they land
     product: Node | None = None  # a product whose tile this nest is the epilogue of
 
     def dump(self) -> str:
@@ -147,7 +170,8 @@ class Nest:
         for s in self.stores:
             partial = f" {s.partial} over block" if s.partial else ""
             dyn = f" + %{s.dynamic}" if s.dynamic is not None else ""
-            lines.append(f"b{s.buffer}[{text_of(s.index, names)}{dyn}] = %{s.value}{partial}")
+            how = f" {s.join}, dealt" if s.join else ""
+            lines.append(f"b{s.buffer}[{text_of(s.index, names)}{dyn}] = %{s.value}{partial}{how}")
         return "\n".join(lines)
 
 

@@ -255,6 +255,8 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         found = schedule_gpu.schedule(nest, profile, live, folded, blocks, _vector_axis)
         found.wide = _wide(nest, parallel)
         return found
+    if nest.dealt is not None:
+        return _dealt(nest, profile, live)
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
     columns = v not in folded and prod(nest.extents[a] for a in folded) > FEW
@@ -295,6 +297,19 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     alone = v is not None and v in parallel and not rows and tile is None and blocks is None
     apart = items[1] > 1 or (v is not None and alone and nest.extents[v] >= APART)
     return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, tile=tile, apart=apart)
+
+
+def _dealt(nest: Nest, profile: Profile, live: list[int]) -> Schedule:
+    """An item an owner, strips along the rows that are joined."""
+    (st,) = nest.stores
+    assert nest.dealt is not None
+    along = [a for a in st.index.axes if st.index.coef(a) == 1]
+    v = max(along, key=lambda a: nest.extents[a])
+    width = _width(nest, v, profile)
+    rows = tuple(a for a in live if a != v)
+    count = nest.dealt.owners(nest.buffers[st.buffer].node.shape)
+    wide = _wide(nest, live)
+    return Schedule(rows, (), v, width, 1, 1, 1, (count, 1), "cpu", 1, wide=wide)
 
 
 APART = 32  # elements from which a text has blocks of v, as if there were many

@@ -17,12 +17,14 @@ from typing import Any
 from lowering import affine
 from lowering import graph as g
 from lowering.affine import ZERO, Affine, Cut, Range, SplitNeeded
+from lowering.build import dealt as build_dealt
 from lowering.build import folds as build_folds
 from lowering.build import index as build_index
 from lowering.build import turns
 from lowering.build import views as build_views
 from lowering.build.values import Guards, Index, ValueBuilder
 from lowering.nest import Nest
+from lowering.rewrite.deal import Dealt
 
 DEEPEST = 120
 """Operations and views upon each other in one nest, where what is below is not computed first."""
@@ -242,4 +244,5 @@ def _spread_root(b: NestBuilder, node: g.Node, index: Index) -> None:
 ROOT_RULES: dict[type, Callable[[NestBuilder, g.Node, Index], None]] = {
     g.Pad: _spread_root,
     g.DynamicUpdate: build_index.dynamic_update_root,
+    Dealt: build_dealt.root,
 }

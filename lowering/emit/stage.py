@@ -12,9 +12,9 @@ from math import prod
 
 from lowering.affine import Cut
 from lowering.emit import inside as emit_inside
+from lowering.emit.dealt import Dealer
 from lowering.emit.inside import Inside
 from lowering.emit.scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, Stage
-from lowering.emit.tile import Tiled
 from lowering.nest import Nest
 from lowering.schedule import WIDE, Schedule
 
@@ -30,7 +30,7 @@ def emit(nest: Nest, schedule: Schedule) -> Stage:
     return _Emitter(nest, schedule).stage()
 
 
-class _Emitter(Tiled):
+class _Emitter(Dealer):
     """Which loops there are, and what happens in which."""
 
     # ------------------------------------------------ the stage
@@ -85,8 +85,8 @@ class _Emitter(Tiled):
     def open_parallel(self, events: list[Event]) -> None:
         """Open the rows, or v's strips, and go on inside."""
         s = self.s
-        if s.tile is not None:
-            self.open_tile(events)
+        if s.tile is not None or self.nest.dealt is not None:
+            (self.open_tile if self.nest.dealt is None else self.open_dealt)(events)
             return
         if self.parallel_axes() != {s.v}:
             n = self.int_argument(prod(self.nest.extents[a] for a in s.rows))

@@ -44,6 +44,7 @@ class Values(Emission):
     fold_axes: Any
     cumscan: Any
     partial_add: Any
+    join: Any
 
     def get(self, k: int, u: int, width: int) -> str:
         """Value k as C text of the wanted width."""
@@ -384,6 +385,9 @@ class Values(Emission):
         for u in range(copies):
             width = strip if in_v else 1
             x = self.get(st.value, u, width)
+            if st.join is not None:
+                self.join(st, width, u, x)
+                continue
             base = f"b{st.buffer} + ({self.affine(st.index, u)})"
             if st.dynamic is not None:
                 base += f" + {self.get(st.dynamic, u, 1)}"

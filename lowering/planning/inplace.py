@@ -15,6 +15,7 @@ from lowering import graph as g
 from lowering import schedule
 from lowering.fuse_rules import flat
 from lowering.planning.places import Place, Region, Slot
+from lowering.rewrite.deal import Dealt
 
 if TYPE_CHECKING:
     from lowering.emit.scope import Stage
@@ -33,7 +34,8 @@ def take_over(p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool) 
         if given and not source.stride and _may_alias(p, target):
             target.alias = source.slot  # the executor copies
             return
-    if source is not None or isinstance(x.form, g.Const):
+    begun = isinstance(x.form, g.Const) and isinstance(node.form, Dealt)
+    if source is not None or (isinstance(x.form, g.Const) and not begun):
         p.fill(region, x, region.places[id(node)])
 
 
@@ -78,7 +80,7 @@ def make_in_place(
         if place is None or place.stride or place.slot in taken:
             continue
         x = node.args[0] if node.args else node
-        if isinstance(node.form, g.DynamicUpdate):
+        if isinstance(node.form, g.DynamicUpdate | Dealt):
             apart = reads_elsewhere(nests[id(group)][0], x, node)
         elif isinstance(node.form, g.Scatter):
             apart = any(flat(a) is x for a in node.args[1:])
@@ -117,6 +119,8 @@ def reads_elsewhere(nest: Nest, x: g.Node, node: g.Node) -> bool:
     loads = [v for v in nest.values if v.op == "load" and nest.buffers[v.attr[0]].node is x]
     if not loads or prod(nest.extents) == 1:  # one item that reads first and writes last
         return False
+    if nest.dealt is not None:
+        return True
     offset = () if store.dynamic is None else (store.dynamic,)
     same = all(v.attr[1:] == (store.index, v.attr[2], ()) and v.args == offset for v in loads)
     return not same or _several_read_one(nest, store.index.axes)

@@ -41,6 +41,7 @@ from lowering.planning.lend import lend, renamed
 from lowering.planning.places import Place, Region, Slot
 from lowering.profile import Profile
 from lowering.rewrite.below import below
+from lowering.rewrite.deal import Dealt
 from lowering.rewrite.product import Tile
 from lowering.templates import product
 
@@ -165,7 +166,7 @@ class Planner:
                 singles.plan(self, region, group.single)
                 continue
             node = group.roots[0].node
-            if isinstance(node.form, g.DynamicUpdate):
+            if isinstance(node.form, g.DynamicUpdate | Dealt):
                 x, nest = node.args[0], nests[id(group)][0]
                 apart = inplace.reads_elsewhere(nest, x, node)
                 inplace.take_over(self, region, x, node, apart)
@@ -256,7 +257,7 @@ class Planner:
         found = origin.origins(nest)
         shown = origin.moved(nest, found)
         chosen = schedule.schedule(shown, self.profile)
-        if parts and chosen.mode == "cpu" and tiles.missed(shown, chosen):
+        if parts and chosen.mode == "cpu" and nest.dealt is None and tiles.missed(shown, chosen):
             cut = tiles.apart(roots, stored)
             if cut is not None:
                 raise cut
@@ -275,7 +276,7 @@ class Planner:
         if group.single is not None and group.single.outs is not None:
             nodes = list(region.gets.get(id(group.single), {}).values())
         for n in nodes:
-            if id(n) in region.places or isinstance(n.form, g.DynamicUpdate | g.Scatter):
+            if id(n) in region.places or isinstance(n.form, g.DynamicUpdate | g.Scatter | Dealt):
                 continue  # updates: inplace decides
             place = region.wanted.get(id(n))
             if place is None:

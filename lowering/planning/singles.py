@@ -31,7 +31,8 @@ from lowering.plan import (
 )
 from lowering.planning import inplace, written
 from lowering.planning.places import Place, Region, result_places
-from lowering.templates import positions, scatter_cpu, scatter_gpu, sorting, topk
+from lowering.rewrite.deal import Deal
+from lowering.templates import deal, positions, scatter_cpu, scatter_gpu, sorting, topk
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -70,6 +71,12 @@ def _scatter(p: Planner, region: Region, node: g.Node) -> None:
         where["p"] = Place(p.slot("temp", (made.parts[0],), made.parts[1]))
     for stage, names in made.stages:
         p.add_launch(region, stage, [where[name] for name in names])
+
+
+def _deal(p: Planner, region: Region, node: g.Node) -> None:
+    """The lists of a scatter's updates."""
+    places = [p.place_of(region, a) for a in operands(node)]
+    p.add_launch(region, deal.stage(node), [*places, *result_places(p, region, node)])
 
 
 # ---------------------------------------------------------------- host functions
@@ -332,6 +339,7 @@ def _read_by_singles(graph: g.Graph) -> set[int]:
 
 PLANS: dict[type, Any] = {
     g.Scatter: _scatter,
+    Deal: _deal,
     g.Sort: _sort,
     g.TopK: _topk,
     g.Opaque: _opaque,

@@ -19,6 +19,7 @@ from lowering.rewrite import (
     complex_pairs,
     contract,
     convolve,
+    deal,
     gather,
     outer,
     pads,
@@ -77,7 +78,8 @@ def canonicalize(
         elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
             new[id(n)] = _dilated_window(b, n, *args)
         elif isinstance(n.form, g.Scatter):
-            new[id(n)] = scatter.rewrite(b, n, args)
+            made = scatter.rewrite(b, n, args)
+            new[id(n)] = made if profile is None else deal.rewrite(b, made, profile)
         elif isinstance(n.form, g.Gather):
             moved = gather.rewrite(b, n, args)
             new[id(n)] = moved if moved is not None else b.node(n.form, args, n.shape, n.dtype)

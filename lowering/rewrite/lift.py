@@ -11,6 +11,7 @@ from math import prod
 from lowering import graph as g
 from lowering import lanes
 from lowering.fuse_rules import FOLDS, VIEWS, own_cost
+from lowering.rewrite.deal import Deal
 from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of, with_loops
 
@@ -59,7 +60,7 @@ def _lifted(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
 
 def _several(n: g.Node) -> bool:
     """Whether a node with several outputs is a plain function of its operands."""
-    return isinstance(n.form, g.Sort | g.TopK) or bool(getattr(n.form, "stage", ()))
+    return isinstance(n.form, g.Sort | g.TopK | Deal) or bool(getattr(n.form, "stage", ()))
 
 
 # ---------------------------------------------------------------- what is worth it

@@ -20,6 +20,15 @@ from lowering.rewrite.gather import component, within
 SIGNED = ("int32", "int64")
 
 
+COPY_BYTES = 1 << 18
+
+
+def few_places(node: g.Node) -> bool:
+    """Whether an output is small, and a few copies of it are little work beside all updates."""
+    small = node.size * node.dtype.itemsize <= COPY_BYTES
+    return small and node.form.op != "set" and node.args[2].size >= 8 * node.size
+
+
 def owner_axis(f: g.Scatter, sizes: dict[int, int], x: g.Node) -> int | None:
     """An axis along which every update touches one row."""
     for k in f.start_map:

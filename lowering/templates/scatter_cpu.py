@@ -26,12 +26,11 @@ from lowering.fuse_rules import flat
 from lowering.nest import NestBuffer
 from lowering.profile import Profile
 from lowering.scalar_text import NARROW
-from lowering.templates.scatter import apply, owner_axis, place
+from lowering.templates.scatter import COPY_BYTES, apply, owner_axis, place
 
 SMALL = 1 << 13  # updates below which one item does it all
 ITEMS = 16
 OWNERS = 8  # each walks all indices, which costs 3 ns an index
-COPY_BYTES = 1 << 18
 FILL = 1 << 16  # elements of a constant background that one item may write by itself
 INTERLEAVED = 2048  # places up to which updates go to four copies in turn: shorter chains
 
