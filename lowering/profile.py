@@ -62,6 +62,13 @@ class Profile:
         """A copy with some fields replaced."""
         return replace(self, **changes)
 
+    @property
+    def looks_up(self) -> bool:
+        """Whether elementary functions may have tables in registers (`mathlib/tables.py`): the
+        compiler has clang's builtins, the processor their instructions for vectors of all sizes.
+        """
+        return self.driver == "pocl" and {"avx512f", "avx512vl"} <= self.features
+
     @cached_property
     def key(self) -> str:
         """What a plan made for this device depends on; equal keys may share plans."""

@@ -15,12 +15,13 @@ import scipy.special
 
 from lowering import mathlib, scalar_text
 from lowering.interp_index import threefry2x32
-from lowering.mathlib import giles, strided
+from lowering.mathlib import giles, strided, tables
 from lowering.runtime import devices
 
 pytestmark = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")  # Intel talks
 
 KINDS = {"f32": np.dtype(np.float32), "f64": np.dtype(np.float64)}
+TEXTS = (*KINDS, "tables")  # the last: of float32, as processors with AVX-512 have them
 WIDTHS = (1, 16)
 
 
@@ -35,25 +36,27 @@ def queue():
 class Program:
     """One kernel with a case per function of the form out = f(x, y); arrays go in and come out."""
 
-    def __init__(self, queue, dtype, width, cases):
+    def __init__(self, queue, dtype, width, cases, looks_up=False):
         self.queue, self.width, self.cases = queue, width, list(cases)
         register = scalar_text.register_type(dtype, width)
         lines = [f"    case {i}: r = {text}; break;" for i, text in enumerate(self.cases)]
         load = [scalar_text.load(dtype, width, f"{p} + i * {width}") for p in "xy"]
         body = [
-            f"__kernel void run(__global const {scalar_text.memory_type(dtype)} *x,",
-            f"    __global const {scalar_text.memory_type(dtype)} *y,",
-            f"    __global {scalar_text.memory_type(dtype)} *out, int which) {{",
-            "  long i = get_global_id(0);",
+            "static __attribute__((noinline, min_vector_width(512)))",  # as stages of plans are
+            "void item(@const T *x, @const T *y, @T *out, int which, long i) {",
             f"  {register} a = {load[0]}, b = {load[1]}, r = a;",
             "  switch (which) {",
             *lines,
             "  }",
             f"  {scalar_text.store(dtype, width, f'out + i * {width}', 'r')};",
             "}",
+            "__kernel void run(@const T *x, @const T *y, @T *out, int which) {",
+            "  item(x, y, out, which, get_global_id(0));",
+            "}",
         ]
-        text = "\n".join(body)
-        functions = mathlib.source(mathlib.needed(text))
+        text = "\n".join(body).replace("T *", f"{scalar_text.memory_type(dtype)} *")
+        text = text.replace("@", "__global ")
+        functions = mathlib.source(mathlib.needed(text), looks_up=looks_up)
         prelude = scalar_text.prelude([width], [dtype, np.float64])
         self.kernel = plans.kernel(queue, prelude + functions + text)
 
@@ -193,28 +196,36 @@ SPECIAL_VALUES = np.array(
 )
 
 
+def kind_of(text):
+    return "f32" if text == "tables" else text
+
+
 @pytest.fixture(scope="module")
 def programs(queue):
     cache = {}
 
-    def get(kind, width):
-        if (kind, width) not in cache:
+    def get(text, width):
+        kind, looks_up = kind_of(text), text == "tables"
+        if looks_up and not devices.default_device().profile.looks_up:
+            pytest.skip("no tables on this device")
+        if (text, width) not in cache:
             texts = [f"{name}_{kind}x{width}(a)" for name in TABLE]
-            cache[kind, width] = Program(queue, KINDS[kind], width, texts)
-        return cache[kind, width]
+            cache[text, width] = Program(queue, KINDS[kind], width, texts, looks_up)
+        return cache[text, width]
 
     return get
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("name", TABLE)
-def test_error_is_within_its_bound(programs, name, kind, width):
+def test_error_is_within_its_bound(programs, name, text, width):
     reference, arguments = TABLE[name]
+    kind = kind_of(text)
     dtype, rng = KINDS[kind], np.random.default_rng(3)
     n = 20_000 if width > 1 else 2_000
     x = np.concatenate([draw(rng, n) for draw in arguments[kind]]).astype(dtype)
-    got = programs(kind, width)(list(TABLE).index(name), x)
+    got = programs(text, width)(list(TABLE).index(name), x)
     with np.errstate(all="ignore"):
         want = reference(x.astype(wide(kind, name)))
     error = ulps(got, want, dtype, least=float((name, kind) in AGAINST_ONE))
@@ -230,15 +241,16 @@ POLES = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("name", TABLE)
-def test_special_values(programs, name, kind):
+def test_special_values(programs, name, text):
     reference, _ = TABLE[name]
+    kind = kind_of(text)
     ends = np.finfo(KINDS[kind])
     ends = np.array([ends.max, ends.tiny, ends.smallest_subnormal, ends.eps])
     x = np.concatenate([SPECIAL_VALUES, ends, -ends]).astype(KINDS[kind])
     x = -np.abs(x) if name == "exp_down" else x
-    got = programs(kind, 16)(list(TABLE).index(name), x)
+    got = programs(text, 16)(list(TABLE).index(name), x)
     with np.errstate(all="ignore"):
         want = reference(x.astype(wide(kind, name))).astype(x.dtype)
     for at, value in POLES.get(name, {}).items():
@@ -254,12 +266,23 @@ PAYLOADS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("name", TABLE)
-def test_a_nan_stays_one_whatever_its_bits(programs, name, kind):
-    x = PAYLOADS[kind].view(KINDS[kind])
+def test_a_nan_stays_one_whatever_its_bits(programs, name, text):
+    x = PAYLOADS[kind_of(text)].view(KINDS[kind_of(text)])
     for width in WIDTHS:
-        assert np.isnan(programs(kind, width)(list(TABLE).index(name), x)).all()
+        assert np.isnan(programs(text, width)(list(TABLE).index(name), x)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in tables.TEMPLATES if name in TABLE])
+def test_tables_give_the_same_bits_in_all_widths(programs, name):
+    rng = np.random.default_rng(6)
+    x = np.concatenate([draw(rng, 2000) for draw in TABLE[name][1]["f32"]])
+    x = np.concatenate([x, SPECIAL_VALUES, -x]).astype(np.float32)
+    want = programs("tables", 16)(list(TABLE).index(name), x)
+    for width in (1, 2, 4, 8):
+        got = programs("tables", width)(list(TABLE).index(name), x)
+        np.testing.assert_array_equal(got.view(np.uint32), want.view(np.uint32))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -135,7 +135,7 @@ div_p = binary(
     numpy=meaning("div"),
     jvp=(
         lambda x, y, out, t: div_p.bind(t, spread(y, out)),
-        lambda x, y, out, t: -t * (out / y),
+        lambda x, y, out, t: div_p.bind(-t * out, spread(y, out)),  # transposed: ct / y, as for x
     ),
     transpose=_div_transpose,
     scalar="div",

@@ -248,13 +248,13 @@ $F log1p_$N($F x) {
         "float": """
 $F logaddexp_$N($F a, $F b) {
   $F gap = a == b ? $v{0.0} : -abs_$N(a - b);
-  return max_$N(a, b) + log1p_$N(exp_$N(gap));
+  return max_$N(a, b) + log1p_$N(exp_down_$N(gap));
 }""",
     },
     "logistic": {
         "float": """
 $F logistic_$N($F x) {
-  $F e = exp_$N(-abs_$N(x));
+  $F e = exp_down_$N(-abs_$N(x));
   return (x < $c{0.0} ? e : $v{1.0}) / ($c{1.0} + e);
 }""",
     },

@@ -21,6 +21,7 @@ from lowering.mathlib import (
     integer,
     special,
     strided,
+    tables,
     trigonometric,
     turning,
 )
@@ -110,22 +111,27 @@ def function_name(name: str, dtype, width: int) -> str:
     return f"{name}_{kind}x{width}"
 
 
-def source(functions: Iterable[Needed], sites: Mapping[str, int] | None = None) -> str:
+def source(
+    functions: Iterable[Needed],
+    sites: Mapping[str, int] | None = None,
+    looks_up: bool = False,
+) -> str:
     """The definitions of `functions` and of all they call, each after what it calls.
 
     All are inlined. Given how often each is called (on CPUs, where a call is cheap), those are not
     that are rare, or of one lane and called from many places: inlining these is most of a build.
+    `looks_up`: with those of `tables`, as `Profile.looks_up` says.
     Raises KeyError with the function's name if there is none of that name for that dtype.
     """
     order: dict[str, str] = {}
     for name in sorted(function_name(*f) for f in functions):
-        _append(name, order)
+        _append(name, order, looks_up)
     if not order:
         return ""
     if sites is not None:
         lines: dict[str, int] = {}
         for name, text in order.items():
-            lines[name] = text.count("\n") + sum(lines[c] for c in _instance(name)[1])
+            lines[name] = text.count("\n") + sum(lines[c] for c in _instance(name, looks_up)[1])
             many = name.endswith("x1") and sites.get(name, 0) >= SITES
             often = many and lines[name] >= LINES
             rare = name.startswith(RARE)
@@ -135,30 +141,33 @@ def source(functions: Iterable[Needed], sites: Mapping[str, int] | None = None) 
     return _HEADER + "".join(order.values())
 
 
-def _append(name: str, order: dict[str, str]) -> None:
+def _append(name: str, order: dict[str, str], looks_up: bool) -> None:
     if name in order:
         return
-    text, inner = _instance(name)
+    text, inner = _instance(name, looks_up)
     for other in inner:
-        _append(other, order)
+        _append(other, order, looks_up)
     order[name] = text
 
 
 @cache
-def _instance(name: str) -> tuple[str, tuple[str, ...]]:
+def _instance(name: str, looks_up: bool) -> tuple[str, tuple[str, ...]]:
     """One function's text, and the functions it calls in canonical order."""
     match = re.fullmatch(r"(\w+?)_(bf16|[fiu]\d+)x(\d+)", name)
     if match is None:
         raise KeyError(f"no function {name}")
     base, kind, width = match[1], match[2], int(match[3])
     kinds = TEMPLATES.get(base, {})
+    if looks_up:
+        kinds = kinds | tables.TEMPLATES.get(base, {})
     family = "float" if kind in ("f32", "f64") else "int" if kind[0] in "iu" else kind
     exact = kinds.get(f"{kind}x{width}") or kinds.get(f"{family}x{width}")
     template = exact or kinds.get(kind) or kinds.get(family)
     if template is None:
         raise KeyError(f"no function {name}: {base} is defined for {sorted(kinds) or 'nothing'}")
     text = expand(template, kind, width)
-    calls = {m.group(0) for m in _CALL.finditer(text) if m.group(1) in TEMPLATES} - {name}
+    known = TEMPLATES | tables.TEMPLATES if looks_up else TEMPLATES
+    calls = {m.group(0) for m in _CALL.finditer(text) if m.group(1) in known} - {name}
     return text, tuple(sorted(calls))
 
 

@@ -126,7 +126,7 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, profile: Profile) -
     attributes = "noinline" + (", min_vector_width(512)" if profile.vector_bytes >= 64 else "")
     head = f"#define FX_STAGE static __attribute__(({attributes}))"
     texts, names = functions(stages)
-    body = _prelude(stages, "\n\n".join(texts), calls=True)
+    body = _prelude(stages, "\n\n".join(texts), profile.looks_up, True)
     for name, kind in HEADS.items():
         head += f"\n#define {name} {kind}" if any(name in text for text in body) else ""
     main = kernel(stages, names, buffers, ints, ALONE.get(profile.driver, ""))
@@ -163,7 +163,9 @@ def separate_source(stages: Sequence[Stage]) -> str:
 _UNALIGNED = re.compile(r"\b([a-z]+)\d+_u\b")
 
 
-def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[str]:
+def _prelude(
+    stages: Sequence[Stage], body: str, looks_up: bool = False, calls: bool = False
+) -> list[str]:
     """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
@@ -172,7 +174,7 @@ def _prelude(stages: Sequence[Stage], body: str, calls: bool = False) -> list[st
     rows = set(_UNALIGNED.findall(body))  # kept rows are of what registers hold
     head = scalar.prelude((2, 4, 8, 16), dtypes, rows)
     called = mathlib.calls(products + body)
-    library = mathlib.source(mathlib.needed(called), called if calls else None)
+    library = mathlib.source(mathlib.needed(called), called if calls else None, looks_up)
     return [head, library, products + team.source(body), body]
 
 

@@ -4,7 +4,7 @@ row by many.
 A row's keys and places go through stable passes over digits, the last key first; then the operands
 are gathered by place. So equal keys keep their order, whatever the dtype. Rows of few elements are
 sorted by insertion. One operand alone is left to NumPy, whose vector sort is faster (`host`); where
-it is not, a long row's keys go through the passes without places and end as elements.
+it is not, keys of rows that are not short go through the passes without places and end as elements.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from lowering.templates.sort_keys import BINS, DIGIT
 
 ITEMS = 16
 INSERTION = 48  # elements of a row up to which insertion wins
+ALONE = 1000  # elements from which keys alone are sorted here where the host's sort is slow
 MOST_REPEATED = 1024  # the same in a loop, where NumPy would have to be waited for
 LONG = 1 << 15  # elements from which a row is sorted by many items
 WORDS = np.dtype(np.uint32)
@@ -97,7 +98,7 @@ def job(
             return None
         out = Out(0, x.dtype, 0)
         made = Job(x.shape, f.dim, (0,), (out,), (x,), x.shape[f.dim], alone=True)
-        return made if is_long(made) else None
+        return made if is_long(made) or made.n >= ALONE else None
     outs = []
     for k, a in enumerate(node.args):
         counts = k >= f.num_keys and place_dtype(a, f.dim) is not None
@@ -189,7 +190,8 @@ def _by_rows(j: Job) -> Sorting:
     share = -(-j.rows // max(1, min(ITEMS, j.rows, j.rows * n // 4096)))
     items = -(-j.rows // share)
     room = -(-n // 16) * 16 + 16  # arrays a power of two apart would wait for each other
-    total = items * room * 2 * (words + 1)
+    own = room * 2 * (words + (not j.alone))
+    total = items * own
     operands = _operands(j)
     buffers, order = _buffers(j, operands, total)
     names = {name: f"b{k}" for k, name in enumerate(order)}
@@ -197,10 +199,11 @@ def _by_rows(j: Job) -> Sorting:
     passes = max(sort_keys.bits(j.xs[k].dtype) for k in j.keys) // DIGIT
     lines = [
         OWN_PART,
-        f"__global uint *const own = {names['s0']} + item * {room * 2 * (words + 1)};",
+        f"__global uint *const own = {names['s0']} + item * {own};",
         f"__global {kind} *ka = (__global {kind} *)own, *kb = ka + {room};",
-        f"__global uint *ia = own + {2 * room * words}, *ib = ia + {room};",
     ]
+    if not j.alone:
+        lines.append(f"__global uint *ia = own + {2 * room * words}, *ib = ia + {room};")
     if n > INSERTION:
         lines.append(f"uint count[{passes * BINS}];")
     lines.append("for (long r = lo; r < hi; ++r) {")
@@ -208,7 +211,7 @@ def _by_rows(j: Job) -> Sorting:
     for at, k in enumerate(reversed(j.keys)):
         place = "e" if at == 0 else "ia[e]"
         load = [*_key(j, k, names[f"x{k}"], place), "ka[e] = key;"]
-        load += ["ia[e] = e;"] if at == 0 else []
+        load += ["ia[e] = e;"] if at == 0 and not j.alone else []
         bits = sort_keys.bits(j.xs[k].dtype)
         if n <= INSERTION:
             body += _insertion(n, load, kind)
@@ -216,8 +219,9 @@ def _by_rows(j: Job) -> Sorting:
             body += _selected(n, bits, j.kept, _key(j, k, names[f"x{k}"], "e"), kind)
             body += _passes("m", bits // DIGIT, [f"const {kind} key = ka[e];"], kind)
         else:
-            body += _passes(str(n), bits // DIGIT, load, kind)
-    body += _outputs(j, "r", "ia", names, ("0", str(j.kept)))
+            body += _passes(str(n), bits // DIGIT, load, kind, _put_key(j, names))
+    if not j.alone:
+        body += _outputs(j, "r", "ia", names, ("0", str(j.kept)))
     lines += ["  " + x for x in body] + ["}"]
     cost = float(j.rows * n * (20 + 12 * passes * len(j.keys)))
     text = "\n".join("  " + x for x in lines)
@@ -273,32 +277,51 @@ def _selected(n: int, bits: int, kept: int, key: list[str], kind: str) -> list[s
     ]
 
 
-def _passes(n: str, passes: int, load: list[str], kind: str) -> list[str]:
+def _put_key(j: Job, names: dict[str, str]) -> str:
+    """The last pass of keys alone puts an element to its place in the result; "" of others."""
+    if not j.alone:
+        return ""
+    out, target = j.outs[0].dtype, f"{names['o0']} + base + {_times('to', j.stride)}"
+    return scalar.store(out, 1, target, sort_keys.element(out, "key"))
+
+
+def _passes(n: str, passes: int, load: list[str], kind: str, last: str = "") -> list[str]:
     """Counts of all digits in one walk, then a stable pass a digit; one that is the same everywhere
-    needs none.
+    needs none. Keys alone have no places beside them, and the `last` pass is another.
     """
     counts = [
         f"++count[{p * BINS} + (uint)((key >> {p * DIGIT}) & {BINS - 1})];" for p in range(passes)
     ]
-    return [
+    swaps = [f"{{ __global {kind} *const x = ka; ka = kb; kb = x; }}"]
+    swaps += [] if last else ["{ __global uint *const x = ia; ia = ib; ib = x; }"]
+
+    def moved(puts: list[str]) -> list[str]:
+        return [
+            "  uint sum = 0;",
+            f"  for (uint d = 0; d < {BINS}; ++d) {{ const uint m = c[d]; c[d] = sum; sum += m; }}",
+            f"  for (uint e = 0; e < {n}; ++e) {{",
+            f"    const {kind} key = ka[e];",
+            f"    const uint to = c[(uint)((key >> shift) & {BINS - 1})]++;",
+            *(f"    {x}" for x in puts),
+            "  }",
+        ]
+
+    lines = [
         f"for (uint d = 0; d < {passes * BINS}; ++d) count[d] = 0;",
         f"for (uint e = 0; e < {n}; ++e) {{ {' '.join([*load, *counts])} }}",
-        f"for (uint p = 0; p < {passes}; ++p) {{",
+        f"for (uint p = 0; p < {passes - bool(last)}; ++p) {{",
         f"  uint *const c = count + p * {BINS};",
         f"  const uint shift = p * {DIGIT};",
         f"  if (c[(uint)((ka[0] >> shift) & {BINS - 1})] == {n}) continue;",
-        "  uint sum = 0;",
-        f"  for (uint d = 0; d < {BINS}; ++d) {{ const uint m = c[d]; c[d] = sum; sum += m; }}",
-        f"  for (uint e = 0; e < {n}; ++e) {{",
-        f"    const {kind} key = ka[e];",
-        f"    const uint to = c[(uint)((key >> shift) & {BINS - 1})]++;",
-        "    kb[to] = key;",
-        "    ib[to] = ia[e];",
-        "  }",
-        f"  {{ __global {kind} *const x = ka; ka = kb; kb = x; }}",
-        "  { __global uint *const x = ia; ia = ib; ib = x; }",
+        *moved(["kb[to] = key;", *([] if last else ["ib[to] = ia[e];"])]),
+        *(f"  {x}" for x in swaps),
         "}",
     ]
+    if last:
+        top = [f"uint *const c = count + {(passes - 1) * BINS};"]
+        top += [f"const uint shift = {(passes - 1) * DIGIT};"]
+        lines += ["{", *(f"  {x}" for x in top), *moved([f"{last};"]), "}"]
+    return lines
 
 
 # ---------------------------------------------------------------- one long row, many items
