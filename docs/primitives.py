@@ -275,8 +275,9 @@ def anchor(heading: str) -> str:
 
 
 def page_name(source: Path) -> str:
-    """The file name of a family's page."""
-    return f"{source.stem.strip('_')}.md"
+    """The file name of a family's page; index.md would be the folder's own on the site."""
+    stem = source.stem.strip("_")
+    return "indexing.md" if stem == "index" else f"{stem}.md"
 
 
 def pages() -> dict[str, str]:

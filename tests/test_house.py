@@ -254,6 +254,19 @@ def test_links_lead_somewhere(path):
     assert broken == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("*.md")), ids=name_of)
+def test_pages_lead_nowhere_beside_the_site(path):
+    """mkdocs is given the text that its hook makes, and has no two pages for one folder."""
+    hook = importlib.import_module("docs.site_links")
+    page = path.relative_to(ROOT / "docs").as_posix()
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    left = [target for _, target in hook.LINK.findall(hook.site_text(text, page))]
+    assert [t for t in left if not hook.stays(t, page)] == []
+    assert not (path.name == "index.md" and (path.parent / "README.md").exists())
+    outside = hook.site_text("[a](../fx/README.md) [b](tiny.py) [c](https://d.e)", "index.md")
+    assert outside == "a [b](tiny.py) [c](https://d.e)"
+
+
 def test_variables_are_documented():
     page = (ROOT / "docs" / "environment.md").read_text("utf-8")
     read = {
