@@ -196,7 +196,11 @@ class _Fuser:
             or isinstance(x.roots[0].node.form, Packed)
             for x in (a, b)
         )
-        return not special and len(a.nodes | b.nodes) < MAX_NODES and len(a.roots + b.roots) <= 12
+        return (
+            not special
+            and len(a.nodes | b.nodes) < MAX_NODES
+            and min(len(a.roots), len(b.roots)) <= 12
+        )
 
     def absorb(self, a: Group, b: Group) -> None:
         """Everything that b computes, a computes."""

@@ -181,3 +181,19 @@ def test_what_a_later_loop_reads_is_kept_beyond_the_strips_too(n):
     x, y = np.random.default_rng(n).standard_normal((2, n)).astype(np.float32)
     for got, want in zip(fx.jit(f)(x, y), f(fnp.asarray(x), fnp.asarray(y)), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [200, 500])
+def test_what_a_long_chain_leaves_behind_is_written_by_its_kernels(n):
+    """The forward part of a gradient: each step's derivative is kept, and read where it is made."""
+
+    def f(x):
+        kept = []
+        for _ in range(n):
+            kept.append(fnp.cos(x))
+            x = fnp.sin(x) * 0.99
+        return x, kept
+
+    written = stored(f, (16,))
+    assert len(written) <= 2 + 4 * n // 400
+    assert sum(written) <= n + 1 + 2 * len(written)  # nothing of the chain but where it is cut
