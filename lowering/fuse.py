@@ -28,6 +28,7 @@ from lowering.fuse_rules import (
     DimMap,
     column_dims,
     cone_cost,
+    cone_to,
     describe,
     is_index,
     is_view,
@@ -44,6 +45,7 @@ from lowering.fuse_rules import (
     spreads_or_renames,
     strip_of,
     trailing,
+    windows_of_rows,
 )
 from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
 from lowering.rewrite.deal import Dealt
@@ -65,7 +67,7 @@ def fuse(
     columns: bool = True,
 ) -> Fusion:
     """Partition the graph. `keep` are nodes that must stand in memory (found by an earlier
-    attempt); `columns`: whether kernels fold columns that they use.
+    attempt); `columns`: whether kernels fold columns that they use, and windows of a product.
     """
     return _Fuser(graph, enabled, keep, columns).run()
 
@@ -237,7 +239,8 @@ class _Fuser:
             part = isinstance(user.form, g.Slice) and cone_cost(n) > CHEAP
             if part and any(turns.of(u) is not None for u in self.users.get(id(user), ())):
                 return "it is read at an index that goes round"
-            if isinstance(user.form, g.Window) and cone_cost(n) > CHEAP:
+            folded = isinstance(user.form, g.Window) and cone_cost(n) > CHEAP
+            if folded and self.pooled(user) is None:
                 return "overlapping windows would repeat it"
         if (at := places(users)) > 1 and at * self.costs[id(n)] > MOST_PATHS:
             return "it is read at several places and costs too much to repeat there"
@@ -250,7 +253,7 @@ class _Fuser:
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):
             return "its pieces are written side by side"
         ends = isinstance(n.form, g.Map) and id(n) in self.follows
-        if ends and any(group.folds for group, _ in homes.values()):
+        if ends and any(group.folds and not self.pools(group) for group, _ in homes.values()):
             return "the kernel of the product before it computes it"
         repeated = spreads_or_renames(n) or self.better_repeated(n, homes)
         if len(homes) > 1 and cone_cost(n) > CHEAP and not repeated:
@@ -316,11 +319,31 @@ class _Fuser:
         """
         if group.product is not None and group.product is not n:
             return "the kernel computes another product"
+        if self.pools(group) is n:
+            return None
         if group.folds or isinstance(group.roots[0].node.form, Packed | BlockReduce | Dealt):
             return "what consumes the product folds, packs or scatters it"
         if prod(group.space) != n.size or any(r.node.size != n.size for r in group.roots):
             return "what consumes the product has another size"
         return None
+
+    def pools(self, group: Group) -> g.Node | None:
+        """The product whose rows a group folds, window by window, and nothing else."""
+        if len(group.roots) != 1 or not group.folds:
+            return None
+        above = cone_to(group.roots[0].node, g.Window)
+        return self.pooled(above[0]) if above else None
+
+    def pooled(self, w: g.Node) -> g.Node | None:
+        """The product that windows side by side are of, with what follows it element by element,
+        where nothing else reads that and a tile holds whole windows of its rows.
+        """
+        cone = cone_to(w.args[0], Product) if self.columns else []
+        if not cone or not windows_of_rows(w, cone[0]):
+            return None
+        inside = {id(w), *map(id, cone)}
+        alone = all(id(u) in inside for n in cone for u in self.users[id(n)])
+        return cone[0] if alone and not any(id(n) in self.stored for n in cone) else None
 
     def better_repeated(self, n: g.Node, homes: Homes) -> bool:
         """Whether two kernels should both compute n from one product's result: an activation and

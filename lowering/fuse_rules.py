@@ -36,6 +36,8 @@ MOST_PIECES = 16  # of a concatenation that one kernel writes
 SHORT = 16  # elements of an outer axis that are folded where the result is used
 FEW = 4  # elements that are folded one by one as well as in strips
 
+MOST_BETWEEN = 32  # nodes between a product and the windows of it that its kernel folds
+
 COLUMN = 512  # elements of a column that is folded and used in one kernel: a strip stays in cache
 LEAST_COLUMNS = 512  # of such, unless there is little to do
 
@@ -170,6 +172,41 @@ def path_costs(nodes: Sequence[g.Node]) -> dict[int, float]:
             below = {id(a): costs.get(id(a), 0.0) for a in n.args}
             costs[id(n)] = own_cost(n) + sum(below.values())
     return costs
+
+
+def cone_to(x: g.Node, form: type) -> list[g.Node]:
+    """The one node of a form that x follows element by element, and all that is between; empty if
+    there is none, or too much.
+    """
+    found: dict[int, g.Node] = {}
+    last: list[g.Node] = []
+    todo = [x]
+    while todo:
+        n = todo.pop()
+        if id(n) in found or isinstance(n.form, g.Broadcast) or not n.args:
+            continue
+        found[id(n)] = n
+        if isinstance(n.form, form):
+            last.append(n)
+        elif isinstance(n.form, g.Map | g.Reshape | g.Transpose) and len(found) <= MOST_BETWEEN:
+            todo += [a for a in n.args if a.size == x.size]
+        else:
+            return []
+    return [*last, *(n for n in found.values() if n is not last[0])] if len(last) == 1 else []
+
+
+def windows_of_rows(w: g.Node, n: g.Node) -> bool:
+    """Whether windows of a product's size lie side by side in its rows, and so few rows are one
+    that its tiles hold whole windows. It must read its rows by a table.
+    """
+    form, x, tile = w.form, w.args[0], n.form
+    together = prod(form.size)
+    plain = form.size == form.strides and not any(map(any, form.padding))
+    plain = plain and not any(a % k for a, k in zip(x.shape, form.size, strict=True))
+    plain = plain and max(*form.base_dilation, *form.window_dilation) == 1
+    columns = any(a == n.shape[-1] and k == 1 for a, k in zip(x.shape, form.size, strict=True))
+    rows = tile.a.lane is None and not tile.streamed and tile.rows % together == 0
+    return plain and columns and rows and together > 1 and x.size == n.size
 
 
 def column_dims(n: g.Node, space: tuple[int, ...], dims: DimMap) -> DimMap | None:

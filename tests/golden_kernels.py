@@ -99,6 +99,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "outer_product": (jnp.outer, (f(300), f(200))),
     "convolution": (
         lambda x, w: lax.conv(x, w, (1, 1), "SAME"), (f(2, 8, 16, 16), f(16, 8, 3, 3))),
+    "convolution_and_pool": (
+        lambda x, w: nn.max_pool(nn.relu(lax.conv(x, w, (1, 1), "SAME")), (1, 2)),
+        (f(2, 8, 16, 16), f(16, 8, 3, 3))),
     "max_pool": (lambda x: nn.max_pool(x, (2, 2), (2, 2)), (f(4, 16, 16, 8),)),
     "gather_rows": (lambda t, k: t[k], (f(1000, 64), i(128))),
     "scatter_add_rows": (lambda t, k, u: t.at[k].add(u), (f(1000, 64), i(128), f(128, 64))),

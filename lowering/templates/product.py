@@ -31,11 +31,14 @@ LINE = 16  # elements: the parts of an array begin apart from what is before the
 
 @dataclass(slots=True)
 class Axes:
-    """The epilogue's axes by the part of the product's index they belong to, outermost first."""
+    """The epilogue's axes by the part of the product's index they belong to, outermost first;
+    `window`: those of the rows that it folds. A tile's rows are whole windows, one after the other.
+    """
 
     outer: list[int]
     rows: list[int]
     columns: list[int]
+    window: list[int]
 
 
 def stage(nest: Nest, profile: Profile) -> Stage:
@@ -43,7 +46,7 @@ def stage(nest: Nest, profile: Profile) -> Stage:
     not follow the tiles.
     """
     node = next(b.node for b in nest.buffers if isinstance(b.node.form, Tile)).args[0]
-    loads, axes = _read_tile(node, nest)
+    loads, axes = _read_tile(node, nest, profile)
     a, b = _operands(node, nest, loads)
     found = {k: n for k, n in origin.origins(nest).items() if k not in (a, b)}
     nest = origin.moved(nest, found)
@@ -58,7 +61,7 @@ def stage(nest: Nest, profile: Profile) -> Stage:
 # ---------------------------------------------------------------- the epilogue's nest
 
 
-def _read_tile(node: Node, nest: Nest) -> tuple[list[Value], Axes]:
+def _read_tile(node: Node, nest: Nest, profile: Profile) -> tuple[list[Value], Axes]:
     """The loads of the tile, and the axes, merged within each part; Cut where an epilogue cannot
     run tile by tile.
     """
@@ -66,7 +69,8 @@ def _read_tile(node: Node, nest: Nest) -> tuple[list[Value], Axes]:
     loads = [v for v in nest.values if v.op == "load" and v.attr[0] in tiles]
     if len(tiles) != 1 or len(loads) != 1 or loads[0].attr[2] or loads[0].args:
         raise Cut(node, "the product is read at several places")
-    if schedule.folded_axes(nest) or any(st.partial for st in nest.stores):
+    folded = schedule.folded_axes(nest)
+    if any(st.partial for st in nest.stores) or (folded and profile.schedule == "gpu"):
         raise Cut(node, "what consumes the product folds it")
     index = loads[0].attr[1]
     m, n = node.shape[-2:]
@@ -79,9 +83,14 @@ def _read_tile(node: Node, nest: Nest) -> tuple[list[Value], Axes]:
     live = {a for v in nest.values for a in v.mask}.union(*(st.index.axes for st in nest.stores))
     if live != index.axes or index.const or prod(nest.extents[a] for a in live) != node.size:
         raise Cut(node, "the product is read at another index than its own")
+    window = [a for a in parts[1] if a in folded]
+    of_rows = node.form.a.lane is None and not node.form.streamed
+    whole = of_rows and node.form.rows % prod(nest.extents[a] for a in window) == 0
+    if folded and not (whole and folded == frozenset(window)):
+        raise Cut(node, "what consumes the product folds it")
     for group in parts:
         _merge_within(nest, group)
-    return loads, Axes(*parts)
+    return loads, Axes(parts[0], [a for a in parts[1] if a not in folded], parts[2], window)
 
 
 def _merge_within(nest: Nest, group: list[int]) -> None:
@@ -147,8 +156,11 @@ class _ProductEmitter(_Emitter):
             raise Cut(node, "its columns are split unevenly by what consumes it")
         strip = 1 if v is None else min(schedule._width(nest, v, profile), node.form.columns)
         rows = tuple(axes.rows)
-        plan = schedule.Schedule(rows, (), v, strip, 1, 1, 1, (1, 1), "cpu", 1)
+        folds = tuple(axes.window)
+        plan = schedule.Schedule(rows, folds, v, strip, 1, 1, 1, (1, 1), "cpu", 1)
         super().__init__(nest, plan)
+        self.together = prod(nest.extents[a] for a in folds)  # rows that the epilogue folds
+        self.index = tile.attr[1]
         self.ints: list[int] = []
         # the last tile is moved to the left, so that it ends where the rows do
         self.shifted = not (self.form.b.packed or self.form.b.panel or self.form.streamed)
@@ -325,9 +337,20 @@ class _ProductEmitter(_Emitter):
             self.line(f"int ro[{_room(self.blocks.rows * self.form.rows)}];")
             scope = self.push(frozenset())
             self.line(f"const int h = {_min('m0 + r', 'M - 1')};")
-            self.line(f"ro[r] = {offset('h', self.form.a.lanes)};")
+            self.line(f"ro[r] = {offset(self.own_row('h'), self.form.a.lanes)};")
             rounded = f"(m1 - m0 + {self.form.rows - 1}) / {self.form.rows} * {self.form.rows}"
             self.pop(scope, f"for (int r = 0, re = {rounded}; r < re; ++r) {{")
+
+    def own_row(self, row: str) -> str:
+        """A row's number in the product, where windows' rows follow each other in the tiles."""
+        if not self.axes.window:
+            return row
+        order = [*self.axes.rows, *self.axes.window]
+        self.decode(row, order)
+        n = self.node.shape[-1]
+        terms = [f"{self.index.coef(a) // n} * i{a}" for a in order]
+        self.line(f"const int own = {' + '.join(terms)};")
+        return "own"
 
     # ------------------------------------------------ tiles
 
@@ -413,7 +436,12 @@ class _ProductEmitter(_Emitter):
     def ask_ahead(self, test: str) -> None:
         """Requests for the lines of a tile's epilogue, before the tile."""
         wanted = prefetch.lines(self.nest, self.axes.rows, self.axes.columns)
-        if not wanted or len(wanted) * self.form.rows > prefetch.LINES or self.needed is not None:
+        if (
+            self.axes.window
+            or not wanted
+            or len(wanted) * self.form.rows > prefetch.LINES
+            or self.needed is not None
+        ):
             return
         rows = self.push(frozenset())
         self.decode("g", self.axes.rows)
@@ -437,11 +465,13 @@ class _ProductEmitter(_Emitter):
     # ------------------------------------------------ the epilogue
 
     def epilogue(self) -> None:
-        """The nest over the row tile's finished columns, row by row."""
+        """The nest over the row tile's finished columns, row by row, or window by window."""
         v, form = self.s.v, self.form
+        each = "" if self.together == 1 else f" / {self.together}"
         rows = self.push(frozenset(self.axes.rows))
         self.decode("g", self.axes.rows)
-        self.line(f"const {self.kind} *row = sums + (g - r0) * {form.columns};")
+        first = "g" if self.together == 1 else f"{self.together} * g"
+        self.line(f"const {self.kind} *row = sums + ({first} - r0) * {form.columns};")
         tiles = self.push(frozenset(self.axes.columns[:-1]))
         at = _min("t0", f"N - {form.columns}") if self.shifted else "t0"
         self.line(f"const int tn = {at}, t1 = {_min(f't0 + {form.columns}', 'q1')};")
@@ -455,7 +485,7 @@ class _ProductEmitter(_Emitter):
         self.columns(lo)
         self.pop(tiles, f"for (int t0 = s0; t0 < s1; t0 += {form.columns}) {{")
         end = _min(f"r0 + {form.rows}", "m1")
-        self.pop(rows, f"for (int g = r0, ge = {end}; g < ge; ++g) {{")
+        self.pop(rows, f"for (int g = r0{each}, ge = {end}{each}; g < ge; ++g) {{")
 
     def columns(self, lo: str) -> None:
         """The row's columns in this tile: whole tiles without a loop, which halves the build; the
@@ -498,6 +528,9 @@ class _ProductEmitter(_Emitter):
         kind = scalar.register_type(v.dtype, width)
         column = f"i{self.s.v} - {self.tile_start}" + (f" + {u * width}" if u else "")
         pointer = f"sum + {column}"
+        for k, a in enumerate(self.axes.window):
+            later = prod(self.nest.extents[b] for b in self.axes.window[k + 1 :])
+            pointer += f" + {later * self.form.columns} * i{a}"
         text = scalar.load(v.dtype, width, pointer, "__private")
         self.line(f"const {kind} {out} = {text};")
         return out

@@ -1,0 +1,283 @@
+// launches: 1, programs: 1
+
+FX_STAGE void panel_f32x8_16c_f32(
+    __global const float *x,
+    const long x_lane, const long x_k, const int count, const int there, const int k1,
+    __global float *p, const long size) {
+  for (int c = 0; c < count; c += 16, p += size)
+    for (int i = 0; i < 16; i += 8) {
+      const int j = i;
+      __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
+      __global const float *x1 = x + (c + j + 1 < there ? c + j + 1 : there - 1) * x_lane;
+      __global const float *x2 = x + (c + j + 2 < there ? c + j + 2 : there - 1) * x_lane;
+      __global const float *x3 = x + (c + j + 3 < there ? c + j + 3 : there - 1) * x_lane;
+      __global const float *x4 = x + (c + j + 4 < there ? c + j + 4 : there - 1) * x_lane;
+      __global const float *x5 = x + (c + j + 5 < there ? c + j + 5 : there - 1) * x_lane;
+      __global const float *x6 = x + (c + j + 6 < there ? c + j + 6 : there - 1) * x_lane;
+      __global const float *x7 = x + (c + j + 7 < there ? c + j + 7 : there - 1) * x_lane;
+      int k = 0;
+      for (; k + 8 <= k1; k += 8) {
+        const float8 v0 = *(__global const float8_u *)(x0 + k);
+        const float8 v1 = *(__global const float8_u *)(x1 + k);
+        const float8 v2 = *(__global const float8_u *)(x2 + k);
+        const float8 v3 = *(__global const float8_u *)(x3 + k);
+        const float8 v4 = *(__global const float8_u *)(x4 + k);
+        const float8 v5 = *(__global const float8_u *)(x5 + k);
+        const float8 v6 = *(__global const float8_u *)(x6 + k);
+        const float8 v7 = *(__global const float8_u *)(x7 + k);
+        const float8 u4_0 = __builtin_shufflevector(v0, v4, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_4 = __builtin_shufflevector(v0, v4, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_1 = __builtin_shufflevector(v1, v5, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_5 = __builtin_shufflevector(v1, v5, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_2 = __builtin_shufflevector(v2, v6, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_6 = __builtin_shufflevector(v2, v6, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u4_3 = __builtin_shufflevector(v3, v7, 0, 1, 2, 3, 8, 9, 10, 11);
+        const float8 u4_7 = __builtin_shufflevector(v3, v7, 4, 5, 6, 7, 12, 13, 14, 15);
+        const float8 u2_0 = __builtin_shufflevector(u4_0, u4_2, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_2 = __builtin_shufflevector(u4_0, u4_2, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_1 = __builtin_shufflevector(u4_1, u4_3, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_3 = __builtin_shufflevector(u4_1, u4_3, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_4 = __builtin_shufflevector(u4_4, u4_6, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_6 = __builtin_shufflevector(u4_4, u4_6, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u2_5 = __builtin_shufflevector(u4_5, u4_7, 0, 1, 8, 9, 4, 5, 12, 13);
+        const float8 u2_7 = __builtin_shufflevector(u4_5, u4_7, 2, 3, 10, 11, 6, 7, 14, 15);
+        const float8 u1_0 = __builtin_shufflevector(u2_0, u2_1, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_1 = __builtin_shufflevector(u2_0, u2_1, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_2 = __builtin_shufflevector(u2_2, u2_3, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_3 = __builtin_shufflevector(u2_2, u2_3, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_4 = __builtin_shufflevector(u2_4, u2_5, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_5 = __builtin_shufflevector(u2_4, u2_5, 1, 9, 3, 11, 5, 13, 7, 15);
+        const float8 u1_6 = __builtin_shufflevector(u2_6, u2_7, 0, 8, 2, 10, 4, 12, 6, 14);
+        const float8 u1_7 = __builtin_shufflevector(u2_6, u2_7, 1, 9, 3, 11, 5, 13, 7, 15);
+        *(__global float8_u *)(p + (k + 0) * 16 + j) = u1_0;
+        *(__global float8_u *)(p + (k + 1) * 16 + j) = u1_1;
+        *(__global float8_u *)(p + (k + 2) * 16 + j) = u1_2;
+        *(__global float8_u *)(p + (k + 3) * 16 + j) = u1_3;
+        *(__global float8_u *)(p + (k + 4) * 16 + j) = u1_4;
+        *(__global float8_u *)(p + (k + 5) * 16 + j) = u1_5;
+        *(__global float8_u *)(p + (k + 6) * 16 + j) = u1_6;
+        *(__global float8_u *)(p + (k + 7) * 16 + j) = u1_7;
+      }
+  #pragma clang loop vectorize(disable) unroll(disable)
+      for (; k < k1; ++k) { p[k * 16 + j + 0] = *(x0 + k); p[k * 16 + j + 1] = *(x1 + k); p[k * 16 + j + 2] = *(x2 + k); p[k * 16 + j + 3] = *(x3 + k); p[k * 16 + j + 4] = *(x4 + k); p[k * 16 + j + 5] = *(x5 + k); p[k * 16 + j + 6] = *(x6 + k); p[k * 16 + j + 7] = *(x7 + k); }
+    }
+}
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
+#define FX_HELD32(...) __asm__ volatile("" : __VA_ARGS__);
+#define FX_ALIGN __asm__ volatile(".p2align 6");
+#else
+#define FX_HELD32(...)
+#define FX_ALIGN
+#endif
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX512F__)
+#define FX_HELD64(...) __asm__ volatile("" : __VA_ARGS__);
+#else
+#define FX_HELD64(...)
+#endif
+FX_STAGE void tile_f32x8_6x2_top(__global const float *a, __global const float *b,
+    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
+    const long b_k, const int k1, float *t, const long ld, const int more) {
+  #pragma OPENCL FP_CONTRACT ON
+  float8 c0_0 = 0, c0_1 = 0;
+  float8 c1_0 = 0, c1_1 = 0;
+  float8 c2_0 = 0, c2_1 = 0;
+  float8 c3_0 = 0, c3_1 = 0;
+  float8 c4_0 = 0, c4_1 = 0;
+  float8 c5_0 = 0, c5_1 = 0;
+  long l0 = ro[0];
+  long l1 = ro[1];
+  long l2 = ro[2];
+  long l3 = ro[3];
+  long l4 = ro[4];
+  long l5 = ro[5];
+  int k = 0;
+  FX_HELD32("+r"(l0), "+r"(l1), "+r"(l2), "+r"(l3), "+r"(l4), "+r"(l5), "+v"(c0_0), "+v"(c0_1))
+  FX_HELD32("+v"(c1_0), "+v"(c1_1), "+v"(c2_0), "+v"(c2_1), "+v"(c3_0), "+v"(c3_1), "+v"(c4_0), "+v"(c4_1))
+  FX_HELD32("+v"(c5_0), "+v"(c5_1))
+  FX_ALIGN
+  for (; k + 2 <= k1; k += 2) {
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      __global const float *y = a + ko[k];
+      { const float8 x = (float8)(y[l0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
+      { const float8 x = (float8)(y[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
+      { const float8 x = (float8)(y[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
+      { const float8 x = (float8)(y[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(y[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
+      b += 16; }
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      __global const float *y = a + ko[k + 1];
+      { const float8 x = (float8)(y[l0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
+      { const float8 x = (float8)(y[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
+      { const float8 x = (float8)(y[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
+      { const float8 x = (float8)(y[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(y[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
+      b += 16; }
+  }
+  if (k1 & 1) {
+    { const float8 v0 = *(__global const float8_u *)(b + 0), v1 = *(__global const float8_u *)(b + 8);
+      __global const float *y = a + ko[k];
+      { const float8 x = (float8)(y[l0]); c0_0 = x * v0 + c0_0; c0_1 = x * v1 + c0_1; }
+      { const float8 x = (float8)(y[l1]); c1_0 = x * v0 + c1_0; c1_1 = x * v1 + c1_1; }
+      { const float8 x = (float8)(y[l2]); c2_0 = x * v0 + c2_0; c2_1 = x * v1 + c2_1; }
+      { const float8 x = (float8)(y[l3]); c3_0 = x * v0 + c3_0; c3_1 = x * v1 + c3_1; }
+      { const float8 x = (float8)(y[l4]); c4_0 = x * v0 + c4_0; c4_1 = x * v1 + c4_1; }
+      { const float8 x = (float8)(y[l5]); c5_0 = x * v0 + c5_0; c5_1 = x * v1 + c5_1; }
+      b += 16; }
+  }
+  if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
+  *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
+}
+#define by_top 0
+#define fill_none 0
+#define fill_columns 1
+FX_LIST void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
+    __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
+    __global float *y, const long y_step, const long y_block, const int depth, const int block) {
+  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
+    const int k1 = (depth - k0 < block ? depth - k0 : block);
+    panel_f32x8_16c_f32(b + k0 * b_k, b_lane, b_k,
+      (b_fill == fill_columns) * b_count, b_there, k1, y, y_step);
+  }
+}
+FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
+  #pragma OPENCL FP_CONTRACT ON
+  const long ig = item;
+  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
+  const int z0 = n2;
+  for (int g = g0; g < g1; ++g) {
+    const int i2 = g % 18;
+    const int g_1 = g / 18;
+    const int i1 = g_1;
+    for (int i3 = 0; i3 + 8 <= 18; i3 += 8) {
+      float8 x1 = (float8)(0.0f);
+      if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u) && ((uint)(i3 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17));
+      else if (((uint)(i2 + -1) < 16u) && (i3 + -1) < 16 && (i3 + -1) + 7 >= 0) {
+      const int8 e2 = (int8)((int)(i3 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        if (0 <= (256 * i1 + 16 * i2 + i3 + -17) && (256 * i1 + 16 * i2 + i3 + -17) <= z0 - 8)
+          x1 = ((e2 >= 0) & (e2 < 16)) ? *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17)) : (float8)(0.0f);
+        else {
+        float8 t = 0;
+        for (int l = 0; l < 8; ++l)
+          if (((uint)(i2 + -1) < 16u) && (0 <= (i3 + -1) + 1 * l && (i3 + -1) + 1 * l < 16)) ((float *)&t)[l] = (b0 + (256 * i1 + 16 * i2 + i3 + -17))[1 * l];
+        x1 = t;
+      }}
+      *((__global float8_u *)(b1 + (324 * i1 + 18 * i2 + i3))) = x1;
+    }
+    for (int i3 = 16; i3 < 18; ++i3) {
+      float x3 = 0.0f;
+      if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u)) x3 = *(b0 + (256 * i1 + 16 * i2 + i3 + -17));
+      *(b1 + (324 * i1 + 18 * i2 + i3)) = x3;
+    }
+  }
+}
+
+FX_STAGE void stage_0_p1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
+  #pragma OPENCL FP_CONTRACT ON
+  const int M = n0;
+  const int N = n1;
+  const int K = n2;
+  const int RB = n3;
+  const int CB = n4;
+  const int RT = n5;
+  const int CT = n6;
+  const int OT = n7;
+  const int OB = n8;
+  const int ST = n9;
+  const int KB = n10;
+  const int KD = n11;
+  float acc[65536] __attribute__((aligned(64)));
+  const int sums_step = K > KD ? 6 * ST : 0;
+  const long x_step = n12;
+  const long x_block = n13;
+  const long y_step = n14;
+  const long y_block = n15;
+  const long y_last = n16;
+  const long a_lane = n17;
+  const long a_k = n18;
+  const long b_lane = n19;
+  const long b_k = n20;
+  const long a_start = n21;
+  const long b_start = n22;
+  __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 6) * ST + 15) / 16 * 16);
+  __global float *bp = ap;
+  const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
+  const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
+  const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
+  for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
+    __global const float *a_o = b1 + a_start;
+    __global const float *b_o = b2 + b_start;
+    int ro[65536];
+    for (int r = 0, re = (m1 - m0 + 5) / 6 * 6; r < re; ++r) {
+      const int h = (m0 + r < M - 1 ? m0 + r : M - 1);
+      const int i4 = h % 2;
+      const int i3 = h / 2 % 128;
+      const int i0 = h / 256;
+      const int own = 256 * i0 + 2 * i3 + 1 * i4;
+      ro[r] = (own / 256) * 2592 + (own / 16 % 16) * 18 + (own % 16);
+    }
+    for (int s0 = q0; s0 < q1; s0 += ST) {
+      const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
+      for (int d0 = 0; d0 < K; d0 += KD) {
+        const int ke = (K < d0 + KD ? K : d0 + KD);
+        int ko[2048];
+        for (int k = 0; k < ke - d0; ++k) ko[k] = ((d0 + k) / 9) * 324 + ((d0 + k) / 3 % 3) * 18 + ((d0 + k) % 3);
+        fills_f32x8_6x2(by_top, fill_none, fill_columns, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
+        for (int r0 = m0; r0 < m1; r0 += 6) {
+          float *sums = acc + (r0 - m0) / 6 * sums_step;
+          for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {
+            const int k1 = (ke - k0 < KB ? ke - k0 : KB);
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              tile_f32x8_6x2_top(a_o + r0 / 6 * x_step + k0 * a_k, bp + kb * y_block + (t0 - s0) / 16 * y_step, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, 16, k0);
+            }
+          }
+          if (ke < K) continue;
+          for (int g = r0 / 2, ge = (r0 + 6 < m1 ? r0 + 6 : m1) / 2; g < ge; ++g) {
+            const int i3 = g % 128;
+            const int i0 = g / 128;
+            const float *row = sums + (2 * g - r0) * 16;
+            for (int t0 = s0; t0 < s1; t0 += 16) {
+              const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+              const float *sum = row + (t0 - s0) * 6;
+              for (int i1 = t0; i1 < t0 + 16; i1 += 8) {
+                float8 a1_0 = (float8)((-INFINITY));
+                for (int i4 = 0; i4 < 2; ++i4) {
+                  const float8 x2 = *(__private const float8_u *)(sum + i1 - tn + 16 * i4);
+                  const int8 x3 = (x2 <= (float8)(0.0f));
+                  const float8 x4 = (x3 ? (float8)(0.0f) : x2);
+                  a1_0 = max_f32x8(a1_0, x4);
+                }
+                const float8 t5 = a1_0;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[0] = t5.s0;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[128] = t5.s1;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[256] = t5.s2;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[384] = t5.s3;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[512] = t5.s4;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[640] = t5.s5;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[768] = t5.s6;
+                (b0 + (2048 * i0 + 128 * i1 + i3))[896] = t5.s7;
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
+  for (long k = 0; k < n3; ++k) {
+    stage_0_p0(k, b0, b1, n0, n1, n2);
+  }
+  for (long k = 0; k < n27; ++k) {
+    stage_0_p1(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26);
+  }
+}
+
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
+  const long item = get_group_id(0);
+  switch (stage) {
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27); break;
+  }
+}
