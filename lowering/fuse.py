@@ -41,13 +41,14 @@ from lowering.fuse_rules import (
     read_elsewhere,
     root_dims,
     root_space,
+    runs_elsewhere,
     spreads,
     spreads_or_renames,
     strip_of,
     trailing,
     windows_of_rows,
 )
-from lowering.groups import Fusion, Group, block_lead, ordered, runs_along
+from lowering.groups import Fusion, Group, block_lead, column_axis, ordered, runs_along
 from lowering.rewrite.deal import Dealt
 from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of
@@ -295,13 +296,15 @@ class _Fuser:
             trailing = all(k in axes for k in range(x.ndim) if k >= min(axes))
             short = prod(x.shape[k] for k in axes) <= SHORT and whole and None not in dims
             columns = column_dims(n, group.space, dims) if self.columns else None
-            if columns is not None:
+            if columns is not None and not group.shares(0, column_axis(n, columns)):
                 group.columns[id(n)] = columns
                 return None
             if not trailing and x.size > 1024 and not short:
                 return "it folds an axis that is not the last"
             if not (whole or prefix) or (None in dims and n.size > 1):
                 return "its rows do not lie along the kernel's rows"
+            if not whole and not short and runs_elsewhere(n, group.space[len(covered) :]):
+                return "the kernel would fold it again for each of its strips"
             return None
         if isinstance(n.form, g.CumScan):
             if not whole or None in dims:

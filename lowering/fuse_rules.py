@@ -102,6 +102,13 @@ def strip_of(n: g.Node) -> tuple[int, int] | None:
     return prod(n.args[0].shape[a] for a in axes), n.args[0].size
 
 
+def runs_elsewhere(n: g.Node, rest: tuple[int, ...]) -> bool:
+    """Whether n folds for long, and not along `rest`, the axes that a row of its kernel has."""
+    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    lengths = [size for k in axes if (size := n.args[0].shape[k]) > 1]
+    return prod(lengths) > SHORT and lengths != [size for size in rest if size > 1]
+
+
 def strips_differ(a: tuple[int, int], b: tuple[int, int]) -> bool:
     """Whether two folds go along rows of different lengths, and both for long: a nest has strips
     along one axis, and what it folds along another goes element by element.

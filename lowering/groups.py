@@ -45,6 +45,12 @@ def runs_along(n: g.Node, dims: DimMap | None, space: tuple[int, ...]) -> int:
     return at if along else NOWHERE
 
 
+def column_axis(n: g.Node, at: DimMap) -> int:
+    """The first axis of the space along which n folds columns of an operand that lies `at`."""
+    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    return min((d for k in axes if (d := at[k]) is not None), default=NOWHERE)
+
+
 @dataclass(eq=False)
 class Group:
     """One nest to be: roots over `space`, or a single node that is no nest."""
@@ -72,6 +78,8 @@ class Group:
         self.nodes.add(id(n))
         self.lead = max(self.lead, block_lead(n))
         self.running = min(self.running, runs_along(n, dims, self.space))
+        if (at := self.columns.get(id(n))) is not None:
+            self.running = min(self.running, column_axis(n, at))
         self.folds |= isinstance(n.form, FOLDS)
         if (strip := strip_of(n)) is not None:
             self.strips.add(strip)

@@ -114,6 +114,7 @@ class NestBuilder(ValueBuilder):
         return self._inside(node)
 
     def value(self, node: g.Node, index: Index, guards: Guards = ()) -> int:
+        guards = guards and _concerning(index, guards)
         key = (id(node), index, guards)
         found = self.memo.get(key)
         if found is None:
@@ -173,6 +174,17 @@ class NestBuilder(ValueBuilder):
         index = affine.linearize(self.space[form.lead :], rest)
         self.store(node, index, v, partial=form.op)
         self.nest.buffers[self.buffer(node)].lead = prod(rest)
+
+
+def _concerning(index: Index, guards: Guards) -> Guards:
+    """The guards that keep the index inside: not those of other axes, along which the value, be it
+    the fold of a row, is one and the same.
+    """
+    axes = frozenset().union(*(e.axes for e in index))
+    kept: Guards = ()
+    while (more := tuple(r for r in guards if r.index.axes & axes)) != kept:
+        kept, axes = more, axes.union(*(r.index.axes for r in more))
+    return kept
 
 
 # ---------------------------------------------------------------- a form of our own

@@ -270,7 +270,7 @@ class Folds(Ahead):
         dtype = self.nest.buffers[st.buffer].dtype
         pair = (dtype, dtype)
         v = self.values[st.value]
-        copies = self.unroll if self.width and self.s.v in v.mask else 1
+        copies = self.unroll if self.width and self.s.v in (v.mask | st.index.axes) else 1
         for u in range(copies):
             width = self.width if self.width > 1 and self.s.v in (v.mask | st.index.axes) else 1
             x = self.get(st.value, u, width)

@@ -1,0 +1,87 @@
+"""Kernels that fold rows and use what was folded: where it is computed, and how often."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as fnp
+from benchmarks.driverless import lower_function
+from fx import lax
+from lowering.profile import AVX2
+
+pytestmark = pytest.mark.lowering
+
+
+def reasons(f, *args):
+    return [why for _, why in lower_function(f, args, profile=AVX2).plan.meta["reasons"]]
+
+
+def agree(f, *args, rtol=1e-4, atol=1e-4):
+    for made, right in zip(fx.tree.leaves(fx.jit(f)(*args)), fx.tree.leaves(f(*args)), strict=True):
+        np.testing.assert_allclose(made, right, rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: fnp.broadcast_to(fnp.tanh(x.sum(1))[:, None], x.shape).sum(0),
+        lambda x: (fnp.tanh(x.sum(1))[:, None] * x[:, :1] + fnp.zeros((1, 200))).sum(0),
+        lambda x: fx.grad(lambda b: fnp.tanh((x + b).sum(1) / 9).sum())(x[0]),
+    ],
+)
+def test_what_rows_folded_is_added_up_in_every_column(rng, f):
+    """What is the same in all lanes of a strip goes to all strips that are in flight."""
+    agree(f, fnp.asarray(rng.standard_normal((1024, 200)), np.float32))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: fnp.tanh(x + x.argmax(0)).max(0),
+        lambda x: (x.argmax(0), (x - x.argmin(0)).sum(0)),
+        lambda x: (x - x.max(0), (2 * x).sum(0)),
+    ],
+)
+@pytest.mark.parametrize("shape", [(500, 1000), (400, 64)])
+def test_columns_folded_whole_beside_blocks_of_them(rng, f, shape):
+    """An item with a block of rows does not fold a column from end to end."""
+    agree(f, fnp.asarray(rng.standard_normal(shape), np.float32))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x / fnp.sqrt((x.reshape(-1) ** 2).sum()),
+        lambda x: x / fnp.linalg.norm(x),
+        lambda x: x * x[:, :70].sum(1)[:, None],
+    ],
+)
+def test_a_fold_along_other_axes_is_not_made_again_by_each_item(rng, f):
+    x = fnp.asarray(rng.standard_normal((96, 128)), np.float32)
+    agree(f, x)
+    assert any("fold it again for each of its strips" in why for why in reasons(f, x))
+
+
+def test_rows_folded_along_their_own_axis_stay_inside(rng):
+    x = fnp.asarray(rng.standard_normal((96, 128)), np.float32)
+    assert reasons(lambda x: x / fnp.sqrt((x * x).sum(1))[:, None], x) == []
+    assert reasons(lambda x: x - x.mean(), x) == []
+
+
+def nests(f, *args):
+    return lower_function(f, args, profile=AVX2).plan.meta["nests"]
+
+
+def test_guards_of_another_axis_leave_a_fold_alone(rng):
+    """A shifted read of x / norm(row) is guarded along the row; the row's norm is the same."""
+
+    def f(x):
+        y = x / fnp.sqrt((x * x).sum(1, keepdims=True))
+        return y + lax.pad(y, np.float32(0), [(0, 0, 0), (1, -1, 0)])
+
+    x = fnp.asarray(rng.standard_normal((64, 100)), np.float32)
+    agree(f, x)
+    folds = [v for _, nest in nests(f, x) for v in nest.values if v.op in ("reduce", "mad")]
+    assert len(folds) == 1
