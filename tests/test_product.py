@@ -216,6 +216,89 @@ def test_floats_of_16_bits_are_widened_in_the_product(m, n, k, left, right, dtyp
     assert len(plan.meta["nests"]) == 1  # nothing is widened ahead
 
 
+SHORT = [np.int8, np.uint8, np.int16, np.uint16]
+
+
+def integers(dtype, *shape):
+    """Of the whole range, both ends among them."""
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+    x = np.random.default_rng(sum(shape)).integers(low, high, shape, endpoint=True)
+    x.flat[::5], x.flat[1::7] = low, high
+    return x.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", SHORT)
+@pytest.mark.parametrize("m,n,k", NARROW)
+@pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_short_integers_are_widened_in_the_product(m, n, k, left, right, dtype):
+    x = integers(dtype, *((k, m) if left else (m, k)))
+    y = integers(dtype, *((n, k) if right else (k, n)))
+
+    def build(b, x, y):
+        return b.contract(x, y, ((0 if left else 1,), (right,)), ((), ()), I32)
+
+    plan = check(build, x, y, tolerance=0)
+    assert len(plan.meta["nests"]) == 1 and plan.arena_bytes == 0
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("m,n,k", NARROW)
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_is_converted_from_less_is_read_as_it_was(m, n, k, turned, dtype):
+    """Weights of 8 bits by activations of 32: their panels were four times their size."""
+    w = normal(k, n).astype(dtype) if np.dtype(dtype).kind in "fV" else integers(dtype, k, n)
+    w = np.ascontiguousarray(w.T) if turned else w
+
+    def build(b, x, w):
+        wide = b.convert(w, F32)
+        wide = b.transpose(wide, (1, 0)) if turned else wide
+        return b.contract(x, wide, ((1,), (0,)), ((), ()), F32)
+
+    plan = check(build, normal(m, k), w, tolerance=3e-5)
+    assert len(plan.meta["nests"]) == 1 and plan.arena_bytes <= 4 * m * (k + 8)
+
+
+@pytest.mark.parametrize(
+    "cut", [(slice(1, None), slice(None)), (slice(None, None, 3), slice(2, 90))]
+)
+def test_parts_of_short_integers(cut):
+    whole, y = integers(np.int8, 130, 97), integers(np.int8, 97, 80)
+    k = len(range(*cut[1].indices(97)))
+
+    def build(b, x, y):
+        starts = tuple(c.indices(n)[0] for c, n in zip(cut, x.shape))
+        stops = tuple(c.indices(n)[1] for c, n in zip(cut, x.shape))
+        steps = tuple(c.indices(n)[2] for c, n in zip(cut, x.shape))
+        x = b.slice(x, starts, stops, steps)
+        return b.contract(x, b.slice(y, (0, 0), (k, 80)), ((1,), (0,)), ((), ()), I32)
+
+    check(build, whole, y, tolerance=0)
+
+
+@pytest.mark.parametrize("k", [1024, 1025, 4096])
+def test_sums_of_short_integers_are_exact(k):
+    """2**24 is the last whole number up to which a float32 holds each."""
+    x = np.full((40, k), -128, np.int8)
+    y = np.full((k, 48), -128, np.int8)
+    x[:, 1], y[2] = 127, 127
+    check(lambda b, x, y: b.contract(x, y, ((1,), (0,)), ((), ()), I32), x, y, tolerance=0)
+
+
+@pytest.mark.parametrize("source,wide", [(np.uint8, np.int8), (np.int8, np.uint32)])
+def test_conversions_that_change_numbers_are_made(source, wide):
+    x, y = integers(source, 50, 60), integers(source, 60, 70)
+
+    def build(b, x, y):
+        return b.contract(b.convert(x, wide), b.convert(y, wide), ((1,), (0,)), ((), ()), I32)
+
+    if wide is np.uint32:
+        out = np.dtype(np.uint32)
+        build = lambda b, x, y: b.contract(
+            b.convert(x, wide), b.convert(y, wide), ((1,), (0,)), ((), ()), out
+        )
+    check(build, x, y, tolerance=0)
+
+
 @pytest.mark.parametrize("dtype,tolerance", [(np.float64, 1e-12), (np.float16, 2e-3)])
 def test_other_floats(dtype, tolerance):
     if dtype == np.float64 and not devices.default_device().profile.fp64:

@@ -13,10 +13,9 @@ import numpy as np
 
 from lowering import graph as g
 from lowering.affine import Affine
-from lowering.build import folds as build_folds
 from lowering.profile import Profile
 from lowering.rewrite import strided
-from lowering.rewrite.product import Operand, Space, make, worthwhile
+from lowering.rewrite.product import Operand, Space, make, widens, worthwhile
 from lowering.rewrite.strided import Side
 
 LONG_K, PART_K, MAX_PARTS = 8192, 2048, 64  # sums that are split, and how
@@ -51,6 +50,8 @@ def rewrite(
     if acc is None:
         return None
     x, y = args
+    if _exact_in_floats(n, x, y, profile):
+        acc = np.dtype(np.float32)
     if turned:
         return _other_way_round(b, n, x, y, profile)
     (cx, cy), (bx, by) = n.form.contract, n.form.batch
@@ -73,7 +74,8 @@ def rewrite(
             node,
             _index(node, numbers, space),
             space.extents,
-            lambda dtype: gpu or build_folds.accumulator(dtype) == acc,
+            lambda dtype: gpu or widens(dtype, acc),
+            not gpu,
         )
         for node, numbers in (
             (x, dict(zip((*bx, *fx, *cx), (*space.outer, *space.m, *space.k)))),
@@ -102,6 +104,20 @@ def _other_way_round(
     middle = first + y.ndim - first - len(contract[0])
     order = (*range(first), *range(middle, z.ndim), *range(first, middle))
     return None if made is None else b.transpose(made, order)
+
+
+def _exact_in_floats(n: g.Node, x: g.Node, y: g.Node, profile: Profile) -> bool:
+    """Whether no sum of these integers leaves those that a float32 holds: a multiply-add of floats
+    is one instruction, of integers two.
+    """
+    if n.dtype != np.int32 or profile.schedule == "gpu":
+        return False
+    k = prod(x.shape[j] for j in n.form.contract[0])
+    return k * prod(_largest(a.dtype) for a in (x, y)) <= 1 << 24
+
+
+def _largest(dtype: np.dtype) -> int:
+    return max(-int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
 
 
 def _unmerged(space: Space, sides: list[Side | None]) -> int:

@@ -28,6 +28,7 @@ from lowering.rewrite.strided import Axis, Side
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
 MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
 MIN_WIDENED = 1 << 17  # elements from which short integers are widened, a pass of its own
+SHORT = tuple(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16)))
 SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_SLAB = 16  # of k that pass through local memory at a time
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
@@ -47,8 +48,8 @@ class Access:
     the lanes (rows of A, columns of B) and k, each one or several axes walked as one.
 
     Packed panels are `tile` apart and padded with zeros: lanes beyond the edge may be read.
-    `panel`: the kernel copies the elements into panels of its own, block by block; it widens floats
-    of 16 bits there, and where rows are streamed.
+    `panel`: the kernel copies the elements into panels of its own, block by block; it widens
+    narrow numbers there, and where rows are streamed.
     """
 
     start: int
@@ -169,6 +170,14 @@ def worthwhile(dtype: np.dtype, args: tuple[g.Node, ...]) -> np.dtype | None:
     if any(a.dtype.kind not in kinds or a.dtype.itemsize > acc.itemsize for a in args):
         return None
     return acc
+
+
+def widens(dtype: np.dtype, acc: np.dtype) -> bool:
+    """Whether a product that accumulates in `acc` reads elements of `dtype` as they stand."""
+    if dtype == acc or build_folds.accumulator(dtype) == acc:
+        return True
+    short = dtype.kind in "iu" and dtype in SHORT
+    return short and acc.itemsize == 4 and np.can_cast(dtype, acc, "safe")
 
 
 # ---------------------------------------------------------------- the decision

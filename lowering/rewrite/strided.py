@@ -51,11 +51,13 @@ def side(
     index: list[Affine],
     extents: Sequence[int],
     reads: Callable[[np.dtype], bool],
+    widened: bool = False,
 ) -> Side | None:
     """The operand `node[index]` in memory; None if a view hides its strides, or its dtype is none
-    that the kernel `reads`.
+    that the kernel `reads`. `widened`: what is converted from a narrower such dtype is read as it
+    was before.
     """
-    found = _trace(node, index, extents)
+    found = _trace(node, index, extents, reads if widened else None)
     if found is None or not reads(found[0].dtype) or isinstance(found[0].form, g.Const | g.Iota):
         return None
     base, linear = found
@@ -67,13 +69,20 @@ def axis(a: int, extents: Sequence[int]) -> Affine:
     return affine.axis(a) if extents[a] > 1 else affine.ZERO
 
 
-def _trace(node: g.Node, index: list[Affine], extents) -> tuple[g.Node, Affine] | None:
+def _trace(
+    node: g.Node, index: list[Affine], extents, reads: Callable[[np.dtype], bool] | None
+) -> tuple[g.Node, Affine] | None:
     """The node under views, and the linear index into it."""
     while True:
         form = node.form
+        if _narrower(node, reads):
+            node = node.args[0]
+            continue
         if isinstance(form, g.Reshape):
             linear = affine.linearize(index, node.shape)
             node = node.args[0]
+            while _narrower(node, reads):
+                node = node.args[0]
             if not isinstance(node.form, g.VIEWS):
                 return node, linear
             try:
@@ -88,6 +97,15 @@ def _trace(node: g.Node, index: list[Affine], extents) -> tuple[g.Node, Affine] 
         if inner is None:
             return node, affine.linearize(index, node.shape)
         node, index = node.args[0], inner
+
+
+def _narrower(node: g.Node, reads: Callable[[np.dtype], bool] | None) -> bool:
+    """Whether a node is a conversion that keeps each number, and a product `reads` what it was."""
+    if reads is None or node.form != g.Map("convert"):
+        return False
+    given, made = node.args[0].dtype, node.dtype
+    narrow = given.kind in "iufV" and made.kind in "iuf" and given.itemsize < made.itemsize
+    return narrow and reads(given) and np.can_cast(given, made, "safe")
 
 
 def _under(form: g.Form, shape: tuple[int, ...], index: list[Affine]) -> list[Affine] | None:

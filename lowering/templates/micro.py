@@ -3,8 +3,8 @@
 Its name says all: `tile_f32x8_6x2_l1k(` is 6 rows by 2 vectors of 8 floats, then how A's rows
 (p: panels, l: one stride, t: a table), A's k (p, 1: contiguous, k: one stride, o: a table) and
 B's k (p, k) are walked. `panel_f32x8_16r(` fills the kernel's own panels of 16 lanes (r: lanes
-side by side, c: k), `panel_f32x8_16r_bf16(` from bfloat16; `stream_f32x8_1_f32_bf16(` streams rows.
-`source` writes what a text calls, as `mathlib` does.
+side by side, c: k), `panel_f32x8_16r_bf16(` from bfloat16, `panel_i32x8_16r_i8(` from int8;
+`stream_f32x8_1_f32_bf16(` streams rows. `source` writes what a text calls, as `mathlib` does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 
 from lowering.rewrite.product import Product
+from lowering.scalar_text import cast
 
 _CALL = re.compile(r"tile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
 _STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)_(\w+)_(\w+)(?=\()")
@@ -22,6 +23,8 @@ _FILL = re.compile(r"panel_([fiu]\d+)x(\d+)_(\d+)([rc])_(\w+)(?=\()")
 
 
 KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
+WHOLE = {"i8": "char", "u8": "uchar", "i16": "short", "u16": "ushort"}
+"""Integers that are only stored: a product widens them where it reads them."""
 
 
 def element(dtype: np.dtype) -> str:
@@ -31,13 +34,15 @@ def element(dtype: np.dtype) -> str:
 
 def _memory(stored: str) -> str:
     """The C type of elements in memory."""
-    return KINDS.get(stored, "ushort")
+    return (KINDS | WHOLE).get(stored, "ushort")
 
 
-def _read(stored: str, width: int, pointer: str) -> str:
-    """So many elements at `pointer`, in registers; floats of 16 bits are widened."""
+def _read(kind: str, stored: str, width: int, pointer: str) -> str:
+    """So many elements at `pointer` in registers of `kind`; narrow ones are widened."""
     vector = f"(__global const {_memory(stored)}{width}_u *)" if width > 1 else ""
     text = f"*{vector}({pointer})"
+    if stored in WHOLE:
+        return cast(kind, width, text)
     return text if stored in KINDS else f"from_{stored}_u16x{width}({text})"
 
 
@@ -101,7 +106,7 @@ def _streamer(number, width, rows, a_stored, b_stored) -> str:
         for r in range(m):
             at = f"({r} < last ? {r} : last) * a_lane + " if r else ""
             of_k = [f"a + ({at}(k + {j}) * a_k)" for j in range(u)]
-            xs = [f"x{r}_{j} = {_read(a_stored, 1, p)}" for j, p in enumerate(of_k)]
+            xs = [f"x{r}_{j} = {_read(kind, a_stored, 1, p)}" for j, p in enumerate(of_k)]
             out.append(f"    const {kind} {', '.join(xs)};")
         for one, head in (
             (vec, f"int c = 0; for (; c + {w} <= count; c += {w})"),
@@ -109,7 +114,8 @@ def _streamer(number, width, rows, a_stored, b_stored) -> str:
         ):
             place = f"{one}_u" if one == vec else one
             lanes = w if one == vec else 1
-            vs = [f"v{j} = {_read(b_stored, lanes, f'b + ({j} * b_k + c)')}" for j in range(u)]
+            at = [f"b + ({j} * b_k + c)" for j in range(u)]
+            vs = [f"v{j} = {_read(kind, b_stored, lanes, p)}" for j, p in enumerate(at)]
             out.append(f"    {head} {{ const {one} {', '.join(vs)};")
             for r in range(m):
                 out.append(f"      {{ {one} s = *({place} *)(t + {r} * size + c);")
@@ -166,11 +172,11 @@ def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
     """A few panels at a time: each is written in one piece, and they are on as many pages."""
     vectors = -(-n // w)
     vec = f"{kind}{w}_u"
-    reads = [_read(stored, w, f"y + c + {j * w}") for j in range(vectors)]
+    reads = [_read(kind, stored, w, f"y + c + {j * w}") for j in range(vectors)]
     copies = [f"*(__global {vec} *)(q + {j * w}) = {x};" for j, x in enumerate(reads)]
     clear = " ".join(f"*(__global {vec} *)(q + {j * w}) = 0;" for j in range(vectors))
     whole = [f"if (c + {(j + 1) * w} <= there) {x}" for j, x in enumerate(copies[:-1])]
-    one = _read(stored, 1, "y + c + j")
+    one = _read(kind, stored, 1, "y + c + j")
     some = together(n)
     return [
         f"  for (int c0 = 0; c0 < count; c0 += {some * n}, p += {some} * size) {{",
@@ -209,7 +215,7 @@ def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
     lines += ["      int k = 0;", f"      for (; k + {w} <= k1; k += {w}) {{"]
     names = [f"v{i}" for i in range(w)]
     for i in range(w):
-        lines.append(f"        const {kind}{w} v{i} = {_read(stored, w, f'x{i} + k')};")
+        lines.append(f"        const {kind}{w} v{i} = {_read(kind, stored, w, f'x{i} + k')};")
     d = w // 2
     while d:
         fresh = list(names)
@@ -226,7 +232,7 @@ def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
         names, d = fresh, d // 2
     for i, v in enumerate(names):
         lines.append(f"        *(__global {kind}{w}_u *)(p + (k + {i}) * {n} + j) = {v};")
-    one = [_read(stored, 1, f"x{i} + k") for i in range(w)]
+    one = [_read(kind, stored, 1, f"x{i} + k") for i in range(w)]
     rest = " ".join(f"p[k * {n} + j + {i}] = {x};" for i, x in enumerate(one))
     return [*lines, "      }", PLAIN, f"      for (; k < k1; ++k) {{ {rest} }}", "    }"]
 
