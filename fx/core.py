@@ -278,7 +278,7 @@ class Tracer(Conversions):
 
     __slots__ = ("__weakref__", "_source", "_trace")
     __array_priority__ = 1000
-    __hash__ = object.__hash__
+    __hash__ = None  # type: ignore[assignment]  # == compares elements
 
     def __init__(self, trace: Trace):
         self._trace = trace

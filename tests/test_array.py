@@ -13,6 +13,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import fx
 from fx import array, avals, core
 from fx.array import Array
 from fx.calls import Call
@@ -144,6 +145,8 @@ def test_immutable_and_unhashable():
         del x[0]
     with pytest.raises(TypeError, match="unhashable"):
         hash(x)
+    with pytest.raises(TypeError, match="unhashable"):
+        fx.make_jaxpr(lambda x: {x: x}[x])(x)
 
 
 def test_tracers_are_instances_and_nothing_else():

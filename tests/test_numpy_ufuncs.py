@@ -196,6 +196,18 @@ def test_complex_numbers_order_by_real_then_imaginary_part():
     np.testing.assert_array_equal(fnp.fmin(x, y), np.fmin(x, y))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+def test_powers_of_integers_wrap(dtype):
+    bits, signed = 8 * np.dtype(dtype).itemsize, dtype.startswith("i")
+    bases = [0, 1, 2, 3, 10, 2 ** (bits - 1) - 1, *((-1, -7, -(2 ** (bits - 1))) if signed else ())]
+    x, y = (v.ravel() for v in np.meshgrid(np.array(bases, dtype), np.arange(64).astype(dtype)))
+    want = np.array([pow(int(a), int(b)) % 2**bits for a, b in zip(x, y)], f"uint{bits}")
+    np.testing.assert_array_equal(fnp.power(x, y), want.view(dtype))
+    last = np.array([100, 101, 126, 127], dtype)
+    np.testing.assert_array_equal(fnp.power(np.zeros(4, dtype), last), np.zeros(4))
+    np.testing.assert_array_equal(fnp.power(np.ones(4, dtype), last), np.ones(4))
+
+
 def test_the_angle_of_complex_coordinates_turns_them_into_sine_and_cosine():
     y, x = COMPLEX
     angle, radius = fnp.arctan2(y, x), fnp.sqrt(x * x + y * y)

@@ -126,3 +126,8 @@ def test_prefix_errors_name_the_path():
     with pytest.raises(ValueError, match=r"of length 2.*of length 3"):
         tu.prefix_leaves((0, 0), (1, 2, 3), "in_axes")
     assert tu.prefix_leaves((0, None), ([1, 2], {"a": 3}), none_is_leaf=True) == [0, 0, None]
+
+
+def test_none_and_leaves_are_leaf_structures():
+    found = [tu.treedef_is_leaf(tu.tree_structure(t)) for t in (1, None, (), [1], [None])]
+    assert found == [True, True, True, False, False]

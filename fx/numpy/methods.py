@@ -335,7 +335,6 @@ def install() -> None:
     core.Tracer.__len__ = _len  # type: ignore[attr-defined]
     core.Tracer.__setitem__ = _setitem  # type: ignore[attr-defined]
     core.Tracer.copy = _copy  # type: ignore[attr-defined]
-    core.Tracer.__hash__ = object.__hash__
     Array.__hash__ = None  # type: ignore[assignment]
 
 

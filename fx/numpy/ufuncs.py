@@ -275,15 +275,20 @@ def _index_or_none(x: Any) -> int | None:
 
 
 def _integer_power(base: Any, exponent: Any) -> Any:
-    """Binary exponentiation over the bits of a traced exponent; x**-n is 0, but for 1 and -1."""
+    """Binary exponentiation over the bits of a traced exponent; x**-n is 0, but for 1 and -1.
+
+    Six bits: a power beyond 63 overflows 64 bits, but for 0, which starts as its own power, and for
+    1 and -1, whose powers the lowest bit decides.
+    """
     d = dtype_of(base)
-    out = const_as(base, 1)
     zero, one = const_as(base, 0), const_as(base, 1)
+    nought = lax.bitwise_and(lax.eq(base, zero), lax.ne(exponent, zero))
+    out = where_(nought, zero, one)
     gone = None
     if d.kind == "i":
         unit = lax.bitwise_or(lax.eq(base, one), lax.eq(base, const_as(base, -1)))
         gone = lax.bitwise_and(lax.lt(exponent, zero), lax.bitwise_not(unit))
-    for k in range(6 if d.itemsize == 8 else 5 if d.itemsize > 1 else 3):
+    for k in range(6):
         bit = lax.ne(lax.bitwise_and(exponent, one), zero)
         out = where_(bit, lax.mul(out, base), out)
         exponent = lax.shift_right_logical(exponent, one)
