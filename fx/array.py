@@ -499,7 +499,7 @@ def counters() -> Any:
 
 
 def reset_counters() -> None:
-    """Start the counters again from zero."""
+    """Start the counters again from zero, all but the bytes that are live."""
     from lowering.runtime import counters
 
     counters.reset()

@@ -165,7 +165,9 @@ def log(
     skip_format_check: bool = False,
     **kwargs: Any,
 ) -> Callable[..., None] | None:
-    """`print` to the logger 'fx.debug', at level INFO."""
+    """`print` to the logger "fx.debug" of `logging`, at level INFO; arguments and errors are
+    `print`'s.
+    """
     return print(
         fmt,
         *args,

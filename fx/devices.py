@@ -40,7 +40,7 @@ local_device_count = device_count
 
 
 def default_backend() -> str:
-    """The kind of the default device: cpu, gpu or interpreter."""
+    """The kind of the default device, as FX_DEVICE and JAX name it: cpu, gpu or interpreter."""
     device = array.default_device()
     return "interpreter" if device.interpreter else device.profile.kind
 

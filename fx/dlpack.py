@@ -32,6 +32,6 @@ def from_dlpack(external_array: Any, device: Any = None, copy: bool | None = Non
 
 
 def is_supported_dtype(dtype: Any) -> bool:
-    """Whether arrays of this dtype can be exchanged by DLPack."""
+    """Whether arrays of this dtype can be exchanged by DLPack: NumPy's own numbers and booleans."""
     kind = np.dtype(dtype)
     return kind.kind in "iufcb" and kind.itemsize <= 16

@@ -133,6 +133,11 @@ class JaxprEqn:
         self.effects = effs
         self.source = source_info
 
+    def __str__(self) -> str:
+        return _printer[0](self)
+
+    __repr__ = __str__
+
     source_info = property(lambda self: self.source)
     ctx = property(lambda self: EquationContext())
 
@@ -285,6 +290,14 @@ class UndefinedPrimal:
 
     shape = property(lambda self: self.aval.shape)
     dtype = property(lambda self: self.aval.dtype)
+
+    def __rmul__(self, other: Any) -> Any:
+        raise NotImplementedError(
+            "a product or quotient of two values that both depend on the linear arguments: the "
+            "function is not linear in them, or not step by step"
+        )
+
+    __rtruediv__ = __rmul__
 
 
 def is_undefined(x: Any) -> bool:

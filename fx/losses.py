@@ -60,7 +60,9 @@ def l2_loss(predictions: Any, targets: Any = None) -> Any:
 
 
 def absolute_error(predictions: Any, targets: Any = None) -> Any:
-    """|predictions - targets|."""
+    """|predictions - targets|, element by element; ValueError where shapes differ. `targets` None:
+    zeros.
+    """
     return fnp.abs(_errors("absolute_error", predictions, targets))
 
 
@@ -73,14 +75,21 @@ def _errors(name: str, predictions: Any, targets: Any) -> Any:
 
 
 def huber_loss(predictions: Any, targets: Any = None, delta: float = 1.0) -> Any:
-    """Quadratic up to delta, linear beyond."""
+    """e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), for e = predictions - targets,
+    element by element; ValueError where shapes differ.
+
+    >>> huber_loss(fnp.array([0.5, 3.0]), fnp.zeros(2))
+    Array([0.125, 2.5  ], dtype=float32)
+    """
     size = fnp.abs(_errors("huber_loss", predictions, targets))
     quadratic = fnp.minimum(size, delta)
     return 0.5 * quadratic**2 + delta * (size - quadratic)
 
 
 def log_cosh(predictions: Any, targets: Any = None) -> Any:
-    """log(cosh(predictions - targets)), without overflow."""
+    """log(cosh(predictions - targets)), element by element, without overflow; ValueError where
+    shapes differ.
+    """
     errors = _errors("log_cosh", predictions, targets)
     return fnp.logaddexp(errors, -errors) - fnp.log(2.0).astype(errors.dtype)
 
@@ -120,14 +129,16 @@ def binary_cross_entropy(probabilities: Any, labels: Any, eps: float = 1e-7) -> 
 
 
 def softmax_cross_entropy(logits: Any, labels: Any, axis: Any = -1, where: Any = None) -> Any:
-    """-sum(labels * log_softmax(logits)) along an axis."""
+    """-sum(labels * log_softmax(logits)) along `axis`, which the result lacks: [.., k] and [.., k]
+    give [..]. Labels are probabilities; `where` leaves classes out.
+    """
     logits = fnp.asarray(logits)
     logs = nn.log_softmax(logits, axis, where)
     return -fnp.sum(fnp.asarray(labels) * logs, axis=axis, where=where)
 
 
 def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
-    """The same where a label of 0 silences a logit of -inf."""
+    """softmax_cross_entropy along the last axis, where a label of 0 silences a logit of -inf."""
     labels = fnp.asarray(labels)
     logs = nn.log_softmax(fnp.asarray(logits), axis=-1)
     return -fnp.sum(
@@ -138,7 +149,14 @@ def safe_softmax_cross_entropy(logits: Any, labels: Any) -> Any:
 def softmax_cross_entropy_with_integer_labels(
     logits: Any, labels: Any, axis: int = -1, where: Any = None
 ) -> Any:
-    """logsumexp(logits) - logits[label] along an axis."""
+    """logsumexp(logits) - logits[label] along `axis`: logits [.., k] and integers [..] give [..].
+
+    Negative labels count from the end, too large ones as the last class; raises TypeError where
+    they are no integers.
+
+    >>> softmax_cross_entropy_with_integer_labels(fnp.zeros((2, 4)), fnp.array([0, 3]))
+    Array([1.3862944, 1.3862944], dtype=float32)
+    """
     logits, labels = fnp.asarray(logits), fnp.asarray(labels)
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, got {labels.dtype.name}")
@@ -148,7 +166,9 @@ def softmax_cross_entropy_with_integer_labels(
 
 
 def poly_loss_cross_entropy(logits: Any, labels: Any, epsilon: float = 2.0, axis: Any = -1) -> Any:
-    """Cross entropy plus epsilon (1 - p) (Leng et al. 2022)."""
+    """softmax_cross_entropy plus epsilon (1 - p), p the labels' probability along `axis` (Leng et
+    al. 2022).
+    """
     p = nn.softmax(logits, axis=axis)
     correction = 1 - fnp.sum(labels * p, axis=axis)
     return softmax_cross_entropy(logits, labels, axis) + epsilon * correction
@@ -157,7 +177,9 @@ def poly_loss_cross_entropy(logits: Any, labels: Any, epsilon: float = 2.0, axis
 def sigmoid_focal_loss(
     logits: Any, labels: Any, alpha: float | None = None, gamma: float = 2.0
 ) -> Any:
-    """Binary cross entropy times (1 - p_t)^gamma (Lin et al. 2017)."""
+    """sigmoid_binary_cross_entropy times (1 - p)^gamma, p the label's probability, and times alpha,
+    or 1 - alpha for a label of 0, if it is given (Lin et al. 2017).
+    """
     labels = fnp.asarray(labels).astype(fnp.asarray(logits).dtype)
     p = nn.sigmoid(logits)
     loss = sigmoid_binary_cross_entropy(logits, labels)
@@ -169,24 +191,26 @@ def sigmoid_focal_loss(
 
 
 def hinge_loss(predictor_outputs: Any, targets: Any) -> Any:
-    """max(0, 1 - outputs * targets) for targets of -1 and 1."""
+    """max(0, 1 - outputs * targets), element by element, for targets of -1 and 1."""
     return fnp.maximum(0, 1 - fnp.asarray(predictor_outputs) * targets)
 
 
 def perceptron_loss(predictor_outputs: Any, targets: Any) -> Any:
-    """max(0, -outputs * targets) for targets of -1 and 1."""
+    """max(0, -outputs * targets), element by element, for targets of -1 and 1."""
     return fnp.maximum(0, -fnp.asarray(predictor_outputs) * targets)
 
 
 def multiclass_hinge_loss(scores: Any, labels: Any) -> Any:
-    """max over classes of (score + [class != label]) - score of the label."""
+    """max over classes of (score + [class != label]) - score of the label: scores [.., k] and
+    integers [..] give [..].
+    """
     scores = fnp.asarray(scores)
     codes = nn.one_hot(labels, scores.shape[-1], dtype=scores.dtype)
     return fnp.max(scores + 1.0 - codes, axis=-1) - fnp.sum(scores * codes, axis=-1)
 
 
 def smooth_labels(labels: Any, alpha: float) -> Any:
-    """(1 - alpha) labels + alpha / number of classes."""
+    """(1 - alpha) labels + alpha / k, for labels [.., k] of k classes: they still sum to one."""
     labels = fnp.asarray(labels)
     return (1.0 - alpha) * labels + alpha / labels.shape[-1]
 
@@ -195,19 +219,21 @@ def smooth_labels(labels: Any, alpha: float) -> Any:
 
 
 def kl_divergence(log_predictions: Any, targets: Any, axis: Any = -1) -> Any:
-    """sum(targets * (log(targets) - log_predictions)); 0 log 0 = 0."""
+    """sum(targets * (log(targets) - log_predictions)) along `axis`, with 0 log 0 = 0: [.., k] to
+    [..].
+    """
     targets = fnp.asarray(targets)
     logs = fnp.where(targets == 0, 0.0, fnp.log(fnp.where(targets == 0, 1.0, targets)))
     return fnp.sum(targets * (logs - log_predictions), axis=axis)
 
 
 def kl_divergence_with_log_targets(log_predictions: Any, log_targets: Any, axis: Any = -1) -> Any:
-    """The same with the logarithm of the targets."""
+    """kl_divergence with the logarithm of the targets: [.., k] and [.., k] give [..]."""
     return fnp.sum(fnp.exp(log_targets) * (log_targets - log_predictions), axis=axis)
 
 
 def convex_kl_divergence(log_predictions: Any, targets: Any, axis: Any = -1) -> Any:
-    """kl_divergence + sum(predictions - targets): convex in both."""
+    """kl_divergence + sum(predictions - targets) along `axis`: convex in both arguments."""
     rest = fnp.sum(fnp.exp(log_predictions) - targets, axis=axis)
     return kl_divergence(log_predictions, targets, axis) + rest
 
@@ -221,7 +247,9 @@ def triplet_margin_loss(
     margin: float = 1.0,
     eps: float = 1e-6,
 ) -> Any:
-    """max(0, |a - p| - |a - n| + margin)."""
+    """max(0, |a - p| - |a - n| + margin) with norms of degree norm_degree along `axis`, which the
+    result lacks; `eps` in the norms keeps derivatives finite.
+    """
 
     def distance(v: Any) -> Any:
         return fnp.sum((fnp.abs(fnp.asarray(anchors) - v)) ** norm_degree + eps, axis=axis) ** (

@@ -59,7 +59,11 @@ def segment_sum(
     mode: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The sum of each segment's rows; an empty segment gives 0.
+    """The sum of each segment's rows, [num_segments, ..]; an empty segment gives 0.
+
+    data is [n, ..] (or one number), segment_ids integers [n], in any order; a row whose number is
+    negative or beyond the last belongs to no segment. num_segments None: the largest number plus
+    one, which jit cannot know (ConcretizationTypeError). ValueError where shapes do not fit.
 
     >>> import fx.numpy as fnp
     >>> segment_sum(fnp.arange(4.0), fnp.array([0, 0, 1, 1]))
@@ -79,7 +83,9 @@ def segment_prod(
     mode: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The product of each segment's rows; an empty segment gives 1."""
+    """The product of each segment's rows; an empty segment gives 1. Arguments as in
+    `segment_sum`.
+    """
     flags = _flags(indices_are_sorted, unique_indices, bucket_size, mode)
     return _segment("segment_prod", "multiply", data, segment_ids, num_segments, _one, flags)
 
@@ -94,7 +100,9 @@ def segment_max(
     mode: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The largest of each segment's rows; an empty segment gives -inf (the least integer)."""
+    """The largest of each segment's rows; an empty segment gives -inf (the least integer).
+    Arguments as in `segment_sum`.
+    """
     flags = _flags(indices_are_sorted, unique_indices, bucket_size, mode)
     return _segment("segment_max", "max", data, segment_ids, num_segments, lowest, flags)
 
@@ -109,7 +117,9 @@ def segment_min(
     mode: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """The smallest of each segment's rows; an empty segment gives inf (the greatest integer)."""
+    """The smallest of each segment's rows; an empty segment gives inf (the greatest integer).
+    Arguments as in `segment_sum`.
+    """
     flags = _flags(indices_are_sorted, unique_indices, bucket_size, mode)
     return _segment("segment_min", "min", data, segment_ids, num_segments, highest, flags)
 

@@ -35,9 +35,11 @@ def short_dtype(dtype: np.dtype) -> str:
     return name
 
 
-def jaxpr_text(jaxpr: Jaxpr) -> str:
-    """The whole program."""
-    return "\n".join(_Printer().jaxpr(jaxpr))
+def jaxpr_text(jaxpr: Jaxpr | JaxprEqn) -> str:
+    """The whole program, or one equation of it with names of its own."""
+    printer = _Printer()
+    lines = printer.eqn(jaxpr) if isinstance(jaxpr, JaxprEqn) else printer.jaxpr(jaxpr)
+    return "\n".join(lines)
 
 
 class _Printer:

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class ProfileOptions:
-    """Options of a trace; kept as attributes."""
+    """Options of a trace: attributes with JAX's names. A trace is the same with all of them."""
 
     host_tracer_level = 2
     python_tracer_level = 0
@@ -134,7 +134,9 @@ def start_trace(
 
 
 def stop_trace() -> Profile:
-    """End the trace, write <log_dir>/plugins/profile/<time>/trace.json.gz, return the Profile."""
+    """End the trace, write <log_dir>/plugins/profile/<time>/trace.json.gz, return the Profile;
+    RuntimeError where no trace is on.
+    """
     global _session
     if _session is None:
         raise RuntimeError("No profile started")
@@ -195,13 +197,17 @@ class TraceAnnotation:
 
 
 class StepTraceAnnotation(TraceAnnotation):
-    """A span that is one training step: give `step_num`."""
+    """A span that is one step of training: a TraceAnnotation with `step_num`, its number.
+
+    >>> with StepTraceAnnotation("train", step_num=7):
+    ...     pass
+    """
 
 
 def annotate_function(
     func: Callable[..., Any], name: str | None = None, **decorator_kwargs: Any
 ) -> Callable[..., Any]:
-    """The function with a span around each call."""
+    """The function with a span around each call, of its qualified name or `name`."""
     label = name or getattr(func, "__qualname__", repr(func))
 
     @wraps(func)
@@ -213,7 +219,7 @@ def annotate_function(
 
 
 def device_memory_profile(backend: str | None = None) -> bytes:
-    """The live arrays by shape and dtype, as JSON text."""
+    """The live arrays as JSON: {"float32[2, 3]": {"arrays": how many, "bytes": of all}, ...}."""
     held: dict[str, list[int]] = {}
     for x in live_arrays():
         entry = held.setdefault(f"{x.dtype.name}{list(x.shape)}", [0, 0])
@@ -225,7 +231,7 @@ def device_memory_profile(backend: str | None = None) -> bytes:
 def save_device_memory_profile(
     filename: str | os.PathLike[str], backend: str | None = None
 ) -> None:
-    """Write `device_memory_profile()` to a file."""
+    """Write `device_memory_profile()`, JSON text of the live arrays, to a file."""
     Path(filename).write_bytes(device_memory_profile(backend))
 
 

@@ -30,7 +30,7 @@ def named_scope(name: str) -> Iterator[None]:
 
 
 def named_call(fun: Callable[..., Any], *, name: str | None = None) -> Callable[..., Any]:
-    """`fun` inside a named scope (by default its own name)."""
+    """`fun` inside a named scope (by default its own name), a label in profiles."""
     label = name or getattr(fun, "__name__", "call")
 
     @wraps(fun)

@@ -166,7 +166,7 @@ def assert_close(actual: Any, expected: Any, atol: float, rtol: float, what: str
             worst = np.unravel_index(int(np.argmax(score)), a.shape)
             raise AssertionError(
                 f"{what}: leaf {keystr(path) or 'of the result'}: worst entry at "
-                f"{tuple(map(int, worst))}: {a[worst]!r}, expected {e[worst]!r}, difference "
+                f"{tuple(map(int, worst))}: {a[worst]}, expected {e[worst]}, difference "
                 f"{off[worst]:.3g}, allowed {allowed[worst]:.3g}; {int(wrong.sum())} of {a.size} "
                 "wrong"
             )

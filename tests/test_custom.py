@@ -350,3 +350,12 @@ def test_a_cotangent_of_another_precision_becomes_the_arguments():
         found = gradient(fnp.float32(1))
         assert found.dtype == np.float32
         assert float(found) == 3.0
+
+
+@pytest.mark.parametrize("nonlinear", [lambda r, ct: ct * ct / r, lambda r, ct: r / ct])
+def test_a_bwd_that_is_not_linear_says_so_in_forward_mode(nonlinear):
+    f = fx.custom_vjp(lambda x: x * 2)
+    f.defvjp(lambda x: (x * 2, x), lambda r, ct: (nonlinear(r, ct),))
+    assert fx.grad(f)(3.0).shape == ()
+    with pytest.raises(TypeError, match=r"can't apply forward-mode.*is not linear"):
+        fx.jvp(f, (3.0,), (1.0,))

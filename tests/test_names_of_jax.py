@@ -60,3 +60,18 @@ def test_keys_of_other_generators_are_threefrys_and_say_so():
     np.testing.assert_array_equal(fx.random.key_data(key), [0, 3])
     with pytest.raises(ValueError, match="unrecognized PRNG"):
         fx.random.key(3, impl="mersenne")
+
+
+@pytest.mark.parametrize("name", ["linalg", "fft"])
+def test_a_star_brings_what_numpys_brings_and_no_helper(name):
+    ours, numpys = getattr(fnp, name), getattr(np, name)
+    functions = {n for n in numpys.__all__ if callable(getattr(numpys, n)) and hasattr(ours, n)}
+    assert functions <= set(ours.__all__)
+    assert all(getattr(ours, n).__doc__ for n in ours.__all__)
+    assert not {"u", "m", "lax", "factor_eigh", "asarray"} & set(ours.__all__)
+
+
+def test_an_equation_prints_as_in_its_jaxpr():
+    (sine, product) = fx.make_jaxpr(lambda x: fnp.sin(x) * 2.0)(fnp.ones(3)).eqns
+    assert str(sine) == "a:f32[3] = sin b"
+    assert repr(product) == "a:f32[3] = mul b 2.0:f32[]"

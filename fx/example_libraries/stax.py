@@ -103,7 +103,13 @@ def GeneralConv(
     W_init: Any = None,
     b_init: Any = _SMALL,
 ) -> Layer:
-    """A convolution with a bias, in any layout."""
+    """A convolution of `out_chan` channels with a bias; dimension_numbers are the layouts of
+    inputs, kernel and outputs, as ("NHWC", "HWIO", "NHWC"), which `Conv` has.
+
+    >>> import fx
+    >>> Conv(8, (3, 3), padding="SAME")[0](fx.random.key(0), (-1, 16, 16, 3))[0]
+    (-1, 16, 16, 8)
+    """
 
     def shape_of(inputs: Any, kernel: Any, strides: Any) -> Any:
         return lax.conv_general_shape_tuple(inputs, kernel, strides, padding, dimension_numbers)
@@ -127,7 +133,9 @@ def GeneralConvTranspose(
     W_init: Any = None,
     b_init: Any = _SMALL,
 ) -> Layer:
-    """A transposed convolution with a bias, in any layout."""
+    """A transposed convolution with a bias; arguments as in `GeneralConv`. `ConvTranspose` has the
+    layouts ("NHWC", "HWIO", "NHWC").
+    """
 
     def shape_of(inputs: Any, kernel: Any, strides: Any) -> Any:
         return lax.conv_transpose_shape_tuple(inputs, kernel, strides, padding, dimension_numbers)
@@ -158,7 +166,9 @@ def BatchNorm(
     beta_init: Any = zeros,
     gamma_init: Any = ones,
 ) -> Layer:
-    """Standardise over `axis` with the statistics of this batch, then scale and shift."""
+    """Standardise over `axis` with the statistics of this batch, then scale and shift; parameters
+    (beta, gamma) of the other axes' shape, () for one that is left out.
+    """
     axes = (axis,) if fnp.isscalar(axis) else tuple(axis)
 
     def init(rng: Any, input_shape: tuple[int, ...]) -> Any:
@@ -178,7 +188,7 @@ def BatchNorm(
 
 
 def elementwise(fun: Callable[..., Any], **fun_kwargs: Any) -> Layer:
-    """A layer without parameters: fun(inputs, **fun_kwargs)."""
+    """A layer without parameters: fun(inputs, **fun_kwargs), of the inputs' shape."""
     return (lambda rng, input_shape: (input_shape, ())), (
         lambda params, inputs, **kwargs: fun(inputs, **fun_kwargs)
     )
@@ -246,7 +256,7 @@ AvgPool = _pooling(lax.add, 0.0, mean=True)
 
 
 def FanOut(num: int) -> Layer:
-    """Hands its input to `num` branches."""
+    """Hands its input to `num` branches: a list of it, for `parallel`."""
     return (lambda rng, input_shape: ([input_shape] * num, ())), (
         lambda params, inputs, **kwargs: [inputs] * num
     )
@@ -259,7 +269,7 @@ FanInSum: Layer = (
 
 
 def FanInConcat(axis: int = -1) -> Layer:
-    """Joins its inputs along an axis."""
+    """Joins the outputs of `parallel` along an axis; other axes must agree."""
 
     def init(rng: Any, input_shape: Any) -> Any:
         shape = list(input_shape[0])
@@ -270,7 +280,9 @@ def FanInConcat(axis: int = -1) -> Layer:
 
 
 def Dropout(rate: float, mode: str = "train") -> Layer:
-    """Keeps each entry with probability `rate`, divided by it; `apply` needs rng=."""
+    """Keeps each entry with probability `rate`, divided by it, and makes the others 0; with another
+    mode than "train" nothing. `apply` raises ValueError without rng=.
+    """
 
     def apply(params: Any, inputs: Any, **kwargs: Any) -> Any:
         rng = kwargs.get("rng")
@@ -296,7 +308,14 @@ def _keys(rng: Any, count: int) -> Any:
 
 
 def serial(*layers: Layer) -> Layer:
-    """The layers one after the other."""
+    """The layers one after the other, as one layer; parameters are a list, one entry a layer.
+
+    >>> import fx
+    >>> init, apply = serial(Dense(8), Relu, Dense(2))
+    >>> shape, params = init(fx.random.key(0), (-1, 3))
+    >>> apply(params, fnp.ones((5, 3))).shape
+    (5, 2)
+    """
 
     def init(rng: Any, input_shape: Any) -> Any:
         params = []

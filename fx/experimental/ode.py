@@ -63,7 +63,11 @@ def odeint(
 ) -> Any:
     """The solution of dy/dt = func(y, t, *args) with y(t[0]) = y0, at the times t.
 
-    y0 may be any pytree; the result's leaves gain a leading axis of len(t). t must rise.
+    y0 may be any pytree of floats, and func gives one like it; the result's leaves gain a leading
+    axis of len(t). t [n] must rise; args are pytrees, whose floats have derivatives, as y0 and t
+    have: in reverse mode, by the adjoint equation, which keeps no step (jvp raises TypeError). A
+    step is accepted where its error is below atol + rtol |y|; steps are at most hmax long, and no
+    more than mxstep are made between two times, after which what is returned there is not accurate.
 
     >>> import fx.numpy as fnp
     >>> y = odeint(lambda y, t: -y, fnp.array(1.0), fnp.array([0.0, 1.0]))

@@ -10,10 +10,10 @@ __all__ = ["disable_x64", "enable_x64"]
 
 
 def enable_x64(new_val: bool = True) -> Any:
-    """Context manager: 64-bit types inside the block."""
+    """Context manager: 64-bit types inside the block, for this thread (`fx.enable_x64`)."""
     return _enable_x64(new_val)
 
 
 def disable_x64() -> Any:
-    """Context manager: 32-bit types inside the block."""
+    """Context manager: 32-bit types inside the block, for this thread."""
     return _enable_x64(False)

@@ -17,6 +17,27 @@ from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
 from fx.numpy.util import canonical_axes, check_arraylike, convert, promote_dtypes_inexact, wrap
 
+__all__ = [
+    "fft",
+    "fft2",
+    "fftfreq",
+    "fftn",
+    "fftshift",
+    "hfft",
+    "ifft",
+    "ifft2",
+    "ifftn",
+    "ifftshift",
+    "ihfft",
+    "irfft",
+    "irfft2",
+    "irfftn",
+    "rfft",
+    "rfft2",
+    "rfftfreq",
+    "rfftn",
+]
+
 _Type = lax.FftType
 
 

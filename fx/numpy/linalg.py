@@ -13,7 +13,7 @@ from fx import lax
 from fx.avals import canonicalize_dtype
 from fx.dtypes import finfo
 from fx.lax import linalg as factor
-from fx.numpy import diagonals, reductions
+from fx.numpy import diagonals, linalg_products, reductions
 from fx.numpy import manipulation as m
 from fx.numpy import selection as taking
 from fx.numpy import ufunc_base as base
@@ -34,6 +34,37 @@ from fx.numpy.util import (
 from fx.numpy.util import promote_dtypes_inexact as inexact
 from fx.prims.linalg_eigen import eigvalsh_p, svd_of_any_signs
 from fx.prims.linalg_orthogonal import geqrf_p
+
+__all__ = [
+    "EigResult",
+    "EighResult",
+    "QRResult",
+    "SVDResult",
+    "SlogdetResult",
+    "cholesky",
+    "cond",
+    "det",
+    "eig",
+    "eigh",
+    "eigvals",
+    "eigvalsh",
+    "inv",
+    "lstsq",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_rank",
+    "norm",
+    "pinv",
+    "qr",
+    "slogdet",
+    "solve",
+    "svd",
+    "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vector_norm",
+    *linalg_products.__all__,
+]
 
 
 class EigResult(NamedTuple):
