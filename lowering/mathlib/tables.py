@@ -1,6 +1,6 @@
-"""Exponentials and logarithms of float32 by tables of sixteen entries that lie in registers.
+"""Functions of float32 by instructions of AVX-512, most by tables of sixteen entries in registers.
 
-AVX-512 takes lanes of a register by the low four bits of indices (`vpermps`), scales by powers of
+It takes lanes of a register by the low four bits of indices (`vpermps`), scales by powers of
 two with one rounding (`vscalefps`) and parts numbers, subnormal ones too, into power and rest
 (`vgetexpps`, `vgetmantps`). These texts stand in for those of the same names where a profile
 `looks_up`; fewer lanes than eight are eight, so that a number's result is that of any width.
@@ -123,6 +123,21 @@ TEMPLATES: dict[str, dict[str, str]] = {
         "rest_of",
         "$F x",
         {16: "getmantps512_mask({x}, 15, {x}, -1, 4)", 8: "getmantps256_mask({x}, 15, {x}, -1)"},
+    ),
+    "about_rsqrt": _builtin(
+        "about_rsqrt",
+        "$F x",
+        {16: "rsqrt14ps512_mask({x}, {x}, -1)", 8: "rsqrt14ps256_mask({x}, {x}, -1)"},
+    ),
+    # 14 bits are known, and a step of Newton's doubles them; of zeros and infinity all are
+    "rsqrt": _one(
+        "rsqrt",
+        """
+$F rsqrt_$N($F x) {
+  $F y = about_rsqrt_$N(x);
+  $F less = 1.0f - (x * y) * y;
+  return less == less ? (y * 0.5f) * less + y : y;
+}""",
     ),
     "exp": _exponential("exp"),
     "exp_down": _exponential("exp_down", most=""),
