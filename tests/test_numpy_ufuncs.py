@@ -208,6 +208,13 @@ def test_powers_of_integers_wrap(dtype):
     np.testing.assert_array_equal(fnp.power(np.ones(4, dtype), last), np.ones(4))
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32"])
+def test_common_divisors_of_the_least_integer_are_not_negative(dtype):
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    x, y = np.array([least, most, least, 6], dtype), np.array([most, least, 6, least], dtype)
+    assert fnp.gcd(x, y).tolist() == [1, 1, 2, 2]
+
+
 def test_the_angle_of_complex_coordinates_turns_them_into_sine_and_cosine():
     y, x = COMPLEX
     angle, radius = fnp.arctan2(y, x), fnp.sqrt(x * x + y * y)

@@ -400,8 +400,11 @@ def gcd(x1: Any, x2: Any) -> Any:
 
         return any_(lax.ne(state[1], const_as(state[1], 0)))
 
-    a, b = (v if dtype_of(v).kind == "u" else lax.abs(v) for v in (x1, x2))
-    return lax.while_loop(more, body, (a, b))[0]
+    def positive(v: Any) -> Any:
+        return v if dtype_of(v).kind == "u" else lax.abs(v)
+
+    # the least integer is its own absolute value: remainders of it are negative
+    return positive(lax.while_loop(more, body, (positive(x1), positive(x2)))[0])
 
 
 @explained(TWO)
