@@ -13,9 +13,11 @@ import pyopencl as cl
 import pytest
 import scipy.special
 
-from lowering import mathlib, scalar_text
+from lowering import graph, mathlib, scalar_text
+from lowering.compile import make_plan
 from lowering.interp_index import threefry2x32
 from lowering.mathlib import giles, strided, tables
+from lowering.profile import AVX2, AVX512
 from lowering.runtime import devices
 
 pytestmark = pytest.mark.filterwarnings("ignore::pyopencl.CompilerWarning")  # Intel talks
@@ -272,6 +274,28 @@ def test_a_nan_stays_one_whatever_its_bits(programs, name, text):
     x = PAYLOADS[kind_of(text)].view(KINDS[kind_of(text)])
     for width in WIDTHS:
         assert np.isnan(programs(text, width)(list(TABLE).index(name), x)).all()
+
+
+HAS = frozenset({"avx512f", "avx512vl"})
+
+
+@pytest.mark.parametrize(
+    "profile, looks_up",
+    [
+        (AVX512.with_(features=HAS), True),
+        (AVX512.with_(features=HAS - {"avx512vl"}), False),
+        (AVX512.with_(features=HAS, driver="intel"), False),
+        # there a stage is the kernel itself, which PoCL compiles without the attribute
+        (AVX512.with_(features=HAS, schedule="gpu"), False),
+        (AVX2, False),
+    ],
+    ids=["pocl", "without lengths", "intel", "gpu schedule", "avx2"],
+)
+def test_tables_only_where_compiler_and_processor_have_them(profile, looks_up):
+    b = graph.Builder()
+    x = b.input((64, 32), np.float32)
+    plan = make_plan(b.graph([b.map("exp", x)]), profile)
+    assert any("__builtin_ia32_" in p.source for p in plan.programs) == looks_up
 
 
 @pytest.mark.parametrize("name", [name for name in tables.TEMPLATES if name in TABLE])
