@@ -311,9 +311,9 @@ class AxisData(NamedTuple):
     size: int
 
 
-_printer: list[Callable[[Jaxpr], str]] = [lambda jaxpr: f"<jaxpr of {len(jaxpr.eqns)} equations>"]
+_printer: list[Callable[[Any], str]] = [lambda part: f"<a {type(part).__name__}>"]
 
 
-def set_printer(printer: Callable[[Jaxpr], str]) -> None:
-    """How jaxprs print; fx.printer installs it."""
+def set_printer(printer: Callable[[Any], str]) -> None:
+    """How jaxprs and equations print; fx.printer installs it."""
     _printer[0] = printer

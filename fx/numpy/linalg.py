@@ -63,8 +63,8 @@ __all__ = [
     "tensorinv",
     "tensorsolve",
     "vector_norm",
-    *linalg_products.__all__,
 ]
+__all__ += linalg_products.__all__
 
 
 class EigResult(NamedTuple):
