@@ -14,6 +14,7 @@ from typing import Any
 
 from lowering import saved
 from lowering.errors import DeviceError
+from lowering.forms import Contract, Conv
 from lowering.graph import Graph
 from lowering.plan import Plan
 from lowering.profile import Profile
@@ -54,6 +55,12 @@ def make_plan(
     if "FX_DUMP" in os.environ:
         debug.dump_all(graph, plan, name)
     return plan
+
+
+def _is_work_for_two(graph: Graph) -> bool:
+    """Whether several builders may find work: programs, or functions that are compiled apart."""
+    nodes = list(graph.nodes())
+    return len(nodes) > LONG or any(isinstance(n.form, (Contract, Conv)) for n in nodes)
 
 
 def _refuse_doubles(graph: Graph, profile: Profile) -> None:
@@ -109,8 +116,7 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
         from lowering.runtime import builders, programs
 
         if programs.shared(device):
-            long = sum(1 for _ in graph.nodes()) > LONG
-            builders.prepare(builders.processes() if long else 1)
+            builders.prepare(builders.processes() if _is_work_for_two(graph) else 1)
         plan = make_plan(graph, device.profile, donated=donated, name=name)
         if key is not None:
             saved.store(key, plan)

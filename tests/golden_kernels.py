@@ -143,7 +143,9 @@ def text(name: str) -> str:
 
 def _stages(source: str) -> str:
     """The text from the first stage on; what stands before are elementary functions."""
-    heads = [k for mark in ("FX_STAGE void", "__kernel") if (k := source.find(mark)) >= 0]
+    heads = [
+        k for mark in ("FX_PART void", "FX_STAGE void", "__kernel") if (k := source.find(mark)) >= 0
+    ]
     return source[min(heads) :].strip()
 
 

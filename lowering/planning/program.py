@@ -26,8 +26,9 @@ SHARE = 8000
 HEADS = {
     "FX_SHORT": "static inline __attribute__((always_inline))",
     "FX_LIST": "static __attribute__((noinline, optnone))",  # what runs is what it calls
+    "FX_PART": "static __attribute__((%s))",
 }
-"""How functions other than stages are compiled."""
+"""How functions other than stages are compiled; parts may be built apart (runtime/parts.py)."""
 ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
 """Of a kernel whose items are groups of one and whose vectors are written out: the compiler
 need not try lanes of items (docs/why/few-programs.md).
@@ -128,7 +129,8 @@ def source(stages: Sequence[Stage], buffers: int, ints: int, profile: Profile) -
     texts, names = functions(stages)
     body = _prelude(stages, "\n\n".join(texts), profile.looks_up, True)
     for name, kind in HEADS.items():
-        head += f"\n#define {name} {kind}" if any(name in text for text in body) else ""
+        used = any(f"{name} " in text for text in body)
+        head += f"\n#define {name} {kind.replace('%s', attributes)}" if used else ""
     main = kernel(stages, names, buffers, ints, ALONE.get(profile.driver, ""))
     return "\n".join([head, *body, "", main])
 

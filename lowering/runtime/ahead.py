@@ -8,6 +8,7 @@ is imported here is quick to import.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import marshal
 import os
@@ -18,7 +19,7 @@ import sys
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-from lowering.runtime import kept, lighter, processor
+from lowering.runtime import kept, lighter, objects, processor
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
@@ -30,7 +31,13 @@ since PoCL 4."""
 Job = tuple[str, str, str, tuple[tuple[str, int, int], ...]]
 """Source, options of the front end, options of the build, (kernel, global size, local size)."""
 
+Piece = tuple[bytes, bytes]
+"""What is compiled apart: bitcode, object file."""
+
 NO_STAGE = -1
+
+PARTS = "parts"
+"""Beside the folder of PoCL's files, one of object files that the linker takes along."""
 
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
@@ -65,7 +72,7 @@ class Compiler:
                 ctypes.CDLL(self.pocl)
                 if not processor.familiar():
                     processor.give_name(self.pocl)
-        self._cl = ctypes.CDLL(path)
+        self._cl, self._objects = ctypes.CDLL(path), None
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
         self._queue = self._made("clCreateCommandQueue", self._context, self._device, c_ulong(0))
@@ -75,6 +82,39 @@ class Compiler:
         code = self._bitcode(source.encode(), front.encode())
         self._machine_code(code, back.encode(), launches)
         return code
+
+    def front(self, source: str, options: str) -> bytes:
+        """A program's bitcode alone."""
+        return self._bitcode(source.encode(), options.encode())
+
+    def piece(self, source: str, options: str) -> Piece:
+        """Functions without a kernel."""
+        code = self._bitcode(source.encode(), options.encode())
+        return code, self.objects.machine_code(code)
+
+    def join(self, code: bytes, back: str, launches: Any, pieces: Any, files: str) -> bytes:
+        """The bitcode of a program and of what it calls of others, when the machine code of its
+        launches is in the folder `files`: the workshop's linker takes object files along.
+        """
+        folder = os.path.join(os.path.dirname(files), PARTS)
+        try:
+            for k, (_, made) in enumerate(pieces):
+                with open(os.path.join(folder, f"{k}.o"), "wb") as file:
+                    file.write(made)
+            self._machine_code(code, back.encode(), launches)
+        finally:
+            for name in os.listdir(folder):
+                os.unlink(os.path.join(folder, name))
+        return self.objects.joined([code, *(bitcode for bitcode, _ in pieces)], files)
+
+    @property
+    def objects(self) -> objects.Objects:
+        """What compiles without kernels; `objects.Unable` where PoCL's library is another."""
+        if self._objects is None:
+            lines = (c_char_p * 1)(b"")
+            program = self._made("clCreateProgramWithSource", self._context, 1, lines, None)
+            self._objects = objects.Objects(self.pocl, self._device, program)
+        return self._objects
 
     def _bitcode(self, source: bytes, options: bytes) -> bytes:
         lines = (c_char_p * 1)(source)
@@ -176,24 +216,28 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
         compiler = Compiler(path, pocl)
         _say(b"ready", answers)
         lighter.lighten(compiler.pocl)
+        if not select.select([jobs], [], [], 0)[0]:
+            with contextlib.suppress(objects.Unable):
+                compiler.objects  # noqa: B018 (looks functions up while nobody waits)
         while select.select([jobs], [], [], IDLE)[0]:
-            _say(_answer(compiler, marshal.load(jobs), files, kept_in), answers)
+            job = marshal.load(jobs)
+            _say(ANSWERS[job[0]](compiler, job[1:], files, kept_in), answers)
     except EOFError:
         return
     finally:
         shutil.rmtree(os.path.dirname(files), ignore_errors=True)
 
 
-def _say(answer: bytes | None, answers: Any) -> None:
+def _say(answer: bytes | Piece | None, answers: Any) -> None:
     """The answer's length, then the answer: who reads it never waits for what is not there."""
     text = marshal.dumps(answer)
     answers.write(len(text).to_bytes(8, "little") + text)
     answers.flush()
 
 
-def _answer(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | None:
+def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | None:
     source, front, back, launches = job
-    try:
+    with _cleaned(files):
         names = {name for name, *_ in launches}
         there = [os.path.join(kept_in, name) for name in names]
         made = [code for k in there if kept.only_whole(k) for code in kept.files(k)]
@@ -203,8 +247,37 @@ def _answer(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | N
         for name in names:
             move(os.path.join(files, name), os.path.join(kept_in, name))
         return code
-    except (Refused, OSError):
-        return None
+
+
+def _front(compiler: Compiler, job: tuple[str, str], files: str, kept_in: str) -> bytes | None:
+    with _cleaned(files):
+        return compiler.front(*job)
+
+
+def _piece(compiler: Compiler, job: tuple[str, str], files: str, kept_in: str) -> Piece | None:
+    with _cleaned(files):
+        return compiler.piece(*job)
+
+
+def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> bytes | None:
+    code, back, launches, pieces = job
+    with _cleaned(files):
+        whole = compiler.join(code, back, launches, pieces, files)
+        for name in {name for name, *_ in launches}:
+            move(os.path.join(files, name), os.path.join(kept_in, name))
+        return whole
+
+
+ANSWERS: dict[str, Any] = {"whole": _whole, "front": _front, "piece": _piece, "join": _join}
+"""By the first word of a job: the rest is what the function is asked; None where PoCL refuses."""
+
+
+@contextlib.contextmanager
+def _cleaned(files: str) -> Any:
+    """What PoCL leaves goes, and so does what it refuses."""
+    try:
+        with contextlib.suppress(Refused, OSError, objects.Unable):
+            yield
     finally:
         for entry in os.scandir(files):
             if entry.is_dir(follow_symlinks=False):

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from lowering.plan import SIDE_BY_SIDE
-from lowering.runtime import ahead, drivers, messages
+from lowering.runtime import ahead, drivers, ending, messages
+from lowering.runtime.apart import Apart
 from lowering.runtime.workshop import Workshop
 
 _ROOT = Path(__file__).parents[2]
@@ -62,6 +63,19 @@ class Builder:
         """As `Compiler.build`; None where it is refused. OSError, EOFError: it is dead, or was
         stopped, and is dead now.
         """
+        return self._ask("whole", *job)
+
+    def front(self, source: str, options: str) -> bytes | None:
+        """As `Compiler.front`, and so on."""
+        return self._ask("front", source, options)
+
+    def piece(self, source: str, options: str) -> ahead.Piece | None:
+        return self._ask("piece", source, options)
+
+    def join(self, code: bytes, back: str, launches: Any, pieces: Any) -> bytes | None:
+        return self._ask("join", code, back, launches, pieces)
+
+    def _ask(self, *job: Any) -> Any:
         try:
             messages.send(self.process.stdin, job, self.process.pid)
             self._greet()
@@ -132,34 +146,37 @@ def prepare(count: int = 1) -> None:
         _lock.release()
 
 
-def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
+def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes | None]:
     """The bitcode of each job, its machine code being on disk; None where it was refused, and for a
-    single one that no builder is ready for.
+    single one that no builder is ready for. `apart`: how they are built in pieces.
     """
     path = library()
     codes: list[bytes | None] = [None] * len(jobs)
-    todo = deque(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
     prepare(len(jobs))
     if path is None or not _lock.acquire(blocking=False):
         return codes  # another thread builds
+    todo: deque[int] = deque()
     try:
-        if len(jobs) == 1:
-            ready = next((b for b in _builders if b.ready), None)
-            if ready is not None:
-                _work(ready, jobs, todo, codes)
-            return codes
+        members, several = _members(jobs, apart), len(jobs) > 1
+        if not several and len(members) < 2 and apart and apart.groups:
+            apart = None  # one after the other they would take longer
+        todo.extend(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
+        todo.extend(~g for g in range(len(apart.groups) if apart else 0))  # others wait for these
+        work = jobs, todo, codes, apart
         threads = [
-            threading.Thread(target=_work, args=(b, jobs, todo, codes), daemon=True)
-            for b in _builders[: len(jobs)]
+            threading.Thread(target=_work, args=(b, *work), daemon=True)
+            for b in (members if several else members[1:])
         ]
         for t in threads:
             t.start()
-        if len(threads) < min(len(jobs), processes()):
-            _work(_self(path), jobs, todo, codes)
+        if members and not several:
+            _work(members[0], *work)
+        if several and len(threads) < min(len(jobs), processes()):
+            _work(_self(path), *work)
         for t in threads:
             t.join()
-        if todo:  # what a dead builder left
-            _work(_self(path), jobs, todo, codes)
+        if several and todo:  # what a dead builder left
+            _work(_self(path), *work)
     except (ahead.Refused, OSError):  # no serial device: PoCL was told which devices to offer
         return codes
     except BaseException:  # Ctrl-C: what the builders say next answers jobs that nobody waits for
@@ -169,6 +186,17 @@ def share(jobs: Sequence[ahead.Job]) -> list[bytes | None]:
     finally:
         _lock.release()
     return codes
+
+
+def _members(jobs: Sequence[ahead.Job], apart: Apart | None) -> list[Builder]:
+    """The builders that take part. A single job is not worth waiting for one that begins, and a
+    second one is of use for what is built apart.
+    """
+    if len(jobs) > 1:
+        return _builders[: len(jobs)]
+    ready = [b for b in _builders if b.ready]
+    many = apart is not None and apart.groups and not ending.over  # then no thread can begin
+    return ready[: 2 if many else 1]
 
 
 def _self(path: str) -> ahead.Compiler:
@@ -183,19 +211,29 @@ def _work(
     jobs: Sequence[ahead.Job],
     todo: deque[int],
     codes: list[bytes | None],
+    apart: Apart | None,
 ) -> None:
-    """Take jobs, the longest first, until none is left."""
+    """Take jobs until none is left: what others wait for, then the longest first."""
     while todo:
         try:
             k = todo.pop()
         except IndexError:
             return
         try:
-            codes[k] = builder.build(*jobs[k])
+            alone = isinstance(
+                builder, ahead.Compiler
+            )  # this process, whose linker is no workshop's
+            if apart is not None and k < 0:
+                apart.make(~k, None if alone else builder)
+            elif apart is not None and not alone:
+                codes[k] = apart.build(k, builder, jobs[k])
+            else:
+                codes[k] = builder.build(*jobs[k])
         except ahead.Refused:
             continue
         except (OSError, EOFError, ValueError, TypeError):
-            todo.append(k)
+            if k >= 0:
+                todo.append(k)
             return
 
 

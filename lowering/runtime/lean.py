@@ -74,6 +74,11 @@ def job(source: str, options: str, key: str, launches: Iterable[tuple[str, int, 
     return _text(source, key), options + _OPTIONS, options, named
 
 
+def piece(source: str, options: str) -> tuple[str, str]:
+    """A text without kernels and the options of the front end, for another process."""
+    return prelude() + source, options + _OPTIONS
+
+
 def _text(source: str, key: str) -> str:
     return prelude() + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
 

@@ -22,8 +22,8 @@ FIRST = _FRONT + b"34buildThinLTOPreLinkDefaultPipeline" + _LEVEL
 
 _BUILDER = b"_ZN4llvm18PassManagerBuilder"
 ALL = _BUILDER + b"25populateModulePassManagerERNS_6legacy15PassManagerBaseE"
-"""populateModulePassManager(passes), which lists all that -O3 is; PoCL calls it twice for a kernel,
-clang does not."""
+"""populateModulePassManager(passes), which lists all that -O3 is; PoCL calls it twice, clang does
+not."""
 LAST = _BUILDER + b"15addVectorPassesERNS_6legacy15PassManagerBaseEb"
 """addVectorPasses(passes, whole): to vectors, unrolling, and what tidies up after these."""
 

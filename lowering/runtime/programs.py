@@ -8,6 +8,7 @@ refused program leaves its source in a file.
 from __future__ import annotations
 
 import hashlib
+import marshal
 import os
 import tempfile
 import threading
@@ -19,7 +20,8 @@ from typing import Any
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, drivers, ending, kept, lean
+from lowering.runtime import ahead, builders, cache, drivers, ending, kept, lean, parts
+from lowering.runtime.apart import Apart, Group
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 
@@ -73,18 +75,54 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
             (size,), (local,) = s.global_size, s.local_size or (1,)
             kind = local, s.groups < SMALL_GRID
             launches.setdefault(s.program, {})[kind] = s.kernel, size, local
-    jobs: dict[str, ahead.Job] = {}
+    jobs: dict[str, tuple[Program, Any]] = {}
     for k, p in enumerate(plan.programs):
         if p in missing and k in launches and lean.suits(device, p.source):
             key = _lean_key(device, p)
             if not cache.has("bitcode", key):
-                jobs[key] = lean.job(p.source, p.options, key[:32], launches[k].values())
+                jobs[key] = p, launches[k].values()
     if not jobs:
         return
-    for key, code in zip(jobs, builders.share(list(jobs.values())), strict=True):
+    whole = [lean.job(p.source, p.options, key[:32], x) for key, (p, x) in jobs.items()]
+    apart = _apart(device, jobs)
+    for key, code in zip(jobs, builders.share(whole, apart), strict=True):
         if code is not None:
             counts.compiles += 1
             cache.store("bitcode", key, code)
+    for group, made in zip(apart.groups, apart.made, strict=True):
+        piece = made.result() if made.done() else None
+        for key in group.keys if piece is not None else ():
+            cache.store("piece", key, marshal.dumps(piece))
+
+
+def _apart(device: Device, jobs: dict[str, tuple[Program, Any]]) -> Apart:
+    """The jobs in pieces: those that are on disk, and, for a single job, a group of those that are
+    not. Several keep all builders busy as they are.
+    """
+    mains: list[ahead.Job | None] = []
+    calls: list[list[str]] = []
+    known: dict[str, ahead.Piece] = {}
+    groups: list[Group] = []
+    for key, (p, launches) in jobs.items():
+        main, found = parts.split(p.source) if Apart.able else (p.source, [])
+        mains.append(lean.job(main, p.options, key[:32], launches) if found else None)
+        keys = {x.key: _piece_key(device, p, x) for x in found}
+        calls.append(list(keys.values()))
+        for disk in keys.values():
+            body = cache.load("piece", disk) if disk not in known else None
+            if body is not None:
+                known[disk] = marshal.loads(body)
+        wanted = [x for x in found if keys[x.key] not in known]
+        if wanted and len(jobs) > 1:
+            mains[-1] = None
+        elif wanted:
+            text = lean.piece(parts.together(p.source, wanted), p.options)
+            groups.append(Group(*text, frozenset(keys[x.key] for x in wanted)))
+    return Apart(mains, calls, known, groups)
+
+
+def _piece_key(device: Device, program: Program, part: parts.Part) -> str:
+    return cache.key_of(*lean.machine(device), lean.prelude(), program.options, part.key)
 
 
 def build(device: Device, program: Program) -> Built:

@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from lowering.runtime.ahead import PARTS
+
 MEMORY = "/dev/shm"
 PREFIX = "fx-builder-"
 LEFT = 600.0
@@ -32,6 +34,7 @@ _UNCALLED = " ".join(f"--defsym=_local_id_{x}=0" for x in "xyz")
 
 _LINKER = """#!/bin/sh
 set -- {uncalled} "$@"
+for part in {parts}/*.o; do [ -f "$part" ] && set -- "$@" "$part"; done
 (
   for word; do
     shift
@@ -80,7 +83,10 @@ class Workshop:
         if ld is not None:
             tools = self.folder / "tools"
             tools.mkdir()
-            (tools / "ld").write_text(_LINKER.format(ld=shlex.quote(ld), uncalled=_UNCALLED))
+            parts = self.folder / PARTS
+            parts.mkdir()
+            words = {"ld": shlex.quote(ld), "uncalled": _UNCALLED, "parts": shlex.quote(str(parts))}
+            (tools / "ld").write_text(_LINKER.format(**words))
             (tools / "ld").chmod(0o700)
             others = os.environ.get("COMPILER_PATH")
             self.environment["COMPILER_PATH"] = f"{tools}:{others}" if others else str(tools)

@@ -127,7 +127,7 @@ def _streamer(number, width, rows, a_stored, b_stored) -> str:
     many = {1: 8, 2: 4, 3: 4}.get(m, 2)
     return "\n".join(
         [
-            f"FX_STAGE void stream_{number}x{width}_{rows}_{a_stored}_{b_stored}(",
+            f"FX_PART void stream_{number}x{width}_{rows}_{a_stored}_{b_stored}(",
             f"    __global const {_memory(a_stored)} *a, __global const {_memory(b_stored)} *b,",
             "    const long a_lane, const int last, const long a_k,",
             f"    const long b_k, const int k1, const int count, {kind} *t, const int size,",
@@ -158,7 +158,7 @@ def _filler(number, width, lanes, order, stored) -> str:
     w, n = int(width), int(lanes)
     kind = KINDS[number]
     head = [
-        f"FX_STAGE void panel_{number}x{width}_{lanes}{order}_{stored}(",
+        f"FX_PART void panel_{number}x{width}_{lanes}{order}_{stored}(",
         f"    __global const {_memory(stored)} *x,",
         "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
         f"    __global {kind} *p, const long size) {{",
@@ -263,7 +263,7 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     sums = [[f"c{r}_{j}" for j in range(v)] for r in range(m)]
     head = f"tile_{number}x{width}_{rows}x{vectors}_{a_rows}{a_k}{b_k}"
     lines = [
-        f"FX_STAGE void {head}(__global const {kind} *a, __global const {kind} *b,",
+        f"FX_PART void {head}(__global const {kind} *a, __global const {kind} *b,",
         "    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,",
         f"    const long b_k, const int k1, {kind} *t, const long ld, const int more) {{",
         "  #pragma OPENCL FP_CONTRACT ON",

@@ -1,6 +1,6 @@
 // launches: 3, programs: 1
 
-FX_STAGE void panel_f32x8_16c_f32(
+FX_PART void panel_f32x8_16c_f32(
     __global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
@@ -74,7 +74,7 @@ FX_STAGE void panel_f32x8_16c_f32(
 #else
 #define FX_HELD64(...)
 #endif
-FX_STAGE void tile_f32x8_6x2_l1k(__global const float *a, __global const float *b,
+FX_PART void tile_f32x8_6x2_l1k(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON
@@ -125,7 +125,7 @@ FX_STAGE void tile_f32x8_6x2_l1k(__global const float *a, __global const float *
   if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
   *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
-FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
+FX_PART void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON

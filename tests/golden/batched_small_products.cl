@@ -1,6 +1,6 @@
 // launches: 1, programs: 1
 
-FX_STAGE void tile_f32x8_4x2_l1k(__global const float *a, __global const float *b,
+FX_PART void tile_f32x8_4x2_l1k(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON

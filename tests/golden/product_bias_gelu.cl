@@ -1,6 +1,6 @@
 // launches: 1, programs: 1
 
-FX_STAGE void panel_f32x8_16r_f32(
+FX_PART void panel_f32x8_16r_f32(
     __global const float *x,
     const long x_lane, const long x_k, const int count, const int there, const int k1,
     __global float *p, const long size) {
@@ -32,7 +32,7 @@ FX_STAGE void panel_f32x8_16r_f32(
 #else
 #define FX_HELD64(...)
 #endif
-FX_STAGE void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
+FX_PART void tile_f32x8_6x2_l1p(__global const float *a, __global const float *b,
     const long a_lane, const int *ro, const int last, const long a_k, const int *ko,
     const long b_k, const int k1, float *t, const long ld, const int more) {
   #pragma OPENCL FP_CONTRACT ON

@@ -1,0 +1,88 @@
+"""Objects: LLVM's bitcode to machine code and several to one, by functions inside PoCL's library.
+
+OpenCL compiles kernels only. What a builder compiles apart (parts.py) has none, so PoCL's own
+function that makes machine code of a module is called, and LLVM's that link modules.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from typing import Any
+
+from lowering.runtime.patches import addresses
+
+_P = c_void_p
+_FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments
+    "LLVMContextCreate": (_P,),
+    "LLVMContextDispose": (None, _P),
+    "LLVMCreateMemoryBufferWithMemoryRangeCopy": (_P, c_char_p, c_size_t, c_char_p),
+    "LLVMParseIRInContext": (c_int, _P, _P, _P, _P),
+    "LLVMDisposeModule": (None, _P),
+    "LLVMLinkModules2": (c_int, _P, _P),
+    "pocl_llvm_codegen": (c_int, _P, _P, _P, _P, _P),
+    "pocl_write_module": (c_int, _P, c_char_p, c_int),
+}
+
+
+class Unable(Exception):
+    """What LLVM refuses, or a library that has no such functions."""
+
+
+class Objects:
+    """The functions of the library, a file that is loaded, for a device and a program of PoCL."""
+
+    def __init__(self, path: str, device: Any, program: Any):
+        places = addresses(path, [name.encode() for name in _FUNCTIONS])
+        if places is None:
+            raise Unable(path)
+        self._call = {
+            name: ctypes.CFUNCTYPE(*types)(place)
+            for (name, types), place in zip(_FUNCTIONS.items(), places, strict=True)
+        }
+        self._device, self._program = device, program
+
+    def machine_code(self, code: bytes) -> bytes:
+        """The object file of a module."""
+        context = self._call["LLVMContextCreate"]()
+        try:
+            module = self._module(context, code)
+            out, size = c_void_p(), c_uint64()
+            make = self._call["pocl_llvm_codegen"]
+            if make(self._device, self._program, module, byref(out), byref(size)) or not out:
+                raise Unable("no machine code")
+            made = ctypes.string_at(out, size.value)
+            free = ctypes.CDLL(None).free
+            free.argtypes = (c_void_p,)
+            free(out)
+            self._call["LLVMDisposeModule"](module)
+            return made
+        finally:
+            self._call["LLVMContextDispose"](context)
+
+    def joined(self, codes: Sequence[bytes], folder: str) -> bytes:
+        """The bitcode of several modules as one; `folder`: for a file of it."""
+        context = self._call["LLVMContextCreate"]()
+        path = os.path.join(folder, "joined.bc")
+        try:
+            module = self._module(context, codes[0])
+            for code in codes[1:]:
+                if self._call["LLVMLinkModules2"](module, self._module(context, code)):
+                    raise Unable("modules that do not fit")
+            if self._call["pocl_write_module"](module, path.encode(), 0):
+                raise Unable("no file could be written")
+            self._call["LLVMDisposeModule"](module)
+            with open(path, "rb") as file:
+                return file.read()
+        finally:
+            self._call["LLVMContextDispose"](context)
+
+    def _module(self, context: Any, code: bytes) -> Any:
+        name = b"part"
+        place = self._call["LLVMCreateMemoryBufferWithMemoryRangeCopy"](code, len(code), name)
+        module, said = c_void_p(), c_void_p()
+        if self._call["LLVMParseIRInContext"](context, place, byref(module), byref(said)):
+            raise Unable("no bitcode")
+        return module
