@@ -7,7 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fx.checkpoint_policies import Offloadable as Offloadable
 from fx.checkpoint_policies import Policy as Policy
+from fx.checkpoint_policies import Recompute as Recompute
+from fx.checkpoint_policies import Saveable as Saveable
 from fx.prims.naming import name_p
 from fx.remat import checkpoint as checkpoint
 from fx.remat import checkpoint_policies as checkpoint_policies

@@ -1,13 +1,52 @@
 """What `checkpoint` may save: each policy says of a primitive with its operands' avals and
-parameters yes or no.
+parameters yes or no, or JAX's words for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-Policy = Callable[..., bool]
+import numpy as np
+
+Policy = Callable[..., Any]
+
+
+class Offloadable(NamedTuple):
+    """A policy's word for: save, and keep it in another memory. Devices here have one: it is saved.
+
+    >>> bool(Offloadable("device", "pinned_host"))
+    True
+    """
+
+    src: str
+    dst: str
+
+
+class _Word:
+    """A policy's word for yes or no."""
+
+    def __init__(self, name: str, truth: bool):
+        self.name, self.truth = name, truth
+
+    def __bool__(self) -> bool:
+        return self.truth
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+Saveable, Recompute = _Word("Saveable", True), _Word("Recompute", False)
+
+
+def saves(answer: Any) -> bool:
+    """What a policy's answer means; TypeError where it is no boolean and none of the words."""
+    if not isinstance(answer, bool | np.bool_ | _Word | Offloadable):
+        raise TypeError(
+            "Value returned by a remat policy should be a bool or `ad_checkpoint.Recompute`, "
+            f"`ad_checkpoint.Saveable` or `ad_checkpoint.Offloadable(src, dst)`, got {answer!r}"
+        )
+    return bool(answer)
 
 
 def everything_saveable(*_: Any, **__: Any) -> bool:

@@ -200,7 +200,7 @@ def _saved(jaxpr: Jaxpr, residuals: Sequence[Any], policy: Callable[..., Any] | 
         if not any(v in needed for v in eqn.outvars):
             continue
         avals = [a.aval for a in eqn.invars]
-        if policy(eqn.primitive, *avals, **eqn.params):
+        if checkpoint_policies.saves(policy(eqn.primitive, *avals, **eqn.params)):
             saved += [v for v in eqn.outvars if v in needed]
         else:
             needed.update(a for a in eqn.invars if isinstance(a, Var))

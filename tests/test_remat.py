@@ -175,3 +175,17 @@ def test_compiled_memory_follows_the_segments():
         return fx.jit(fx.grad(net)).lower(x).compile().memory_analysis().temp_size_in_bytes
 
     assert temporary(fx.checkpoint) <= 0.3 * temporary(lambda f: f)
+
+
+def test_policies_may_answer_in_words():
+    from fx.ad_checkpoint import Offloadable, Recompute, Saveable
+
+    def residuals(answer):
+        f = fx.checkpoint(layers, policy=lambda prim, *_, **__: answer)
+        return len(saved_residuals(f, X))
+
+    assert residuals(Recompute) == residuals(False) < residuals(True)
+    assert residuals(Saveable) == residuals(Offloadable("device", "pinned_host")) == residuals(True)
+    for wrong in (Offloadable, None, "yes"):
+        with pytest.raises(TypeError, match="returned by a remat policy"):
+            residuals(wrong)
