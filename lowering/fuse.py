@@ -260,7 +260,8 @@ class _Fuser:
         if len(homes) > 1 and cone_cost(n) > CHEAP and not repeated:
             return f"{len(homes)} kernels need it and it costs too much to repeat"
         for group, dims in homes.values():
-            if len(group.nodes) > MAX_NODES:
+            most = 2 * MAX_NODES if isinstance(n.form, VIEWS) else MAX_NODES  # a view is no work
+            if len(group.nodes) > most:
                 return f"the kernel has {MAX_NODES} operations already"
             why = self.why_not_inside(n, group, dims)
             if why is not None:

@@ -439,19 +439,30 @@ def _place_lower(b: Any, x: Any, which: Any, *, sizes: Any, **params: Any) -> An
     gaps = [s // step - 1 for s, step in zip(w.window_strides, steps)]
     classes: dict[tuple[int, ...], Any] = {}
     for k, offset in enumerate(w.offsets()):
-        chosen = b.map("eq", which, b.const(k, np.int32))
-        part = b.select(chosen, x, b.broadcast(zero, x.shape, ()) if x.shape else zero)
         first = [o * wd - lo for o, wd, (lo, _) in zip(offset, w.window_dilation, w.padding)]
         low = [at // step for at, step in zip(first, steps)]
         ends = zip(shape, low, x.shape, gaps)
         high = [n - at - (m + (m - 1) * gap) for n, at, m, gap in ends]
-        part = b.pad(part, zero, low, high, gaps)
+        part = _chosen(b, x, which, k, zero, (low, high, gaps))
         which_class = tuple(at % step for at, step in zip(first, steps))
         known = classes.get(which_class)
         classes[which_class] = part if known is None else b.map("add", known, part)
     nothing = b.broadcast(zero, shape, ()) if shape else zero
     total = _interleaved(b, lambda at: classes.get(at, nothing), steps)
     return b.slice(total, (0,) * len(sizes), spread, w.base_dilation)
+
+
+def _chosen(b: Any, x: Any, which: Any, k: int, zero: Any, config: Any) -> Any:
+    """What the windows that chose place k give, put where it belongs. Read there and compared
+    then: so `which` is one array that all places read, not computed anew by each of them.
+    """
+    apart = any(config[2])
+    if not apart:
+        which = b.pad(which, b.const(-1, np.int32), *config)
+        x = b.pad(x, zero, *config)
+    chosen = b.map("eq", which, b.const(k, np.int32, which.shape))
+    part = b.select(chosen, x, b.const(0, x.dtype, x.shape))
+    return b.pad(part, zero, *config) if apart else part
 
 
 def _interleaved(b: Any, of: Any, steps: Any, at: tuple[int, ...] = ()) -> Any:
