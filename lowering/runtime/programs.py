@@ -84,8 +84,8 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
     if not jobs:
         return
     whole = [lean.job(p.source, p.options, key[:32], x) for key, (p, x) in jobs.items()]
-    apart = _apart(device, jobs)
-    for key, code in zip(jobs, builders.share(whole, apart), strict=True):
+    apart = _apart(device, jobs if len(jobs) == 1 else {})  # several keep all builders busy
+    for key, code in zip(jobs, builders.share(whole, apart if apart.mains else None), strict=True):
         if code is not None:
             counts.compiles += 1
             cache.store("bitcode", key, code)
@@ -96,9 +96,7 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
 
 
 def _apart(device: Device, jobs: dict[str, tuple[Program, Any]]) -> Apart:
-    """The jobs in pieces: those that are on disk, and, for a single job, a group of those that are
-    not. Several keep all builders busy as they are.
-    """
+    """The jobs in pieces: those that are on disk, and groups of those that are not."""
     mains: list[ahead.Job | None] = []
     calls: list[list[str]] = []
     known: dict[str, ahead.Piece] = {}
@@ -113,9 +111,7 @@ def _apart(device: Device, jobs: dict[str, tuple[Program, Any]]) -> Apart:
             if body is not None:
                 known[disk] = marshal.loads(body)
         wanted = [x for x in found if keys[x.key] not in known]
-        if wanted and len(jobs) > 1:
-            mains[-1] = None
-        elif wanted:
+        if wanted:
             text = lean.piece(parts.together(p.source, wanted), p.options)
             groups.append(Group(*text, frozenset(keys[x.key] for x in wanted)))
     return Apart(mains, calls, known, groups)
