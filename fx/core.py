@@ -48,6 +48,7 @@ from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     has_side_effects,
     is_undefined,
     last_uses,
+    not_linear,
     set_printer,
 )
 from fx.snapshots import apart
@@ -336,6 +337,8 @@ def get_aval(x: Any) -> ShapedArray:
                 found = _AVAL_OF[base]
                 break
         else:
+            if type(x) is UndefinedPrimal:
+                raise not_linear("a factor, an index or a predicate that depends")
             raise TypeError(
                 f"{type(x).__module__}.{type(x).__qualname__} is not a valid array type: {x!r:.80}"
             )

@@ -292,12 +292,16 @@ class UndefinedPrimal:
     dtype = property(lambda self: self.aval.dtype)
 
     def __rmul__(self, other: Any) -> Any:
-        raise NotImplementedError(
-            "a product or quotient of two values that both depend on the linear arguments: the "
-            "function is not linear in them, or not step by step"
-        )
+        raise not_linear("a product or quotient of two values that both depend")
 
     __rtruediv__ = __rmul__
+
+
+def not_linear(what: str) -> NotImplementedError:
+    """The error of a transpose rule that needs the value of an operand that is linear."""
+    return NotImplementedError(
+        f"{what} on the linear arguments: the function is not linear in them, or not step by step"
+    )
 
 
 def is_undefined(x: Any) -> bool:

@@ -194,6 +194,24 @@ def test_dropping_the_pullback_frees_the_residuals():
         gc.enable()
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * x,
+        lambda x: 1 / x,
+        lambda x: fnp.dot(x, x),
+        lambda x: fnp.where(x > 0, x, 0),
+        lambda x: x[x.astype(int)],
+        lambda x: fx.lax.cond(x[0] > 0, lambda: x, lambda: x * 2),
+        lambda x: fx.lax.linalg.triangular_solve(fnp.diag(x), x[:, None], left_side=True),
+    ],
+)
+def test_a_transpose_says_that_a_function_is_not_linear(f):
+    x = fnp.arange(3.0)
+    with pytest.raises(NotImplementedError, match="is not linear"):
+        fx.linear_transpose(f, x)(f(x))
+
+
 def test_linear_transpose():
     f = lambda x: fnp.concatenate([3 * x, x[:1]])
     t = fx.linear_transpose(f, fx.ShapeDtypeStruct((2,), np.float32))
