@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -489,6 +490,14 @@ def record_launches() -> list[Any]:
     from lowering.runtime.recorder import record
 
     return record(default_device())
+
+
+def forget_programs() -> None:
+    """Let go of built programs that no compiled function uses."""
+    if "lowering.runtime.programs" in sys.modules:
+        from lowering.runtime import programs
+
+        programs.forget()
 
 
 def counters() -> Any:

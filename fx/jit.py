@@ -129,10 +129,13 @@ def _caches(fun: Callable[..., Any], options: Any) -> Caches:
 
 
 def clear_caches() -> None:
-    """Forget what every jitted function has traced and compiled; what is on disk stays."""
+    """Forget what every jitted function has traced and compiled, with its programs; what is on disk
+    stays.
+    """
     for jitted in list(_ALL):
         jitted.clear_cache()
     _CACHES.clear()  # what functions have kept whose jitted forms are gone
+    array.forget_programs()
 
 
 class Jitted:

@@ -126,4 +126,4 @@ def test_a_message_longer_than_a_pipe_to_a_stopped_process(monkeypatch):
     finally:
         process.kill()
         process.wait()
-        process.stdin.close()
+        process.stdin.close()  # type: ignore[union-attr]

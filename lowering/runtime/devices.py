@@ -12,6 +12,7 @@ import contextlib
 import os
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +59,8 @@ class Device:
         self.shared = profile.host_visible
         self.interpreter = profile.driver == "interpreter"
         self.pending: deque[tuple[Any, Any]] = deque()
-        self.programs: dict[Any, Any] = {}  # owned by runtime.programs
+        self.programs: dict[Any, Any] = {}  # the newest, owned by runtime.programs
+        self.in_use: Any = weakref.WeakValueDictionary()  # older ones that executables hold
         self.pool = Pool(self)
         self.direct: Device | None = None  # the same, its kernels run in the thread that enqueues
         self.tail: list[Any] = [None]  # the newest launch's event, None once it is complete
@@ -234,7 +236,7 @@ class Device:
         lane = Device(self.id, self.profile, serial or self._cl_device, self.place)
         lane.pool = self.pool
         if serial is None:
-            lane._twin, lane.programs = self, self.programs
+            lane._twin, lane.programs, lane.in_use = self, self.programs, self.in_use
         return lane
 
     def as_explicit(self) -> Device:
@@ -304,6 +306,12 @@ def interpreter() -> Device:
             ),
         )
     return _interpreter
+
+
+def known() -> list[Device]:
+    """The devices that someone has asked for, those that launch in the calling thread too."""
+    there = {*(_devices or ()), *_chosen.values()}
+    return [*there, *(d.direct for d in there if d.direct is not None)]
 
 
 def default_device(wanted: Sequence[str] = ()) -> Device:

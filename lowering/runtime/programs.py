@@ -1,6 +1,6 @@
 """Programs: OpenCL source to driver objects, built once per (device, source, options).
 
-In memory every program is kept with its device; on disk binaries of drivers that keep none
+In memory the newest and those that executables use; on disk binaries of drivers that keep none
 themselves (Intel's CPU runtime), and bitcode for PoCL (lean.py), which keeps the machine code. A
 refused program leaves its source in a file.
 """
@@ -20,7 +20,7 @@ from typing import Any
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, drivers, ending, kept, lean, parts
+from lowering.runtime import ahead, builders, cache, devices, drivers, ending, kept, lean, parts
 from lowering.runtime.apart import Apart, Group
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
@@ -31,10 +31,15 @@ KEEP_NO_BINARIES = frozenset({"intel"})
 SMALL_GRID = (1 << 16) - 1
 """Groups from which PoCL makes other machine code of a kernel."""
 
+KEEP = 1 << 20
+"""Characters of a device's programs that are kept though no executable may use them: of each PoCL
+takes 30 bytes, Intel's runtime 220.
+"""
+
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Built:
     """A driver's program; its kernels' names end in `suffix`."""
 
@@ -47,7 +52,7 @@ def build_all(device: Device, plan: Plan) -> list[Built]:
     two threads, or, for PoCL, which compiles one at a time, in processes of its own.
     """
     programs = plan.programs
-    missing = [p for p in programs if (p.source, p.options) not in device.programs]
+    missing = [p for p in programs if not _is_there(device, (p.source, p.options))]
     if device.driver == "pocl":
         if missing and shared(device):
             _build_ahead(device, plan, missing)
@@ -125,10 +130,12 @@ def build(device: Device, program: Program) -> Built:
     """One program; threads that ask for the same one at once build it once."""
     key = (program.source, program.options)
     with _lock:
-        future = device.programs.get(key)
+        future = _found(device, key)
         mine = future is None
-        if mine:
-            future = device.programs[key] = Future()
+        if future is None:
+            future = Future()
+        device.programs[key] = future  # the newest
+        _retire(device, KEEP)
     if not mine:
         error = future.exception()
         if error is not None and not isinstance(error, Exception):
@@ -138,11 +145,43 @@ def build(device: Device, program: Program) -> Built:
     try:
         built = ending.away(_built, device, program)
     except BaseException as e:
-        del device.programs[key]  # the next call tries again
+        device.programs.pop(key, None)  # the next call tries again
         future.set_exception(e)
         raise
     future.set_result(built)
     return built
+
+
+def _is_there(device: Device, key: tuple[str, str]) -> bool:
+    return key in device.programs or key in device.in_use
+
+
+def _found(device: Device, key: tuple[str, str]) -> Future | None:
+    """The program under a key, taken out of where it stands."""
+    future, built = device.programs.pop(key, None), device.in_use.pop(key, None)
+    if future is None and built is not None:
+        future = Future()
+        future.set_result(built)
+    return future
+
+
+def _retire(device: Device, keep: int) -> None:
+    """Hold the newest programs, of `keep` characters in all, and those that are being built."""
+    room = keep
+    for key in reversed(list(device.programs)):
+        room -= len(key[0])
+        future = device.programs[key]
+        if room < 0 and future.done():
+            del device.programs[key]
+            if future.exception() is None:
+                device.in_use[key] = future.result()
+
+
+def forget() -> None:
+    """Let go of the programs that no executable uses."""
+    with _lock:
+        for device in devices.known():
+            _retire(device, 0)
 
 
 def _built(device: Device, program: Program) -> Built:
