@@ -57,6 +57,9 @@ LOOK = 64
 """Groups that read what a root reads, from the nearest on, that it may join: a weight of a loop
 that was unrolled is read by each of its turns."""
 
+DEAR, DEARER = 4.0, 10.0
+"""Flops of what is not computed again along all of an outer axis, and not even four times."""
+
 Homes = dict[int, tuple[Group, DimMap]]  # by group: where a node's axes lie in its space
 
 
@@ -311,9 +314,9 @@ class _Fuser:
             if not whole or None in dims:
                 return "a running fold is read out of order"
             return None if n.form.axis == n.ndim - 1 else "a running fold along an outer axis"
-        if not whole and not prefix and own_cost(n) >= 10:
+        if not whole and not prefix and self.costs[id(n)] >= DEAR:
             repeats = prod(group.space[d] for d in range(len(group.space)) if d not in covered)
-            if repeats > 4:
+            if repeats > 4 and (own_cost(n) >= DEARER or prod(group.space) > 16 * n.size):
                 return f"broadcasting it would compute it {repeats} times"
         return None
 

@@ -10,7 +10,7 @@ results do not depend on the machine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import Any
 
 from lowering import scalar, tiles
@@ -375,9 +375,13 @@ def _partial_blocks(nest: Nest) -> int | None:
     return counts.pop() if counts else None
 
 
+NEAR = 8  # elements apart: lanes that share lines, which the next strip need not fetch again
+
+
 def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | None:
     """The axis with the most contiguous accesses; longer ones and parallel ones win ties."""
     best, best_score = None, 0.0
+    across, across_score = None, (-inf, 0)  # where nothing lies along an axis: of the rows' longest
     found = [(v.attr[1], v.mask) for v in nest.values if v.op == "load"]
     found += [(s.index, s.index.axes | nest.values[s.value].mask) for s in all_stores(nest)]
     whole = max((prod(nest.extents[a] for a in axes) for _, axes in found), default=1)
@@ -391,7 +395,8 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
             c = e.coef(a)
             often = axes | rows if axes & folded else axes  # a fold is begun anew for each row
             rare = 8 * prod(nest.extents[k] for k in often) <= whole  # where folds begin or end
-            score += (1.0 if c == 1 else 0.25 if c in (0, -1) else -0.5) * (0.1 if rare else 1.0)
+            gain = 1.0 if c == 1 else 0.25 if c in (0, -1) else -0.25 if abs(c) <= NEAR else -0.5
+            score += gain * (0.1 if rare else 1.0)
         for s in nest.stores:
             often = 8 * prod(nest.extents[k] for k in nest.values[s.value].mask) > whole
             score += (1.0 if often else 0.1) * (s.index.coef(a) == 1)
@@ -402,11 +407,9 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
             continue
         if score > best_score:
             best, best_score = a, score
-    if best is None and live:
-        best = max(
-            (a for a in live if a not in folded), key=lambda a: nest.extents[a], default=None
-        )
-    return best
+        elif a in rows and (round(score, 1), n) > across_score:
+            across, across_score = a, (round(score, 1), n)
+    return best if best is not None else across
 
 
 def _width(nest: Nest, v: int, profile: Profile, columns: bool = False) -> int:

@@ -85,3 +85,54 @@ def test_guards_of_another_axis_leave_a_fold_alone(rng):
     agree(f, x)
     folds = [v for _, nest in nests(f, x) for v in nest.values if v.op in ("reduce", "mad")]
     assert len(folds) == 1
+
+
+def test_what_a_column_divides_by_is_computed_once_a_column(rng):
+    x = fnp.asarray(rng.standard_normal((600, 96)), np.float32)
+
+    def normal(x):
+        return (x - x.mean(0)) / fnp.sqrt(x.var(0) + 1e-5)
+
+    agree(normal, x)
+    assert sum("compute it 600 times" in why for why in reasons(normal, x)) == 1
+
+
+def test_strips_go_where_lanes_share_lines(rng):
+    """Every second element of a row, not whole columns."""
+    x = fnp.asarray(rng.standard_normal((100, 64)), np.float32)
+    f = lambda x: fnp.stack([x[:, ::2] + x[:, :1], x[:, 1::2] + x[:, :1]], -1)
+    agree(f, x)
+    assert "[64]," not in lower_function(f, (x,), profile=AVX2).plan.programs[0].source
+
+
+def stacked(x):
+    return fnp.stack([x, x + 1], -1)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: stacked(x).reshape(-1),
+        lambda x: x.at[np.array([3, 3, 5])].add(1.0).reshape(-1),
+        lambda x: lax.scan(lambda c, r: (c + r, c * r), x[0], x)[1].reshape(-1),
+        lambda x: fnp.concatenate([x[:0], x[:0]]).reshape(-1),
+    ],
+)
+def test_results_of_another_shape_are_written_where_they_stand(rng, f):
+    x = fnp.asarray(rng.standard_normal((64, 96)), np.float32)
+    agree(f, x)
+    plan = lower_function(f, (x,), profile=AVX2).plan
+    assert [plan.buffers[k].shape for k in plan.outputs] == [f(x).shape]
+    assert plan.arena_bytes < x.nbytes // 4
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda s: (s, s.reshape(-1)),
+        lambda s: (s.reshape(-1), s.reshape(8, -1)),
+        lambda s: (s.reshape(-1), s.sum(0)),
+    ],
+)
+def test_one_array_as_several_results(rng, f):
+    agree(lambda x: f(stacked(x)), fnp.asarray(rng.standard_normal((64, 96)), np.float32))

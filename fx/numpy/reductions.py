@@ -61,7 +61,7 @@ def _positions(axis: Any, ndim: int, name: str) -> tuple[int, ...]:
     return canonical_axes(axis, ndim)
 
 
-def restore_axes(x: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+def restore_axes(x: Any, axes: tuple[int, ...]) -> Any:
     """keepdims: put axes of size one where reduced axes were."""
     return lax.expand_dims(x, tuple(sorted(axes))) if axes else x
 
@@ -119,7 +119,7 @@ def _reduce(
     axes = _positions(axis, len(shape), name)
     out = op(x, axes)
     if keepdims:
-        out = restore_axes(out, shape, axes)
+        out = restore_axes(out, axes)
     if initial is not None:
         check_arraylike(name, initial)
         _scalar_initial(name, initial)
@@ -247,7 +247,7 @@ def _extremum(
     else:
         out = op(x, axes)
     if keepdims:
-        out = restore_axes(out, shape, axes)
+        out = restore_axes(out, axes)
     if initial is not None:
         _scalar_initial(name, initial)
         out = combine(convert(value(initial), aval.dtype), out)
@@ -357,7 +357,7 @@ def _truth(name: str, a: Any, axis: Any, keepdims: bool, where: Any, op: Any, ne
     shape = core.get_aval(x).shape
     axes = _positions(axis, len(shape), name)
     out = op(x, axes)
-    return restore_axes(out, shape, axes) if keepdims else out
+    return restore_axes(out, axes) if keepdims else out
 
 
 def all(
@@ -431,11 +431,13 @@ def mean(
         )
         x = broadcast_value(x, shape)
     axes = _positions(axis, len(core.get_aval(x).shape), "mean")
-    total = sum(x, axis=axes, dtype=work, keepdims=keepdims, where=where)
-    count = counted(x, axes, where, work, keepdims)
-    if not is_inexact(work):
-        return lax.div(total, broadcast_value(count, core.get_aval(total).shape))
-    return convert(u.divide(total, count), out_dtype)
+    total = sum(x, axis=axes, dtype=work, where=where)
+    count = counted(x, axes, where, work, False)
+    if is_inexact(work):
+        found = convert(u.divide(total, count), out_dtype)
+    else:
+        found = lax.div(total, broadcast_value(count, core.get_aval(total).shape))
+    return restore_axes(found, axes) if keepdims else found
 
 
 def check_variance_dtype(name: str, given: np.dtype, dtype: Any) -> None:

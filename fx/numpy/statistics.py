@@ -91,7 +91,7 @@ def _quantile(
     out = convert(out, dtype, weak)
     if keepdims:
         lead = len(core.get_aval(q).shape)
-        out = restore_axes(out, (), tuple(k + lead for k in axes))
+        out = restore_axes(out, tuple(k + lead for k in axes))
     return out
 
 

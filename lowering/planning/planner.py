@@ -51,6 +51,22 @@ REPEATS = ("reduce", "argreduce", "cumscan")
 FOLLOWED = (g.Map, g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse)
 
 
+WRITTEN = (g.Concat, g.Scatter, g.Get)  # stand in memory whoever reads them
+
+
+def _written(o: g.Node, shapes: dict[int, g.Shape]) -> g.Node:
+    """The node whose elements the result o is, in their order, if that is in memory anyway: it is
+    written where the result stands, in whose shape `shapes` then has it.
+    """
+    x = o
+    while isinstance(x.form, g.Reshape):
+        x = x.args[0]
+    if x is o or id(x) in shapes or not isinstance(x.form, WRITTEN) or x.outs is not None:
+        return o
+    shapes[id(x)] = o.shape
+    return x
+
+
 class Planner:
     """Builds one Plan."""
 
@@ -74,14 +90,16 @@ class Planner:
         inputs = [self.slot("input", n.shape, n.dtype) for n in graph.inputs]
         self.donated = {k for k, d in zip(inputs, donated) if d}
         places = {id(n): Place(k) for n, k in zip(graph.inputs, inputs)}
+        shapes = {id(o): o.shape for o in graph.outputs}
+        made = [_written(o, shapes) for o in graph.outputs]
         wanted = {
-            id(o): Place(self.slot("output", o.shape, o.dtype))
-            for o in dict.fromkeys(graph.outputs)
+            id(o): Place(self.slot("output", shapes[id(o)], o.dtype))
+            for o in dict.fromkeys(made)
             if not isinstance(o.form, g.Input)
         }
-        region = self.region(graph, places, wanted)
+        region = self.region(g.Graph(graph.inputs, tuple(made), graph.effects), places, wanted)
         outputs = []
-        for o in graph.outputs:
+        for o in made:
             place = wanted.get(id(o), places.get(id(o)))
             assert place is not None
             if region.places.get(id(o)) != place:
