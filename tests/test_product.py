@@ -352,6 +352,17 @@ def test_the_last_columns_have_a_tile_as_narrow_as_they_are(as_on, m, n, k, left
     check(build, x, y, as_on=as_on)
 
 
+@pytest.mark.parametrize("dtype,lanes", [(np.float32, 16), (np.float64, 8)])
+@pytest.mark.parametrize("over", [1, 2, 3])
+@pytest.mark.parametrize("m", [20, 200])
+def test_few_last_columns_are_half_a_vector_where_vectors_have_512_bits(m, over, dtype, lanes):
+    n = 4 * lanes + over * lanes // 4
+    x, y = normal(m, 90, dtype=dtype), normal(90, n, dtype=dtype)
+    plan = check(lambda b, x, y: b.contract(x, y, ((1,), (0,))), x, y, as_on=profile.AVX512)
+    found = {int(w) for w in re.findall(r"void tile_f\d+x(\d+)_", plan.programs[0].source)}
+    assert found == ({lanes, lanes // 2} if over < 3 else {lanes})
+
+
 @pytest.mark.parametrize("left,right", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_sums_that_are_left_and_taken_up_again(left, right):
     """More k than a strip of B has room for, with several strips and a narrow last one."""

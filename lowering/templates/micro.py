@@ -177,7 +177,11 @@ def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
     clear = " ".join(f"*(__global {vec} *)(q + {j * w}) = 0;" for j in range(vectors))
     whole = [f"if (c + {(j + 1) * w} <= there) {x}" for j, x in enumerate(copies[:-1])]
     one = _read(kind, stored, 1, "y + c + j")
-    some = together(n)
+    some, half = together(n), w // 2
+    left = f"int j = (there - c) / {w} * {w};"
+    if half > 4:
+        part = f"*(__global {kind}{half}_u *)(q + j) = {_read(kind, stored, half, 'y + c + j')};"
+        left += f" if (j + {half} <= there - c) {{ {part} j += {half}; }}"
     return [
         f"  for (int c0 = 0; c0 < count; c0 += {some * n}, p += {some} * size) {{",
         f"    const int c1 = (count < c0 + {some * n} ? count : c0 + {some * n});",
@@ -189,8 +193,9 @@ def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
         f"          __builtin_prefetch(y + c + {AHEAD} * x_k); {' '.join(copies)}",
         "        } else {",
         f"          {clear} {' '.join(whole)}",
+        f"          {left}",
         "    " + PLAIN,
-        f"          for (int j = (there - c) / {w} * {w}; j < there - c; ++j) q[j] = {one};",
+        f"          for (; j < there - c; ++j) q[j] = {one};",
         "        }",
         "    }",
         "  }",

@@ -26,6 +26,7 @@ from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip, nor one with gathers
 SHARED_FLOPS = 1 << 16  # of a product of two matrices, from which the shared function costs nothing
 ROOMS = (1 << 18, 1 << 20)  # bytes of private arrays, most of which need not be touched
+HALVES = 32  # bytes of a vector; larger ones some processors take in two steps
 LINE = 16  # elements: the parts of an array begin apart from what is before them
 
 
@@ -148,9 +149,7 @@ class _ProductEmitter(_Emitter):
         self.blocks = (Blocks.whole if self.whole else Blocks.of)(node, profile)
         if self.whole and self.form.a.k == 1 and self.a_is_far():
             self.form = replace(self.form, a=replace(self.form.a, panel=True))
-        rest = -(-(node.shape[-1] % node.form.columns) // width)
-        wide = self.whole and node.shape[-1] > node.form.columns
-        self.last = rest if wide and rest < self.vectors else 0
+        self.last = self.last_columns(profile) if self.whole else 0
         v = axes.columns[-1] if axes.columns else None
         if len(axes.columns) > 1 and nest.extents[v] % node.form.columns:
             raise Cut(node, "its columns are split unevenly by what consumes it")
@@ -168,6 +167,16 @@ class _ProductEmitter(_Emitter):
     def a_is_far(self) -> bool:
         """Whether so many columns pass A's rows that these are copied, though k is in one piece."""
         return self.blocks.columns * self.form.columns > PACKED_COLUMNS
+
+    def last_columns(self, profile: Profile) -> int:
+        """Columns of a row's last tile where it needs fewer vectors, or half of one, which takes
+        half the time where a processor does 512 bits in two steps; else 0.
+        """
+        n, form, width = self.node.shape[-1], self.form, self.lanes
+        rest = n % form.columns
+        half = width // 2 if width * self.node.dtype.itemsize > HALVES else width
+        last = half if rest <= half else -(-rest // width) * width
+        return last if n > form.columns and rest > 0 and last < form.columns else 0
 
     def int(self, name: str, value: int, kind: str = "int") -> None:
         """An integer argument under a name, so that texts of different shapes are equal."""
@@ -246,7 +255,7 @@ class _ProductEmitter(_Emitter):
         a, b = form.a, form.b
         x = self.a_size if a.panel else a.tile if a.packed else form.rows * (a.lane or 0)
         y = self.b_size if b.panel else b.tile if b.packed else form.columns
-        last = self.last * self.lanes or form.columns
+        last = self.last or form.columns
         return {
             "x_step": x,
             "x_block": blocks.k * (form.rows if a.panel else a.k or 0),

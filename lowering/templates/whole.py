@@ -25,7 +25,7 @@ _FILLS = {"rows": "r", "columns": "c"}  # as `micro.fill` has them
 
 
 def begin(first: str, form: Product, dtype: np.dtype, width: int, last: int = 0) -> str:
-    """The begin of a call of `first`, which is fills or whole; `last`: vectors of a row's last tile
+    """The begin of a call of `first`, which is fills or whole; `last`: columns of a row's last tile
     where they are fewer.
     """
     tile = micro.name(form, dtype, width).removeprefix("tile_")
@@ -101,6 +101,7 @@ def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
         begin_x=Template(begin_x).substitute(words),
         begin_y=Template(begin_y).substitute(words),
         ask=" ".join(f"__builtin_prefetch(row + {r} * ld, 1);" for r in range(int(words["R"]))),
+        halves=_HALVES.substitute(words, H=half) if (half := int(words["W"]) // 2) > 4 else "",
         plain=micro.PLAIN,
         tiles="\n            ".join(tiles),
         fill_a="".join(
@@ -120,13 +121,15 @@ def _begin(fills: set[str], fill: str, panels: str, in_place: str) -> str:
 
 def _tile(words: dict[str, str | int], walk: str) -> str:
     """The call of a tile; the last one of a row has vectors of its own where `walk` ends in how
-    many, and reads as many of each k of a panel.
+    many columns they are, and reads as many of each k of a panel.
     """
     tile = _TILE.substitute(words, walk=walk[:3])
     if not walk[3:]:
         return tile
     step = words["C"] if walk[2] == "p" else "b_k"
-    narrow = _NARROW.substitute(words, vectors=walk[3:], walk=f"{walk[:2]}k", step=step)
+    last = int(walk[3:])
+    own = {"W": min(last, int(words["W"])), "vectors": -(-last // int(words["W"]))}
+    narrow = _NARROW.substitute(words | own, walk=f"{walk[:2]}k", step=step)
     return f"if (t0 + {words['C']} <= q1) {tile}\n            else {narrow}"
 
 
@@ -161,7 +164,7 @@ _WHOLE = Template("""FX_STAGE void rest_$family(const $T *p, __global $T *row, c
       const $V s = *($V *)(p + e);
       *(__global $V *)(row + e) = more ? s + *(__global $V *)(row + e) : s;
     }
-$plain
+$halves$plain
     for (; e < n; ++e) row[e] = more ? p[e] + row[e] : p[e];
   }
 }
@@ -208,5 +211,11 @@ FX_STAGE void whole_$family(const int by, const int a_fill, const int b_fill,
     }
   }
 }""")
+_HALVES = Template("""    if (e + $H <= n) {
+      const $T${H}_u s = *($T${H}_u *)(p + e);
+      *(__global $T${H}_u *)(row + e) = more ? s + *(__global $T${H}_u *)(row + e) : s;
+      e += $H;
+    }
+""")
 _FILL_ALL = Template("""fills_$family(by, a_fill, b_fill, bo + q0 * b_lane + d0 * b_k, b_lane, b_k,
         q1 - q0, N - q0, y, y_step, 0, d, d);""")

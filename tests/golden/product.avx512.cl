@@ -14,8 +14,9 @@ FX_PART void panel_f32x16_32r_f32(
           __builtin_prefetch(y + c + 8 * x_k); *(__global float16_u *)(q + 0) = *(__global const float16_u *)(y + c + 0); *(__global float16_u *)(q + 16) = *(__global const float16_u *)(y + c + 16);
         } else {
           *(__global float16_u *)(q + 0) = 0; *(__global float16_u *)(q + 16) = 0; if (c + 16 <= there) *(__global float16_u *)(q + 0) = *(__global const float16_u *)(y + c + 0);
+          int j = (there - c) / 16 * 16; if (j + 8 <= there - c) { *(__global float8_u *)(q + j) = *(__global const float8_u *)(y + c + j); j += 8; }
       #pragma clang loop vectorize(disable) unroll(disable)
-          for (int j = (there - c) / 16 * 16; j < there - c; ++j) q[j] = *(y + c + j);
+          for (; j < there - c; ++j) q[j] = *(y + c + j);
         }
     }
   }
@@ -112,6 +113,11 @@ FX_STAGE void rest_f32x16_8x2(const float *p, __global float *row, const long ld
     for (; e + 16 <= n; e += 16) {
       const float16_u s = *(float16_u *)(p + e);
       *(__global float16_u *)(row + e) = more ? s + *(__global float16_u *)(row + e) : s;
+    }
+    if (e + 8 <= n) {
+      const float8_u s = *(float8_u *)(p + e);
+      *(__global float8_u *)(row + e) = more ? s + *(__global float8_u *)(row + e) : s;
+      e += 8;
     }
   #pragma clang loop vectorize(disable) unroll(disable)
     for (; e < n; ++e) row[e] = more ? p[e] + row[e] : p[e];

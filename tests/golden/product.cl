@@ -14,8 +14,9 @@ FX_PART void panel_f32x8_16r_f32(
           __builtin_prefetch(y + c + 8 * x_k); *(__global float8_u *)(q + 0) = *(__global const float8_u *)(y + c + 0); *(__global float8_u *)(q + 8) = *(__global const float8_u *)(y + c + 8);
         } else {
           *(__global float8_u *)(q + 0) = 0; *(__global float8_u *)(q + 8) = 0; if (c + 8 <= there) *(__global float8_u *)(q + 0) = *(__global const float8_u *)(y + c + 0);
+          int j = (there - c) / 8 * 8;
       #pragma clang loop vectorize(disable) unroll(disable)
-          for (int j = (there - c) / 8 * 8; j < there - c; ++j) q[j] = *(y + c + j);
+          for (; j < there - c; ++j) q[j] = *(y + c + j);
         }
     }
   }
