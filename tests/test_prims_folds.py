@@ -219,3 +219,16 @@ def test_top_k_prefers_lower_indices() -> None:
 def test_messages(bad, message) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         bad()
+
+
+def test_indices_that_the_dtype_does_not_hold():
+    """Loud, where they would come back wrapped."""
+    long = fx.ShapeDtypeStruct((1 << 31, 2), np.int8)
+    assert fx.eval_shape(lambda x: fx.lax.argmax(x, 0, np.int32), long).shape == (2,)
+    with pytest.raises(OverflowError, match="int32 does not hold"):
+        fx.eval_shape(
+            lambda x: fx.lax.argmin(x, 0, np.int32), fx.ShapeDtypeStruct((1 << 32,), bool)
+        )
+    assert fx.lax.argmax(np.arange(128), 0, np.int8) == 127
+    with pytest.raises(OverflowError, match="129 elements"):
+        fx.lax.argmax(np.arange(129), 0, np.int8)

@@ -436,9 +436,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     n = x.ndim
     if axis is None:
         if ord is None:
-            flat = m.ravel(x)
-            out = _two_norm(flat, (0,), False)
-            return m.reshape(out, (1,) * n) if keepdims else out
+            return _two_norm(x, tuple(range(n)), keepdims)
         axis = tuple(range(n))
     axes = canonical_axes(axis, n)
     if len(axes) == 1:
@@ -491,6 +489,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     """
     (x,) = promote_inexact("vector_norm", x)
     x = asarray(x)
+    if axis is None and ord in (None, 2):
+        return _two_norm(x, tuple(range(x.ndim)), keepdims)
     if axis is None:
         shape = x.shape
         out = vector_norm(m.ravel(x), axis=0, ord=ord)

@@ -189,9 +189,9 @@ def scale_by_trust_ratio(
 
 
 def _safe_norm(x: Any, least: float) -> Any:
-    size = fnp.linalg.norm(fnp.ravel(x))
+    size = fnp.linalg.norm(x)
     safe = fnp.where(size <= least, fnp.ones_like(x), x)
-    return fnp.where(size <= least, least, fnp.linalg.norm(fnp.ravel(safe)))
+    return fnp.where(size <= least, least, fnp.linalg.norm(safe))
 
 
 def centralize() -> GradientTransformation:

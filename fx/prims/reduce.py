@@ -306,6 +306,12 @@ def _arg(name: str, doc: str, find: Any, op: str) -> Any:
             raise ValueError(f"{name} requires non-empty reduced dimension, got shape {x.shape}")
         if np.dtype(index_dtype).kind not in "iu":
             raise TypeError(f"index_dtype must be an integer type, but got {index_dtype}.")
+        if x.shape[axis] - 1 > np.iinfo(index_dtype).max:
+            raise OverflowError(
+                f"{name} over {x.shape[axis]} elements has indices that "
+                f"{np.dtype(index_dtype).name} does not hold; ask for a wider index_dtype (int64 "
+                "needs enable_x64)."
+            )
         return ShapedArray(_kept(x, axes), index_dtype)
 
     def numpy_of(avals: Any, params: Any) -> Any:

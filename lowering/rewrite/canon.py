@@ -32,6 +32,7 @@ from lowering.walk import with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
+DEEPEST = 4  # Maps upon each other that are looked through for a reshape
 LONG_DOT = 1 << 22  # elements that one core and its caches do not multiply and sum as fast as two
 FEW_ROWS, MANY = 128, 4096  # each of so many results folds so few elements by itself
 
@@ -143,6 +144,8 @@ def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     one core.
     """
     op, axes = n.form.op, n.form.axes
+    if len(axes) == x.ndim and (y := _unflattened(b, x, 0)) is not x:
+        x, axes = y, tuple(range(y.ndim))
     if x.size < 2 * MIN_SPLIT:
         return b.reduce(op, x, axes)
     if n.size == 1:
@@ -156,6 +159,26 @@ def _reduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     if lead:
         return _blocks(b, op, x, lead)
     return b.reduce(op, x, axes)
+
+
+def _unflattened(b: g.Builder, x: g.Node, depth: int) -> g.Node:
+    """What x is a reshape of, itself or made of such reshapes element by element: folded whole, it
+    is the same, and goes along the axes that the rest of its kernel has.
+    """
+    if isinstance(x.form, g.Reshape):
+        return x.args[0]
+    if not isinstance(x.form, g.Map) or depth == DEEPEST:
+        return x
+    made = {id(a): _unflattened(b, a, depth + 1) for a in x.args}
+    shapes = {made[id(a)].shape for a in x.args if not isinstance(a.form, g.Const)}
+    if len(shapes) != 1 or shapes == {x.shape}:
+        return x
+    (shape,) = shapes
+    args = (
+        b.const(a.form.value, a.dtype, shape) if isinstance(a.form, g.Const) else made[id(a)]
+        for a in x.args
+    )
+    return b.node(x.form, tuple(args), shape, x.dtype)
 
 
 def _argreduce(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
