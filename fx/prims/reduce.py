@@ -295,6 +295,15 @@ reduce_xor_p = _bits("reduce_xor", "Bitwise exclusive or over some axes.", np.bi
 # ---------------------------------------------------------------- argmax, argmin
 
 
+def _check_indices(name: str, size: int, dtype: np.dtype) -> None:
+    """Raise OverflowError unless the dtype holds every index of so many elements."""
+    if size - 1 > np.iinfo(dtype).max:
+        raise OverflowError(
+            f"{name} over {size} elements has indices that {dtype.name} does not hold; ask for a "
+            "wider index_dtype (int64 needs enable_x64)."
+        )
+
+
 def _arg(name: str, doc: str, find: Any, op: str) -> Any:
     def abstract(x: ShapedArray, *, axes: Any, index_dtype: Any) -> ShapedArray:
         (axis,) = axes
@@ -306,12 +315,7 @@ def _arg(name: str, doc: str, find: Any, op: str) -> Any:
             raise ValueError(f"{name} requires non-empty reduced dimension, got shape {x.shape}")
         if np.dtype(index_dtype).kind not in "iu":
             raise TypeError(f"index_dtype must be an integer type, but got {index_dtype}.")
-        if x.shape[axis] - 1 > np.iinfo(index_dtype).max:
-            raise OverflowError(
-                f"{name} over {x.shape[axis]} elements has indices that "
-                f"{np.dtype(index_dtype).name} does not hold; ask for a wider index_dtype (int64 "
-                "needs enable_x64)."
-            )
+        _check_indices(name, x.shape[axis], np.dtype(index_dtype))
         return ShapedArray(_kept(x, axes), index_dtype)
 
     def numpy_of(avals: Any, params: Any) -> Any:
