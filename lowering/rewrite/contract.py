@@ -46,12 +46,11 @@ def rewrite(
     """The Contract `n` on `args` as a Product under views, or None for the generic nest; `turned`
     computes its transpose.
     """
-    acc = worthwhile(n.dtype, args)
-    if acc is None:
+    found = worthwhile(n.dtype, args)
+    if found is None:
         return None
     x, y = args
-    if _exact_in_floats(n, x, y, profile):
-        acc = np.dtype(np.float32)
+    acc: np.dtype = np.dtype(np.float32) if _exact_in_floats(n, x, y, profile) else found
     if turned:
         return _other_way_round(b, n, x, y, profile)
     (cx, cy), (bx, by) = n.form.contract, n.form.batch
