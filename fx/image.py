@@ -1,15 +1,22 @@
-"""Images: resizing by separable kernels, as one product per resized axis."""
+"""Images: resizing by separable kernels. An output of few pixels along an axis is a sum of these,
+where the scale is known as the program is traced; else each axis is a product with its weights.
+"""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import reduce
 from math import ceil, pi
 from typing import Any
 
+import numpy as np
+
 import fx.numpy as fnp
-from fx import lax
+from fx import core, lax, tree
 from fx.dtypes import finfo
+from fx.trace import ensure_compile_time_eval
 
 __all__ = ["ResizeMethod", "resize", "scale_and_translate"]
 
@@ -150,20 +157,62 @@ def scale_and_translate(
     if method is ResizeMethod.CUBIC_PYTORCH and antialias:
         method = ResizeMethod.CUBIC
     dtype = fnp.result_type(image, float)
-    scale, translation = (fnp.asarray(v) for v in (scale, translation))
-    common = fnp.result_type(scale, translation, float)
-    scale, translation = scale.astype(common), translation.astype(common)
     image = image.astype(dtype)
     rank = image.ndim
+    axes = [d % rank for d in spatial_dims]
+    known = not any(isinstance(v, core.Tracer) for v in tree.leaves((scale, translation)))
+    with ensure_compile_time_eval() if known else nullcontext():
+        scale, translation = (fnp.asarray(v) for v in (scale, translation))
+        common = fnp.result_type(scale, translation, float)
+        scale, translation = scale.astype(common), translation.astype(common)
+        matrices = [
+            _weights(image.shape[d], shape[d], scale[k], translation[k], method, antialias)
+            for k, d in enumerate(axes)
+        ]
     operands, out = [], list(range(rank))
-    for k, d in enumerate(spatial_dims):
-        d = d % rank
-        matrix = _weights(image.shape[d], shape[d], scale[k], translation[k], method, antialias)
-        operands += [matrix.astype(dtype), [d, rank + k]]
+    for k, (d, weights) in enumerate(zip(axes, matrices)):
+        band = _band(np.asarray(weights)) if known else None
+        if band is not None:
+            image = _sampled(image, d, *band)
+            continue
+        operands += [weights.astype(dtype), [d, rank + k]]
         out[d] = rank + k
     if not operands:
         return image
     return fnp.einsum(image, list(range(rank)), *operands, out, precision=precision)
+
+
+MOST_TAPS = 16
+
+
+def _band(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where the pixels of each output are that have a weight, and these: [taps, out] both; None
+    where an output has many, or nearly all.
+    """
+    size, count = weights.shape
+    if not size or not count:
+        return None
+    used = weights != 0
+    first = np.where(used.any(0), used.argmax(0), 0)
+    last = np.where(used.any(0), size - 1 - used[::-1].argmax(0), 0)
+    taps = int((last - first).max()) + 1
+    if taps > min(MOST_TAPS, size // 2):
+        return None
+    first = np.minimum(first, size - taps)
+    places = first + np.arange(taps)[:, None]
+    return places.astype(np.int32), np.take_along_axis(weights, places, 0)
+
+
+def _sampled(image: Any, axis: int, places: np.ndarray, weights: np.ndarray) -> Any:
+    """Each output along the axis as the sum of its few pixels; 16-bit floats are added in 32."""
+    dtype = image.dtype
+    work = np.promote_types(dtype, np.float32) if dtype.itemsize > 2 else np.dtype(np.float32)
+    along = [-1 if k == axis else 1 for k in range(image.ndim)]
+    parts = [
+        fnp.take(image, at, axis, mode="clip").astype(work) * w.astype(work).reshape(along)
+        for at, w in zip(places, weights)
+    ]
+    return reduce(fnp.add, parts).astype(dtype)
 
 
 def _method(image: Any, shape: Sequence[int], method: str | ResizeMethod) -> ResizeMethod:
@@ -204,5 +253,5 @@ def resize(
     if not changed:
         return image.astype(fnp.result_type(image, float))
     return scale_and_translate(
-        image, shape, changed, fnp.array(scale), fnp.array(shift), method, antialias, precision
+        image, shape, changed, np.array(scale), np.array(shift), method, antialias, precision
     )

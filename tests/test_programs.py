@@ -108,6 +108,25 @@ def test_resized_images():
     np.testing.assert_array_equal(near, np.repeat(np.asarray(image), 2, 0))
 
 
+@pytest.mark.parametrize("method", ["linear", "cubic", "lanczos3"])
+@pytest.mark.parametrize("new", [(24, 31), (9, 13), (24, 13)])
+def test_a_known_scale_takes_the_few_pixels_of_each_output(rng, method, new):
+    """The same as the product with all weights, which a traced scale asks for, and no product."""
+    x = rng.standard_normal((12, 16)).astype(np.float32)
+    scale = np.array([n / m for n, m in zip(new, x.shape)], np.float32)
+
+    def known(x):
+        return fx.image.resize(x, new, method, antialias=False)
+
+    def traced(x, scale):
+        return fx.image.scale_and_translate(x, new, (0, 1), scale, scale * 0, method, False)
+
+    np.testing.assert_allclose(fx.jit(known)(x), fx.jit(traced)(x, scale), rtol=1e-4, atol=1e-5)
+    assert "dot_general" not in str(fx.make_jaxpr(known)(x))
+    assert "dot_general" in str(fx.make_jaxpr(traced)(x, scale))
+    fx.test_util.check_grads(known, (x,), 2, modes=["fwd", "rev"], rtol=1e-2)
+
+
 # ---------------------------------------------------------------- checks in traced code
 
 
