@@ -182,7 +182,7 @@ def scale_and_translate(
     return fnp.einsum(image, list(range(rank)), *operands, out, precision=precision)
 
 
-MOST_TAPS = 16
+MOST_TAPS = 16  # pixels of an output; more are a product
 
 
 def _band(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -206,7 +206,7 @@ def _band(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 def _sampled(image: Any, axis: int, places: np.ndarray, weights: np.ndarray) -> Any:
     """Each output along the axis as the sum of its few pixels; 16-bit floats are added in 32."""
     dtype = image.dtype
-    work = np.promote_types(dtype, np.float32) if dtype.itemsize > 2 else np.dtype(np.float32)
+    work = dtype if dtype.itemsize > 2 else np.dtype(np.float32)
     along = [-1 if k == axis else 1 for k in range(image.ndim)]
     parts = [
         fnp.take(image, at, axis, mode="clip").astype(work) * w.astype(work).reshape(along)

@@ -295,7 +295,7 @@ class _Fuser:
                 return None if small else "it is a product of its own"
             if isinstance(n.form, g.Window):
                 return None if whole else "its windows would be folded again and again"
-            axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+            axes = g.fold_axes(n)
             x = n.args[0]
             trailing = all(k in axes for k in range(x.ndim) if k >= min(axes))
             short = prod(x.shape[k] for k in axes) <= SHORT and whole and None not in dims

@@ -98,13 +98,13 @@ def strip_of(n: g.Node) -> tuple[int, int] | None:
         return k, k * n.size
     if not isinstance(n.form, g.Reduce | g.ArgReduce) or not trailing(n):
         return None
-    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    axes = g.fold_axes(n)
     return prod(n.args[0].shape[a] for a in axes), n.args[0].size
 
 
 def runs_elsewhere(n: g.Node, rest: tuple[int, ...]) -> bool:
     """Whether n folds for long, and not along `rest`, the axes that a row of its kernel has."""
-    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    axes = g.fold_axes(n)
     lengths = [size for k in axes if (size := n.args[0].shape[k]) > 1]
     return prod(lengths) > SHORT and lengths != [size for size in rest if size > 1]
 
@@ -223,7 +223,7 @@ def column_dims(n: g.Node, space: tuple[int, ...], dims: DimMap) -> DimMap | Non
     x = n.args[0]
     if None in dims or not isinstance(n.form, g.Reduce | g.ArgReduce):
         return None
-    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    axes = g.fold_axes(n)
     long = prod(x.shape[k] for k in axes) > COLUMN
     if x.ndim - 1 in axes or x.shape[-1] < SHORT or long:
         return None
@@ -260,7 +260,7 @@ def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
     if isinstance(form, g.Reshape):
         return _reshape_dims(user.shape, n.shape, dims)
     if isinstance(form, g.Reduce | g.ArgReduce):
-        axes = form.axes if isinstance(form, g.Reduce) else (form.axis,)
+        axes = g.fold_axes(user)
         kept = iter(dims)
         return tuple(None if k in axes else next(kept) for k in range(n.ndim))
     if isinstance(form, g.Map | g.CumScan):

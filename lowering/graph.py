@@ -94,6 +94,11 @@ class Graph:
         return found
 
 
+def fold_axes(n: Node) -> tuple[int, ...]:
+    """The axes of its operand that a Reduce or ArgReduce folds."""
+    return n.form.axes if isinstance(n.form, Reduce) else (n.form.axis,)
+
+
 def toposort(roots: Iterable[Node]) -> list[Node]:
     """Nodes reachable from `roots`, each after its operands; iterative, so depth is no limit."""
     order: list[Node] = []

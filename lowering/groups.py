@@ -39,7 +39,7 @@ def runs_along(n: g.Node, dims: DimMap | None, space: tuple[int, ...]) -> int:
         return 0 if at is None else at
     if not isinstance(n.form, g.Reduce | g.ArgReduce) or not trailing(n):
         return NOWHERE
-    axis = n.form.axis if isinstance(n.form, g.ArgReduce) else min(n.form.axes)
+    axis = min(g.fold_axes(n))
     at = 1 + max((d for d in dims or () if d is not None), default=-1)
     along = at >= len(space) or n.args[0].shape[axis] == space[at]
     return at if along else NOWHERE
@@ -47,8 +47,7 @@ def runs_along(n: g.Node, dims: DimMap | None, space: tuple[int, ...]) -> int:
 
 def column_axis(n: g.Node, at: DimMap) -> int:
     """The first axis of the space along which n folds columns of an operand that lies `at`."""
-    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
-    return min((d for k in axes if (d := at[k]) is not None), default=NOWHERE)
+    return min((d for k in g.fold_axes(n) if (d := at[k]) is not None), default=NOWHERE)
 
 
 @dataclass(eq=False)

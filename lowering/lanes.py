@@ -251,7 +251,7 @@ def _concat(c: _Classes, n: g.Node) -> None:
 
 def _reduce(c: _Classes, n: g.Node) -> None:
     x = n.args[0]
-    axes = n.form.axes if isinstance(n.form, g.Reduce) else (n.form.axis,)
+    axes = g.fold_axes(n)
     kept = iter(range(n.ndim))
     for d, k in enumerate(x.shape):
         if d in axes:

@@ -19,7 +19,7 @@ from lowering.affine import Cut
 from lowering.build.group import Root, build_nest
 from lowering.emit.stage import Stage, emit
 from lowering.fuse import fuse
-from lowering.fuse_rules import FOLDS, root_dims, spreads
+from lowering.fuse_rules import FOLDS, flat, root_dims, spreads
 from lowering.groups import Fusion, Group
 from lowering.launches import copies, effort, merge
 from lowering.launches.chain import chains
@@ -49,8 +49,6 @@ from lowering.templates import product
 # positive.
 REPEATS = ("reduce", "argreduce", "cumscan")
 FOLLOWED = (g.Map, g.Reshape, g.Transpose, g.Broadcast, g.Slice, g.Reverse)
-
-
 WRITTEN = (g.Concat, g.Scatter, g.Get)  # stand in memory whoever reads them
 
 
@@ -58,9 +56,7 @@ def _written(o: g.Node, shapes: dict[int, g.Shape]) -> g.Node:
     """The node whose elements the result o is, in their order, if that is in memory anyway: it is
     written where the result stands, in whose shape `shapes` then has it.
     """
-    x = o
-    while isinstance(x.form, g.Reshape):
-        x = x.args[0]
+    x = flat(o)
     if x is o or id(x) in shapes or not isinstance(x.form, WRITTEN) or x.outs is not None:
         return o
     shapes[id(x)] = o.shape

@@ -23,7 +23,7 @@ def rewrite(b: g.Builder, n: g.Node, x: g.Node, profile: Profile) -> g.Node | No
     left, right = x.args
     if not all(isinstance(a.form, g.Broadcast) and a.args[0].ndim for a in (left, right)):
         return None
-    (p, p_at), (q, q_at) = (_thin(b, a) for a in (left, right))
+    (p, p_at), (q, q_at) = (thin(b, a) for a in (left, right))
     summed = n.form.axes
     kept = [k for k in range(x.ndim) if k not in summed]
     batch = [k for k in kept if k in p_at and k in q_at]
@@ -42,8 +42,13 @@ def rewrite(b: g.Builder, n: g.Node, x: g.Node, profile: Profile) -> g.Node | No
     return b.transpose(made, tuple(order.index(k) for k in kept))
 
 
-def _thin(b: g.Builder, x: g.Node) -> tuple[g.Node, list[int]]:
-    """What a broadcast spreads without its axes of one element, and where the others are in x."""
-    (y,) = x.args
-    axes = [k for k, size in zip(x.form.dims, y.shape) if size == x.shape[k]]
+def thin(b: g.Builder, x: g.Node) -> tuple[g.Node, list[int]]:
+    """What a broadcast, or one upon another, spreads, without its axes of one element; and where
+    the others are in x.
+    """
+    y, dims = x, tuple(range(x.ndim))
+    while isinstance(y.form, g.Broadcast):
+        dims = tuple(dims[d] for d in y.form.dims)
+        y = y.args[0]
+    axes = [d for d, size in zip(dims, y.shape) if size == x.shape[d]]
     return b.reshape(y, tuple(x.shape[k] for k in axes)), axes

@@ -9,6 +9,7 @@ of broadcasts. Out: the same over broadcasts whose operands are stored transpose
 from __future__ import annotations
 
 from lowering import graph as g
+from lowering.rewrite import outer
 from lowering.walk import users_of
 
 LANES, REUSED = 16, 8  # second rows, and how often each is read, at least
@@ -73,19 +74,13 @@ def _turned(b: g.Builder, x: g.Node) -> g.Node | None:
     """The broadcast x of an operand that is stored with its columns side by side; x itself where
     it has no rows along the lanes, None where elements are read too seldom or from afar.
     """
-    y, dims = x, tuple(range(x.ndim))
-    while isinstance(y.form, g.Broadcast):
-        dims = tuple(dims[d] for d in y.form.dims)
-        y = y.args[0]
-    kept = [k for k, size in enumerate(y.shape) if size == x.shape[dims[k]]]
-    dims = tuple(dims[k] for k in kept)
+    y, dims = outer.thin(b, x)
     lane, along = x.ndim - 2, x.ndim - 1
     if lane not in dims or along not in dims:
         return x
     seldom = len(set(dims)) < len(dims) or x.size < REUSED * y.size
     if seldom or (x.shape[-1] > SHORT and y.size * y.dtype.itemsize > CACHED):
         return None
-    y = b.reshape(y, tuple(y.shape[k] for k in kept))
     order = sorted(range(len(dims)), key=lambda k: (dims[k] == lane, dims[k]))
     if isinstance(y.form, g.Transpose) and y.form.perm[-1] != y.ndim - 1:
         return x  # they lie so already
