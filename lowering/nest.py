@@ -10,7 +10,6 @@ the axes run. A value is emitted at the loop depth of its mask.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -127,19 +126,16 @@ class NestBuffer:
 @dataclass(frozen=True, slots=True)
 class Dealing:
     """Of a scatter's nest: the buffers that say which updates are whose, and where they land
-    (`rewrite.deal`). The output's first `rows` axes are what is dealt, 2**shift rows an item; it
-    begins as `background`, or holds what it begins with.
+    (`rewrite.deal`). The output's first `rows` axes are what is dealt, 2**shift rows to each of the
+    `owners`, its items; it begins as `background`, or holds what it begins with.
     """
 
     lists: int
     ends: int
     rows: int
     shift: int
+    owners: int
     background: Any
-
-    def owners(self, shape: tuple[int, ...]) -> int:
-        """How many items there are for an output of this shape."""
-        return -(-prod(shape[: self.rows]) >> self.shift)
 
 
 @dataclass

@@ -307,9 +307,8 @@ def _dealt(nest: Nest, profile: Profile, live: list[int]) -> Schedule:
     v = max(along, key=lambda a: nest.extents[a])
     width = _width(nest, v, profile)
     rows = tuple(a for a in live if a != v)
-    count = nest.dealt.owners(nest.buffers[st.buffer].node.shape)
     wide = _wide(nest, live)
-    return Schedule(rows, (), v, width, 1, 1, 1, (count, 1), "cpu", 1, wide=wide)
+    return Schedule(rows, (), v, width, 1, 1, 1, (nest.dealt.owners, 1), "cpu", 1, wide=wide)
 
 
 APART = 32  # elements from which a text has blocks of v, as if there were many

@@ -26,4 +26,6 @@ def root(b: NestBuilder, node: g.Node, index: Index) -> None:
     place = affine.linearize((ZERO,) * f.rows + index[lead:], x.shape)
     b.store(node, place, value, dynamic=which, join=f.op)
     background = x.form.value if isinstance(x.form, g.Const) else None
-    b.nest.dealt = Dealing(b.buffer(lists), b.buffer(ends), f.rows, f.shift, background)
+    b.nest.dealt = Dealing(
+        b.buffer(lists), b.buffer(ends), f.rows, f.shift, ends.shape[-1] - 1, background
+    )

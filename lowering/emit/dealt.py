@@ -51,8 +51,8 @@ class Dealer(Tiled):
         row = prod(node.shape[d.rows :])
         if d.background is not None:
             self.begin_with(d.background, st, row)
-        size, owners = self.nest.buffers[d.ends].size, self.int_argument(d.owners(node.shape))
-        parts = self.int_argument(size // (d.owners(node.shape) + 1))
+        size, owners = self.nest.buffers[d.ends].size, self.int_argument(d.owners)
+        parts = self.int_argument(size // (d.owners + 1))
         self.line(f"for (long p = 0; p < {parts}; ++p) {{")
         self.scope.depth += 1
         ends = f"b{d.ends}[p * ({owners} + 1) + ig"

@@ -64,8 +64,10 @@ def canonicalize(
             new[id(n)] = views.part(b, n, args[0])
         elif isinstance(n.form, g.Reduce) and split_reductions:
             made = None if profile is None else outer.rewrite(b, n, args[0], profile)
-            x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
-            new[id(n)] = made if made is not None else _reduce(b, n, x)
+            if made is None:
+                x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
+                made = _reduce(b, n, x)
+            new[id(n)] = made
         elif isinstance(n.form, g.ArgReduce) and split_reductions:
             x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
             new[id(n)] = _argreduce(b, n, x)
