@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import report
 from benchmarks.library import LIBRARIES
 from benchmarks.roofline import Roofline
-from benchmarks.rows import load
+from benchmarks.rows import find, load
 from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner
 from lowering.runtime import processor
 
@@ -56,6 +56,7 @@ def main() -> int:
     default = [name for name, row in rows.items() if options.extra or not row.extra]
     names = options.rows.split(",") if options.rows else default
     peers = [p for p in options.peers.split(",") if p]
+    rows |= {name: find(name) for name in names if "@" in name}
     unknown = [n for n in names if n not in rows] + [p for p in peers if p not in LIBRARIES]
     if unknown:
         print(f"unknown: {', '.join(unknown)}; --list prints the rows", file=sys.stderr)

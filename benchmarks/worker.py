@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.library import Library, leaves, open_library
-from benchmarks.rows import Program, load
+from benchmarks.rows import Program, find
 from benchmarks.torch_rows import functions
 
 CLOCK = time.process_time if os.environ.get("FX_BENCH_CLOCK") == "process" else time.perf_counter
@@ -54,7 +54,7 @@ class Worker:
     def supports(self, name: str) -> bool:
         """Whether this library can run the row's text."""
         if self.library.name == "numpy":
-            return load()[name].numpy
+            return find(name).numpy
         if self.library.name == "torch":
             return name in functions(self.library.module)
         return True
@@ -65,13 +65,13 @@ class Worker:
         if not self.supports(row):
             return {"skipped": True}
         lib = self.library
-        if load()[row].x64:
+        if find(row).x64:
             self.scope.enter_context(lib.x64())
         if lib.name == "torch":
-            program = load()[row].build(open_library("numpy"))
+            program = find(row).build(open_library("numpy"))
             self.call = functions(lib.module)[row]
         else:
-            program = load()[row].build(lib)
+            program = find(row).build(lib)
             self.call = lib.jit(program.fn, donate_argnums=program.donate)
         self.program = program
         self.args = lib.put(program.args)
