@@ -265,11 +265,12 @@ def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
         return tuple(None if k in axes else next(kept) for k in range(n.ndim))
     if isinstance(form, g.Map | g.CumScan):
         return dims
-    if isinstance(form, g.Slice | g.Reverse | g.Pad) and n.ndim == len(dims):
-        return tuple(
-            d if n.shape[k] == user.shape[k] and not isinstance(form, g.Reverse) else None
-            for k, d in enumerate(dims)
-        )
+    if isinstance(form, g.Slice) and n.ndim == len(dims):
+        return tuple(d if n.shape[k] == user.shape[k] else None for k, d in enumerate(dims))
+    if isinstance(form, g.Pad) and n.ndim == len(dims):  # one that shifts may keep the extent
+        same = (a == b and not lo for a, b, lo in zip(n.shape, user.shape, form.low))
+        same = (s and not hi for s, hi in zip(same, form.high))
+        return tuple(d if s else None for s, d in zip(same, dims))
     if isinstance(form, BlockReduce):
         return tuple(range(n.ndim))
     if isinstance(form, Packed):

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import fx
+from benchmarks.driverless import lower_function
 from fx import lax
+from fx.prims.window import window_params
+from fx.prims.window_extrema import window_arg_p
 
 F = np.float32
 INF, NAN = np.inf, np.nan
@@ -165,6 +168,45 @@ def test_overlapping_windows_against_a_loop(rng) -> None:
     same(value, expected)
     same(pull(ct)[0], back[1:, 1:-1])
     same(fx.jit(lambda c: pull(c)[0])(ct), back[1:, 1:-1])
+
+
+PLACES = {  # window, strides, padding, gaps of the operand, gaps of the window
+    "padded": ((3, 3), (1, 1), ((2, 1), (1, 2)), (1, 1), (1, 1)),
+    "strided": ((3, 2), (2, 3), ((1, 0), (0, 1)), (1, 1), (1, 1)),
+    "gaps": ((3, 3), (1, 2), ((2, 2), (2, 1)), (2, 3), (1, 1)),
+    "spread": ((2, 3), (1, 1), ((1, 0), (2, 2)), (1, 1), (3, 2)),
+    "cropped": ((2, 2), (1, 1), ((-1, 1), (1, -2)), (1, 1), (1, 1)),
+    "in padding alone": ((2, 2), (1, 1), ((3, 0), (0, 3)), (1, 1), (1, 1)),
+}
+
+
+@pytest.mark.parametrize("case", PLACES)
+@pytest.mark.parametrize("op", ("max", "min"))
+def test_winners_of_rows_and_then_of_these_are_the_windows_winners(case, op, rng) -> None:
+    """First of equal ones, no number before all others, padding last, row by row."""
+    params = window_params(*PLACES[case])
+    place = fx.jit(lambda x: window_arg_p.bind(x, op=op, **params))
+    for odds in (0.0, 0.3, 0.9):
+        x = rng.integers(-2, 3, (6, 7)).astype(F)
+        for odd in (-INF, INF, NAN, -0.0):
+            x[rng.random(x.shape) < odds / 3] = odd
+        expected = window_arg_p.numpy(x, op=op, **params)
+        assert np.asarray(place(x)).tolist() == expected.tolist()
+        flat = np.where(np.isfinite(x), x, 100).astype(np.int32)
+        expected = window_arg_p.numpy(flat, op=op, **params)
+        assert np.asarray(place(flat)).tolist() == expected.tolist()
+
+
+def test_the_gradient_of_wide_windows_computes_no_window_twice() -> None:
+    """The places that read the winners each computed them anew: 470,000 characters for 5 x 5."""
+
+    def lengths(k: int) -> int:
+        f = fx.grad(lambda x: (pool(x, lax.max, -INF, k, 1, "SAME") ** 2).sum())
+        plan = lower_function(f, (np.zeros((64, 64), F),), ()).plan
+        return sum(len(p.source) for p in plan.programs)
+
+    assert lengths(5) < 100_000
+    assert lengths(9) < 4 * lengths(5)  # (9 / 5) ** 2 where they are put back
 
 
 def test_windows_of_any_monoid() -> None:

@@ -11,6 +11,7 @@ from fx import core, tree
 from fx.lax.convolution import padtype_to_pads
 from fx.prims import elementwise
 from fx.prims import window as folds
+from fx.prims import window_extrema as extrema
 from fx.prims.monoid import find_monoid
 from fx.prims.reduce import highest, lowest
 from fx.prims.window import Windows, dilated
@@ -49,8 +50,8 @@ def _identity_of(name: str, dtype: np.dtype) -> Any:
 
 _FOLDS = {
     "add": (folds.reduce_window_sum_p, elementwise.add_p),
-    "max": (folds.reduce_window_max_p, elementwise.max_p),
-    "min": (folds.reduce_window_min_p, elementwise.min_p),
+    "max": (extrema.reduce_window_max_p, elementwise.max_p),
+    "min": (extrema.reduce_window_min_p, elementwise.min_p),
 }
 
 
@@ -161,8 +162,8 @@ def select_and_gather_add(
         base_dilation,
         window_dilation,
     )._asdict()
-    which = folds.window_arg_p.bind(operand, op=select, **w)
-    return folds.window_select_p.bind(tangents, which, **w)
+    which = extrema.window_arg_p.bind(operand, op=select, **w)
+    return extrema.window_select_p.bind(tangents, which, **w)
 
 
 def select_and_scatter_add(
@@ -180,5 +181,5 @@ def select_and_scatter_add(
     _check_select(select)
     shape = core.get_aval(operand).shape
     w = _windows(shape, window_dimensions, window_strides, padding, None, None)._asdict()
-    which = folds.window_arg_p.bind(operand, op=select, **w)
-    return folds.window_place_p.bind(source, which, sizes=shape, **w)
+    which = extrema.window_arg_p.bind(operand, op=select, **w)
+    return extrema.window_place_p.bind(source, which, sizes=shape, **w)

@@ -17,6 +17,7 @@ from fx.prims import (  # noqa: I001  the order matters: families below use thos
     random_bits,
     sort,
     window,
+    window_extrema,
     conv,
     linalg_solve,
     linalg_eigen,
@@ -62,4 +63,5 @@ __all__ = [
     "transcendental",
     "while_",
     "window",
+    "window_extrema",
 ]

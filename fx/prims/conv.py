@@ -169,7 +169,7 @@ def _numpy(x: np.ndarray, w: np.ndarray, **p: Any) -> np.ndarray:
 
 def _correlate(x: np.ndarray, w: np.ndarray, windows: Windows, groups: int) -> np.ndarray:
     from fx.prims.parts import pad_p
-    from fx.prims.window import _views
+    from fx.prims.window import window_views
 
     config = ((0, 0, 0), (0, 0, 0), *windows.pad_config())
     padded = pad_p.numpy(x, np.zeros((), x.dtype), padding_config=config)
@@ -178,7 +178,7 @@ def _correlate(x: np.ndarray, w: np.ndarray, windows: Windows, groups: int) -> n
     whole = windows.with_axis(0).with_axis(0)
     if 0 in (n, c, o, *space, *w.shape):
         return np.zeros((n, o, *space), x.dtype)
-    views = _views(padded, whole).reshape(
+    views = window_views(padded, whole).reshape(
         n, groups, c // groups, *space, *windows.window_dimensions
     )
     places, taps = range(3, 3 + rank), range(3 + rank, 3 + 2 * rank)
