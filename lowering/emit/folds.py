@@ -13,7 +13,7 @@ import numpy as np
 
 from lowering import scalar
 from lowering.affine import Cut
-from lowering.emit.ahead import Ahead
+from lowering.emit.picked import Picking
 from lowering.emit.scope import Event, Fold, Scope
 from lowering.emit.values import INT
 from lowering.nest import Store, Value
@@ -23,7 +23,7 @@ STREAMED, LONG = 1 << 15, 1 << 20
 own: more than the caches of a core hold."""
 
 
-class Folds(Ahead):
+class Folds(Picking):
     """What is gathered over a loop."""
 
     def start_fold(self, k: int) -> Fold:
