@@ -168,8 +168,8 @@ class Gather(Fields):
 
     Output axes: the index batch axes, with the window axes placed at `offset_dims`. `start_map[j]`
     is the axis of x that index component j moves along; `collapsed` window axes (size 1) vanish;
-    `x_batch`/`index_batch` pair off. mode: clip, fill (args has a third, scalar fill operand) or
-    promise (still never out of the buffer: clipped).
+    `x_batch`/`index_batch` pair off. mode: clip, or fill (args has a third, scalar fill
+    operand).
     """
 
     sizes: tuple[int, ...]
@@ -185,7 +185,7 @@ class Gather(Fields):
 class Scatter(Fields):
     """args (x, indices [..., k], updates): XLA's scatter; `op` is set add mul min max.
 
-    Updates out of bounds are dropped (mode fill/drop/promise) or moved inside (clip); later updates
+    Updates out of bounds are dropped (mode drop) or moved inside (clip); later updates
     win for `set`. With `wrap`, negative index components count from the end.
     """
 

@@ -25,16 +25,16 @@ def at(*indices: int) -> Any:
 def test_gather_modes() -> None:
     """A window that does not fit is filled, or moved inside; no mode reads beyond the operand."""
     nan = np.full(3, np.nan)
-    filled = lax.gather(X, at(1, 4, -1), WINDOW, (3,))
+    filled = lax.gather(X, at(1, 4, -1), WINDOW, (3,), mode="fill")
     np.testing.assert_array_equal(filled, [[1, 2, 3], nan, nan])
     filled = lax.gather(X, at(4), WINDOW, (3,), mode="fill", fill_value=7.0)
     np.testing.assert_array_equal(filled, [[7, 7, 7]])
-    for mode in ("clip", "promise_in_bounds"):
+    for mode in ("clip", "promise_in_bounds", None):
         moved = lax.gather(X, at(1, 4, -1), WINDOW, (3,), mode=mode)
         np.testing.assert_array_equal(moved, [[1, 2, 3], [3, 4, 5], [0, 1, 2]])
     whole = jnp.arange(6)
     np.testing.assert_array_equal(
-        lax.gather(whole, at(4), WINDOW, (3,)), np.full((1, 3), np.iinfo(np.int32).min)
+        lax.gather(whole, at(4), WINDOW, (3,), mode="fill"), np.full((1, 3), np.iinfo(np.int32).min)
     )
 
 
@@ -148,3 +148,56 @@ def test_starts_of_few_bits_in_long_arrays(dtype) -> None:
     if dtype == np.int8:
         back = fx.jit(lambda x, i: lax.dynamic_slice(x, (i,), (2,)))(x, np.int8(-3))
         np.testing.assert_array_equal(back, x[297:299])
+
+
+TEN = np.arange(10.0, dtype=np.float32).reshape(5, 2)
+BEYOND = np.array([0, 7, -1, -6, 4, -9, 100], np.int32)
+FAR_READS = {
+    "x[i]": (lambda x, i: x[i], "drop"),
+    "x[i, 1]": (lambda x, i: x[i, 1], "drop"),
+    "x[::-1][i]": (lambda x, i: x[::-1][i], "drop"),
+    "get": (lambda x, i: x.at[i].get(), "drop"),
+    "get promised": (lambda x, i: x.at[i].get(mode="promise_in_bounds"), "drop"),
+    "get filled": (lambda x, i: x.at[i].get(mode="fill", fill_value=0), "drop"),
+    "get clipped": (lambda x, i: x.at[i].get(mode="clip"), "keep"),
+    "take": (lambda x, i: jnp.take(x, i, axis=0, fill_value=0), "drop"),
+    "take clipped": (lambda x, i: jnp.take(x, i, axis=0, mode="clip"), "clip"),
+    "take_along_axis": (
+        lambda x, i: jnp.take_along_axis(x, i[:, None], 0, fill_value=0),
+        "drop",
+    ),
+    "elements": (lambda x, i: fx.vmap(lambda k: x[k])(i), "keep"),
+    "slices": (
+        lambda x, i: fx.vmap(lambda k: lax.dynamic_slice_in_dim(x, k, 1))(i),
+        "keep",
+    ),
+}
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("name", FAR_READS)
+def test_what_is_read_out_of_bounds_has_the_derivative_of_its_mode(name, jit):
+    """Index arrays promise to be in bounds: what they clamp reaches nobody; "clip" keeps it."""
+    f, kind = FAR_READS[name]
+    grad = fx.grad(lambda x: f(x, jnp.asarray(BEYOND)).sum())
+    got = (fx.jit(grad) if jit else grad)(jnp.asarray(TEN))
+    i = np.where(BEYOND < 0, BEYOND + 5, BEYOND)
+    if kind == "clip":  # negative ones do not count from the end
+        i = BEYOND
+    i = i[(i >= 0) & (i < 5)] if kind == "drop" else np.clip(i, 0, 4)
+    columns = [0, 1] if name == "x[i, 1]" else [1, 1]
+    want = np.outer(np.bincount(i, minlength=5), columns)
+    want = want[::-1] if name == "x[::-1][i]" else want
+    np.testing.assert_array_equal(got, want)
+
+
+def test_negative_starts_that_may_not_wrap_raise():
+    with pytest.raises(ValueError, match="Index -2 is out of bounds for dimension 5"):
+        lax.dynamic_slice(TEN, (-2, 0), (2, 2), allow_negative_indices=False)
+
+
+def test_index_take_goes_round():
+    got = lax.index_take(jnp.arange(5), (jnp.array([5, -1, 12, -6], jnp.int8),), (0,))
+    np.testing.assert_array_equal(got, [0, 4, 2, 4])
+    promised = jnp.take_along_axis(jnp.arange(5), jnp.array([-1]), 0, mode="promise_in_bounds")
+    np.testing.assert_array_equal(promised, [0])

@@ -75,6 +75,11 @@ def _wrapped(start: Any, size: int, allow_negative: bool) -> Any:
     """A start with negative values counted from the end; Python integers become int32."""
     if isinstance(start, int | np.integer):
         start = int(start)
+        if start < 0 and not allow_negative:
+            raise ValueError(
+                f"Index {start} is out of bounds for dimension {size} if "
+                "allow_negative_indices=False"
+            )
         limits = np.iinfo(np.int32)
         wide = not limits.min <= start <= limits.max or size > limits.max
         start = min(max(start + size if start < 0 and allow_negative else start, -1), size)
@@ -231,8 +236,9 @@ def gather(
 ) -> Array:
     """XLA's gather: windows of `slice_sizes` at the positions in `start_indices` [..., k].
 
-    mode: 'fill' (default: a window that does not fit gives fill_value, NaN for floats), 'clip' or
-    'promise_in_bounds'; no mode reads outside the operand. See `GatherDimensionNumbers`.
+    mode: 'fill' (a window that does not fit gives fill_value, NaN for floats), 'clip' (it is moved
+    inside) or 'promise_in_bounds' (default: as 'clip', but its cotangent is dropped); no mode reads
+    outside the operand. See `GatherDimensionNumbers`.
 
     The result has the axes of start_indices but its last, and at offset_dims those of the window.
     Derivatives go to the operand, by scatter_add. Integers are filled with their least value,
@@ -245,7 +251,7 @@ def gather(
         slice_sizes=tuple(map(operator.index, slice_sizes)),
         unique_indices=bool(unique_indices),
         indices_are_sorted=bool(indices_are_sorted),
-        mode=GatherScatterMode.from_any(mode),
+        mode=GatherScatterMode.from_any("promise_in_bounds" if mode is None else mode),
         fill_value=fill_value,
     )
 
@@ -257,15 +263,26 @@ def _tuples(kind: Any, numbers: Any) -> Any:
 def index_take(src: Array, idxs: Sequence[Array], axes: Sequence[int]) -> Array:
     """Slices of `src` at integer positions `idxs` (arrays of one length) along `axes`, in front.
 
-    The result is [n, *sizes of the other axes]; positions out of range are clipped.
+    The result is [n, *sizes of the other axes]; positions out of range go round: -1 is the last.
     """
-    columns = [views.reshape(i, (core.get_aval(i).shape[0], 1)) for i in idxs]
-    indices = columns[0] if len(columns) == 1 else views.concatenate(columns, 1)
     shape = core.get_aval(src).shape
+    columns = [_round(i, shape[a]) for i, a in zip(idxs, axes, strict=True)]
+    indices = columns[0] if len(columns) == 1 else views.concatenate(columns, 1)
     sizes = [1 if a in axes else n for a, n in enumerate(shape)]
     offsets = tuple(range(1, len(shape) - len(axes) + 1))
     numbers = GatherDimensionNumbers(offsets, tuple(sorted(axes)), tuple(axes))
-    return gather(src, indices, numbers, sizes, mode="clip")
+    return gather(src, indices, numbers, sizes)
+
+
+def _round(index: Any, size: int) -> Array:
+    """[n, 1] int32 (or wider): index modulo size."""
+    aval = core.get_aval(index)
+    dtype = aval.dtype if aval.dtype.itemsize >= 4 else np.dtype(np.int32)
+    column = convert(views.reshape(index, (aval.shape[0], 1)), dtype)
+    n = dtype.type(max(size, 1))
+    rest = elementwise.rem_p.bind(column, n)
+    zero = dtype.type(0)
+    return compare.select(compare.lt(rest, zero), elementwise.add(rest, n), rest)
 
 
 # ---------------------------------------------------------------- scatter

@@ -2,7 +2,7 @@
 one gather.
 
 Indices out of bounds are clamped unless mode= says otherwise; a gather never reads outside its
-operand.
+operand. What index arrays clamp has no derivative, as in JAX: they are promised to be in bounds.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def getitem(
     return _gather(
         x,
         index,
-        mode="clip" if mode is None else mode,
+        mode="promise_in_bounds" if mode is None else mode,
         fill_value=fill_value,
         indices_are_sorted=indices_are_sorted,
         unique_indices=unique_indices,

@@ -106,13 +106,13 @@ def take_along_axis(
     mode: Any = None,
     fill_value: Any = None,
     *,
-    wrap_negative_indices: bool = True,
+    wrap_negative_indices: bool | None = None,
 ) -> Any:
     """arr[..., indices[..., j, ...], ...]: one index along the axis for each element of the result,
     whose other axes broadcast (ValueError where they do not, or ranks differ). With axis None arr
     is flattened and the indices are a vector. Out of bounds gives NaN (the least signed, the
-    largest unsigned integer) or fill_value unless `mode` says otherwise. TypeError for indices of
-    floats.
+    largest unsigned integer) or fill_value unless `mode` says otherwise. Negative indices count
+    from the end; with "promise_in_bounds" only if asked to. TypeError for indices of floats.
     """
     x, aval = shape_dtype("take_along_axis", arr)
     index, have = shape_dtype("take_along_axis", indices)
@@ -135,6 +135,8 @@ def take_along_axis(
     fill = (
         mode is None or lax.GatherScatterMode.from_any(mode) == lax.GatherScatterMode.FILL_OR_DROP
     )
+    if wrap_negative_indices is None:
+        wrap_negative_indices = mode != "promise_in_bounds"
     index = nonnegative(index, shape[k], bool(wrap_negative_indices))
     mode = "fill" if mode is None else mode
     return _gather_along(x, index, k, mode, fill_value if fill else None)

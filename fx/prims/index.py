@@ -2,7 +2,8 @@
 
 Indices are an integer array [..., k] whose last axis holds the start of one window. Out of bounds
 means that the whole window does not fit: it is moved inside (clip), or filled (fill). No mode ever
-reads outside the operand.
+reads outside the operand: where a promise is broken a gather clips and a scatter, its transpose
+among them, drops, so that cotangents of windows that were not there reach nobody.
 """
 
 from __future__ import annotations
@@ -69,12 +70,11 @@ _MODES = {
     "promise_in_bounds": GatherScatterMode.PROMISE_IN_BOUNDS,
     "one_hot": GatherScatterMode.ONE_HOT,
 }
-MODE_NAMES = {
-    GatherScatterMode.CLIP: "clip",
-    GatherScatterMode.FILL_OR_DROP: "fill",
-    GatherScatterMode.PROMISE_IN_BOUNDS: "promise",
-    GatherScatterMode.ONE_HOT: "clip",
-}
+
+
+def drops(mode: GatherScatterMode) -> bool:
+    """Whether a scatter drops the updates whose window does not fit."""
+    return mode in (GatherScatterMode.FILL_OR_DROP, GatherScatterMode.PROMISE_IN_BOUNDS)
 
 
 # ---------------------------------------------------------------- windows, shared with scatter
@@ -104,10 +104,10 @@ class Windows(NamedTuple):
 
 
 def starts_of(
-    shape: tuple[int, ...], indices: np.ndarray, w: Windows, mode: GatherScatterMode
+    shape: tuple[int, ...], indices: np.ndarray, w: Windows, mark: bool
 ) -> tuple[list[Any], np.ndarray | None]:
     """Per operand axis the start positions over the index batch (None: 0), and which windows fit
-    (None: all do).
+    (None: all do). Those that do not begin at 0 if `mark`, otherwise they are moved inside.
     """
     if indices.dtype == np.uint64:  # beyond every end, not before the beginning
         indices = np.minimum(indices, np.uint64(np.iinfo(np.int64).max))
@@ -119,7 +119,7 @@ def starts_of(
     for j, d in enumerate(w.start_map):
         s, limit = indices[..., j], max(shape[d] - w.sizes[d], 0)
         if s.size and (s.min() < 0 or s.max() > limit):  # two sweeps without a temporary array
-            if mode is GatherScatterMode.FILL_OR_DROP:
+            if mark:
                 fits = (s >= 0) & (s <= limit)
                 valid = fits if valid is None else valid & fits
                 s = np.where(fits, s, 0)
@@ -272,7 +272,7 @@ def _numpy(x, indices, *, dimension_numbers, slice_sizes, mode, fill_value, **pa
     w = windows_of_gather(dimension_numbers, slice_sizes)
     if _takes_rows(x.shape, indices, w):
         return x.take(indices[..., 0], 0)
-    starts, valid = starts_of(x.shape, indices, w, mode)
+    starts, valid = starts_of(x.shape, indices, w, mode is GatherScatterMode.FILL_OR_DROP)
     batch = indices.shape[:-1]
     shape = w.result_shape(indices.shape)
     if prod(batch) == 1 and valid is None:  # one window: a plain slice
@@ -364,7 +364,7 @@ def _batch(axis, args, dims, *, dimension_numbers, slice_sizes, **params):
 
 def _lower(b, x, indices, *, dimension_numbers, slice_sizes, mode, fill_value, **params):
     w = windows_of_gather(dimension_numbers, slice_sizes)
-    form = graph.Gather(*w, MODE_NAMES[mode])
+    form = graph.Gather(*w, "fill" if mode is GatherScatterMode.FILL_OR_DROP else "clip")
     fill = None
     if form.mode == "fill":
         value = default_fill(x.dtype, fill_value)

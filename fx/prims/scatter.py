@@ -18,11 +18,11 @@ from fx.avals import ShapedArray
 from fx.core import Zero, instantiate, is_undefined, no
 from fx.prims import compare, elementwise, shape
 from fx.prims.index import (
-    MODE_NAMES,
     GatherDimensionNumbers,
     GatherScatterMode,
     Windows,
     check_windows,
+    drops,
     gather_p,
     index_arrays,
     result_axes,
@@ -109,7 +109,7 @@ def _numpy(op: str) -> Any:
         out = np.array(x)
         if not updates.size or not x.size:
             return out
-        starts, valid = starts_of(x.shape, indices, w, mode)
+        starts, valid = starts_of(x.shape, indices, w, drops(mode))
         batch = indices.shape[:-1]
         combine = _AT.get(op)
         if prod(batch) == 1:  # one window: a plain slice
@@ -216,7 +216,7 @@ def _batch(p_of: Any) -> Any:
 def _lower(op: str) -> Any:
     def lower(b, x, indices, updates, *, dimension_numbers, mode, unique_indices, **params):
         n = dimension_numbers
-        name = "clip" if MODE_NAMES[mode] == "clip" else "drop"
+        name = "drop" if drops(mode) else "clip"
         form = graph.Scatter(
             op,
             n.update_window_dims,
