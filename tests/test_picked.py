@@ -54,3 +54,12 @@ def test_the_last_rows(rng, n):
     ids = rng.integers(-20_000, 20_000, (3, n)).astype(np.int32)
     made = fx.jit(lambda t, i: t[i] * 2)(fnp.asarray(table), fnp.asarray(ids))
     np.testing.assert_array_equal(made, table[ids] * 2)
+
+
+def test_rows_of_updates_that_are_dealt():
+    """A row of the graph's features, and a row of the updates where they stand in memory."""
+    x, ids = ((50_000, 64), fnp.float32), ((250_000,), fnp.int32)
+    flow = lambda x, s, d: fnp.zeros_like(x).at[d].add(x[s] * 2)
+    assert asked(flow, x, ids, ids) == 4
+    plain = lambda x, d, u: fnp.zeros_like(x).at[d].add(u)
+    assert asked(plain, x, ids, ((250_000, 64), fnp.float32)) == 4

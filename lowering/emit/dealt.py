@@ -58,6 +58,7 @@ class Dealer(Tiled):
         ends = f"b{d.ends}[p * ({owners} + 1) + ig"
         self.line(f"const int first = {ends}], end = {ends} + 1];")
         scope = self.push(frozenset(points))
+        self.ask_picked(points, "k", "end", f"b{d.lists}[2 * h]")
         self.line(f"const int g = b{d.lists}[2 * k];")
         self.line(f"const long at = (long)b{d.lists}[2 * k + 1] * {row};")
         self.row_indices("g", points)

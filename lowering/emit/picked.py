@@ -23,47 +23,59 @@ class Picking(Ahead):
 
     row_indices: Any
 
-    def ask_picked(self) -> None:
-        """At the head of a loop over rows g up to g1: what it picks some rows further."""
-        found = self.picked()
+    def ask_picked(self, rows: tuple[int, ...], number: str, end: str, which: str) -> None:
+        """At the head of a loop: what the turn AHEAD of this one reads, the last one's at the end.
+
+        `number` counts the turns up to `end`; `which`, of the variable h, is the number of the row
+        that a turn is about.
+        """
+        found = self.picked(rows, in_order=which == "h")
         if not found:
             return
         here = self.scope
         self.scope = Scope(here.open, here.parent, here.depth + 1)
-        self.line(f"const {self.ix} h = g + {AHEAD} < g1 ? g + {AHEAD} : g1 - 1;")
-        self.row_indices("h")
-        for buffer, index, which in found:
-            row, count = self.get(which, 0, 1), LINE // self.nest.buffers[buffer].dtype.itemsize
+        self.line(
+            f"const {self.ix} h = {number} + {AHEAD} < {end} ? {number} + {AHEAD} : {end} - 1;"
+        )
+        self.row_indices(which, rows)
+        for buffer, index, picks in found:
+            count = LINE // self.nest.buffers[buffer].dtype.itemsize
+            row = "" if picks is None else f" + {self.get(picks, 0, 1)}"
             for at in range(0, self.nest.extents[self.s.v], count):
-                self.line(f"__builtin_prefetch(b{buffer} + ({self.affine(index + at)}) + {row});")
+                self.line(f"__builtin_prefetch(b{buffer} + ({self.affine(index + at)}){row});")
         asked, self.scope = self.scope, here
         self.line("{")
         here.lines += asked.lines
         self.line("}")
 
-    def picked(self) -> list[tuple[int, Affine, int]]:
-        """The buffers that rows are picked from, where a row begins, and the value that picks."""
-        s, rows, found = self.s, frozenset(self.s.rows), []
-        if s.v is None or s.apart or not rows <= self.scope.open:
+    def picked(self, rows: tuple[int, ...], in_order: bool) -> list[tuple[int, Affine, int | None]]:
+        """The buffers whose rows are picked, where a row begins, and the value that picks; None
+        where the rows are those of the turns, and these are not `in_order`.
+        """
+        s, axes, found = self.s, frozenset(rows), []
+        if s.v is None or s.apart or not axes <= self.scope.open:
             return []
         for v in self.values:
-            if v.op != "load" or not v.args:
+            if v.op != "load" or (in_order and not v.args):
                 continue
-            buffer, index, which = v.attr[0], v.attr[1], v.args[0]
+            buffer, index = v.attr[:2]
             b = self.nest.buffers[buffer]
             if b.size * b.dtype.itemsize < LEAST_BYTES or index.coef(s.v) != 1:
                 continue
-            near = SHORTEST <= self.nest.extents[s.v] * b.dtype.itemsize <= LONGEST
-            if near and index.axes <= rows | {s.v} and self.plain(which, rows):
-                found.append((buffer, index + axis(s.v) * -1, which))
+            if not SHORTEST <= self.nest.extents[s.v] * b.dtype.itemsize <= LONGEST:
+                continue
+            start = index + axis(s.v) * -1
+            picks = v.args[0] if v.args else None
+            if start.axes <= axes and (start.axes if picks is None else self.plain(picks, axes)):
+                found.append((buffer, start, picks))
         return list(dict.fromkeys(found))
 
-    def plain(self, k: int, rows: frozenset[int]) -> bool:
+    def plain(self, k: int, axes: frozenset[int]) -> bool:
         """Whether a value is one number a row, computed by reading and simple operations alone."""
         todo, seen = [k], {k}
         while todo:
             v = self.values[todo.pop()]
-            if v.op not in PLAIN or not v.mask <= rows:
+            if v.op not in PLAIN or not v.mask <= axes:
                 return False
             todo += [a for a in v.args if a not in seen]
             seen.update(v.args)

@@ -92,7 +92,7 @@ class _Emitter(Dealer):
             n = self.int_argument(prod(self.nest.extents[a] for a in s.rows))
             self.part("g", "ig", n, self.int_argument(s.row_block))
             outer = self.push(frozenset(s.rows))
-            self.ask_picked()
+            self.ask_picked(s.rows, "g", "g1", "h")
             self.row_indices("g")
             self.body(events)
             self.pop(outer, f"for ({self.ix} g = g0; g < g1; ++g) {{")
