@@ -16,7 +16,7 @@ from plans import run
 from lowering.compile import make_plan
 from lowering.graph import Builder
 from lowering.profile import AVX2
-from lowering.runtime import builders, devices, lean, objects, parts
+from lowering.runtime import builders, devices, lean, parts
 from lowering.runtime.apart import Apart
 
 SIMPLE = "__kernel void fx(const int stage, __global float *x) { if (stage == 0) x[0] += 1.0f; }"
@@ -52,44 +52,86 @@ def product(width: int, scale: np.float32 = ONE):
     return make_plan(b.graph([b.map("mul", y, b.const(scale, f32, y.shape))]), AVX2)
 
 
+TEXT = TEXT.replace("FUNCTION", FUNCTION)
+
+
+def text_of(source: str) -> parts.Text:
+    text = parts.read(source)
+    assert text is not None
+    return text
+
+
 def test_a_text_is_parted():
-    main, (part,) = parts.split(TEXT.replace("FUNCTION", FUNCTION))
-    assert "other(n)" not in main and "\nFX_PART void tile(float_u x, int n);\n" in main
-    assert main.startswith(f"#define tile tile_{part.key}\n") and "visibility" in main
-    text = parts.together(TEXT.replace("FUNCTION", FUNCTION), [part])
-    assert part.text in text and "weak" in text and "float_u;" in text and "FX_ASK(x) x;" in text
-    assert not any(x in text for x in ("int_u", "__SSE2__", "struct", "helper", "__kernel"))
-    assert text.count("#pragma clang attribute p") == 2
+    text = text_of(TEXT)
+    key = text.keys["tile"]
+    main, _ = text.deal([key], 1)
+    assert "other(n)" not in main.source and main.keys == () and main.calls == (key,)
+    assert (
+        'extern __attribute__((visibility("hidden"))) void tile(float_u x, int n);\n' in main.source
+    )
+    assert main.source.startswith(f"#define tile tile_{key}\n") and "__kernel" in main.source
+    part = text._module({"tile"}, set())
+    assert part.keys == (key,) and "other(n)" in part.source and "weak" in part.source
+    assert "float_u;" in part.source and "FX_ASK(x) x;" in part.source
+    assert not any(x in part.source for x in ("int_u", "__SSE2__", "struct", "helper", "__kernel"))
+    assert part.source.count("#pragma clang attribute p") == 2
 
 
 def test_a_key_is_of_all_that_a_part_is_made_of():
-    text = TEXT.replace("FUNCTION", FUNCTION)
-
     def key(old: str, new: str) -> str:
-        assert old in text
-        return parts.split(text.replace(old, new))[1][0].key
+        assert old in TEXT
+        return text_of(TEXT.replace(old, new)).keys["tile"]
 
     same = key("int_u;", "long_u;"), key("helper", "another"), key("tile(0", "tile(1")
-    assert set(same) == {parts.split(text)[1][0].key}
+    assert set(same) == {text_of(TEXT).keys["tile"]}
     others = key("other(n)", "other(2)"), key('"avx"', '"avx2"'), key("FX_ASK(x) x", "FX_ASK(x) 1")
     assert len({*others, same[0], key("aligned(4))) float", "aligned(8))) float")}) == 5
 
 
-@pytest.mark.parametrize("called", ["helper", "tile_2"])
-def test_a_part_that_calls_another_function_stays(called):
-    more = f"FX_PART void tile_2(int n) {{\n  {called if called == 'helper' else 'tile'}(n);\n}}\n"
-    text = TEXT.replace("FUNCTION", FUNCTION + more)
-    assert parts.split(text) == (text, [])
+def test_a_part_has_its_helpers_and_names_the_parts_that_it_calls():
+    more = "FX_PART void both(int n) {\n  helper(n);\n  tile(0, n);\n}\n"
+    text = text_of(TEXT.replace("__kernel", f"{more}__kernel"))
+    both = text._module({"both"}, set())
+    assert both.calls == (text.keys["tile"],) and "static void helper(int n) { }" in both.source
+    other = text_of(TEXT.replace("__kernel", f"{more}__kernel").replace("other(n)", "other(2)"))
+    assert other.keys["both"] != text.keys["both"]
+
+
+def test_what_calls_a_stage_is_no_part():
+    stage = "#define FX_STAGE static\nFX_STAGE void stage_0(int n) {\n}\n"
+    more = "FX_PART void both(int n) {\n  stage_0(n);\n}\n"
+    assert text_of(TEXT.replace("__kernel", f"{stage}{more}__kernel")).keys.keys() == {"tile"}
+
+
+def test_stages_are_dealt_and_called_across_texts():
+    head = "#define FX_STAGE static __attribute__((noinline))\n"
+    body = "  for (;;) tile(0, n);\n" * 400
+    stages = "".join(f"FX_STAGE void stage_{k}(int n) {{\n{body}}}\n" for k in range(4))
+    source = TEXT.replace("__kernel", f"{head}{stages}__kernel")
+    calls = "".join(f"stage_{k}(stage); " for k in range(4))
+    main, lists = text_of(source.replace("tile(0, stage); }", f"{calls}}}")).deal((), 1)
+    texts = [main, *(m for modules in lists for m in modules)]
+    assert len(texts) == 3  # one of parts, one of stages
+    for k in range(4):
+        whole = [m for m in texts if f"void stage_{k}(int n) {{" in m.source]
+        assert len(whole) == 1
+        assert whole == [main] or f"extern {parts._HIDDEN} void stage_{k}(int n);" in main.source
+    assert sum(m.source.count("{\n  for") for m in texts[:1]) in (1, 2, 3)
+
+
+@pytest.mark.parametrize("name", ["unknown;", "int x = 1;", "#define A \\"])
+def test_a_text_of_something_unknown_stays_whole(name):
+    assert parts.read(TEXT.replace("static void helper", f"{name}\nstatic void helper")) is None
 
 
 def test_products_share_their_tiles():
-    one, other = (parts.split(product(width).programs[0].source)[1] for width in (40, 64))
-    assert {p.key for p in one} & {p.key for p in other}
+    one, other = (text_of(product(width).programs[0].source).keys for width in (40, 64))
+    assert set(one.values()) & set(other.values())
 
 
 @pytest.fixture
 def device(tmp_path, monkeypatch):
-    """PoCL of the version whose programs are shared, with a cache of its own and two builders."""
+    """PoCL of the version whose programs are shared, with a cache of its own and a builder."""
     found = [d for d in devices.devices() if lean.suits(d, SIMPLE)]
     if not found or builders.library() is None or shutil.which("ld") is None:
         pytest.skip("needs the PoCL that has the short way")
@@ -98,12 +140,13 @@ def device(tmp_path, monkeypatch):
     monkeypatch.setattr(Apart, "able", True)
     kept = dict(found[0].programs)
     found[0].programs.clear()
-    builders.prepare(2)
+    builders.close()
+    builders.prepare()
     for _ in range(300):
         if all(b.ready for b in builders._builders):
             break
         time.sleep(0.02)
-    assert len(builders._builders) == 2
+    assert len(builders._builders) == 1
     yield found[0]
     found[0].programs.clear()
     found[0].programs.update(kept)
@@ -112,16 +155,16 @@ def device(tmp_path, monkeypatch):
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What builders were asked, a word a job."""
-    words: list[str] = []
-    ask = builders.Builder._ask
+    """What pieces a builder was given, and what lists of texts for more, a pair a program."""
+    found: list[tuple] = []
+    join = builders.Builder.join
 
-    def noted(self, *job):
-        words.append(job[0])
-        return ask(self, *job)
+    def noted(self, main, known, texts):
+        found.append((known, texts))
+        return join(self, main, known, texts)
 
-    monkeypatch.setattr(builders.Builder, "_ask", noted)
-    return words
+    monkeypatch.setattr(builders.Builder, "join", noted)
+    return found
 
 
 def arguments(plan) -> list[np.ndarray]:
@@ -148,10 +191,12 @@ SCALE = np.float32(1 + os.getpid() / 1e7)
 @pytest.mark.driver
 def test_a_program_is_built_of_pieces_which_the_next_one_finds(device, asked):
     check(product(40, SCALE), device)
-    assert sorted(asked) == ["front", "join", "piece"]
+    known = [(len(x), len(texts)) for x, texts in asked]
+    assert known == [(0, 1)]
     asked.clear()
     check(product(64, 2 * SCALE), device, 2 * SCALE)
-    assert asked == ["front", "join"]
+    ((known, _),) = asked
+    assert known
 
 
 ALONE = """
@@ -172,7 +217,7 @@ def test_pieces_and_the_whole_have_equal_bits_with_machine_code_and_without(
 ):
     """Kept bitcode is of all pieces: PoCL makes machine code of it where it has none."""
     bits = result(product(40, SCALE), device).tobytes().hex()
-    assert "join" in asked
+    assert asked
     for compiles, folder in ((0, tmp_path), (1, tmp_path / "empty")):
         environment = {"FX_BUILDERS": "0", "FX_CACHE_DIR": str(folder)}
         environment["POCL_CACHE_DIR"] = str(tmp_path / f"pocl{compiles}")
@@ -184,38 +229,24 @@ def test_pieces_and_the_whole_have_equal_bits_with_machine_code_and_without(
 
 
 @pytest.mark.driver
-@pytest.mark.parametrize("step", ["piece", "front", "join"])
 @pytest.mark.parametrize("how", ["refused", "dead"])
-def test_what_cannot_be_had_in_pieces_is_built_whole(device, asked, monkeypatch, step, how):
-    def fails(self, *job):
-        asked.append(f"{how} {step}")
+def test_what_cannot_be_had_in_pieces_is_built_whole(device, monkeypatch, how):
+    said = []
+
+    def join(self, *job):
+        said.append(how)
         if how == "dead":
             self.process.kill()
             raise EOFError
 
-    monkeypatch.setattr(builders.Builder, step, fails)
+    monkeypatch.setattr(builders.Builder, "join", join)
     check(product(40, SCALE), device)
-    assert f"{how} {step}" in asked
-    assert "whole" in asked or how == "dead"
-    assert Apart.able == (step != "join")
+    assert said == [how] and not Apart.able
 
 
 @pytest.mark.driver
-def test_what_could_not_be_joined_once_is_not_tried_again(device, asked, monkeypatch):
-    monkeypatch.setattr(Apart, "able", False)
+def test_a_program_whose_piece_is_refused_is_built_whole(device, monkeypatch):
+    """The fork that would make it ends, and what the linker lacks ends PoCL, in the builder."""
+    monkeypatch.setattr(lean, "piece", lambda source, options: (f"{source}void", options))
     check(product(40, SCALE), device)
-    assert asked == ["whole"]
-
-
-@pytest.mark.driver
-def test_one_builder_builds_whole_what_has_no_pieces_yet(device, asked):
-    builders._builders.pop().close()
-    check(product(40, SCALE), device)
-    assert asked == ["whole"]
-
-
-def test_a_library_without_the_functions_is_no_compiler(tmp_path):
-    other = tmp_path / "text"
-    other.write_text("text" * 100)
-    with pytest.raises(objects.Unable):
-        objects.Objects(str(other), None, None)
+    assert not Apart.able and not any(b.ready for b in builders._builders)

@@ -16,10 +16,12 @@ import select
 import shutil
 import signal
 import sys
+from collections.abc import Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-from lowering.runtime import kept, lighter, objects, processor
+from lowering.runtime import aside, kept, lighter, objects, processor
+from lowering.runtime.aside import PARTS, Piece, Texts
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
@@ -31,13 +33,7 @@ since PoCL 4."""
 Job = tuple[str, str, str, tuple[tuple[str, int, int], ...]]
 """Source, options of the front end, options of the build, (kernel, global size, local size)."""
 
-Piece = tuple[bytes, bytes]
-"""What is compiled apart: bitcode, object file."""
-
 NO_STAGE = -1
-
-PARTS = "parts"
-"""Beside the folder of PoCL's files, one of object files that the linker takes along."""
 
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
@@ -83,29 +79,32 @@ class Compiler:
         self._machine_code(code, back.encode(), launches)
         return code
 
-    def front(self, source: str, options: str) -> bytes:
-        """A program's bitcode alone."""
-        return self._bitcode(source.encode(), options.encode())
-
     def piece(self, source: str, options: str) -> Piece:
         """Functions without a kernel."""
         code = self._bitcode(source.encode(), options.encode())
         return code, self.objects.machine_code(code)
 
-    def join(self, code: bytes, back: str, launches: Any, pieces: Any, files: str) -> bytes:
+    def join(
+        self, job: Job, known: Sequence[Piece], others: Sequence[Texts], files: str
+    ) -> tuple[bytes, list[Piece]]:
         """The bitcode of a program and of what it calls of others, when the machine code of its
-        launches is in the folder `files`: the workshop's linker takes object files along.
+        launches is in the folder `files`; and the pieces that are made for it of each of the other
+        texts, list by list in a process of its own. The workshop's linker takes object files along.
         """
         folder = os.path.join(os.path.dirname(files), PARTS)
+        source, front, back, launches = job
         try:
-            for k, (_, made) in enumerate(pieces):
-                with open(os.path.join(folder, f"{k}.o"), "wb") as file:
-                    file.write(made)
-            self._machine_code(code, back.encode(), launches)
+            with aside.pieces(self.piece, others, folder, len(known)) as made:
+                for k, piece in enumerate(known):
+                    aside.keep(folder, k, piece)
+                code = self._bitcode(source.encode(), front.encode())
+                self._machine_code(code, back.encode(), launches)
+                new = made()
         finally:
             for name in os.listdir(folder):
                 os.unlink(os.path.join(folder, name))
-        return self.objects.joined([code, *(bitcode for bitcode, _ in pieces)], files)
+        codes = [bitcode for bitcode, _ in (*known, *new)]
+        return self.objects.joined([code, *codes], files), new
 
     @property
     def objects(self) -> objects.Objects:
@@ -208,8 +207,9 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that asks
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, aside.WAIT)
+    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     for k in range(3):  # what LLVM prints is no answer
         os.dup2(nowhere, k)
     try:
@@ -228,7 +228,7 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
         shutil.rmtree(os.path.dirname(files), ignore_errors=True)
 
 
-def _say(answer: bytes | Piece | None, answers: Any) -> None:
+def _say(answer: Any, answers: Any) -> None:
     """The answer's length, then the answer: who reads it never waits for what is not there."""
     text = marshal.dumps(answer)
     answers.write(len(text).to_bytes(8, "little") + text)
@@ -249,26 +249,16 @@ def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | No
         return code
 
 
-def _front(compiler: Compiler, job: tuple[str, str], files: str, kept_in: str) -> bytes | None:
+def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
+    main, known, texts = job
     with _cleaned(files):
-        return compiler.front(*job)
-
-
-def _piece(compiler: Compiler, job: tuple[str, str], files: str, kept_in: str) -> Piece | None:
-    with _cleaned(files):
-        return compiler.piece(*job)
-
-
-def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> bytes | None:
-    code, back, launches, pieces = job
-    with _cleaned(files):
-        whole = compiler.join(code, back, launches, pieces, files)
-        for name in {name for name, *_ in launches}:
+        joined = compiler.join(main, known, texts, files)
+        for name in {name for name, *_ in main[3]}:
             move(os.path.join(files, name), os.path.join(kept_in, name))
-        return whole
+        return joined
 
 
-ANSWERS: dict[str, Any] = {"whole": _whole, "front": _front, "piece": _piece, "join": _join}
+ANSWERS: dict[str, Any] = {"whole": _whole, "join": _join}
 """By the first word of a job: the rest is what the function is asked; None where PoCL refuses."""
 
 

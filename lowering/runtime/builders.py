@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lowering.plan import SIDE_BY_SIDE
-from lowering.runtime import ahead, drivers, ending, messages
+from lowering.runtime import ahead, drivers, messages
 from lowering.runtime.apart import Apart
 from lowering.runtime.workshop import Workshop
 
@@ -65,15 +65,9 @@ class Builder:
         """
         return self._ask("whole", *job)
 
-    def front(self, source: str, options: str) -> bytes | None:
-        """As `Compiler.front`, and so on."""
-        return self._ask("front", source, options)
-
-    def piece(self, source: str, options: str) -> ahead.Piece | None:
-        return self._ask("piece", source, options)
-
-    def join(self, code: bytes, back: str, launches: Any, pieces: Any) -> bytes | None:
-        return self._ask("join", code, back, launches, pieces)
+    def join(self, main: ahead.Job, known: Any, texts: Any) -> Any:
+        """As `Compiler.join`; None where it is refused, and so on."""
+        return self._ask("join", main, known, texts)
 
     def _ask(self, *job: Any) -> Any:
         try:
@@ -148,7 +142,7 @@ def prepare(count: int = 1) -> None:
 
 def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes | None]:
     """The bitcode of each job, its machine code being on disk; None where it was refused, and for a
-    single one that no builder is ready for. `apart`: how they are built in pieces.
+    single one that no builder is ready for. `apart`: how that is built in pieces.
     """
     path = library()
     codes: list[bytes | None] = [None] * len(jobs)
@@ -157,25 +151,22 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
         return codes  # another thread builds
     todo: deque[int] = deque()
     try:
-        members, several = _members(jobs, apart), len(jobs) > 1
-        if not several and len(members) < 2 and apart and apart.groups:
-            apart = None  # one after the other they would take longer
+        if len(jobs) == 1:
+            codes[0] = _alone(jobs[0], apart)
+            return codes
         todo.extend(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
-        todo.extend(~g for g in range(len(apart.groups) if apart else 0))  # others wait for these
-        work = jobs, todo, codes, apart
+        work = jobs, todo, codes
         threads = [
             threading.Thread(target=_work, args=(b, *work), daemon=True)
-            for b in (members if several else members[1:])
+            for b in _builders[: len(jobs)]
         ]
         for t in threads:
             t.start()
-        if members and not several:
-            _work(members[0], *work)
-        if several and len(threads) < min(len(jobs), processes()):
+        if len(threads) < min(len(jobs), processes()):
             _work(_self(path), *work)
         for t in threads:
             t.join()
-        if several and todo:  # what a dead builder left
+        if todo:  # what a dead builder left
             _work(_self(path), *work)
     except (ahead.Refused, OSError):  # no serial device: PoCL was told which devices to offer
         return codes
@@ -188,15 +179,12 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
     return codes
 
 
-def _members(jobs: Sequence[ahead.Job], apart: Apart | None) -> list[Builder]:
-    """The builders that take part. A single job is not worth waiting for one that begins, and a
-    second one is of use for what is built apart.
-    """
-    if len(jobs) > 1:
-        return _builders[: len(jobs)]
-    ready = [b for b in _builders if b.ready]
-    many = apart is not None and apart.groups and not ending.over  # then no thread can begin
-    return ready[: 2 if many else 1]
+def _alone(job: ahead.Job, apart: Apart | None) -> bytes | None:
+    """A single job: not worth waiting for a builder that begins."""
+    for builder in [b for b in _builders if b.ready][:1]:
+        with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
+            return apart.build(builder, job) if apart is not None else builder.build(*job)
+    return None
 
 
 def _self(path: str) -> ahead.Compiler:
@@ -211,29 +199,19 @@ def _work(
     jobs: Sequence[ahead.Job],
     todo: deque[int],
     codes: list[bytes | None],
-    apart: Apart | None,
 ) -> None:
-    """Take jobs until none is left: what others wait for, then the longest first."""
+    """Take jobs until none is left, the longest first."""
     while todo:
         try:
             k = todo.pop()
         except IndexError:
             return
         try:
-            alone = isinstance(
-                builder, ahead.Compiler
-            )  # this process, whose linker is no workshop's
-            if apart is not None and k < 0:
-                apart.make(~k, None if alone else builder)
-            elif apart is not None and not alone:
-                codes[k] = apart.build(k, builder, jobs[k])
-            else:
-                codes[k] = builder.build(*jobs[k])
+            codes[k] = builder.build(*jobs[k])
         except ahead.Refused:
             continue
         except (OSError, EOFError, ValueError, TypeError):
-            if k >= 0:
-                todo.append(k)
+            todo.append(k)
             return
 
 

@@ -12,7 +12,7 @@ import marshal
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,9 @@ from typing import Any
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, devices, drivers, ending, kept, lean, parts
-from lowering.runtime.apart import Apart, Group
+from lowering.runtime import builders, cache, devices, drivers, ending, kept, lean, parts
+from lowering.runtime.apart import Apart
+from lowering.runtime.aside import Piece
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 
@@ -89,41 +90,59 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
     if not jobs:
         return
     whole = [lean.job(p.source, p.options, key[:32], x) for key, (p, x) in jobs.items()]
-    apart = _apart(device, jobs if len(jobs) == 1 else {})  # several keep all builders busy
-    for key, code in zip(jobs, builders.share(whole, apart if apart.mains else None), strict=True):
+    pieces = _pieces(device, *jobs.items()) if len(jobs) == 1 else None  # else all are busy
+    for key, code in zip(jobs, builders.share(whole, pieces and pieces.apart), strict=True):
         if code is not None:
             counts.compiles += 1
             cache.store("bitcode", key, code)
-    for group, made in zip(apart.groups, apart.made, strict=True):
-        piece = made.result() if made.done() else None
-        for key in group.keys if piece is not None else ():
-            cache.store("piece", key, marshal.dumps(piece))
+    if pieces is not None:
+        pieces.store()
 
 
-def _apart(device: Device, jobs: dict[str, tuple[Program, Any]]) -> Apart:
-    """The jobs in pieces: those that are on disk, and groups of those that are not."""
-    mains: list[ahead.Job | None] = []
-    calls: list[list[str]] = []
-    known: dict[str, ahead.Piece] = {}
-    groups: list[Group] = []
-    for key, (p, launches) in jobs.items():
-        main, found = parts.split(p.source) if Apart.able else (p.source, [])
-        mains.append(lean.job(main, p.options, key[:32], launches) if found else None)
-        keys = {x.key: _piece_key(device, p, x) for x in found}
-        calls.append(list(keys.values()))
-        for disk in keys.values():
-            body = cache.load("piece", disk) if disk not in known else None
-            if body is not None:
-                known[disk] = marshal.loads(body)
-        wanted = [x for x in found if keys[x.key] not in known]
-        if wanted:
-            text = lean.piece(parts.together(p.source, wanted), p.options)
-            groups.append(Group(*text, frozenset(keys[x.key] for x in wanted)))
-    return Apart(mains, calls, known, groups)
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """A job in pieces, the beginning of the disk's keys, and what is made for it."""
+
+    apart: Apart
+    at: str
+    modules: list[parts.Module]
+
+    def store(self) -> None:
+        """Keep what was made and has parts."""
+        for m, piece in zip(self.modules, self.apart.made):
+            for key in m.keys:
+                body = marshal.dumps((*piece, list(m.calls)))
+                cache.store("piece", cache.key_of(self.at, key), body)
 
 
-def _piece_key(device: Device, program: Program, part: parts.Part) -> str:
-    return cache.key_of(*lean.machine(device), lean.prelude(), program.options, part.key)
+def _pieces(device: Device, job: tuple[str, tuple[Program, Any]]) -> _Pieces | None:
+    """A job in pieces, those that are on disk and those that are not; None where it is one."""
+    key, (program, launches) = job
+    text = parts.read(program.source) if Apart.able else None
+    if text is None:
+        return None
+    at = cache.key_of(*lean.machine(device), lean.prelude(), program.options)
+    known = _known(at, text.keys.values())
+    main, lists = text.deal(known, builders.processes() - 1)
+    if not (known or lists):
+        return None
+    texts = [[lean.piece(m.source, program.options) for m in modules] for modules in lists]
+    job_ = lean.job(main.source, program.options, key[:32], launches)
+    pieces = list({piece[0]: piece for piece in known.values()}.values())
+    return _Pieces(Apart(job_, pieces, texts), at, [m for modules in lists for m in modules])
+
+
+def _known(at: str, keys: Iterable[str]) -> dict[str, Piece]:
+    """The pieces on disk that have these parts, by key, if the parts that they call are there."""
+    found: dict[str, tuple[bytes, bytes, list[str]]] = {}
+    for key in keys:
+        body = cache.load("piece", cache.key_of(at, key))
+        if body is not None:
+            found[key] = marshal.loads(body)
+    while lacking := [key for key, (*_, calls) in found.items() if not found.keys() >= set(calls)]:
+        for key in lacking:
+            del found[key]
+    return {key: (code, made) for key, (code, made, _) in found.items()}
 
 
 def build(device: Device, program: Program) -> Built:

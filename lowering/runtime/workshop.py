@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lowering.runtime.ahead import PARTS
+from lowering.runtime.aside import PARTS, WAIT
 
 MEMORY = "/dev/shm"
 PREFIX = "fx-builder-"
@@ -33,6 +33,7 @@ _UNCALLED = " ".join(f"--defsym=_local_id_{x}=0" for x in "xyz")
 """What PoCL's own copy of a kernel names, which nothing calls and a builder leaves (lighter.py)."""
 
 _LINKER = """#!/bin/sh
+read _ <&{wait}
 set -- {uncalled} "$@"
 for part in {parts}/*.o; do [ -f "$part" ] && set -- "$@" "$part"; done
 (
@@ -86,6 +87,7 @@ class Workshop:
             parts = self.folder / PARTS
             parts.mkdir()
             words = {"ld": shlex.quote(ld), "uncalled": _UNCALLED, "parts": shlex.quote(str(parts))}
+            words |= {"wait": str(WAIT)}
             (tools / "ld").write_text(_LINKER.format(**words))
             (tools / "ld").chmod(0o700)
             others = os.environ.get("COMPILER_PATH")
