@@ -110,6 +110,29 @@ def test_running_folds(f, fold, reverse, rng) -> None:
     )
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("f, better", [(lax.cummax, max), (lax.cummin, min)])
+def test_running_extrema_of_complex_numbers(f, better, reverse) -> None:
+    """By real part, then by imaginary part; the cotangents of a run go to what won it."""
+    z = [1 + 1j, 1 - 2j, 3 + 0j, 1 + 5j, 3 - 1j, 1 + 1j]
+    order = range(len(z))[::-1] if reverse else range(len(z))
+    won, best = np.zeros(len(z), int), None
+    for k in order:
+        if best is None or better((z[best].real, z[best].imag), (z[k].real, z[k].imag)) != (
+            (z[best].real, z[best].imag)
+        ):
+            best = k
+        won[k] = best
+    x = np.array(z, np.complex64)
+    weights = np.arange(1.0, 7.0, dtype=np.float32)
+    grad = fx.grad(lambda x: (f(x, reverse=reverse).real * weights).sum())
+    for run in (lambda g: g, fx.jit):
+        np.testing.assert_array_equal(run(lambda x: f(x, reverse=reverse))(x), x[won])
+        np.testing.assert_allclose(run(grad)(x), np.bincount(won, weights, len(z)))
+    rows = fx.vmap(lambda x: f(x, reverse=reverse))(np.stack([x, -x]))
+    np.testing.assert_array_equal(rows[0], x[won])
+
+
 def test_cumprod_at_zero_and_cumlogsumexp_at_minus_infinity() -> None:
     jacobian = fx.jacrev(lambda x: lax.cumprod(x))(F([2, 0, 3]))
     same(jacobian, [[1, 0, 0], [0, 2, 0], [0, 6, 0]])

@@ -307,6 +307,17 @@ def test_odeint():
     assert float(fx.grad(f)(0.7)) == pytest.approx(-2 * np.exp(-1.4), rel=1e-3)
 
 
+def test_odeint_of_narrow_floats_and_of_integers():
+    t = np.linspace(0, 1, 3).astype("f")
+    y = odeint(lambda y, t: -y, fnp.ones(2, fnp.float16), t)
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y[:, 0], np.exp(-t), rtol=1e-3)
+    grad = fx.grad(lambda a: odeint(lambda y, t: -y, a, t)[-1])(fnp.float16(1))
+    assert grad.dtype == np.float16 and float(grad) == pytest.approx(np.exp(-1), rel=1e-2)
+    with pytest.raises(TypeError, match="y0 must hold floats, got int32"):
+        odeint(lambda y, t: -y, {"a": 1, "b": fnp.array([2])}, t)
+
+
 # ---------------------------------------------------------------- stacks, pivots, sizes
 
 

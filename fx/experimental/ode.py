@@ -68,23 +68,31 @@ def odeint(
     have: in reverse mode, by the adjoint equation, which keeps no step (jvp raises TypeError). A
     step is accepted where its error is below atol + rtol |y|; steps are at most hmax long, and no
     more than mxstep are made between two times, after which what is returned there is not accurate.
+    16-bit floats are integrated in float32. TypeError where y0 holds integers alone.
 
     >>> import fx.numpy as fnp
     >>> y = odeint(lambda y, t: -y, fnp.array(1.0), fnp.array([0.0, 1.0]))
     >>> bool(abs(y[1] - 0.3678794) < 1e-5)
     True
     """
-    converted, consts = closure_convert(func, y0, fnp.asarray(t)[0], *args)
     flat, unravel = ravel_pytree(y0)
+    if flat.size and not fnp.issubdtype(flat.dtype, fnp.inexact):
+        raise TypeError(
+            f"odeint moves y0 by steps that are no integers: y0 must hold floats, got "
+            f"{flat.dtype.name}[{flat.size}]; write 1.0 for 1, or y0.astype(float)."
+        )
+    converted, consts = closure_convert(func, y0, fnp.asarray(t)[0], *args)
+    wide = fnp.promote_types(flat.dtype, np.float32)
 
     def f(y: Any, t: Any, args: Any) -> Any:
-        return ravel_pytree(converted(unravel(y), t, *args))[0]
+        slopes = ravel_pytree(converted(unravel(y.astype(flat.dtype)), t, *args))[0]
+        return slopes.astype(wide)
 
     times = fnp.asarray(t).astype(fnp.result_type(float, t))
-    ys = _solve(f, (rtol, atol, mxstep, hmax), flat, times, (*args, *consts))
+    ys = _solve(f, (rtol, atol, mxstep, hmax), flat.astype(wide), times, (*args, *consts))
     import fx
 
-    return fx.vmap(unravel)(ys)
+    return fx.vmap(unravel)(ys.astype(flat.dtype))
 
 
 @partial(custom_vjp, nondiff_argnums=(0, 1))

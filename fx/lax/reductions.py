@@ -12,6 +12,7 @@ from typing import Any
 from fx import core, tree
 from fx.avals import canonicalize_dtype
 from fx.family_docs import add_fact
+from fx.lax.associative import associative_scan
 from fx.prims import compare, cumulative, elementwise
 from fx.prims import reduce as reductions
 from fx.prims.monoid import find_monoid
@@ -183,11 +184,15 @@ def cumprod(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
 
 def cummax(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
     """The running maximum along an axis, from the end if `reverse`."""
+    if core.get_aval(operand).dtype.kind == "c":
+        return associative_scan(elementwise.max_p.bind, operand, reverse, *_axes(operand, (axis,)))
     return cumulative.cummax(operand, *_axes(operand, (axis,)), reverse=reverse)
 
 
 def cummin(operand: ArrayLike, axis: int = 0, reverse: bool = False) -> Array:
     """The running minimum along an axis, from the end if `reverse`."""
+    if core.get_aval(operand).dtype.kind == "c":
+        return associative_scan(elementwise.min_p.bind, operand, reverse, *_axes(operand, (axis,)))
     return cumulative.cummin(operand, *_axes(operand, (axis,)), reverse=reverse)
 
 
@@ -210,6 +215,6 @@ add_fact(f"{_AXES} booleans and numbers.", reduce_max, reduce_min)
 add_fact(f"{_AXES} booleans and integers.", reduce_and, reduce_or, reduce_xor)
 add_fact(
     "The result has the operand's shape and dtype. ValueError for an axis out of range, TypeError "
-    "for\nbooleans, and for complex numbers where order is asked for.",
+    "for\nbooleans. Complex numbers are ordered by real part, then by imaginary part.",
     *(cumsum, cumprod, cummax, cummin),
 )
