@@ -39,6 +39,7 @@ from lowering.fuse_rules import (
     path_costs,
     places,
     read_elsewhere,
+    read_in_place,
     root_dims,
     root_space,
     runs_elsewhere,
@@ -252,6 +253,8 @@ class _Fuser:
             return None  # each component is computed where it is used
         if turns.of(n) is not None:
             return None  # read where it stands
+        if isinstance(n.form, g.Concat) and read_in_place(n, users, homes):
+            return None
         if isinstance(n.form, Dealt):
             return "its rows are joined in memory"
         if isinstance(n.form, g.Concat | g.DynamicUpdate) or spreads(n):

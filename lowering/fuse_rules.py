@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from lowering import graph as g
 from lowering import scalar
@@ -32,6 +33,8 @@ REPEATED = 48.0  # flops up to which an activation is computed again from a prod
 CHEAP = 3.0  # flops that may be computed twice rather than stored and loaded
 MOST_PATHS = 512.0  # flops of what is computed again at each place where parts of it are read
 
+MOST_READ = 9  # places that an element of concatenations may come from that is read in place
+LEAST_RUN = 32  # elements of a piece of such
 MOST_PIECES = 16  # of a concatenation that one kernel writes
 SHORT = 16  # elements of an outer axis that are folded where the result is used
 FEW = 4  # elements that are folded one by one as well as in strips
@@ -145,6 +148,36 @@ def is_index(n: g.Node, users: Sequence[g.Node]) -> bool:
     vectors = n.size // n.shape[-1]
     once = all(user.size == vectors for user in users)  # an element for each vector
     return once or cone_cost(n) <= 16 * CHEAP
+
+
+def read_in_place(n: g.Node, users: Sequence[g.Node], homes: Any) -> bool:
+    """Whether a concatenation is read where its pieces stand: few and cheap ones, and long ones if
+    they lie one after the other along the last axis, by strips along that axis
+    (docs/why/joined-in-place.md).
+    """
+    if any(cone_cost(a) > CHEAP for a in n.args) or pieces_of(n) > MOST_READ:
+        return False
+    if n.form.dim == n.ndim - 1 and n.shape[-1] < LEAST_RUN * len(n.args):
+        return False
+    if any(isinstance(u.form, g.Reshape | g.Window) for u in users):
+        return False
+    return not any(_read_turned(n, group.space, dims) for group, dims in homes.values())
+
+
+def _read_turned(n: g.Node, space: tuple[int, ...], dims: DimMap) -> bool:
+    """Whether the last axis of a space is one of n's, but not its last: strips that take turned
+    tiles of an array in memory (`tiles`).
+    """
+    last, own = (max((k for k, m in enumerate(x) if m > 1), default=-1) for x in (space, n.shape))
+    return last in (d for k, d in enumerate(dims) if k != own and n.shape[k] > 1)
+
+
+def pieces_of(n: g.Node, depth: int = 6) -> int:
+    """From how many places an element of n may come, through concatenations of such."""
+    if depth == 0 or not isinstance(n.form, (g.Map, g.Concat, *VIEWS)):
+        return 1
+    below = [pieces_of(a, depth - 1) for a in dict.fromkeys(n.args) if a.size > 1]
+    return sum(below) if isinstance(n.form, g.Concat) else max(below, default=1)
 
 
 def own_cost(n: g.Node) -> float:

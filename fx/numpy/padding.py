@@ -145,8 +145,7 @@ def _one_axis(x: Any, k: int, before: int, after: int, mode: str, kw: Any, n: in
     if mode in ("reflect", "symmetric"):
         return _mirrored(x, k, before, after, mode == "symmetric", kw.get("reflect_type", "even"))
     if mode == "wrap":
-        index = np.arange(-before, size + after) % size
-        return take(x, wrap(index.astype(np.int32)), axis=k, mode="clip")
+        return _taken(x, k, before, after, np.arange(-before, size + after) % size)
     first, last = _cut(x, k, 0, 1), _cut(x, k, size - 1, size)
     if mode == "edge":
         margins = first, last
@@ -219,7 +218,7 @@ def _mirrored(x: Any, k: int, before: int, after: int, repeats_edge: bool, kind:
         period = 2 * size if repeats_edge else 2 * (size - 1)
         line = np.arange(-before, size + after) % period
         index = np.where(line < size, line, period - line - (1 if repeats_edge else 0))
-        return take(x, wrap(index.astype(np.int32)), axis=k, mode="clip")
+        return _taken(x, k, before, after, index)
     while before > 0 or after > 0:
         n = core.get_aval(x).shape[k]
         a, b = min(before, n - edge), min(after, n - edge)
@@ -231,6 +230,36 @@ def _mirrored(x: Any, k: int, before: int, after: int, repeats_edge: bool, kind:
         x = concatenate([left, x, right], axis=k)
         before, after = before - a, after - b
     return x
+
+
+MOST_RUNS = 8  # of a margin's places: more of them are taken one by one
+
+
+def _taken(x: Any, k: int, before: int, after: int, index: np.ndarray) -> Any:
+    """What is at the places `index` of axis k, x itself in their middle; the margins as slices."""
+    left, right = _runs(index[:before]), _runs(index[len(index) - after :])
+    if len(left) + len(right) > MOST_RUNS:
+        return take(x, wrap(index.astype(np.int32)), axis=k, mode="clip")
+    pieces = [
+        _cut(x, k, first, first + count)
+        if step > 0
+        else flip(_cut(x, k, first - count + 1, first + 1), k)
+        for first, step, count in left + right
+    ]
+    return concatenate([*pieces[: len(left)], x, *pieces[len(left) :]], axis=k)
+
+
+def _runs(index: np.ndarray) -> list[tuple[int, int, int]]:
+    """Indices as runs of neighbours there or back: where each begins, its step, how many."""
+    runs: list[tuple[int, int, int]] = []
+    for i in map(int, index):
+        first, step, count = runs[-1] if runs else (i, 0, 0)
+        gap = i - (first + step * (count - 1))
+        if count and (gap == step or (count == 1 and abs(gap) == 1)):
+            runs[-1] = (first, gap, count + 1)
+        else:
+            runs.append((i, 1, 1))
+    return runs
 
 
 def _with_function(

@@ -7,9 +7,13 @@ memory it takes a copy, or the update's own array. Called by `canon`.
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from lowering import graph as g
+
+Ints = tuple[int, ...]
 
 
 def update(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
@@ -30,17 +34,78 @@ def update(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
 
 def part(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     """The slice n of x."""
-    starts, strides, shape = n.form.starts, n.form.strides, n.shape
-    while isinstance(x.form, g.Concat) and n.size:
+    return _part(b, x, n.form.starts, n.form.strides, n.shape)
+
+
+def _part(b: g.Builder, x: g.Node, starts: Ints, strides: Ints, shape: Ints) -> g.Node:
+    while isinstance(x.form, g.Concat | g.Slice) and prod(shape):
+        if isinstance(x.form, g.Slice):
+            starts = tuple(p + s * q for p, s, q in zip(x.form.starts, x.form.strides, starts))
+            strides = tuple(p * q for p, q in zip(x.form.strides, strides))
+            x = x.args[0]
+            continue
         d = x.form.dim
-        low, high = starts[d], starts[d] + (shape[d] - 1) * strides[d]
-        at = 0
-        for piece in x.args:
-            if at <= low and high < at + piece.shape[d]:
-                break
-            at += piece.shape[d]
-        else:
+        met = _met(x, starts[d], starts[d] + (shape[d] - 1) * strides[d])
+        if len(met) > 1:
+            turned = _turned(b, x, met, starts, strides, shape)
+            if turned is not None:
+                return turned
             break
-        x, starts = piece, (*starts[:d], low - at, *starts[d + 1 :])
+        piece, low, _ = met[0]
+        x, starts = piece, _at(starts, d, low)
     limits = [lo + (k - 1) * s + 1 if k else lo for lo, s, k in zip(starts, strides, shape)]
     return b.slice(x, starts, limits, strides)
+
+
+def _met(x: g.Node, first: int, last: int) -> list[tuple[g.Node, int, int]]:
+    """The operands of a concatenation that have places from `first` to `last` of its axis, and of
+    each its first and last one.
+    """
+    met, at = [], 0
+    for piece in x.args:
+        size = piece.shape[x.form.dim]
+        if first < at + size and last >= at:
+            met.append((piece, max(first - at, 0), min(last - at, size - 1)))
+        at += size
+    return met
+
+
+def _turned(
+    b: g.Builder,
+    x: g.Node,
+    met: list[tuple[g.Node, int, int]],
+    starts: Ints,
+    strides: Ints,
+    shape: Ints,
+) -> g.Node | None:
+    """The slice that meets two operands of x, where these are the end of an array and then its
+    beginning: that array's part, turned (`build.turns`). Periodic margins are read so.
+    """
+    d = x.form.dim
+    ends = []
+    for piece, low, high in met:
+        whole = piece
+        if isinstance(piece.form, g.Slice) and _along(piece, d):
+            whole, offset = piece.args[0], piece.form.starts[d]
+            low, high = low + offset, high + offset
+        ends.append((whole, low, high + 1))
+    (y, shift, end), (z, begin, until) = ends if len(ends) == 2 else (ends[0], ends[0])
+    goes_round = y is z and end == y.shape[d] and begin == 0 and until == shift
+    if not goes_round or strides[d] != 1:
+        return None
+    y = _part(b, y, _at(starts, d, 0), strides, _at(shape, d, end))
+    zeros = (0,) * y.ndim
+    first = b.slice(y, _at(zeros, d, shift), y.shape)
+    return b.concat([first, b.slice(y, zeros, _at(y.shape, d, shift))], d)
+
+
+def _along(n: g.Node, d: int) -> bool:
+    """Whether a slice takes neighbours, and all of every axis but d."""
+    of = n.args[0].shape
+    return set(n.form.strides) == {1} and all(
+        m == k for a, (m, k) in enumerate(zip(n.shape, of)) if a != d
+    )
+
+
+def _at(values: Ints, d: int, value: int) -> Ints:
+    return (*values[:d], value, *values[d + 1 :])
