@@ -38,6 +38,34 @@ for start, end in zip(places[::2], places[1::2]):
     print(jump + 4 + struct.unpack("<i", ctypes.string_at(jump, 4))[0] == end)
 """
 
+ONCE = """
+import ctypes, re, sys
+sys.path.append(sys.argv[1])
+from lowering.runtime import ahead, lighter, patches
+pocl = ahead.Compiler(sys.argv[2]).pocl
+start, act = patches.addresses(pocl, (lighter.COMPILE, lighter.ACT))
+def calls():
+    code = ctypes.string_at(start, lighter._LENGTH)
+    found = [m.start() for m in re.finditer(lighter._CALL, code)]
+    return [k for k in found if code[k:k + 5] == lighter._jump_at(start + k, lighter._CALL, act)]
+before = calls()
+for _ in range(2):
+    lighter.lighten(pocl)
+    print(len(before) == 2 and calls() == before[1:])
+    print(ctypes.string_at(start + before[0], 5) == lighter._TRUE)
+"""
+
+SAME = """
+import sys
+sys.path.append(sys.argv[1])
+from lowering.runtime import ahead, lighter
+compiler = ahead.Compiler(sys.argv[2])
+lighter.lighten(compiler.pocl)
+text = "__kernel void k%d(int s, __global float *x) { x[s] += %d; }"
+one, two = (compiler._bitcode((text % (k, k)).encode(), b"-w") for k in (1, 2))
+print(b"k1" in one, b"k2" in one, b"k1" in two, b"k2" in two)
+"""
+
 TURNS = """
 import sys, tempfile
 sys.path.append(sys.argv[1])
@@ -94,6 +122,19 @@ def test_the_passes_can_be_left_out_in_a_process_of_its_own(pocl):
 
 def test_both_lists_of_passes_go_on_to_shorter_ones(pocl):
     assert _told(WHERE) == ["True", "True"]
+
+
+def test_a_text_is_compiled_and_not_preprocessed_before(pocl):
+    assert _told(ONCE) == ["True"] * 4
+
+
+def test_texts_with_equal_options_are_not_taken_for_each_other(pocl, tmp_path):
+    """PoCL looks for a program under a hash of options and of the preprocessed text."""
+    shop = workshop.Workshop(str(builders.library()), str(tmp_path))
+    try:
+        assert _told(SAME, **shop.environment) == ["True", "False", "False", "True"]
+    finally:
+        shop.close()
 
 
 def test_pocl_asks_for_the_passes_twice(pocl, tmp_path):

@@ -68,7 +68,7 @@ class Compiler:
                 ctypes.CDLL(self.pocl)
                 if not processor.familiar():
                     processor.give_name(self.pocl)
-        self._cl, self._objects = ctypes.CDLL(path), None
+        self._cl, self._objects, self._texts = ctypes.CDLL(path), None, 0
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
         self._queue = self._made("clCreateCommandQueue", self._context, self._device, c_ulong(0))
@@ -118,6 +118,8 @@ class Compiler:
     def _bitcode(self, source: bytes, options: bytes) -> bytes:
         lines = (c_char_p * 1)(source)
         program = self._made("clCreateProgramWithSource", self._context, 1, lines, None)
+        self._texts += 1  # PoCL names its files after options and text, but see lighter.py
+        options += b" -DFX_TEXT=%d_%d" % (os.getpid(), self._texts)
         try:
             nothing = (0, None, None, None, None)
             self._call("clCompileProgram", program, 1, byref(self._device), options, *nothing)
@@ -272,6 +274,9 @@ def _cleaned(files: str) -> Any:
         for entry in os.scandir(files):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
 
 
 def move(kernel: str, kept_in: str) -> None:

@@ -1,14 +1,16 @@
-"""Lighter: in a builder, PoCL's LLVM does nothing twice.
+"""Lighter: in a builder, PoCL and its LLVM do nothing twice.
 
 PoCL's front end optimises, and before machine code PoCL runs all of -O3 over that, twice. No option
 leaves anything out, so each side's function that lists the passes goes on to one that lists fewer:
 in the front what simplifies, behind what makes vectors of loops, and that once. The library's
-symbol table says where these functions are.
+symbol table says where these functions are. And a text is read once: PoCL preprocesses it before, for
+a name under which it would keep the program.
 """
 
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 
 from lowering.runtime.patches import addresses, overwrite
@@ -27,6 +29,11 @@ not."""
 LAST = _BUILDER + b"15addVectorPassesERNS_6legacy15PassManagerBaseEb"
 """addVectorPasses(passes, whole): to vectors, unrolling, and what tidies up after these."""
 
+COMPILE = b"pocl_llvm_build_program"
+ACT = b"_ZN5clang16CompilerInstance13ExecuteActionERNS_14FrontendActionE"
+"""COMPILE calls ACT(compiler, action) twice: to preprocess a text to a file, and to compile it."""
+_LENGTH = 1 << 14  # bytes of COMPILE, or somewhat more
+_CALL, _TRUE = b"\xe8", b"\xb8\x01\0\0\0"  # call a function; a result that is true
 _GO = b"\xe9"  # of x86: go to
 _TURNS = b"\x48\xb8%s\x80\x30\x01\x74\x01\xc3"  # the byte at a place ^= 1; return if it is one
 _JUMP = b"\x31\xd2" + _GO  # no `whole`, which is the third argument; go to
@@ -41,19 +48,36 @@ def lighten(path: str) -> bool:
     """From now on in this process, let PoCL's library, loaded from the file at `path`, list FIRST
     for WHOLE, nothing and LAST in turns for ALL, and take OPTIONS; False where that cannot be done.
     """
-    places = addresses(path, (WHOLE, FIRST, ALL, LAST, PARSE))
+    places = addresses(path, (WHOLE, FIRST, ALL, LAST, PARSE, COMPILE, ACT))
     if places is None:
         return False
-    whole, first, every, last, parse = places
+    whole, first, every, last, parse, compiles, act = places
     turns = _TURNS % struct.pack("<Q", ctypes.addressof(_turn))
     if not (_divert(whole, _GO, first) and _divert(every, turns + _JUMP, last)):
         return False
     words = (ctypes.c_char_p * (1 + len(OPTIONS)))(b"fx", *OPTIONS)
     take = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p)(parse)
     take(len(words), ctypes.addressof(words), None)
-    return True
+    return _compile_only(compiles, act)
+
+
+def _compile_only(start: int, act: int) -> bool:
+    """Let COMPILE, which begins at `start`, take the first of two actions for done: the file is
+    there, and empty. False where there are others.
+    """
+    code = ctypes.string_at(start, _LENGTH)
+    calls = [m.start() for m in re.finditer(_CALL, code)]
+    calls = [k for k in calls if code[k : k + 5] == _jump_at(start + k, _CALL, act)]
+    if len(calls) == 1:
+        return _TRUE in code[: calls[0]]  # as here a moment ago
+    return len(calls) == 2 and overwrite(start + calls[0], _TRUE)
 
 
 def _divert(start: int, jump: bytes, to: int) -> bool:
     """Let the function at `start` begin with a jump to another; False where it may not."""
-    return overwrite(start, jump + struct.pack("<i", to - (start + len(jump) + 4)))
+    return overwrite(start, _jump_at(start, jump, to))
+
+
+def _jump_at(start: int, jump: bytes, to: int) -> bytes:
+    """A jump or call at `start` to another place."""
+    return jump + struct.pack("<i", to - (start + len(jump) + 4))

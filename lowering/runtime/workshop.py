@@ -27,6 +27,9 @@ LEFT = 600.0
 UNREAD = ("opencl-c.h", "_builtin_renames.h")
 """Headers that hold only what our texts do not use."""
 
+_LEAVE = "POCL_LEAVE_KERNEL_COMPILER_TEMP_FILES"
+"""PoCL's word for texts that stay when they have been read once, or would have been (lighter.py)."""
+
 _PARTS = ("pocl_binary_distribution/.libs", "share", "pocl", "include")
 """Folders within each other, from the one of all packages to that of the headers."""
 _UNCALLED = " ".join(f"--defsym=_local_id_{x}=0" for x in "xyz")
@@ -58,7 +61,7 @@ class Workshop:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=place))
         self.files = self.folder / "files"
         self.files.mkdir()
-        self.environment = {"POCL_CACHE_DIR": str(self.files)}
+        self.environment = {"POCL_CACHE_DIR": str(self.files), _LEAVE: "1"}
         self.pocl = Path(library).parent
         try:
             self._furnish()
