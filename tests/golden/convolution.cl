@@ -7,24 +7,21 @@ FX_PART void panel_f32x8_16c_f32(
   for (int c = 0; c < count; c += 16, p += size)
     for (int i = 0; i < 16; i += 8) {
       const int j = i;
-      __global const float *x0 = x + (c + j + 0 < there ? c + j + 0 : there - 1) * x_lane;
-      __global const float *x1 = x + (c + j + 1 < there ? c + j + 1 : there - 1) * x_lane;
-      __global const float *x2 = x + (c + j + 2 < there ? c + j + 2 : there - 1) * x_lane;
-      __global const float *x3 = x + (c + j + 3 < there ? c + j + 3 : there - 1) * x_lane;
-      __global const float *x4 = x + (c + j + 4 < there ? c + j + 4 : there - 1) * x_lane;
-      __global const float *x5 = x + (c + j + 5 < there ? c + j + 5 : there - 1) * x_lane;
-      __global const float *x6 = x + (c + j + 6 < there ? c + j + 6 : there - 1) * x_lane;
-      __global const float *x7 = x + (c + j + 7 < there ? c + j + 7 : there - 1) * x_lane;
+      __global const float *y[8];
+  #pragma clang loop vectorize(disable) unroll(disable)
+      for (int e = 0; e < 8; ++e)
+        y[e] = x + (c + j + e < there ? c + j + e : there - 1) * x_lane;
+      __global float *q = p + j;
       int k = 0;
-      for (; k + 8 <= k1; k += 8) {
-        const float8 v0 = *(__global const float8_u *)(x0 + k);
-        const float8 v1 = *(__global const float8_u *)(x1 + k);
-        const float8 v2 = *(__global const float8_u *)(x2 + k);
-        const float8 v3 = *(__global const float8_u *)(x3 + k);
-        const float8 v4 = *(__global const float8_u *)(x4 + k);
-        const float8 v5 = *(__global const float8_u *)(x5 + k);
-        const float8 v6 = *(__global const float8_u *)(x6 + k);
-        const float8 v7 = *(__global const float8_u *)(x7 + k);
+      for (; k + 8 <= k1; k += 8, q += 128) {
+        float8 v0 = *(__global const float8_u *)(y[0] + k);
+        float8 v1 = *(__global const float8_u *)(y[1] + k);
+        float8 v2 = *(__global const float8_u *)(y[2] + k);
+        float8 v3 = *(__global const float8_u *)(y[3] + k);
+        float8 v4 = *(__global const float8_u *)(y[4] + k);
+        float8 v5 = *(__global const float8_u *)(y[5] + k);
+        float8 v6 = *(__global const float8_u *)(y[6] + k);
+        float8 v7 = *(__global const float8_u *)(y[7] + k);
         const float8 u4_0 = __builtin_shufflevector(v0, v4, 0, 1, 2, 3, 8, 9, 10, 11);
         const float8 u4_4 = __builtin_shufflevector(v0, v4, 4, 5, 6, 7, 12, 13, 14, 15);
         const float8 u4_1 = __builtin_shufflevector(v1, v5, 0, 1, 2, 3, 8, 9, 10, 11);
@@ -49,17 +46,18 @@ FX_PART void panel_f32x8_16c_f32(
         const float8 u1_5 = __builtin_shufflevector(u2_4, u2_5, 1, 9, 3, 11, 5, 13, 7, 15);
         const float8 u1_6 = __builtin_shufflevector(u2_6, u2_7, 0, 8, 2, 10, 4, 12, 6, 14);
         const float8 u1_7 = __builtin_shufflevector(u2_6, u2_7, 1, 9, 3, 11, 5, 13, 7, 15);
-        *(__global float8_u *)(p + (k + 0) * 16 + j) = u1_0;
-        *(__global float8_u *)(p + (k + 1) * 16 + j) = u1_1;
-        *(__global float8_u *)(p + (k + 2) * 16 + j) = u1_2;
-        *(__global float8_u *)(p + (k + 3) * 16 + j) = u1_3;
-        *(__global float8_u *)(p + (k + 4) * 16 + j) = u1_4;
-        *(__global float8_u *)(p + (k + 5) * 16 + j) = u1_5;
-        *(__global float8_u *)(p + (k + 6) * 16 + j) = u1_6;
-        *(__global float8_u *)(p + (k + 7) * 16 + j) = u1_7;
+        *(__global float8_u *)(q + 0) = u1_0;
+        *(__global float8_u *)(q + 16) = u1_1;
+        *(__global float8_u *)(q + 32) = u1_2;
+        *(__global float8_u *)(q + 48) = u1_3;
+        *(__global float8_u *)(q + 64) = u1_4;
+        *(__global float8_u *)(q + 80) = u1_5;
+        *(__global float8_u *)(q + 96) = u1_6;
+        *(__global float8_u *)(q + 112) = u1_7;
       }
+      for (; k < k1; ++k, q += 16)
   #pragma clang loop vectorize(disable) unroll(disable)
-      for (; k < k1; ++k) { p[k * 16 + j + 0] = *(x0 + k); p[k * 16 + j + 1] = *(x1 + k); p[k * 16 + j + 2] = *(x2 + k); p[k * 16 + j + 3] = *(x3 + k); p[k * 16 + j + 4] = *(x4 + k); p[k * 16 + j + 5] = *(x5 + k); p[k * 16 + j + 6] = *(x6 + k); p[k * 16 + j + 7] = *(x7 + k); }
+        for (int e = 0; e < 8; ++e) q[e] = *(y[e] + k);
     }
 }
 #if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
