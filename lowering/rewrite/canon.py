@@ -25,10 +25,11 @@ from lowering.rewrite import (
     pads,
     pairs,
     phases,
+    stacks,
     views,
 )
 from lowering.templates import scatter
-from lowering.walk import with_inner
+from lowering.walk import users_of, with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
@@ -48,6 +49,7 @@ def canonicalize(
         new[id(n)] = b.input(n.shape, n.dtype)
     turned = contract.turned_by_users(graph) if profile is not None else set()
     pieces = pads.side_by_side(graph)
+    apart = {k for k, above in users_of(graph.nodes()).items() if stacks.only_taken(above)}
     alone = pairs.folded_alone(graph) if profile is not None else set()
     for n in graph.nodes():
         if id(n) in new:
@@ -61,13 +63,10 @@ def canonicalize(
             chosen = views.update(b, n, args)
             new[id(n)] = b.node(n.form, args, n.shape, n.dtype) if chosen is None else chosen
         elif isinstance(n.form, g.Slice):
-            new[id(n)] = views.part(b, n, args[0])
+            made = stacks.taken(b, n, args[0]) if id(n.args[0]) in apart else None
+            new[id(n)] = views.part(b, n, args[0]) if made is None else made
         elif isinstance(n.form, g.Reduce) and split_reductions:
-            made = None if profile is None else outer.rewrite(b, n, args[0], profile)
-            if made is None:
-                x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
-                made = _reduce(b, n, x)
-            new[id(n)] = made
+            new[id(n)] = _reduction(b, n, args[0], profile, id(n) in alone)
         elif isinstance(n.form, g.ArgReduce) and split_reductions:
             x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
             new[id(n)] = _argreduce(b, n, x)
@@ -92,6 +91,26 @@ def canonicalize(
             new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+
+
+def _reduction(b: g.Builder, n: g.Node, x: g.Node, profile: Profile | None, alone: bool) -> g.Node:
+    """The reduction n of x: a product, operations between what was stacked, or in two steps."""
+    long = tuple(k for k in n.form.axes if x.shape[k] != 1)
+    if len(long) < len(n.form.axes):
+        shape = [size for k, size in enumerate(x.shape) if size != 1 or k not in n.form.axes]
+        axes = tuple(k - sum(j < k for j in n.form.axes if j not in long) for k in long)
+        n = g.Node(g.Reduce(n.form.op, axes), n.args, n.shape, n.dtype)
+        x = b.reshape(x, shape)
+        if not axes:
+            return x
+    made = None if profile is None else outer.rewrite(b, n, x, profile)
+    if made is not None:
+        return made
+    rest = stacks.folded(b, n, x)
+    if rest is not None:
+        x, axes = rest
+        n = g.Node(g.Reduce(n.form.op, axes), (x,), n.shape, n.dtype)
+    return _reduce(b, n, pairs.rewrite(b, n, x) if alone and rest is None else x)
 
 
 def _inner_graphs(
