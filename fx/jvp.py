@@ -163,7 +163,10 @@ def _jvp_of_values(
 
 
 def check_tangent(primal: Any, tangent: Any) -> Any:
-    """The tangent as this primal's, or TypeError/ValueError; float0 tangents become Zero."""
+    """The tangent as this primal's, or TypeError/ValueError; float0 tangents become Zero.
+
+    Numbers become arrays: operators in rules would compute on a Python number as Python does.
+    """
     aval = get_aval(primal)
     expected = aval.to_tangent_aval()
     if type(tangent) is Zero:
@@ -184,7 +187,11 @@ def check_tangent(primal: Any, tangent: Any) -> Any:
             "jvp called with different primal and tangent shapes; "
             f"Got primal shape {aval.shape} and tangent shape as {given.shape}"
         )
-    return Zero(expected) if expected.dtype == float0 else tangent
+    if expected.dtype == float0:
+        return Zero(expected)
+    if isinstance(tangent, int | float | complex | np.ndarray | np.generic):
+        return core.host.from_numpy(np.array(tangent, given.dtype), given.weak_type)
+    return tangent
 
 
 def _name(dtype: np.dtype) -> str:

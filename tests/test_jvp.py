@@ -80,6 +80,15 @@ def test_jacfwd_shapes(rng):
     assert (float(jac), float(aux)) == (6.0, 3.0)
 
 
+@pytest.mark.parametrize("one", [1.0, np.float32(1), np.ones((), np.float32)])
+@pytest.mark.parametrize("f", [lambda x: x**2, lambda x: 2 * x, lambda x: -x, fnp.sinh])
+def test_tangents_of_numbers_are_arrays(f, one):
+    """Rules multiply tangents by operators, which keep Python numbers Python numbers."""
+    _, t = fx.jvp(f, (3.0,), (one,))
+    assert isinstance(t, fx.Array) and t.shape == () and t.dtype == np.float32
+    assert float(t) == pytest.approx(float(fx.grad(f)(3.0)))
+
+
 def test_jacfwd_of_integers():
     with pytest.raises(TypeError, match=r"jacfwd requires real-valued inputs.*int32"):
         fx.jacfwd(lambda x: x * 1.0)(3)
