@@ -30,6 +30,7 @@ from lowering.fuse_rules import (
     cone_cost,
     cone_to,
     describe,
+    flat,
     is_index,
     is_view,
     leaves,
@@ -50,6 +51,7 @@ from lowering.fuse_rules import (
     windows_of_rows,
 )
 from lowering.groups import Fusion, Group, block_lead, column_axis, ordered, runs_along
+from lowering.pieces import Piece, pieces_of
 from lowering.rewrite.deal import Dealt
 from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of
@@ -92,6 +94,7 @@ class _Fuser:
         self.group_of: dict[int, Group] = {}  # stored node -> the group that writes it
         self.kept = {id(n): r for n, r in keep}
         self.pieces: dict[int, dict[int, list[Group]]] = {}  # stored concatenation, operand -> who
+        self.between: set[int] = set()  # views and concatenations below a stored one: not computed
 
     # ------------------------------------------------ the sweep
 
@@ -99,7 +102,7 @@ class _Fuser:
         for n in self.graph.outputs:
             self.stored.add(id(n))
         for n in reversed(self.order):
-            if isinstance(n.form, g.Input | g.Const):
+            if isinstance(n.form, g.Input | g.Const) or id(n) in self.between:
                 if isinstance(n.form, g.Const) and id(n) in self.stored:
                     self.root(n)
                 continue
@@ -333,7 +336,8 @@ class _Fuser:
             return None
         if group.folds or isinstance(group.roots[0].node.form, Packed | BlockReduce | Dealt):
             return "what consumes the product folds, packs or scatters it"
-        if prod(group.space) != n.size or any(r.node.size != n.size for r in group.roots):
+        written = [r.node if r.piece is None else r.piece.x for r in group.roots]
+        if prod(group.space) != n.size or any(x.size != n.size for x in written):
             return "what consumes the product has another size"
         return None
 
@@ -399,8 +403,8 @@ class _Fuser:
         """Give a stored node to a group: one that already reads it over the same space, a sibling,
         or a new one.
         """
-        if isinstance(n.form, g.Concat):
-            self.piecewise(n)
+        if found := pieces_of(n, self.users if self.enabled else {}, self.stored):
+            self.piecewise(n, found)
             return
         if isinstance(n.form, g.DynamicUpdate | Dealt):
             x, update = n.args[:2]
@@ -440,33 +444,34 @@ class _Fuser:
         self.groups.append(group)
         return group
 
-    def piecewise(self, n: g.Node) -> None:
-        """A concatenation in memory: one group an operand, in order, each writing its range; one
-        group in all where they have the same shape.
+    def piecewise(self, n: g.Node, found: list[Piece]) -> None:
+        """A concatenation in memory: one group a piece, in order, each writing its range; one group
+        in all where they have the same shape and are not computed tile by tile.
         """
-        groups: list[Group] = []
-        at = 0
-        if len({x.shape for x in n.args}) == 1 and len(n.args) <= MOST_PIECES:
-            group = self.new(Group(n.args[0].shape))
-            for x in n.args:
-                group.roots.append(Root(n, tuple(range(x.ndim)), (x, n.form.dim, at)))
-                at += x.shape[n.form.dim]
+        shapes = {p.x.shape for p in found}
+        tiles = any(cone_to(flat(p.x), Product) for p in found)
+        if len(shapes) == 1 and len(found) <= MOST_PIECES and not tiles:
+            group = self.new(Group(found[0].x.shape))
+            group.roots = [Root(n, tuple(range(p.x.ndim)), p) for p in found]
+            groups = [group] * len(found)
             self.feed(group, n)
-            self.pieces[id(n)] = {id(x): [group] for x in n.args}
-            self.group_of[id(n)] = group
-            return
-        for x in n.args:
-            dims = tuple(range(x.ndim))
-            group = self.new(Group(x.shape, [Root(n, dims, (x, n.form.dim, at))], closed=True))
-            group.after = groups[-1] if groups else None
-            groups.append(group)
-            at += x.shape[n.form.dim]
-        self.feed(groups[-1], n)
-        for first, second in reversed(list(pairwise(groups))):  # each hears once of all after it
-            first.feed([second])
-        pieces = self.pieces[id(n)] = {}
-        for x, group in zip(n.args, groups):
-            pieces.setdefault(id(x), []).append(group)
+        else:
+            groups = []
+            for p in found:
+                root = Root(n, tuple(range(p.x.ndim)), p)
+                group = self.new(Group(p.x.shape, [root], closed=True))
+                group.after = groups[-1] if groups else None
+                groups.append(group)
+            self.feed(groups[-1], n)
+            for first, second in reversed(
+                list(pairwise(groups))
+            ):  # each hears once of all after it
+                first.feed([second])
+        for p, group in zip(found, groups):
+            known = self.pieces.setdefault(id(p.path[0][0]), {}).setdefault(id(p.x), [])
+            if group not in known:
+                known.append(group)
+            self.between.update(id(view) for view, _ in p.path if view is not n)
         self.group_of[id(n)] = groups[-1]
 
     def add_root(self, n: g.Node, group: Group, dims: tuple[int, ...] | None) -> None:

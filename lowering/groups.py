@@ -104,7 +104,7 @@ class Group:
         """What its members are made of; of a concatenation that it writes a piece of, the piece."""
         if self.single is not None:
             return list(self.single.args)
-        pieces = ((r.piece[0],) if r.piece is not None else r.node.args for r in self.roots)
+        pieces = ((r.piece.x,) if r.piece is not None else r.node.args for r in self.roots)
         return [a for args in pieces for a in args]
 
     def feed(self, readers: Iterable[Group]) -> None:

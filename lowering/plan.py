@@ -143,7 +143,7 @@ class Launch:
     """Enqueue `kernel` of `Plan.programs[program]`; `args`: all in order, stage number included.
 
     `reads` and `writes` (buffer ids) and `label` are for dumps, explain and `check`; the executor
-    does not use them.
+    does not use them. `part`: what it writes is a part that no other launch so marked writes.
     """
 
     program: int
@@ -156,6 +156,7 @@ class Launch:
     reads: tuple[int, ...] = ()
     writes: tuple[int, ...] = ()
     times: Times | None = None
+    part: bool = False
 
     @property
     def groups(self) -> int:

@@ -24,6 +24,7 @@ from lowering.build import turns
 from lowering.build import views as build_views
 from lowering.build.values import Guards, Index, ValueBuilder
 from lowering.nest import Nest
+from lowering.pieces import Piece, placed
 from lowering.rewrite.deal import Dealt
 
 DEEPEST = 120
@@ -41,7 +42,7 @@ class Root:
 
     node: g.Node
     dims: tuple[int, ...] | None
-    piece: tuple[g.Node, int, int] | None = None  # of a Concat: operand, axis, where it begins
+    piece: Piece | None = None  # of a concatenation: the part that the nest computes
 
 
 def build_nest(
@@ -140,7 +141,7 @@ class NestBuilder(ValueBuilder):
         if isinstance(node.form, BlockReduce):
             return self.store_partial(node)
         if root.piece is not None:
-            return self.store_piece(node, *root.piece)
+            return self.store_piece(node, root.piece)
         if root.dims is not None:
             index = tuple(self.space[d] for d in root.dims)
         else:
@@ -159,10 +160,16 @@ class NestBuilder(ValueBuilder):
         self.memo[(id(node), index, ())] = v
         self.store(node, affine.linearize(index, node.shape), v)
 
-    def store_piece(self, node: g.Node, x: g.Node, dim: int, at: int) -> None:
-        """One operand of a concatenation, into its range."""
-        place = (*self.space[:dim], self.space[dim] + at, *self.space[dim + 1 :])
-        self.store(node, affine.linearize(place, node.shape), self.value(x, self.space))
+    def store_piece(self, node: g.Node, piece: Piece) -> None:
+        """One part of a concatenation, where it stands."""
+        found = placed(piece, self.space, self.nest.extents)
+        if found is None:
+            raise Cut(piece.x, "its place in a concatenation does not follow its axes")
+        place, conditions = found
+        open_, possible = self.decide(conditions)
+        if possible:
+            value = self.value(piece.x, self.space)
+            self.store(node, affine.linearize(place, node.shape), value, guards=open_)
 
     def store_partial(self, node: g.Node) -> None:
         form: BlockReduce = node.form

@@ -118,16 +118,18 @@ class Merger:
 
     def levels(self, launches: list[Launch], slow: float = inf) -> list[Level]:
         """Each launch as early as what it reads and writes allows, and as there is room; in their
-        order if they make `slow` bytes.
+        order if they make `slow` bytes. Parts of one array are written side by side.
         """
         written: dict[int, int] = {}  # memory -> the last level that writes it
+        settled: dict[int, int] = {}  # the same of launches that do not write a part of it alone
         read: dict[int, int] = {}
         levels: list[Level] = []
         for launch in launches:
             reads = {self.memory(k) for k in launch.reads}
             writes = {self.memory(k) for k in launch.writes}
-            at = max([written.get(k, -1) for k in reads | writes], default=-1) + 1
-            at = max([at, *(read.get(k, -1) + 1 for k in writes)])
+            before = settled if launch.part else written
+            at = max([written.get(k, -1) for k in reads], default=-1) + 1
+            at = max([at, *(max(before.get(k, -1), read.get(k, -1)) + 1 for k in writes)])
             if self.made(launch) >= slow:
                 at = max(at, len(levels) - 1)
             buffers = {*launch.reads, *launch.writes}
@@ -142,6 +144,8 @@ class Merger:
                 read[k] = max(read.get(k, -1), at)
             for k in writes:
                 written[k] = max(written.get(k, -1), at)
+                if not launch.part:
+                    settled[k] = written[k]
         return self.later(levels)
 
     def later(self, levels: list[Level]) -> list[Level]:

@@ -187,7 +187,7 @@ class Planner:
             elif spreads(node):
                 background = g.Node(g.Broadcast(()), (node.args[1],), node.shape, node.dtype)
                 self.write(region, background, region.places[id(node)])
-            self.launch(region, nests[id(group)])
+            self.launch(region, nests[id(group)], group.roots[0].piece is not None)
         return region
 
     def all_nests(self, region: Region) -> dict[int, tuple[Nest, Stage]]:
@@ -332,11 +332,11 @@ class Planner:
 
     # ------------------------------------------------ steps
 
-    def launch(self, region: Region, made: tuple[Nest, Stage]) -> None:
+    def launch(self, region: Region, made: tuple[Nest, Stage], part: bool = False) -> None:
         nest, stage = made
         places = [self.place_of(region, b.node) for b in nest.buffers]
         self.nests.append((stage.label, nest))
-        self.add_launch(region, replace(stage, cost=schedule.total_work(nest)), places)
+        self.add_launch(region, replace(stage, cost=schedule.total_work(nest)), places, part)
 
     def stage(self, stage: Stage) -> int:
         """The number of a stage; equal ones are one."""
@@ -347,9 +347,11 @@ class Planner:
             self.stages.append(stage)
         return self.stage_index[key]
 
-    def add_launch(self, region: Region, stage: Stage, places: list[Place]) -> None:
+    def add_launch(
+        self, region: Region, stage: Stage, places: list[Place], part: bool = False
+    ) -> None:
         """A launch of `stage` on buffers; its place in a program is settled by
-        `program.assemble`.
+        `program.assemble`. `part`: of a concatenation, which other launches write, too.
         """
         written = [b for b in stage.buffers if b.written]
         if stage.items == 0 or not written or any(b.size == 0 for b in written):
@@ -372,6 +374,7 @@ class Planner:
                 stage.label,
                 tuple(reads),
                 tuple(writes),
+                part=part,
             )
         )
 
