@@ -15,12 +15,13 @@ import os
 import select
 import shutil
 import signal
+import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-from lowering.runtime import aside, kept, lighter, objects, processor
+from lowering.runtime import aside, kept, lighter, linking, objects, processor
 from lowering.runtime.aside import PARTS, Piece, Texts
 
 IDLE = 60.0
@@ -34,6 +35,15 @@ Job = tuple[str, str, str, tuple[tuple[str, int, int], ...]]
 """Source, options of the front end, options of the build, (kernel, global size, local size)."""
 
 NO_STAGE = -1
+
+LAUNCHER = "fx_launch"
+"""The function of a text that PoCL could call for each group of its kernel, if there is one."""
+
+SMALL_GRID = (1 << 16) - 1
+"""Groups from which PoCL makes other machine code of a kernel."""
+
+VARIANTS = "1-1-1-goffs0", "1-1-1-goffs0-smallgrid"
+"""PoCL's folders of machine code for groups of one item, of which there are many, or few."""
 
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
@@ -73,10 +83,13 @@ class Compiler:
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
         self._queue = self._made("clCreateCommandQueue", self._context, self._device, c_ulong(0))
 
-    def build(self, source: str, front: str, back: str, launches: Any) -> bytes:
-        """The program's bitcode, when the machine code of its launches is on disk."""
+    def build(self, source: str, front: str, back: str, launches: Any, files: str = "") -> bytes:
+        """The program's bitcode, when the machine code of its launches is on disk: in the folder
+        `files` of a workshop, or where PoCL puts it.
+        """
         code = self._bitcode(source.encode(), front.encode())
-        self._machine_code(code, back.encode(), launches)
+        if not (files and self._launched(code, launches, files)):
+            self._machine_code(code, back.encode(), launches)
         return code
 
     def piece(self, source: str, options: str) -> Piece:
@@ -98,13 +111,37 @@ class Compiler:
                 for k, piece in enumerate(known):
                     aside.keep(folder, k, piece)
                 code = self._bitcode(source.encode(), front.encode())
-                self._machine_code(code, back.encode(), launches)
+                if not self._launched(code, launches, files, lambda: (*known, *made())):
+                    self._machine_code(code, back.encode(), launches)
                 new = made()
         finally:
             for name in os.listdir(folder):
                 os.unlink(os.path.join(folder, name))
         codes = [bitcode for bitcode, _ in (*known, *new)]
         return self.objects.joined([code, *codes], files), new
+
+    def _launched(
+        self, code: bytes, launches: Any, files: str, others: Callable[[], Any] = tuple
+    ) -> bool:
+        """Make machine code as PoCL does, but of a text's launcher and what `others` have; False
+        where that cannot be done: then PoCL may.
+        """
+        kernels = {name for name, *_ in launches}
+        if len(kernels) != 1 or any(local != 1 for *_, local in launches):
+            return False
+        (kernel,) = kernels
+        try:
+            made = [self.objects.launched(code, kernel, LAUNCHER)]
+            made += [file for _, file in others()]
+            library = linking.link(made, objects.group_of(kernel))
+        except (objects.Unable, linking.Unlinkable, struct.error):
+            return False
+        for _, size, _ in launches:
+            folder = os.path.join(files, kernel, VARIANTS[size < SMALL_GRID])
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, f"{kernel}.so"), "wb") as file:
+                file.write(library)
+        return True
 
     @property
     def objects(self) -> objects.Objects:
@@ -245,7 +282,7 @@ def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | No
         made = [code for k in there if kept.only_whole(k) for code in kept.files(k)]
         if len(made) >= len(launches):
             return compiler.build(source, front, back, ())
-        code = compiler.build(*job)
+        code = compiler.build(*job, files)
         for name in names:
             move(os.path.join(files, name), os.path.join(kept_in, name))
         return code

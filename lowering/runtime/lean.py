@@ -13,12 +13,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from lowering.runtime import processor
-from lowering.runtime.ahead import Job, bitcode_of
+from lowering.runtime.ahead import LAUNCHER, Job, bitcode_of
 
 # the wheel of PyPI, and no other: what follows relies on how this one is made
 _VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")
 _OPTIONS = " -D_OPENCL_H_"  # the guard of opencl-c.h
 _KERNEL = re.compile(r"^__kernel void (fx\d*)\(", re.M)
+_LAUNCHED = re.compile(
+    r"^__kernel void fx\((.*)\) \{\n  const long item = get_group_id\(0\);\n((?:  .*\n)*)\}\n", re.M
+)
 _ABSENT = re.compile(
     r"\b(?:fmod|barrier|mem_fence|get_(?:local|global|num|work)\w*|vload\w*|vstore\w*)\("
 )
@@ -71,7 +74,8 @@ def bitcode(device: Any, source: str, options: str, key: str) -> bytes | None:
 def job(source: str, options: str, key: str, launches: Iterable[tuple[str, int, int]]) -> Job:
     """The same and the machine code of some launches, as another process is asked for it."""
     named = tuple((f"{name}_{key}", size, local) for name, size, local in launches)
-    return _text(source, key), options + _OPTIONS, options, named
+    text = _text(_LAUNCHED.sub(_with_launcher, source), key)
+    return text, options + _OPTIONS, options, named
 
 
 def piece(source: str, options: str) -> tuple[str, str]:
@@ -81,6 +85,18 @@ def piece(source: str, options: str) -> tuple[str, str]:
 
 def _text(source: str, key: str) -> str:
     return prelude() + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
+
+
+def _with_launcher(kernel: re.Match[str]) -> str:
+    """A kernel whose groups are one item each, and the function that PoCL calls for a group: it
+    gets pointers to arguments, its context, and the group's place. `objects.launched` names it.
+    """
+    params = [p.rsplit(" ", 1) for p in kernel[1].split(", ")]
+    lines = [f"void {LAUNCHER}(uchar **given, uchar *context, ulong item, ulong y, ulong z) {{"]
+    for k, (kind, name) in enumerate(params):
+        kind, name = (f"{kind} *", name[1:]) if name[0] == "*" else (kind, name)
+        lines.append(f"  {kind} {name} = *({kind} *)given[{k}];")
+    return kernel[0] + "\n".join(lines) + f"\n{kernel[2]}}}\n"
 
 
 def load(device: Any, code: bytes, options: str) -> Any:

@@ -3,8 +3,8 @@
 PoCL's front end optimises, and before machine code PoCL runs all of -O3 over that, twice. No option
 leaves anything out, so each side's function that lists the passes goes on to one that lists fewer:
 in the front what simplifies, behind what makes vectors of loops, and that once. The library's
-symbol table says where these functions are. And a text is read once: PoCL preprocesses it before, for
-a name under which it would keep the program.
+symbol table says where these functions are. And a text is read once; PoCL preprocesses it first,
+for a name under which it would keep the program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Objects: LLVM's bitcode to machine code and several to one, by functions inside PoCL's library.
 
 OpenCL compiles kernels only. What a builder compiles apart (parts.py) has none, so PoCL's own
-function that makes machine code of a module is called, and LLVM's that link modules.
+function that makes machine code of a module is called, and LLVM's that link modules. So is a
+program whose text says how its kernel is launched (lean.py): PoCL would take the kernel apart for
+groups of many items, write two functions that launch it, and run its passes over all of that.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p
 from typing import Any
 
+from lowering.runtime.last import LAST, last_passes
 from lowering.runtime.patches import addresses
 
 _P = c_void_p
@@ -22,9 +25,18 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments
     "LLVMParseIRInContext": (c_int, _P, _P, _P, _P),
     "LLVMDisposeModule": (None, _P),
     "LLVMLinkModules2": (c_int, _P, _P),
+    "LLVMGetNamedFunction": (_P, _P, c_char_p),
+    "LLVMDeleteFunction": (None, _P),
+    "LLVMSetValueName2": (None, _P, c_char_p, c_size_t),
+    "LLVMRunPassManager": (c_int, _P, _P),
     "pocl_llvm_codegen": (c_int, _P, _P, _P, _P, _P),
     "pocl_write_module": (c_int, _P, c_char_p, c_int),
 }
+
+
+def group_of(kernel: str) -> bytes:
+    """The name of the function that PoCL calls for each group of a kernel."""
+    return f"_pocl_kernel_{kernel}_workgroup".encode()
 
 
 class Unable(Exception):
@@ -35,32 +47,60 @@ class Objects:
     """The functions of the library, a file that is loaded, for a device and a program of PoCL."""
 
     def __init__(self, path: str, device: Any, program: Any):
-        places = addresses(path, [name.encode() for name in _FUNCTIONS])
+        functions = _FUNCTIONS | LAST
+        places = addresses(path, [name.encode() for name in functions])
         if places is None:
             raise Unable(path)
         self._call = {
             name: ctypes.CFUNCTYPE(*types)(place)
-            for (name, types), place in zip(_FUNCTIONS.items(), places, strict=True)
+            for (name, types), place in zip(functions.items(), places, strict=True)
         }
         self._device, self._program = device, program
+        self._last: Any = None
 
     def machine_code(self, code: bytes) -> bytes:
         """The object file of a module."""
         context = self._call["LLVMContextCreate"]()
         try:
-            module = self._module(context, code)
-            out, size = c_void_p(), c_uint64()
-            make = self._call["pocl_llvm_codegen"]
-            if make(self._device, self._program, module, byref(out), byref(size)) or not out:
-                raise Unable("no machine code")
-            made = ctypes.string_at(out, size.value)
-            free = ctypes.CDLL(None).free
-            free.argtypes = (c_void_p,)
-            free(out)
-            self._call["LLVMDisposeModule"](module)
-            return made
+            return self._made(self._module(context, code))
         finally:
             self._call["LLVMContextDispose"](context)
+
+    def launched(self, code: bytes, kernel: str, launcher: str) -> bytes:
+        """The object file of a program without its kernel: the function `launcher` is what PoCL
+        calls for each group of it. The passes are those that PoCL runs over a kernel.
+        """
+        context = self._call["LLVMContextCreate"]()
+        try:
+            module = self._module(context, code)
+            whole, group = (
+                self._call["LLVMGetNamedFunction"](module, name.encode())
+                for name in (kernel, launcher)
+            )
+            if not whole or not group:
+                raise Unable("a kernel whose launches are PoCL's")
+            self._call["LLVMDeleteFunction"](whole)
+            name = group_of(kernel)
+            self._call["LLVMSetValueName2"](group, name, len(name))
+            if self._last is None:
+                self._last = last_passes(self._call, self._device)
+            self._call["LLVMRunPassManager"](self._last, module)
+            return self._made(module)
+        finally:
+            self._call["LLVMContextDispose"](context)
+
+    def _made(self, module: Any) -> bytes:
+        """The object file of a module, which is then gone."""
+        out, size = c_void_p(), c_uint64()
+        make = self._call["pocl_llvm_codegen"]
+        if make(self._device, self._program, module, byref(out), byref(size)) or not out:
+            raise Unable("no machine code")
+        made = ctypes.string_at(out, size.value)
+        free = ctypes.CDLL(None).free
+        free.argtypes = (c_void_p,)
+        free(out)
+        self._call["LLVMDisposeModule"](module)
+        return made
 
     def joined(self, codes: Sequence[bytes], folder: str) -> bytes:
         """The bitcode of several modules as one; `folder`: for a file of it."""

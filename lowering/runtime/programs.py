@@ -20,7 +20,7 @@ from typing import Any
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import builders, cache, devices, drivers, ending, kept, lean, parts
+from lowering.runtime import ahead, builders, cache, devices, drivers, ending, kept, lean, parts
 from lowering.runtime.apart import Apart
 from lowering.runtime.aside import Piece
 from lowering.runtime.counters import counts
@@ -28,9 +28,6 @@ from lowering.runtime.devices import Device
 
 KEEP_NO_BINARIES = frozenset({"intel"})
 """Drivers without a disk cache of their own."""
-
-SMALL_GRID = (1 << 16) - 1
-"""Groups from which PoCL makes other machine code of a kernel."""
 
 KEEP = 1 << 20
 """Characters of a device's programs that are kept though no executable may use them: of each PoCL
@@ -79,7 +76,7 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
     for s in plan.walk():
         if isinstance(s, Launch) and s.stage is not None and s.kernel == "fx" and s.groups:
             (size,), (local,) = s.global_size, s.local_size or (1,)
-            kind = local, s.groups < SMALL_GRID
+            kind = local, s.groups < ahead.SMALL_GRID
             launches.setdefault(s.program, {})[kind] = s.kernel, size, local
     jobs: dict[str, tuple[Program, Any]] = {}
     for k, p in enumerate(plan.programs):

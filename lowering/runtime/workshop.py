@@ -28,7 +28,7 @@ UNREAD = ("opencl-c.h", "_builtin_renames.h")
 """Headers that hold only what our texts do not use."""
 
 _LEAVE = "POCL_LEAVE_KERNEL_COMPILER_TEMP_FILES"
-"""PoCL's word for texts that stay when they have been read once, or would have been (lighter.py)."""
+"""PoCL's word for texts that stay after a first reading, which lighter.py leaves out."""
 
 _PARTS = ("pocl_binary_distribution/.libs", "share", "pocl", "include")
 """Folders within each other, from the one of all packages to that of the headers."""
