@@ -180,6 +180,11 @@ def load_strided(dtype, width: int, pointer: str, stride: int) -> str:
         return load(dtype, 1, pointer)
     if stride == 0:
         return splat(dtype, width, load(dtype, 1, pointer))
+    if stride == -1 and width <= 16:
+        there = f"*(__global const {memory_type(dtype)}{width}_u *)({pointer} - {width - 1})"
+        back = ", ".join(map(str, reversed(range(width))))
+        text = f"__builtin_shufflevector({there}, {there}, {back})"
+        return from_memory(dtype, width, text)
     memory = memory_code(dtype)
     if 1 < stride <= width // 2 and memory[1:] in ("32", "64") and int(memory[1:]) * width >= 256:
         return from_memory(dtype, width, f"strided{stride}_{memory}x{width}({pointer})")

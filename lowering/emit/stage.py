@@ -8,10 +8,12 @@ lanes, `unroll` of them side by side. The text is canonical: equal nests give eq
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import groupby
 from math import prod
 
 from lowering.affine import Cut
 from lowering.emit import inside as emit_inside
+from lowering.emit import woven
 from lowering.emit.dealt import Dealer
 from lowering.emit.inside import Inside
 from lowering.emit.scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, Stage
@@ -277,8 +279,13 @@ class _Emitter(Dealer):
         self.kept_bytes = kept_bytes
         if later:
             self.open_parallel(later)
-        for e in now:
-            self.perform(e)
+        for stores, run in groupby(now, lambda e: e[0] == "store"):
+            if not stores:
+                for e in run:
+                    self.perform(e)
+                continue
+            for group in woven.sets([e[1] for e in run], self.s.v if self.width else None):
+                self.perform_stores(group)
 
     def all_parallel(self) -> frozenset[int]:
         s = self.s
@@ -394,9 +401,7 @@ class _Emitter(Dealer):
             self.pop(outer, f"for ({self.ix} i{a} = 0; i{a} < {end}; ++i{a}) {{")
 
     def perform(self, e: Event) -> None:
-        if e[0] == "store":
-            self.perform_store(e[1])
-        elif e[0] == "keep":
+        if e[0] == "keep":
             for u in range(self.unroll if self.width else 1):
                 self.get(e[1], u, self.value_width(self.values[e[1]]))
         else:

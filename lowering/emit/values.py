@@ -15,7 +15,8 @@ import numpy as np
 from lowering import scalar, scalar_text
 from lowering.affine import Affine, Range
 from lowering.build.turns import Wrap
-from lowering.emit.scope import SHORT, Emission, Scope
+from lowering.emit.scope import SHORT, Scope
+from lowering.emit.woven import Weaving
 from lowering.nest import Store, Value
 
 INT = np.dtype(np.int32)
@@ -35,7 +36,7 @@ def counts(v: Value) -> bool:
     return 2 * SHORT <= v.attr < 2**24 and v.attr == int(v.attr)
 
 
-class Values(Emission):
+class Values(Weaving):
     """Names and texts of values."""
 
     scales = True  # whether whole numbers become arguments

@@ -13,26 +13,12 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
     const float8 x6 = (x4 * x5);
     const float8 x7 = (x3 - x6);
     const float8 t8 = x7;
-    (b2 + (2 * i0))[0] = t8.s0;
-    (b2 + (2 * i0))[2] = t8.s1;
-    (b2 + (2 * i0))[4] = t8.s2;
-    (b2 + (2 * i0))[6] = t8.s3;
-    (b2 + (2 * i0))[8] = t8.s4;
-    (b2 + (2 * i0))[10] = t8.s5;
-    (b2 + (2 * i0))[12] = t8.s6;
-    (b2 + (2 * i0))[14] = t8.s7;
     const float8 x9 = (x1 * x5);
     const float8 x10 = (x4 * x2);
     const float8 x11 = (x9 + x10);
     const float8 t12 = x11;
-    (b2 + (2 * i0 + 1))[0] = t12.s0;
-    (b2 + (2 * i0 + 1))[2] = t12.s1;
-    (b2 + (2 * i0 + 1))[4] = t12.s2;
-    (b2 + (2 * i0 + 1))[6] = t12.s3;
-    (b2 + (2 * i0 + 1))[8] = t12.s4;
-    (b2 + (2 * i0 + 1))[10] = t12.s5;
-    (b2 + (2 * i0 + 1))[12] = t12.s6;
-    (b2 + (2 * i0 + 1))[14] = t12.s7;
+    *((__global float8_u *)(b2 + (2 * i0) + 0)) = __builtin_shufflevector(t8, t12, 0, 8, 1, 9, 2, 10, 3, 11);
+    *((__global float8_u *)(b2 + (2 * i0) + 8)) = __builtin_shufflevector(t8, t12, 4, 12, 5, 13, 6, 14, 7, 15);
   }
   #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 8 * 8; i0 < s1; ++i0) {

@@ -7,7 +7,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const int s0 = is * n1, s1 = min((long)n0, (is + 1) * (long)n1);
   for (int i0 = s0; i0 + 8 <= s1; i0 += 8) {
     const float8 x1 = *(__global const float8_u *)(b0 + (i0));
-    const float8 x2 = (float8)((b0 + (-1 * i0 + 4092))[0], (b0 + (-1 * i0 + 4092))[-1], (b0 + (-1 * i0 + 4092))[-2], (b0 + (-1 * i0 + 4092))[-3], (b0 + (-1 * i0 + 4092))[-4], (b0 + (-1 * i0 + 4092))[-5], (b0 + (-1 * i0 + 4092))[-6], (b0 + (-1 * i0 + 4092))[-7]);
+    const float8 x2 = __builtin_shufflevector(*(__global const float8_u *)(b0 + (-1 * i0 + 4092) - 7), *(__global const float8_u *)(b0 + (-1 * i0 + 4092) - 7), 7, 6, 5, 4, 3, 2, 1, 0);
     const float8 x3 = (x1 - x2);
     *((__global float8_u *)(b1 + (i0))) = x3;
   }
