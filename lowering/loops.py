@@ -190,7 +190,9 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
 
 
 def _chunks(p, region, node, inits, starts, ends, made) -> None:
-    """Launch from where the carry's beginnings stand, and go on launching while the flag is set."""
+    """Launch from where the carry's beginnings stand, and go on launching while the flag is set.
+    Where a lane reads what it will write, and no other lane does, the carry has one buffer.
+    """
     news, olds, begin, wanted = {}, {}, {}, {}
     for k, end in ends.items():
         place = region.places.get(id(end))
@@ -200,7 +202,9 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
         if place is None:
             place = Place(p.slot("temp", end.shape, end.dtype))
         own = p.slots[place.slot].kind == "output"
-        news[k], olds[k] = place, Place(p.slot("temp", end.shape, end.dtype, own))
+        news[k] = olds[k] = place
+        if not _own(made[0], starts[k], end):
+            olds[k] = Place(p.slot("temp", end.shape, end.dtype, own))
         begin[k] = p.place_of(region, inits[k])
     flag = Place(p.slot("temp", (), np.dtype(bool)))
     off = g.Node(g.Const(False), (), (), np.dtype(bool))
@@ -221,7 +225,7 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
     region.depth -= 1
     p.depth -= 1
     again, region.steps = tuple(region.steps), outer
-    swaps = tuple((news[k].slot, olds[k].slot) for k in ends)
+    swaps = tuple((news[k].slot, olds[k].slot) for k in ends if news[k] != olds[k])
     region.steps.append(
         LoopStep(again, None, swaps, False, (), BufferRef(flag.slot), label=node.tag or "")
     )
@@ -230,3 +234,24 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
         if k in wanted:
             p.copy(region, news[k], wanted[k], end.size * end.dtype.itemsize)
             region.places[id(end)] = wanted[k]
+
+
+def _own(nest: Nest, start: g.Node, end: g.Node) -> bool:
+    """Whether each lane reads of a carry what it writes, and no other lane does: it reads at the
+    start and writes at the end, so one buffer does for both.
+    """
+    number = {id(b.node): k for k, b in enumerate(nest.buffers)}
+    if id(start) not in number:
+        return True
+    loads = [v for v in nest.values if v.op == "load" and v.attr[0] == number[id(start)]]
+    stores = [st for st in nest.stores if st.buffer == number[id(end)]]
+    if any(v.args or v.attr[2] or v.attr[3] for v in loads):
+        return False
+    if any(st.guards or st.dynamic is not None for st in stores):
+        return False
+    places = {v.attr[1] for v in loads} | {st.index for st in stores}
+    lanes = frozenset().union(*(st.index.axes for st in nest.stores))
+    apart = all(abs(c) >= len(places) for e in places for _, c in e.terms)
+    covered = prod(nest.extents[a] for a in lanes) * len(places) == end.size
+    within = {e.const for e in places} == set(range(len(places)))
+    return apart and covered and within and len({e.terms for e in places}) == 1

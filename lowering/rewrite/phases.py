@@ -3,7 +3,8 @@ of the output's index; they meet only the elements that are there.
 
 Transposed convolutions and the gradient of strided ones arrive as Convs whose input is dilated by
 d: of d x d products three in four (d = 2) would be by zero. In: the Conv and its operands; out: the
-phases' results in turns (`pieces`: each is written where it ends up). None where there are strides as well.
+phases' results in turns, each written where it ends up (`pieces`). None where there are strides as
+well.
 """
 
 from __future__ import annotations
