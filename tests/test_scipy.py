@@ -88,6 +88,22 @@ def test_special_derivatives(name):
         fx.check_grads(getattr(special, name), (x.astype(np.float64),), order=2)
 
 
+def test_slope_of_the_logarithm_of_ndtr_far_to_the_left():
+    """The inverse of Mills's ratio; x^2 / 2 cancels against the logarithm in float32."""
+    x = np.array([-1e10, -1e4, -1000, -100, -50, -10.5, -10, -9.9, -3, 0, 3, 6], "f")
+    ratio = np.sqrt(2 / np.pi) / scipy.special.erfcx(-x.astype(float) / np.sqrt(2))
+    first = fx.grad(special.log_ndtr)
+    np.testing.assert_allclose(fx.vmap(first)(x), ratio, rtol=1e-5)
+    second = np.asarray(fx.vmap(fx.grad(first))(x))[1:]
+    np.testing.assert_allclose(second[:4], -1, atol=1e-3)
+    np.testing.assert_allclose(second[4:], (-ratio * (x + ratio))[5:], rtol=1e-3, atol=1e-7)
+
+
+def test_slope_of_logit_at_its_ends():
+    x = np.array([0, 1, 0.25, np.inf], "f")
+    np.testing.assert_allclose(fx.vmap(fx.grad(special.logit))(x), [np.inf, np.inf, 16 / 3, 0])
+
+
 def test_integrals_of_several_results():
     for name in ("sici", "fresnel"):
         for a, b in zip(getattr(special, name)(P), getattr(scipy.special, name)(P)):

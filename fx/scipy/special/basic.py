@@ -350,7 +350,18 @@ def kl_div(p: Any, q: Any) -> Any:
 def logit(x: Any) -> Any:
     """log(x / (1 - x)): infinite at 0 and 1, NaN outside."""
     (x,) = _args("logit", x)
+    return _logit(x)
+
+
+@custom_jvp
+def _logit(x: Any) -> Any:
     return fnp.log(x / (1 - x))
+
+
+@_logit.defjvp
+def _logit_jvp(primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return _logit(x), t / (x * (1 - x))  # log' of 0 times the 0 of the quotient would be NaN
 
 
 def expit(x: Any) -> Any:
@@ -414,23 +425,38 @@ _LOG_2PI = float(np.log(2 * np.pi))
 
 @partial(custom_jvp, nondiff_argnums=(1,))
 def _log_ndtr(x: Any, order: int) -> Any:
-    low = -20.0 if x.dtype == np.float64 else -10.0
+    low = _tail_of(x.dtype)
     high = 8.0 if x.dtype == np.float64 else 5.0
     middle = fnp.log(ndtr(fnp.clip(x, low, high)))
-    far = fnp.minimum(x, low)
+    far, series = _tail_series(x, order)
+    tail = -0.5 * far * far - fnp.log(-far) - 0.5 * _LOG_2PI + fnp.log(series)
+    return fnp.where(x > high, -ndtr(-x), fnp.where(x > low, middle, tail))
+
+
+def _tail_of(dtype: Any) -> float:
+    return -20.0 if dtype == np.float64 else -10.0
+
+
+def _tail_series(x: Any, order: int) -> tuple[Any, Any]:
+    """x in the tail (its end elsewhere), and the s for which ndtr(x) = density(x) s / -x there."""
+    low = _tail_of(x.dtype)
+    far = fnp.where(x > low, low, x)
     series, term = fnp.ones_like(x), fnp.ones_like(x)
     for k in range(1, order + 1):
         term = -term * (2 * k - 1) / (far * far)
         series = series + term
-    tail = -0.5 * far * far - fnp.log(-far) - 0.5 * _LOG_2PI + fnp.log(series)
-    return fnp.where(x > high, -ndtr(-x), fnp.where(x > low, middle, tail))
+    return far, series
 
 
 @_log_ndtr.defjvp
 def _log_ndtr_jvp(order: int, primals: Any, tangents: Any) -> Any:
     (x,), (t,) = primals, tangents
     out = _log_ndtr(x, order)
-    return out, t * fnp.exp(-0.5 * x * x - out - 0.5 * _LOG_2PI)
+    middle = x > _tail_of(x.dtype)
+    near, log_near = fnp.where(middle, x, 0.0), fnp.where(middle, out, 0.0)
+    slope = fnp.exp(-0.5 * near * near - log_near - 0.5 * _LOG_2PI)
+    far, series = _tail_series(x, order)  # where x^2 / 2 would cancel against the logarithm
+    return out, t * fnp.where(middle, slope, -far / series)
 
 
 def log_ndtr(x: Any, series_order: int = 3) -> Any:
