@@ -18,6 +18,7 @@ from lowering.graph import Builder
 from lowering.profile import AVX2
 from lowering.runtime import builders, devices, lean, parts
 from lowering.runtime.apart import Apart
+from lowering.templates import team
 
 SIMPLE = "__kernel void fx(const int stage, __global float *x) { if (stage == 0) x[0] += 1.0f; }"
 ONE = np.float32(1)
@@ -122,6 +123,24 @@ def test_stages_are_dealt_and_called_across_texts():
 @pytest.mark.parametrize("name", ["unknown;", "int x = 1;", "#define A \\"])
 def test_a_text_of_something_unknown_stays_whole(name):
     assert parts.read(TEXT.replace("static void helper", f"{name}\nstatic void helper")) is None
+
+
+def team_of_two(stages: str, head: str = ""):
+    """The keys of a team's functions in a text with these stages."""
+    kind = "#define FX_TEAM static __attribute__((noinline, optnone))\n"
+    stage = "#define FX_STAGE static __attribute__((noinline))\n"
+    main = "__kernel void fx(const int s) { team t; while (team_next(&t, 2) >= 0) stage_0(s); }\n"
+    text = f"{head}{kind}{stage}{team.source('team_of(')}\n{stages}\n{main}"
+    return {name: key for name, key in text_of(text).keys.items() if name.startswith("team")}
+
+
+def test_teams_share_their_functions():
+    """Whatever else the texts have, and whichever instructions they ask for."""
+    plain = team_of_two("FX_STAGE void stage_0(int n) {\n}\n")
+    asks = "#if defined(__AVX__)\n#define wide(x) x\n#endif\n"
+    body = "FX_STAGE void stage_0(int n) {\n  wide(n);\n}\n"
+    assert plain.keys() == {"team_of", "team_timed", "team_next", "team_leave"}
+    assert plain == team_of_two(body, f"#define __AVX__ 1\n{asks}")
 
 
 def test_products_share_their_tiles():

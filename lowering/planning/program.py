@@ -27,8 +27,10 @@ HEADS = {
     "FX_SHORT": "static inline __attribute__((always_inline))",
     "FX_LIST": "static __attribute__((noinline, optnone))",  # what runs is what it calls
     "FX_PART": "static __attribute__((%s))",
+    "FX_TEAM": "static __attribute__((noinline, optnone))",
 }
-"""How functions other than stages are compiled; parts may be built apart (runtime/parts.py)."""
+"""How functions other than stages are compiled; parts and a team's functions may be built apart
+(runtime/parts.py)."""
 ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
 """Of a kernel whose items are groups of one and whose vectors are written out: the compiler
 need not try lanes of items (docs/why/few-programs.md).

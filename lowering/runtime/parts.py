@@ -1,8 +1,9 @@
 """Parts: a program's text to several, which are compiled side by side and linked (apart.py).
 
-Stages can be compiled anywhere, and so can what `program.source` marks FX_PART: tiles and panels,
-functions that programs share. Of all else a text has what its functions need. Parts are kept on
-disk; the name of one in a link is a hash of all that it is made of: equal names, equal functions.
+Stages can be compiled anywhere, and so can what `program.source` marks FX_PART or FX_TEAM: tiles,
+panels, the functions of a team, which programs share. Of all else a text has what its functions
+need. Parts are kept on disk; the name of one in a link is a hash of all that it is made of: equal
+names, equal functions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import re
 from collections.abc import Collection
 from typing import NamedTuple
 
-_KERNEL, _PART, _STAGE = "__kernel", "FX_PART", "FX_STAGE"
+_KERNEL, _STAGE = "__kernel", "FX_STAGE"
+_PARTS = "FX_PART", "FX_TEAM"
 _ITEM = re.compile(
     r"^(?:(?P<line>#.*)\n"
     r"|(?P<begin>(?P<kind>\w+)\b[^\n;{}=]*?\b(?!__attribute__\b)(?P<function>\w+)\([^;{]*\))"
@@ -25,6 +27,7 @@ _ITEM = re.compile(
 _DEFINE = re.compile(r"#define (\w+)(?: static (.*))?")
 _WORD = re.compile(r"\w+")
 _EMPTY = re.compile(r"^#if.*\n(?:#else\n)?#endif\n", re.M)
+_ASKED = re.compile(r"^#define (__\w+__) 1\n", re.M)  # by what may be empty
 
 _HIDDEN = '__attribute__((visibility("hidden")))'
 _WEAK = '__attribute__((weak, visibility("hidden")))'  # a link may have several, all equal
@@ -61,13 +64,13 @@ class Text:
         self._named: dict[str, list[Item]] = {}
         for x in items:
             self._named.setdefault(x.name, []).append(x)
-        self._movable = {x.name: x for x in items if x.kind in (_PART, _STAGE)}
+        self._movable = {x.name: x for x in items if x.kind in (*_PARTS, _STAGE)}
         self._kernels = {x.name for x in items if x.kind == _KERNEL}
         self._attributes = {m[1]: m[2] for x in items if (m := _DEFINE.match(x.text)) and m[2]}
         self.keys: dict[str, str] = {}
         """Of each part, by its name; what calls stages is none."""
         for x in items:
-            if x.kind == _PART and not self._functions({x.name}) - self.keys.keys() - {x.name}:
+            if x.kind in _PARTS and not self._functions({x.name}) - self.keys.keys() - {x.name}:
                 text = self._text({x.name}, set())
                 self.keys[x.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
 
@@ -126,7 +129,7 @@ class Text:
         for x in self._items:
             if x.name not in needed:
                 continue
-            if x.kind in (_PART, _STAGE, _KERNEL):
+            if x.kind in (*_PARTS, _STAGE, _KERNEL):
                 lines.append(self._function(x, own, shared))
             else:
                 lines.append(x.text)
@@ -135,7 +138,7 @@ class Text:
         longer = ""
         while text != longer:
             text, longer = _EMPTY.sub("", text), text
-        return text
+        return _ASKED.sub(lambda m: m[0] if text.count(m[1]) > 1 else "", text)
 
     def _function(self, x: Item, own: set[str], shared: set[str]) -> str:
         if x.kind == _KERNEL:

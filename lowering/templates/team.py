@@ -35,15 +35,15 @@ typedef struct {
   ulong until;
   int open;
 } team;
-static team team_of(__global ulong *words, uint me, uint members) {
+FX_TEAM team team_of(__global ulong *words, uint me, uint members) {
   team t = { words, 0, me, members, 0, 0, 0, 0 };
   return t;
 }
-static void team_timed(team *t, __global ulong *times) {
+FX_TEAM void team_timed(team *t, __global ulong *times) {
   t->times = times;
   if (__atomic_fetch_add(t->words + 2, 1UL, __ATOMIC_RELAXED) == 0) *times = team_clock();
 }
-FX_LIST long team_next(team *t, uint items) {
+FX_TEAM long team_next(team *t, uint items) {
   if (t->open) {
     const ulong all = __atomic_add_fetch(t->words, 1UL, __ATOMIC_RELEASE);
     if (t->times && all == t->until) t->times[t->stage] = team_clock();
@@ -73,7 +73,7 @@ FX_LIST long team_next(team *t, uint items) {
   t->open = 0;
   return -1;
 }
-FX_LIST void team_leave(team *t) {
+FX_TEAM void team_leave(team *t) {
   if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
   for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
   t->words[1] = t->words[2] = 0;
