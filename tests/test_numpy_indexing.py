@@ -183,6 +183,38 @@ def test_a_lossy_update_warns():
         assert fnp.arange(3).at[0].set(1.5).tolist() == [1, 1, 2]
 
 
+WIDER = [  # x, index, operation, value, result in x's dtype
+    (np.int32([3, -5]), 1, "add", 1.5, [3, -3]),
+    (np.int32([3, -5]), [0, 0], "add", 1.5, [6, -5]),
+    (np.int32([3, -5]), slice(1, 2), "multiply", -0.5, [3, 2]),
+    (np.int32([3, -5]), [0, 0], "subtract", np.float32(0.6), [1, -5]),
+    (np.int8([100, 1]), 0, "add", 50.0, [127, 1]),
+    (np.int8([100, 1]), 0, "add", np.int32(56), [-100, 1]),
+    (np.uint8([1, 2]), 0, "set", -3.7, [0, 2]),
+    (np.int32([3, -5]), 0, "set", 3e9, [2**31 - 1, -5]),
+    (np.int32([3, -5]), 0, "set", np.nan, [0, -5]),
+    (np.array([True, False]), 0, "add", -1.0, [False, False]),
+    (np.float16([1, 2]), [0] * 4, "add", np.float32(3e-4), [np.float16(1.0012), 2]),
+    (np.int32([8, 8]), [0, 0], "divide", 2.5, [8 / 6, 8]),
+    (np.int32([3, 2]), [0, 0], "power", 1.5, [9, 2]),
+]
+
+
+@pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types")
+@pytest.mark.parametrize("x, index, op, value, expected", WIDER, ids=lambda v: str(v)[:12])
+def test_updates_of_a_wider_type_are_converted_at_the_end(x, index, op, value, expected):
+    """Each was rounded by itself before it was added."""
+    index = np.array(index) if isinstance(index, list) else index
+
+    def f(x):
+        return getattr(x.at[index], op)(value)
+
+    for call in (f, fx.jit(f)):
+        out = call(fnp.asarray(x))
+        assert out.dtype == (np.float32 if op == "divide" else x.dtype)
+        np.testing.assert_allclose(out, np.array(expected, out.dtype), rtol=1e-6)
+
+
 @pytest.mark.parametrize("index", [0, slice(2), np.array([0])])
 def test_an_unknown_mode_of_an_update_raises_for_every_index(index):
     with pytest.raises(ValueError, match="Unknown gather mode"):

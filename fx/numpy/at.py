@@ -46,11 +46,12 @@ class At:
 class Updater:
     """`x.at[idx]`: its methods return updated copies of x, of its shape and dtype.
 
-    Values broadcast to x[idx] (ValueError else) and convert to x's dtype, with a FutureWarning
-    where that loses. Negative indices count from the end; updates out of bounds are dropped unless
-    mode= is "clip" or "promise_in_bounds". unique_indices and indices_are_sorted are promises.
-    TypeError for indices of floats, IndexError for too many, NonConcreteBooleanIndexError for
-    traced masks, for which there is `where`.
+    Values broadcast to x[idx] (ValueError else). Where x's dtype does not hold them there is a
+    FutureWarning, and sums and products are of the common dtype until the end. Negative indices
+    count from the end; updates out of bounds are dropped unless mode= is "clip" or
+    "promise_in_bounds". unique_indices and indices_are_sorted are promises. TypeError for indices
+    of floats, IndexError for too many, NonConcreteBooleanIndexError for traced masks, for which
+    there is `where`.
 
     >>> import fx.numpy as fnp
     >>> fnp.zeros(3).at[1].set(5.0)
@@ -157,9 +158,21 @@ def update(
         grown, index = expand_scalar_masks(x, index)
         return _masked0(x, grown, index, values, op)
     if op != "apply":
-        values = _values(x, values, op)
+        values, common = _values(x, values)
         dtype, weak = aval.dtype, aval.weak_type
-        x, values = convert(x, dtype, weak), convert(_real(values, dtype), dtype, weak)
+        if op in ("add", "sub", "mul") and not _adds_alike(common, dtype):
+            wide = update(
+                convert(x, common),
+                idx,
+                convert(values, common),
+                op,
+                indices_are_sorted=indices_are_sorted,
+                unique_indices=unique_indices,
+                mode=mode,
+                wrap_negative_indices=wrap_negative_indices,
+            )
+            return convert(_real(wide, dtype), dtype, weak)
+        x, values = convert(x, dtype, weak), _converted(values, dtype, weak)
     kinds = index.kinds
     if not kinds & {"array", "scalar"} and _static_in_bounds(aval.shape, index):
         return _static(x, index, values, op)
@@ -175,11 +188,14 @@ def update(
     )
 
 
-def _values(x: Any, values: Any, op: str) -> Any:
-    """The values as an array; a lossy conversion to x's dtype warns."""
+def _values(x: Any, values: Any) -> tuple[Any, np.dtype]:
+    """The values as an array, and the dtype that they have in common with x; a lossy conversion to
+    x's dtype warns.
+    """
     if not core.is_array_value(values):
         values = asarray(values)
     (have, want) = core.get_aval(values), core.get_aval(x)
+    common = want.dtype
     if have.dtype != want.dtype and not getattr(want.dtype, "is_extended", False):
         common, _ = join([(have.dtype, have.weak_type), (want.dtype, want.weak_type)])
         if common != want.dtype and modes.dtype_promotion == "standard":
@@ -191,7 +207,21 @@ def _values(x: Any, values: Any, op: str) -> Any:
                 FutureWarning,
                 stacklevel=4,
             )
-    return values
+    return values, common
+
+
+def _adds_alike(common: np.dtype, dtype: np.dtype) -> bool:
+    """Whether sums and products in both dtypes are the same once they are converted to `dtype`.
+    Integers wrap; floats and predicates do not, so that each update would be rounded by itself.
+    """
+    return common == dtype or (common.kind in "iu" and dtype.kind in "iu")
+
+
+def _converted(values: Any, dtype: np.dtype, weak: bool) -> Any:
+    """The values in x's dtype; numbers saturate as arrays do."""
+    if dtype.kind in "iu" and isinstance(values, (float, np.floating)):
+        return lax.convert_element_type(values, dtype)
+    return convert(_real(values, dtype), dtype, weak)
 
 
 def _real(values: Any, dtype: np.dtype) -> Any:

@@ -386,6 +386,8 @@ def full(
 
 def _filled(shape: tuple[int, ...], fill: Any, dtype: np.dtype, weak: bool = False) -> Any:
     """Eagerly a NumPy array at once; traced, a broadcast scalar."""
+    if isinstance(fill, float) and dtype.kind in "iu":
+        fill = convert(float(fill), dtype)  # saturates
     if type(fill) in (bool, int, float, complex) or isinstance(fill, np.generic):
         if core.state.trace is core.EVAL:
             return core.host.from_numpy(np.full(shape, _cast(np.asarray(fill), dtype)), weak)

@@ -179,7 +179,7 @@ def _python_kind(dtype: np.dtype) -> type:
 
 def _scalar(x: Any, dtype: np.dtype) -> Any:
     """A NumPy scalar. A Python int has to fit the default integer, then wraps; floats overflow to
-    infinity.
+    infinity, and saturate into integers.
     """
     if type(x) is int:
         widest = canonicalize_dtype(np.int64).itemsize * 8
@@ -188,6 +188,10 @@ def _scalar(x: Any, dtype: np.dtype) -> Any:
             raise OverflowError(f"Python int {x} too large to convert to int{widest}")
         if dtype.kind == "u" and x < 0:
             x += 1 << widest
+    if type(x) is float and dtype.kind in "iu":
+        from lowering import scalar_numpy
+
+        return scalar_numpy.convert(np.asarray(x), dtype)[()]
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(x).astype(dtype)[()]
 
