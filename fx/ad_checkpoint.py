@@ -25,6 +25,9 @@ def checkpoint_name(x: Any, name: str) -> Any:
 
 
 def print_saved_residuals(f: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
-    """Print what reverse mode saves for `f`, one array a line."""
+    """Print what reverse mode saves for `f` at these arguments, one array a line.
+
+    Each line has the dtype and shape, and where the value comes from; see `saved_residuals`.
+    """
     for aval, source in saved_residuals(f, *args, **kwargs):
         print(f"{aval.str_short()} {source}")

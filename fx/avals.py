@@ -21,11 +21,11 @@ float0 = np.dtype([("float0", np.void, 0)])
 
 
 class extended(np.void):
-    """Scalar class of dtypes that are no plain numbers."""
+    """Scalar class of dtypes whose elements are no plain numbers, such as random keys."""
 
 
 class prng_key(extended):
-    """Scalar class of typed random keys."""
+    """Scalar class of the dtype of typed random keys, for `issubdtype(key.dtype, prng_key)`."""
 
 
 # a typed random key: two words, moved as one
@@ -145,6 +145,7 @@ def is_inexact(dtype: np.dtype) -> bool:
 
 
 def is_floating(dtype: np.dtype) -> bool:
+    """Whether a dtype is of real floating numbers, those of 8 and 16 bits among them."""
     return dtype.kind != "c" and is_inexact(dtype)
 
 

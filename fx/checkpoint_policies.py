@@ -50,17 +50,20 @@ def saves(answer: Any) -> bool:
 
 
 def everything_saveable(*_: Any, **__: Any) -> bool:
-    """Save all: as if there were no checkpoint."""
+    """The policy that saves every intermediate value, as if there were no checkpoint."""
     return True
 
 
 def nothing_saveable(*_: Any, **__: Any) -> bool:
-    """Save nothing but the inputs."""
+    """The policy that saves the inputs alone: everything is computed again (the default)."""
     return False
 
 
 def dots_saveable(prim: Any, *_: Any, **__: Any) -> bool:
-    """Save the results of matrix products and convolutions."""
+    """The policy that saves the results of matrix products and convolutions, and no others.
+
+    These are dear to compute again; what stands between them is not.
+    """
     return prim.name in ("dot_general", "conv_general_dilated")
 
 
@@ -84,19 +87,25 @@ def save_only_these_names(*names: str) -> Policy:
 
 
 def save_any_names_but_these(*names: str) -> Policy:
-    """Save all named values except these."""
+    """A policy that saves the values that `checkpoint_name` gave a name, except these names.
+
+    Values without a name are computed again.
+    """
     left_out = frozenset(names)
     return lambda prim, *_, **params: prim.name == "name" and params["name"] not in left_out
 
 
 def save_anything_except_these_names(*names: str) -> Policy:
-    """Save everything except these names."""
+    """A policy that saves every value but those that `checkpoint_name` gave one of these names."""
     left_out = frozenset(names)
     return lambda prim, *_, **params: prim.name != "name" or params["name"] not in left_out
 
 
 def save_from_both_policies(policy_1: Policy, policy_2: Policy) -> Policy:
-    """Save what either policy saves."""
+    """A policy that saves what at least one of two policies saves.
+
+    Both answer with booleans, not with places to offload to.
+    """
     return lambda prim, *args, **params: (
         policy_1(prim, *args, **params) or policy_2(prim, *args, **params)
     )

@@ -237,7 +237,7 @@ class _State(threading.local):
 
 
 class set_trace:
-    """Make `trace` current inside a `with` block."""
+    """Make `trace` current inside a `with` block: what is bound there goes to it."""
 
     __slots__ = ("old", "trace")
 
@@ -327,7 +327,7 @@ def register_aval(kind: type, aval_of: Callable[[Any], ShapedArray]) -> None:
 
 
 def get_aval(x: Any) -> ShapedArray:
-    """The aval of an array value; TypeError for anything else."""
+    """The aval (shape, dtype, weak type) of an array value; TypeError for anything else."""
     if isinstance(x, Tracer):
         return x.aval
     found = _AVAL_OF.get(type(x))

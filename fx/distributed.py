@@ -14,7 +14,10 @@ def initialize(
     local_device_ids: Any = None,
     **options: Any,
 ) -> None:
-    """Start as the only process; RuntimeError for more of them."""
+    """Say that the program runs in several processes; here it is one.
+
+    RuntimeError where num_processes is not 1 or process_id not 0; other arguments have no effect.
+    """
     global _initialized
     if num_processes not in (None, 1) or process_id not in (None, 0):
         raise RuntimeError(
@@ -24,11 +27,11 @@ def initialize(
 
 
 def is_initialized() -> bool:
-    """Whether `initialize` was called."""
+    """Whether `initialize` was called and `shutdown` was not, since then."""
     return _initialized
 
 
 def shutdown() -> None:
-    """End what `initialize` started."""
+    """End what `initialize` started, which may then be called again."""
     global _initialized
     _initialized = False

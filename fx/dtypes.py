@@ -170,7 +170,10 @@ def iinfo(int_type: Any) -> Any:
 
 
 def itemsize_bits(dtype: Any) -> int:
-    """Bits of one element."""
+    """The bits of one element of a dtype: 4 for int4, 8 times the itemsize for others.
+
+    TypeError for what names no dtype.
+    """
     d = as_dtype(dtype)
     if d.name in _SMALL_INTEGERS:
         return int(d.name[-1])

@@ -44,7 +44,7 @@ class UnexpectedTracerError(RuntimeError):
 
 
 class KeyReuseError(RuntimeError):
-    """A random key was used twice."""
+    """A random key was used twice: what is drawn from it again is not independent; split it."""
 
 
 class NoRuleError(NotImplementedError):

@@ -153,6 +153,7 @@ def _positional_name(parameters: list[inspect.Parameter], k: int) -> str:
 
 
 def check_callable(fun: Any) -> None:
+    """Raise TypeError, naming what was given, where `fun` cannot be called."""
     if not callable(fun):
         raise TypeError(f"Expected a callable value, got {fun}")
 

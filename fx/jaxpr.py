@@ -223,7 +223,10 @@ class Jaxpr:
 
 
 class ClosedJaxpr:
-    """A jaxpr with the values of its constvars."""
+    """A jaxpr with the values of its constvars: what `make_jaxpr` gives.
+
+    `jaxpr` is the program, `consts` its constants, `in_avals` and `out_avals` its types.
+    """
 
     __slots__ = ("__weakref__", "cache", "consts", "jaxpr")
 
@@ -305,6 +308,10 @@ def not_linear(what: str) -> NotImplementedError:
 
 
 def is_undefined(x: Any) -> bool:
+    """Whether an operand of a transpose rule is one that the function is linear in.
+
+    Such an operand has an aval and no value.
+    """
     return type(x) is UndefinedPrimal
 
 

@@ -26,7 +26,9 @@ def _register(kind: str) -> Callable[[Callable[..., Any]], None]:
     def register(callback: Callable[..., Any]) -> None:
         _listeners[kind].append(callback)
 
-    register.__doc__ = f"Call `callback` for every {kind} recorded from now on."
+    register.__doc__ = (
+        f"Call `callback(event, *values, **keywords)` for every {kind} recorded from now on."
+    )
     return register
 
 
@@ -53,6 +55,6 @@ unregister_event_time_span_listener = _unregister("span")
 
 
 def clear_event_listeners() -> None:
-    """Forget all listeners."""
+    """Forget the listeners of every kind: events, durations, scalars and spans."""
     for listeners in _listeners.values():
         listeners.clear()

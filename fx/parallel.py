@@ -187,17 +187,26 @@ def _check_specs(specs: Any, values: Any, mesh: Any, what: str) -> None:
 
 
 def process_index(backend: str | None = None) -> int:
-    """The number of this process: 0."""
+    """The number of this process among those that run the program together.
+
+    Always 0: there is one. `backend` is taken for programs that name one.
+    """
     return 0
 
 
 def process_count(backend: str | None = None) -> int:
-    """How many processes run the program together: 1."""
+    """How many processes run the program together.
+
+    Always 1, so that programs that divide their data by it keep all of it.
+    """
     return 1
 
 
 def process_indices(backend: str | None = None) -> list[int]:
-    """The numbers of all processes."""
+    """The numbers of all processes that run the program together, as a list of int.
+
+    Always [0].
+    """
     return [0]
 
 

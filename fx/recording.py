@@ -26,7 +26,7 @@ from fx.jaxpr import NO_INFO, Atom, ClosedJaxpr, DebugInfo, Jaxpr, JaxprEqn, Lit
 
 
 class JaxprTracer(Tracer):
-    """A variable of the jaxpr that is being recorded."""
+    """A variable of the jaxpr that is being recorded: it has an aval, and no value yet."""
 
     __slots__ = ("aval", "name", "variable")
 

@@ -42,7 +42,7 @@ _scopes = _Scopes()
 
 @dataclass(frozen=True)
 class AbstractRef:
-    """The type of a Ref, by the type of the array that it holds."""
+    """The type of a Ref: that of the array it holds (inner_aval), and where that lives."""
 
     inner_aval: ShapedArray
     memory_space: Any = None

@@ -43,7 +43,10 @@ __all__ = [
 
 
 class AxisType(enum.Enum):
-    """Who decides how arrays are laid along a mesh axis."""
+    """Who decides how arrays are laid along a mesh axis: the compiler, types, or the program.
+
+    Taken for programs that name one; with one device there is nothing to decide.
+    """
 
     Auto = "auto"
     Explicit = "explicit"
@@ -491,7 +494,11 @@ def make_array_from_callback(
 def make_array_from_process_local_data(
     sharding: Any, local_data: Any, global_shape: Any = None
 ) -> Any:
-    """An array of what this process holds, which is all of it."""
+    """The array that the processes hold in parts; this one holds all of it.
+
+    The result has local_data's shape and dtype, and the sharding given. ValueError where a
+    global_shape is another.
+    """
     data = np.asarray(local_data)
     if global_shape is not None and tuple(global_shape) != data.shape:
         raise ValueError(f"one process holds the whole array: {data.shape}, not {global_shape}")
@@ -501,7 +508,10 @@ def make_array_from_process_local_data(
 def make_array_from_single_device_arrays(
     shape: Sequence[int], sharding: Any, arrays: Sequence[Any], *, dtype: Any = None
 ) -> Any:
-    """An array of its one piece."""
+    """The array of `shape` that is made of one piece a device; here of one piece.
+
+    ValueError where there are more pieces, or that one has another shape.
+    """
     if len(arrays) != 1 or tuple(arrays[0].shape) != tuple(shape):
         raise ValueError(
             f"one device holds the whole array of shape {tuple(shape)}, got pieces "

@@ -28,5 +28,5 @@ def _apart(result: Any, given: list[np.ndarray]) -> Any:
 
 
 def snapshots(values: Sequence[Any]) -> list[Any]:
-    """The values, NumPy arrays among them as copies."""
+    """The values as they are now: NumPy arrays, which may be written to later, as copies."""
     return [np.array(v) if isinstance(v, np.ndarray) else v for v in values]

@@ -71,7 +71,10 @@ class _Stage:
 
 
 class Traced(_Stage):
-    """A function traced at a signature."""
+    """A function traced at a signature: `jit(f).trace(*args)`.
+
+    It has a jaxpr and can be lowered; nothing has been computed.
+    """
 
     @property
     def jaxpr(self) -> ClosedJaxpr:
@@ -84,7 +87,10 @@ class Traced(_Stage):
 
 
 class Lowered(_Stage):
-    """A function lowered to a Graph, on no device yet."""
+    """A function lowered to a Graph, for no device yet: `jit(f).lower(*args)`.
+
+    It can be compiled, printed (`as_text`) and asked for its cost.
+    """
 
     def __init__(self, *args: Any):
         super().__init__(*args)

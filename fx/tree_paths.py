@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class SequenceKey(NamedTuple):
-    """A position `idx` in a list or tuple; written [0]."""
+    """The key of a path that is a position `idx` in a list or tuple; written [0]."""
 
     idx: int
 
@@ -22,7 +22,7 @@ class SequenceKey(NamedTuple):
 
 
 class DictKey(NamedTuple):
-    """A `key` of a dict; written ['a']."""
+    """The key of a path that is the `key` of an item of a dict; written ['a']."""
 
     key: Any
 
@@ -87,7 +87,7 @@ def register_keys(
 
 
 def forget_keys(nodetype: type) -> None:
-    """Take back what `register_keys` recorded of a type."""
+    """Take back what `register_keys` recorded of a type; nothing where nothing was recorded."""
     _KEYED.pop(nodetype, None)
 
 

@@ -202,17 +202,17 @@ def flatten_one_level_with_keys(tree: Any) -> tuple[Iterable[tuple[KeyEntry, Any
 
 
 def treedef_children(treedef: PyTreeDef) -> list[PyTreeDef]:
-    """The structures of the root's children; none of a leaf."""
+    """The structures of the root's children, in their order; an empty list for a leaf."""
     return treedef.children()
 
 
 def treedef_is_leaf(treedef: PyTreeDef) -> bool:
-    """Whether the structure is that of a single leaf, or of None."""
+    """Whether a structure has one node: that of a leaf, of None, or of an empty container."""
     return treedef.num_nodes == 1
 
 
 def treedef_tuple(treedefs: Iterable[PyTreeDef]) -> PyTreeDef:
-    """The structure of a tuple of trees of these structures."""
+    """The structure of a tuple whose items have these structures, in their order."""
     return optree.treespec_tuple(list(treedefs), namespace=NAMESPACE)  # type: ignore[arg-type]
 
 

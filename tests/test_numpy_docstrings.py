@@ -4,6 +4,7 @@ has to hold for each that says so.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 
 import numpy as np
@@ -59,3 +60,47 @@ def test_every_method_and_property_of_arrays_is_documented():
     assert [n for n in names if not inspect.getdoc(getattr(fx.Array, n))] == []
     assert fx.Array.clip.__doc__ == fnp.clip.__doc__
     assert "x + y" in (fx.Array.__add__.__doc__ or "")
+
+
+PUBLIC = [
+    "fx",
+    "fx.numpy",
+    "fx.lax",
+    "fx.nn",
+    "fx.random",
+    "fx.numpy.linalg",
+    "fx.numpy.fft",
+    "fx.scipy.special",
+    "fx.scipy.linalg",
+    "fx.scipy.signal",
+    "fx.scipy.fft",
+    "fx.tree_util",
+    "fx.optim",
+    "fx.losses",
+    "fx.ops",
+    "fx.image",
+    "fx.sharding",
+    "fx.dtypes",
+    "fx.checkpoint_policies",
+    "fx.monitoring",
+    "fx.distributed",
+    "fx.stages",
+    "fx.experimental.ode",
+    "fx.experimental.sparse",
+    "fx.interpreters.batching",
+    "fx.lax.linalg",
+    "fx.example_libraries.optimizers",
+]
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_docstrings_say_more_than_the_name(module):
+    """Shapes, dtypes, what raises: less than a line of text says none of it."""
+    found = importlib.import_module(module)
+    names = getattr(found, "__all__", None) or [k for k in dir(found) if not k.startswith("_")]
+    for name in names:
+        value = getattr(found, name)
+        if not callable(value) or not str(getattr(value, "__module__", "")).startswith("fx"):
+            continue
+        if not (isinstance(value, type) and issubclass(value, BaseException)):
+            assert len((value.__doc__ or "").strip()) >= 60, name

@@ -20,7 +20,11 @@ Schedule = Callable[[Any], Any]
 
 
 class Optimizer(NamedTuple):
-    """The three functions of an optimiser."""
+    """The three functions of an optimiser.
+
+    init_fn(params) -> state; update_fn(i, gradients, state) -> state, for step i;
+    params_fn(state) -> params.
+    """
 
     init_fn: Callable[[Any], Any]
     update_fn: Callable[[Any, Any, Any], Any]
@@ -104,14 +108,20 @@ def _with_zeros(count: int) -> Callable[[Any], Any]:
 
 @optimizer
 def sgd(step_size: Any) -> Any:
-    """Gradient descent: x - a g."""
+    """Gradient descent: x - a g, with the step size a.
+
+    step_size: a number or a schedule, a function of the step.
+    """
     rate = make_schedule(step_size)
     return (lambda x: x), (lambda i, g, x: x - rate(i) * g), (lambda x: x)
 
 
 @optimizer
 def momentum(step_size: Any, mass: float) -> Any:
-    """Gradient descent with momentum: v = mass v + g, x - a v."""
+    """Gradient descent with momentum: v = mass v + g, then x - a v.
+
+    step_size a: a number or a schedule; v starts at 0.
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:
@@ -124,7 +134,10 @@ def momentum(step_size: Any, mass: float) -> Any:
 
 @optimizer
 def nesterov(step_size: Any, mass: float) -> Any:
-    """Nesterov's momentum: v = mass v + g, x - a (mass v + g)."""
+    """Nesterov's momentum: v = mass v + g, then x - a (mass v + g).
+
+    step_size a: a number or a schedule; v starts at 0.
+    """
     rate = make_schedule(step_size)
 
     def update(i: Any, g: Any, state: Any) -> Any:
@@ -251,12 +264,12 @@ def sm3(step_size: Any, momentum: float = 0.9) -> Any:
 
 
 def constant(step_size: Any) -> Schedule:
-    """The same step size always."""
+    """The schedule that gives this step size, whatever the step i is."""
     return lambda i: step_size
 
 
 def exponential_decay(step_size: Any, decay_steps: Any, decay_rate: Any) -> Schedule:
-    """step_size * decay_rate ** (i / decay_steps)."""
+    """The schedule step_size * decay_rate ** (i / decay_steps) of the step i."""
     return lambda i: step_size * decay_rate ** (i / decay_steps)
 
 
@@ -272,7 +285,10 @@ def inverse_time_decay(
 def polynomial_decay(
     step_size: Any, decay_steps: Any, final_step_size: Any, power: float = 1.0
 ) -> Schedule:
-    """From step_size to final_step_size in decay_steps steps."""
+    """The schedule from step_size to final_step_size in decay_steps steps, which then stays.
+
+    final + (step_size - final) (1 - i / decay_steps)^power at step i.
+    """
 
     def schedule(i: Any) -> Any:
         left = (1 - fnp.minimum(i, decay_steps) / decay_steps) ** power
@@ -282,7 +298,10 @@ def polynomial_decay(
 
 
 def piecewise_constant(boundaries: Any, values: Any) -> Schedule:
-    """values[k] between the k-th and the next boundary."""
+    """The schedule that is values[k] between the k-th boundary and the next.
+
+    boundaries [n] rise, values [n + 1]; ValueError for other sizes.
+    """
     boundaries, values = fnp.array(boundaries), fnp.array(values)
     if not boundaries.ndim == values.ndim == 1:
         raise ValueError("boundaries and values must be sequences")
@@ -292,7 +311,10 @@ def piecewise_constant(boundaries: Any, values: Any) -> Schedule:
 
 
 def make_schedule(scalar_or_schedule: Any) -> Schedule:
-    """A schedule as it is; a number as the constant schedule."""
+    """A schedule as it is; a number or a scalar array as the schedule that is constant.
+
+    TypeError for anything else.
+    """
     if callable(scalar_or_schedule):
         return scalar_or_schedule
     if fnp.ndim(scalar_or_schedule) == 0:
@@ -304,7 +326,7 @@ def make_schedule(scalar_or_schedule: Any) -> Schedule:
 
 
 def l2_norm(tree: Any) -> Any:
-    """The root of the sum of squares of all entries."""
+    """The root of the sum of squares of all entries of all leaves: a scalar."""
     return fnp.sqrt(sum(fnp.vdot(x, x) for x in tree_leaves(tree)))
 
 
@@ -334,7 +356,10 @@ def unpack_optimizer_state(opt_state: OptimizerState) -> Any:
 
 
 def pack_optimizer_state(marked_pytree: Any) -> OptimizerState:
-    """The inverse of unpack_optimizer_state."""
+    """The state of an optimiser from a tree of JoinPoints: the inverse of unpack_optimizer_state.
+
+    TypeError where a leaf is no JoinPoint.
+    """
     points, treedef = tree.flatten(marked_pytree)
     if not all(isinstance(p, JoinPoint) for p in points):
         raise TypeError("pack_optimizer_state needs a tree whose leaves are JoinPoints")

@@ -18,5 +18,8 @@ def shard_map(
     check_rep: bool = True,
     auto: Any = frozenset(),
 ) -> Any:
-    """`fx.shard_map` with positional mesh and specs."""
+    """`fx.shard_map` as older programs call it: mesh and specs by position.
+
+    check_rep and auto are taken and have no effect on one device.
+    """
     return _shard_map(f, mesh=mesh, in_specs=in_specs, out_specs=out_specs)

@@ -49,12 +49,12 @@ def bdim_at_front(x: Any, bdim: int | None, size: int) -> Any:
 
 
 def broadcast(x: Any, size: int, axis: int) -> Any:
-    """The value repeated along a new axis."""
+    """The value repeated `size` times along a new axis that stands at `axis` of the result."""
     return core.broadcast_new_axis(x, axis, size)
 
 
 def moveaxis(x: Any, src: int, dst: int) -> Any:
-    """The axis moved."""
+    """The value with its axis `src` moved to `dst`; the other axes keep their order."""
     return core.move_axis(x, src, dst)
 
 

@@ -11,5 +11,5 @@ __all__ = ["apply_primitive", "canonicalize_dtype"]
 
 
 def apply_primitive(prim: Primitive, *args: Any, **params: Any) -> Any:
-    """The primitive at once."""
+    """The primitive's result on these operands: the current trace's, outside of all at once."""
     return prim.bind(*args, **params)

@@ -23,7 +23,10 @@ class Tolerance:
 
 
 class AccuracyMode(enum.Enum):
-    """The most exact implementation, or the usual one."""
+    """How exact elementary functions shall be: as exact as they come, or as usual.
+
+    Taken for programs that ask; every function has one implementation, of a few ulps.
+    """
 
     HIGHEST = 1
     DEFAULT = 2

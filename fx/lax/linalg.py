@@ -72,7 +72,7 @@ __all__ = [
 
 
 class EigImplementation(enum.Enum):
-    """Accepted for JAX's signature; LAPACK is what runs."""
+    """Names of libraries that `eig` may ask for, as in JAX; LAPACK is what runs."""
 
     CUSOLVER = "cusolver"
     MAGMA = "magma"
@@ -80,7 +80,7 @@ class EigImplementation(enum.Enum):
 
 
 class EighImplementation(enum.Enum):
-    """Accepted for JAX's signature; LAPACK is what runs."""
+    """Names of algorithms that `eigh` may ask for, as in JAX; LAPACK's is what runs."""
 
     QR = "qr"
     JACOBI = "jacobi"

@@ -24,7 +24,7 @@ __all__ = ["RandomAlgorithm", "rng_bit_generator", "rng_uniform"]
 
 
 class RandomAlgorithm(enum.IntEnum):
-    """Accepted for JAX's signature; threefry is what runs."""
+    """Names of generators that `rng_bit_generator` may ask for, as in JAX; threefry runs."""
 
     RNG_DEFAULT = 0
     RNG_THREE_FRY = 1

@@ -423,5 +423,5 @@ def full_like(
 
 
 def empty(shape: Shape, dtype: DTypeLike, *, out_sharding: Any = None) -> Array:
-    """An array whose values do not matter; they are zeros."""
+    """An array of `shape` and `dtype` whose values do not matter; they are zeros."""
     return full(shape, 0, dtype, sharding=out_sharding)

@@ -56,7 +56,7 @@ def _beside_floats(name: str, x: Any) -> Any:
 
 
 def identity(x: Any) -> Any:
-    """x itself, as an array of its dtype."""
+    """x itself, as an array of its dtype: the activation of a layer that has none."""
     return fnp.asarray(x)
 
 

@@ -265,12 +265,18 @@ def adaptive_max_pool(x: Any, output_size: Sequence[int | None]) -> Any:
 
 
 def adaptive_avg_pool1d(x: Any, output_size: int) -> Any:
-    """adaptive_avg_pool of the last axis, to `output_size` bins."""
+    """Means of the last axis in `output_size` bins: [..., n] -> [..., output_size].
+
+    Bins as in `adaptive_avg_pool`.
+    """
     return adaptive_avg_pool(x, (output_size,))
 
 
 def adaptive_max_pool1d(x: Any, output_size: int) -> Any:
-    """adaptive_max_pool of the last axis, to `output_size` bins."""
+    """Maxima of the last axis in `output_size` bins: [..., n] -> [..., output_size].
+
+    Bins as in `adaptive_avg_pool`.
+    """
     return adaptive_max_pool(x, (output_size,))
 
 

@@ -94,7 +94,10 @@ def instance_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 
 
 
 class BatchNormState(NamedTuple):
-    """Running mean and variance per channel, each [channels]."""
+    """What batch normalisation remembers: running mean and variance, each [channels].
+
+    Floats of the parameters' dtype; `mean` starts at 0, `var` at 1.
+    """
 
     mean: Any
     var: Any

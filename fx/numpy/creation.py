@@ -416,7 +416,11 @@ def ones(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any
 
 
 def empty(shape: Any, dtype: Any = None, *, device: Any = None, out_sharding: Any = None) -> Any:
-    """The same as zeros: no array holds undefined values."""
+    """An array of the given shape, float unless a dtype is given, for a program that fills it.
+
+    The same as zeros: no array holds undefined values. TypeError for traced sizes, ValueError for
+    negative ones.
+    """
     return zeros(shape, dtype, device=device)
 
 
@@ -467,5 +471,8 @@ def ones_like(
 
 
 def empty_like(prototype: Any, dtype: Any = None, shape: Any = None, *, device: Any = None) -> Any:
-    """The same as zeros_like: no array holds undefined values."""
+    """An array like prototype in shape and dtype, unless these are given, to be filled.
+
+    The same as zeros_like: no array holds undefined values. TypeError for lists.
+    """
     return zeros_like(prototype, dtype, shape, device=device)

@@ -82,7 +82,7 @@ class EighResult(NamedTuple):
 
 
 class QRResult(NamedTuple):
-    """What qr gives: the orthogonal and the triangular factor."""
+    """What qr gives: Q [..., m, k] with orthonormal columns, R [..., k, n] upper triangular."""
 
     Q: Any
     R: Any

@@ -97,7 +97,7 @@ def isscalar(element: Any) -> bool:
 
 
 def iterable(y: Any) -> bool:
-    """Whether iter(y) works, which 0-d arrays do not allow."""
+    """Whether iter(y) works: for arrays with an axis, lists and strings; not for 0-d arrays."""
     return bool(np.iterable(y))
 
 

@@ -50,7 +50,7 @@ ScalarOrSchedule = Any
 
 
 class Init(Protocol):
-    """init(params) -> state: what the first update is given."""
+    """A function init(params) -> state: what the first update is given beside the gradients."""
 
     def __call__(self, params: Params) -> Any:
         """The state before the first step."""
@@ -69,16 +69,16 @@ class GradientTransformationExtraArgs(GradientTransformation):
 
 
 class EmptyState(NamedTuple):
-    """The state of a stateless transformation: an empty tuple."""
+    """The state of a transformation that remembers nothing: a tuple without fields or leaves."""
 
 
 def init_empty_state(params: Params) -> EmptyState:
-    """No state: an EmptyState, whatever the parameters."""
+    """The init of transformations that remember nothing: EmptyState(), whatever the parameters."""
     return EmptyState()
 
 
 def identity() -> GradientTransformation:
-    """Updates pass unchanged; no state."""
+    """Updates pass unchanged, and nothing is remembered: the neutral link of a `chain`."""
     return GradientTransformation(
         init_empty_state, lambda updates, state, params=None: (updates, state)
     )
@@ -154,7 +154,11 @@ def incremental_update(new: Any, old: Any, step_size: Any) -> Any:
 
 
 def periodic_update(new: Any, old: Any, steps: Any, update_period: int) -> Any:
-    """`new` every update_period steps, else `old`."""
+    """`new` where steps is a multiple of update_period, else `old`: how target networks follow.
+
+    Both are trees of one structure, shapes and dtypes; steps is an integer scalar, which may be
+    traced. TypeError where the trees differ.
+    """
     return lax.cond(fnp.mod(steps, update_period) == 0, lambda _: new, lambda _: old, None)
 
 
@@ -184,7 +188,7 @@ def tree_zeros_like(tree: Any, dtype: Any = None) -> Any:
 
 
 def tree_cast(tree: Any, dtype: Any) -> Any:
-    """All leaves in a dtype (unchanged if it is None)."""
+    """The tree with all leaves converted to a dtype; the tree itself if dtype is None."""
     return tree if dtype is None else tree_map(lambda x: fnp.asarray(x).astype(dtype), tree)
 
 
@@ -196,5 +200,5 @@ def safe_increment(count: Any) -> Any:
 
 
 def zero_count() -> Any:
-    """A step counter at 0, an int32 scalar."""
+    """The step counter of a new state: 0 as an int32 scalar, which `safe_increment` raises."""
     return fnp.zeros([], np.int32)

@@ -20,7 +20,7 @@ __all__ = [
 
 
 def clip(max_delta: Any) -> GradientTransformation:
-    """Each element limited to [-max_delta, max_delta]; no state."""
+    """Each element of the updates limited to [-max_delta, max_delta]; NaN stays; no state."""
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         return tree_map(lambda g: fnp.clip(g, -max_delta, max_delta), updates), state

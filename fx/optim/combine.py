@@ -123,7 +123,10 @@ def _merge(flags: Any, new: Any, old: Any) -> Any:
 
 
 class PartitionState(NamedTuple):
-    """The states by label, a dictionary."""
+    """The states of the transformations that `partition` deals its leaves to.
+
+    inner_states: label -> state over a tree in which the leaves of other labels are masked.
+    """
 
     inner_states: Any
 

@@ -101,7 +101,10 @@ def scale_by_adam(
 
 
 class ScaleByAmsgradState(NamedTuple):
-    """Adam's state and the greatest second moment so far."""
+    """Adam's state and the greatest second moment so far.
+
+    count is an int32 scalar; mu, nu and nu_max are trees like the parameters.
+    """
 
     count: Any
     mu: Any
@@ -236,7 +239,7 @@ def scale_by_radam(
 
 
 class ScaleByRmsState(NamedTuple):
-    """The second moment, a tree like the parameters."""
+    """The running mean of squared gradients, a tree like the parameters."""
 
     nu: Any
 
@@ -275,7 +278,7 @@ def _inverse_root(v: Any, eps: float, inside: bool) -> Any:
 
 
 class ScaleByRStdDevState(NamedTuple):
-    """The first and second moments, trees like the parameters."""
+    """The running means of gradients and of their squares, trees like the parameters."""
 
     mu: Any
     nu: Any
@@ -302,7 +305,7 @@ def scale_by_stddev(
 
 
 class ScaleByRssState(NamedTuple):
-    """The sum of squared gradients, a tree like the parameters."""
+    """The sum of all squared gradients so far, a tree like the parameters."""
 
     sum_of_squares: Any
 
@@ -330,7 +333,10 @@ def scale_by_rss(
 
 
 class ScaleByAdaDeltaState(NamedTuple):
-    """Running means of squared gradients and of squared updates."""
+    """Running means of squared gradients (e_g) and of squared updates (e_x).
+
+    Trees like the parameters, zeros at first.
+    """
 
     e_g: Any
     e_x: Any

@@ -142,7 +142,10 @@ def nadamw(
     weight_decay: Any = 1e-4,
     mask: Any = None,
 ) -> GradientTransformation:
-    """adamw with Nesterov's momentum, as `nadam` has it."""
+    """`adamw` with Nesterov's momentum (Dozat, 2016): decayed weights, and moments a step ahead.
+
+    mask: a tree of booleans, or a function of the parameters that gives one, says which decay.
+    """
     return adamw(learning_rate, b1, b2, eps, eps_root, mu_dtype, weight_decay, mask, nesterov=True)
 
 

@@ -63,7 +63,10 @@ def bias_correction(moments: Any, decay: Any, count: Any) -> Any:
 
 
 def scale(step_size: Any) -> GradientTransformation:
-    """Updates times a constant; no state."""
+    """Updates times a constant, leaf by leaf, in the dtype of their product; no state.
+
+    step_size: a number or a scalar array; negative to go down.
+    """
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         return tree_map(lambda g: step_size * g, updates), state
@@ -72,7 +75,7 @@ def scale(step_size: Any) -> GradientTransformation:
 
 
 class ScaleByScheduleState(NamedTuple):
-    """The step count, int32."""
+    """The number of updates so far, an int32 scalar: where in its schedule the step size is."""
 
     count: Any
 
@@ -106,7 +109,7 @@ def scale_by_learning_rate(
 
 
 class TraceState(NamedTuple):
-    """The accumulated gradient, a tree like the parameters."""
+    """The accumulated gradient, a tree like the parameters, zeros at first."""
 
     trace: Any
 
@@ -205,7 +208,7 @@ def centralize() -> GradientTransformation:
 
 
 class AddNoiseState(NamedTuple):
-    """The step count (int32) and the random key."""
+    """The number of updates so far (int32) and the random key that the next noise is drawn from."""
 
     count: Any
     rng_key: Any
@@ -239,7 +242,10 @@ def add_noise(
 def normalize_by_update_norm(
     scale_factor: float = 1.0, eps: float = 1e-6
 ) -> GradientTransformation:
-    """All updates times scale_factor / (their global norm + eps)."""
+    """All updates times scale_factor / (n + eps), with n the 2-norm of all leaves together.
+
+    Shapes stay; no state. Updates of zeros stay zeros.
+    """
 
     def update(updates: Any, state: Any, params: Any = None) -> Any:
         norm = (global_norm(updates) + eps) / scale_factor

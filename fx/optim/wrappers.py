@@ -134,7 +134,10 @@ def skip_not_finite(updates: Any, gradient_step: Any, params: Any) -> Any:
 
 
 class ApplyEveryState(NamedTuple):
-    """The count modulo k and the sum so far."""
+    """The count modulo k (an int32 scalar), and the sum of updates since one was let through.
+
+    grad_acc is a tree like the parameters.
+    """
 
     count: Any
     grad_acc: Any

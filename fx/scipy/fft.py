@@ -120,7 +120,7 @@ def idctn(
     axes: Sequence[int] | None = None,
     norm: str | None = None,
 ) -> Any:
-    """idct over several axes.
+    """The inverse of `dctn`: idct along several axes, one after the other.
 
     Arguments as in `dctn`.
     """

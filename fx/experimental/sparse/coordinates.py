@@ -260,7 +260,7 @@ def bcoo_todense(mat: BCOO) -> Any:
 
 
 def todense(arr: Any) -> Any:
-    """The dense form of a sparse array; a dense one as it is."""
+    """The dense form of a sparse array, in its shape and dtype; a dense one as an array."""
     return arr.todense() if isinstance(arr, JAXSparse) else fnp.asarray(arr)
 
 

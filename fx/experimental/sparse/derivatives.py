@@ -47,7 +47,11 @@ def _by_values(
 def grad(
     fun: Callable[..., Any], argnums: Any = 0, has_aux: bool = False, **kwargs: Any
 ) -> Callable[..., Any]:
-    """fx.grad that gives sparse gradients for sparse arguments."""
+    """`fx.grad` that gives sparse gradients, of the same indices, for sparse arguments.
+
+    The gradient holds a value for each stored element alone; dense arguments have dense ones.
+    Arguments as for `fx.grad`, which see.
+    """
     import fx
 
     inner, rebuild = _by_values(fx.grad, fun, argnums, {"has_aux": has_aux, **kwargs})

@@ -123,13 +123,17 @@ def bcsr_fromdense(
     n_dense: int = 0,
     index_dtype: Any = np.int32,
 ) -> BCSR:
-    """The nonzero elements of a dense array by rows."""
+    """The nonzero elements of a dense array, by rows: BCSR of its shape and dtype.
+
+    nse: how many are stored in each batch, all unless given (under jit it must be); n_batch and
+    n_dense: axes in front that are batches, axes behind that are stored whole.
+    """
     options = {"n_batch": n_batch, "n_dense": n_dense, "index_dtype": index_dtype}
     return BCSR.fromdense(mat, nse=nse, **options)
 
 
 def bcsr_todense(mat: BCSR) -> Any:
-    """The dense array; equal indices add up, padding is dropped."""
+    """The dense array of its shape and dtype: equal indices add up, padding is dropped."""
     return mat.todense()
 
 
@@ -150,13 +154,16 @@ def bcsr_dot_general(
     preferred_element_type: Any = None,
     out_sharding: Any = None,
 ) -> Any:
-    """dot_general where the first operand is sparse."""
+    """`lax.dot_general` where the first operand is BCSR and the second is dense: a dense array.
+
+    dimension_numbers as there: ((contracted axes), (batch axes)), for both operands.
+    """
     left = lhs.to_bcoo() if isinstance(lhs, BCSR) else lhs
     return coordinates.bcoo_dot_general(left, rhs, dimension_numbers=dimension_numbers)
 
 
 def bcsr_concatenate(operands: Sequence[BCSR], *, dimension: int) -> BCSR:
-    """Arrays joined along an axis."""
+    """BCSR arrays joined along the axis `dimension`; they agree in all others and in batch axes."""
     joined = coordinates.bcoo_concatenate([m.to_bcoo() for m in operands], dimension=dimension)
     return BCSR.from_bcoo(joined)
 

@@ -61,7 +61,10 @@ def bcoo_slice(
 
 
 def bcoo_squeeze(mat: BCOO, *, dimensions: Sequence[int]) -> BCOO:
-    """A sparse array without axes of size 1."""
+    """A sparse array without the axes `dimensions`, which have size 1 (ValueError else).
+
+    Batch, stored and dense axes alike; the stored elements stay as they are.
+    """
     axes = {operator.index(k) % mat.ndim for k in dimensions}
     if any(mat.shape[k] != 1 for k in axes):
         raise ValueError(f"cannot select an axis to squeeze out of shape {mat.shape}: {axes}")
@@ -80,7 +83,10 @@ def bcoo_squeeze(mat: BCOO, *, dimensions: Sequence[int]) -> BCOO:
 
 
 def bcoo_rev(mat: BCOO, *, dimensions: Sequence[int]) -> BCOO:
-    """A sparse array with axes reversed."""
+    """A sparse array with the elements along the axes `dimensions` in reverse order.
+
+    The stored elements stay as many; indices of padding stay outside.
+    """
     axes = {operator.index(k) % mat.ndim for k in dimensions}
     nb, ns = mat.n_batch, mat.n_sparse
     batch = tuple(k for k in axes if k < nb)

@@ -169,7 +169,10 @@ def dft(n: int, scale: str | None = None, *, dtype: Any = None) -> Any:
 
 
 def fiedler(a: Any) -> Any:
-    """The matrix [n, n] of |a_i - a_j|, for a vector a [n]."""
+    """The symmetric matrices [..., n, n] of |a_i - a_j|, for lines a [..., n].
+
+    The dtype stays; a scalar is a line of one.
+    """
     a = _line("fiedler", a)
     return fnp.abs(a[..., :, None] - a[..., None, :])
 
