@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import builders, lighter, patches, workshop
+from lowering.runtime import builders, lighter, patches, places, workshop
 
 pytestmark = pytest.mark.driver
 
@@ -95,6 +95,18 @@ def test_a_symbol_has_the_place_that_the_loader_gives_it(pocl):
     begin, found = patches._begin(function), patches.values(pocl, [patches.KNOWN.encode()])
     assert begin is not None and found is not None
     assert begin + found[0] == ctypes.cast(function, ctypes.c_void_p).value
+
+
+def test_guesses_are_checked_and_spare_the_search(pocl, monkeypatch):
+    names = list(places.GUESSES)
+    with monkeypatch.context() as patched:  # where they are right nothing is searched
+        patched.setattr(patches, "_find", None)
+        found = patches.values(pocl, names)
+    assert found is not None
+    wrong = {name: place + 1 for name, place in places.GUESSES.items()}
+    wrong[names[0]] = 1 << 40
+    monkeypatch.setattr(patches, "GUESSES", wrong)
+    assert patches.values(pocl, names) == found
 
 
 def test_what_is_not_there_has_no_value(pocl, tmp_path):

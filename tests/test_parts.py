@@ -120,6 +120,15 @@ def test_stages_are_dealt_and_called_across_texts():
     assert sum(m.source.count("{\n  for") for m in texts[:1]) in (1, 2, 3)
 
 
+def test_little_that_no_other_program_has_is_not_worth_a_process():
+    head = "#pragma OPENCL FP_CONTRACT ON\n#define FX_STAGE static __attribute__((noinline))\n"
+    stages = "".join(f"FX_STAGE void stage_{k}(int n) {{\n  n = {k};\n}}\n" for k in range(4))
+    calls = "".join(f"stage_{k}(stage); " for k in range(4))
+    source = f"{head}{stages}__kernel void fx(const int stage) {{ {calls}}}\n"
+    main, lists = text_of(source).deal((), 1)
+    assert not lists and main.source == text_of(source).deal((), 0)[0].source
+
+
 @pytest.mark.parametrize("name", ["unknown;", "int x = 1;", "#define A \\"])
 def test_a_text_of_something_unknown_stays_whole(name):
     assert parts.read(TEXT.replace("static void helper", f"{name}\nstatic void helper")) is None

@@ -13,6 +13,8 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
+from lowering.runtime.places import GUESSES
+
 KNOWN = "pocl_llvm_generate_workgroup_function"
 """A function that can be asked for by its name: where it is says where the library begins."""
 
@@ -67,17 +69,36 @@ def values(path: str, names: Sequence[bytes]) -> list[int] | None:
         table = next((s for s in sections if s[1] == _SYMTAB), None)
         if table is None:
             return None
-        (begin, length), (texts, extent) = table[4:6], sections[table[6]][4:6]
-        words = array("I", file[begin : begin + length])
-        named = words[:: _ENTRY // words.itemsize].tobytes()  # searched six times as fast
-        found = []
-        for name in names:
-            at = file.find(b"\0" + name + b"\0", texts, texts + extent)
-            entry = -1 if at < 0 else _find(named, struct.pack("<I", at + 1 - texts))
-            if entry < 0:
-                return None
-            found.append(struct.unpack_from("<Q", file, begin + _ENTRY * entry + 8)[0])
-        return found
+        symbols = _Symbols(file, table[4], table[5], *sections[table[6]][4:6])
+        entries = [symbols.entry(name) for name in names]
+        return None if None in entries else [symbols.value(e) for e in entries if e is not None]
+
+
+class _Symbols:
+    """A table of symbols, and where the texts of their names are."""
+
+    def __init__(self, file: mmap.mmap, begin: int, length: int, texts: int, extent: int):
+        self._file, self._begin, self._length = file, begin, length
+        self._texts, self._extent = texts, extent
+        self._named = b""
+
+    def entry(self, name: bytes) -> int | None:
+        """Which entry has this name."""
+        guess = GUESSES.get(name)
+        if guess is not None and (guess + 1) * _ENTRY <= self._length:
+            (text,) = struct.unpack_from("<I", self._file, self._begin + _ENTRY * guess)
+            at = self._texts + text
+            if self._file[at : at + len(name) + 1] == name + b"\0":
+                return guess
+        if not self._named:
+            words = array("I", self._file[self._begin : self._begin + self._length])
+            self._named = words[:: _ENTRY // words.itemsize].tobytes()  # six times as fast
+        at = self._file.find(b"\0" + name + b"\0", self._texts, self._texts + self._extent)
+        found = -1 if at < 0 else _find(self._named, struct.pack("<I", at + 1 - self._texts))
+        return found if found >= 0 else None
+
+    def value(self, entry: int) -> int:
+        return struct.unpack_from("<Q", self._file, self._begin + _ENTRY * entry + 8)[0]
 
 
 def _find(words: bytes, word: bytes) -> int:
