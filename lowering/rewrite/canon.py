@@ -26,6 +26,7 @@ from lowering.rewrite import (
     pairs,
     phases,
     stacks,
+    upright,
     views,
 )
 from lowering.templates import scatter
@@ -49,7 +50,10 @@ def canonicalize(
         new[id(n)] = b.input(n.shape, n.dtype)
     turned = contract.turned_by_users(graph) if profile is not None else set()
     pieces = pads.side_by_side(graph)
-    apart = {k for k, above in users_of(graph.nodes()).items() if stacks.only_taken(above)}
+    users = users_of(graph.nodes())
+    apart = {k for k, above in users.items() if stacks.only_taken(above)}
+    folded = {k for k, above in users.items() if upright.only_folded(above)}
+    folded -= set(map(id, graph.outputs))
     alone = pairs.folded_alone(graph) if profile is not None else set()
     for n in graph.nodes():
         if id(n) in new:
@@ -66,10 +70,12 @@ def canonicalize(
             made = stacks.taken(b, n, args[0]) if id(n.args[0]) in apart else None
             new[id(n)] = views.part(b, n, args[0]) if made is None else made
         elif isinstance(n.form, g.Reduce) and split_reductions:
-            new[id(n)] = _reduction(b, n, args[0], profile, id(n) in alone)
+            fold, x, perm = _fold_of(b, n, args[0], id(n.args[0]) in folded)
+            new[id(n)] = b.transpose(_reduction(b, fold, x, profile, id(n) in alone), perm)
         elif isinstance(n.form, g.ArgReduce) and split_reductions:
-            x = pairs.rewrite(b, n, args[0]) if id(n) in alone else args[0]
-            new[id(n)] = _argreduce(b, n, x)
+            fold, x, perm = _fold_of(b, n, args[0], id(n.args[0]) in folded)
+            x = pairs.rewrite(b, fold, x) if id(n) in alone else x
+            new[id(n)] = b.transpose(_argreduce(b, fold, x), perm)
         elif isinstance(n.form, g.Contract) and profile is not None:
             made = _dot(b, n, *args) if split_reductions else None
             if made is None:
@@ -91,6 +97,16 @@ def canonicalize(
             new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+
+
+def _fold_of(
+    b: g.Builder, n: g.Node, x: g.Node, folded: bool
+) -> tuple[g.Node, g.Node, tuple[int, ...]]:
+    """The fold n of x, what it folds, and how its result is turned: of what only folds read along
+    the axes of memory.
+    """
+    made = upright.rewrite(b, n, x) if folded else None
+    return made or (n, x, tuple(range(n.ndim)))
 
 
 def _reduction(b: g.Builder, n: g.Node, x: g.Node, profile: Profile | None, alone: bool) -> g.Node:

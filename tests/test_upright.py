@@ -1,0 +1,55 @@
+"""Folds of what is turned go along the axes of memory: the same numbers, and nothing is turned."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from benchmarks.driverless import costs, lower_function
+
+pytestmark = pytest.mark.lowering
+
+PLANES = {
+    "columns": lambda x: x.T.max(0),
+    "rows": lambda x: x.T.sum(1),
+    "of something": lambda x: jnp.linalg.norm(x.T * 2, axis=0),
+    "places": lambda x: (x.T * 2).argmax(0),
+    "places of rows": lambda x: x.T.argmin(1),
+    "two values": lambda x: (x.T - jnp.sin(x).T * 2).min(0),
+    "twice": lambda x: (lambda y: y.max(0) - y.min(0))(x.T * x.T),
+    "rolled": lambda x: jnp.roll(x, 3, 0).T.max(0),
+}
+VOLUMES = {
+    "first": lambda x: jnp.transpose(x, (2, 0, 1)).sum(0),
+    "middle": lambda x: jnp.transpose(x, (2, 0, 1)).max(1),
+    "two axes": lambda x: jnp.transpose(x, (0, 2, 1)).sum((0, 1)),
+    "round": lambda x: jnp.transpose(x, (1, 2, 0)).argmax(1),
+    "a gradient": fx.grad(lambda x: (jnp.transpose(x, (1, 2, 0)).prod(1) ** 2).sum()),
+}
+
+
+@pytest.mark.parametrize("name", [*PLANES, *VOLUMES])
+def test_numbers(name):
+    shape = (70, 90) if name in PLANES else (8, 20, 30)
+    program = (PLANES | VOLUMES)[name]
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    with fx.disable_jit():
+        expected = program(jnp.asarray(x))
+    found = fx.jit(program)(x)
+    assert found.shape == expected.shape and found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, 1e-5, 1e-5 * float(abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", sorted({*PLANES} - {"rows", "places of rows"}))
+def test_nothing_is_turned_in_memory(name):
+    planned = costs(lower_function(PLANES[name], (np.zeros((500, 1000), np.float32),)))
+    assert (planned["launches"], planned["temporary_bytes"]) == (1, 0)
+
+
+def test_what_others_read_turned_is_folded_as_it_is_turned():
+    program = lambda x: (lambda y: (y - y.mean(0)) / y.std(0))(x.T)
+    x = np.random.default_rng(0).standard_normal((50, 100)).astype(np.float32)
+    expected = ((x.T - x.T.mean(0)) / x.T.std(0)).astype(np.float32)
+    np.testing.assert_allclose(fx.jit(program)(x), expected, 1e-4, 1e-4)
