@@ -11,7 +11,7 @@ from fx.dtypes import check_requested
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
-from fx.numpy.joining import concatenate
+from fx.numpy.joining import concatenate, stack
 from fx.numpy.manipulation import moveaxis
 from fx.numpy.products import dot
 from fx.numpy.reductions import average, restore_axes, work_dtype
@@ -22,6 +22,7 @@ from fx.numpy.util import (
     broadcast_value,
     canonical_axes,
     check_arraylike,
+    concrete,
     convert,
     promote_dtypes_inexact,
     shape_dtype,
@@ -38,6 +39,7 @@ __all__ = [
     "quantile",
 ]
 
+FEW = 16  # quantiles that are picked one by one
 _METHODS = ("linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf")
 
 
@@ -102,23 +104,24 @@ def _along_last(x: Any, q: Any, method: str, squash_nans: bool) -> Any:
     dtype = core.get_aval(x).dtype
     if n == 0:
         return broadcast_value(convert(np.nan, dtype), (*core.get_aval(q).shape, *lead))
-    nans = u.isnan(x)
-    x = lax.sort(x, dimension=len(lead))
     if squash_nans:
-        count = convert(sum_(u.logical_not(nans), axis=-1), dtype)
+        count = convert(sum_(u.logical_not(u.isnan(x)), axis=-1), dtype)
         last = u.subtract(count, 1)
     else:
-        any_nan = lax.reduce_or(nans, (len(lead),))
-        x = where(lax.expand_dims(any_nan, (len(lead),)), convert(np.nan, dtype), x)
-        last = broadcast_value(convert(np.asarray(n - 1), dtype), lead)
-    qs = lax.reshape(q, (*core.get_aval(q).shape, *(1,) * len(lead)))
-    place = u.multiply(qs, last)
-    place = u.maximum(place, 0)
+        last = broadcast_value(np.asarray(n - 1, dtype), lead)
+    known = not squash_nans and not isinstance(q, core.Tracer)
+    m: Any = np if known else u  # places that are known now are plain numbers
+    if known:
+        q, last = concrete(q).astype(dtype), np.asarray(n - 1, dtype)
+    x = lax.sort(x, dimension=len(lead))
+    reshape = np.reshape if known else lax.reshape
+    qs = reshape(q, (*core.get_aval(q).shape, *(1,) * len(lead)))
+    place = m.multiply(qs, last)
     if method == "inverted_cdf":
-        place = u.subtract(u.ceil(u.multiply(qs, u.add(last, 1))), 1)
-        place = u.maximum(place, 0)
-    low, high = u.floor(place), u.ceil(place)
-    weight = u.subtract(place, low)
+        place = m.subtract(m.ceil(m.multiply(qs, m.add(last, 1))), 1)
+    place = m.maximum(place, 0)
+    low, high = m.floor(place), m.ceil(place)
+    weight = m.subtract(place, low)
     low_value, high_value = _pick(x, low), _pick(x, high)
     if method == "linear":
         # A weight of zero must not turn an infinite neighbour into NaN.
@@ -136,8 +139,9 @@ def _along_last(x: Any, q: Any, method: str, squash_nans: bool) -> Any:
     else:
         out = where(u.less_equal(weight, 0.5), low_value, high_value)
     if squash_nans:
-        out = where(u.less(last, 0), convert(np.nan, dtype), out)
-    return out
+        return where(u.less(last, 0), convert(np.nan, dtype), out)
+    greatest = lax.index_in_dim(x, n - 1, len(lead), keepdims=False)  # NaN is sorted last
+    return where(u.isnan(greatest), convert(np.nan, dtype), out)
 
 
 def _pick(x: Any, place: Any) -> Any:
@@ -146,6 +150,12 @@ def _pick(x: Any, place: Any) -> Any:
 
     n = core.get_aval(x).shape[-1]
     lead = len(core.get_aval(x).shape) - 1
+    if isinstance(place, np.ndarray | np.generic):
+        if place.size <= FEW and not np.isnan(place).any():
+            at = np.clip(place, 0, n - 1).astype(int)
+            picked = [lax.index_in_dim(x, int(k), lead, keepdims=False) for k in at.flat]
+            return stack(picked) if at.ndim > lead else picked[0]
+        place = np.broadcast_to(place, (*place.shape[: place.ndim - lead], *x.shape[:lead]))
     index = convert(u.minimum(u.maximum(place, 0), n - 1), np.dtype(np.int32))
     shape = core.get_aval(index).shape
     if len(shape) == lead:

@@ -8,6 +8,7 @@ number of blocks depends on shapes alone. Complex values become pairs of real on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 
@@ -21,6 +22,7 @@ from lowering.rewrite import (
     convolve,
     deal,
     gather,
+    network,
     outer,
     pads,
     pairs,
@@ -40,10 +42,15 @@ FEW_ROWS, MANY = 128, 4096  # each of so many results folds so few elements by i
 
 
 def canonicalize(
-    graph: g.Graph, *, split_reductions: bool = True, profile: Profile | None = None
+    graph: g.Graph,
+    *,
+    split_reductions: bool = True,
+    profile: Profile | None = None,
+    repeated: bool = False,
 ) -> g.Graph:
-    """The canonical form of a graph and of the graphs inside it."""
+    """The canonical form of a graph and of the graphs inside it; `repeated`: it is a loop's."""
     graph = complex_pairs.split(graph)
+<<<<<<< HEAD
     b = g.Builder()
     new: dict[int, g.Node] = {}
     for n in graph.inputs:
@@ -97,6 +104,132 @@ def canonicalize(
             new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
     effects = tuple(new[id(e)] for e in graph.effects)
     return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+=======
+    return _Sweep(graph, split_reductions, profile, repeated).run()
+
+
+Args = tuple[g.Node, ...]
+
+
+class _Sweep:
+    """One sweep over a graph: what is asked of the whole of it before, and a rule a form.
+
+    A rule takes a node and its rebuilt operands; None says that the node stays what it is.
+    """
+
+    def __init__(self, graph: g.Graph, split: bool, profile: Profile | None, repeated: bool):
+        self.graph, self.split, self.profile, self.repeated = graph, split, profile, repeated
+        self.b = g.Builder()
+        self.new: dict[int, g.Node] = {}
+        self.pieces = pads.side_by_side(graph)
+        users = users_of(graph.nodes())
+        self.apart = {k for k, above in users.items() if stacks.only_taken(above)}
+        self.turned = contract.turned_by_users(graph) if profile is not None else set()
+        self.alone = pairs.folded_alone(graph) if profile is not None else set()
+        self.ranked: dict[int, Args] = {}  # the results of what became networks
+
+    def run(self) -> g.Graph:
+        b, new = self.b, self.new
+        for n in self.graph.inputs:
+            new[id(n)] = b.input(n.shape, n.dtype)
+        for n in self.graph.nodes():
+            if id(n) not in new:
+                b.tag = n.tag
+                new[id(n)] = self.rebuilt(n)
+        effects = tuple(new[id(e)] for e in self.graph.effects)
+        outputs = tuple(new[id(o)] for o in self.graph.outputs)
+        return g.Graph(b.graph(()).inputs, outputs, effects)
+
+    def rebuilt(self, n: g.Node) -> g.Node:
+        if id(n) in self.pieces:
+            axis, xs = self.pieces[id(n)]
+            return self.b.concat([self.new[id(x)] for x in xs], axis)
+        args = tuple(self.new[id(a)] for a in n.args)
+        rule = _RULES.get(type(n.form))
+        made = None if rule is None else rule(self, n, args)
+        return self.b.node(n.form, args, n.shape, n.dtype, n.outs) if made is None else made
+
+    def update(self, n: g.Node, args: Args) -> g.Node | None:
+        return views.update(self.b, n, args)
+
+    def part(self, n: g.Node, args: Args) -> g.Node:
+        made = stacks.taken(self.b, n, args[0]) if id(n.args[0]) in self.apart else None
+        return views.part(self.b, n, args[0]) if made is None else made
+
+    def reduction(self, n: g.Node, args: Args) -> g.Node | None:
+        if not self.split:
+            return None
+        return _reduction(self.b, n, args[0], self.profile, id(n) in self.alone)
+
+    def place(self, n: g.Node, args: Args) -> g.Node | None:
+        if not self.split:
+            return None
+        x = pairs.rewrite(self.b, n, args[0]) if id(n) in self.alone else args[0]
+        return _argreduce(self.b, n, x)
+
+    def product(self, n: g.Node, args: Args) -> g.Node | None:
+        if self.profile is None:
+            return None
+        made = _dot(self.b, n, *args) if self.split else None
+        if made is not None:
+            return made
+        turned = id(n) in self.turned
+        return contract.rewrite(self.b, n, (args[0], args[1]), self.profile, turned)
+
+    def conv(self, n: g.Node, args: Args) -> g.Node:
+        return _conv(self.b, n, args, self.profile)
+
+    def window(self, n: g.Node, args: Args) -> g.Node | None:
+        if max(n.form.base_dilation, default=1) == 1:
+            return None
+        return _dilated_window(self.b, n, *args)
+
+    def scatter(self, n: g.Node, args: Args) -> g.Node:
+        made = scatter.rewrite(self.b, n, args)
+        return made if self.profile is None else deal.rewrite(self.b, made, self.profile)
+
+    def gather(self, n: g.Node, args: Args) -> g.Node | None:
+        return gather.rewrite(self.b, n, args)
+
+    def sort(self, n: g.Node, args: Args) -> None:
+        """What becomes a network is taken from there; the node itself is left without users."""
+        made = self.profile and network.rewrite(self.b, n, args, self.repeated)
+        if made:
+            self.ranked[id(n)] = made
+
+    def get(self, n: g.Node, args: Args) -> g.Node | None:
+        made = self.ranked.get(id(n.args[0]))
+        return None if made is None else made[n.form.index]
+
+    def inner_graphs(self, n: g.Node, args: Args) -> g.Node:
+        repeated = self.repeated or isinstance(n.form, g.Loop)
+        # whether any lane goes on is asked lane by lane where the loop is one kernel
+        whole = isinstance(n.form, g.Loop) and lane_predicate(n) is not None
+
+        def again(x: g.Graph) -> g.Graph:
+            cut = self.split and not (whole and x is n.form.cond)
+            return canonicalize(x, split_reductions=cut, profile=self.profile, repeated=repeated)
+
+        return self.b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
+
+
+_RULES: dict[type, Callable[[_Sweep, g.Node, Args], g.Node | None]] = {
+    g.DynamicUpdate: _Sweep.update,
+    g.Slice: _Sweep.part,
+    g.Reduce: _Sweep.reduction,
+    g.ArgReduce: _Sweep.place,
+    g.Contract: _Sweep.product,
+    g.Conv: _Sweep.conv,
+    g.Window: _Sweep.window,
+    g.Scatter: _Sweep.scatter,
+    g.Gather: _Sweep.gather,
+    g.Sort: _Sweep.sort,
+    g.TopK: _Sweep.sort,
+    g.Get: _Sweep.get,
+    g.Loop: _Sweep.inner_graphs,
+    g.Cond: _Sweep.inner_graphs,
+}
+>>>>>>> 1f612b4 (Sorts of up to 16 elements are networks of minima and maxima, fused with what surrounds them; canon has a rule a form)
 
 
 def _fold_of(
@@ -127,19 +260,6 @@ def _reduction(b: g.Builder, n: g.Node, x: g.Node, profile: Profile | None, alon
         x, axes = rest
         n = g.Node(g.Reduce(n.form.op, axes), (x,), n.shape, n.dtype)
     return _reduce(b, n, pairs.rewrite(b, n, x) if alone and rest is None else x)
-
-
-def _inner_graphs(
-    b: g.Builder, n: g.Node, args: tuple[g.Node, ...], split: bool, profile: Profile | None
-) -> g.Node:
-    # whether any lane goes on is asked lane by lane where the loop is one kernel
-    whole = isinstance(n.form, g.Loop) and lane_predicate(n) is not None
-
-    def again(x: g.Graph) -> g.Graph:
-        cut = split and not (whole and x is n.form.cond)
-        return canonicalize(x, split_reductions=cut, profile=profile)
-
-    return b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
 
 
 def _conv(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], profile: Profile | None) -> g.Node:

@@ -34,10 +34,15 @@ def update(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
 
 def part(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     """The slice n of x."""
-    return _part(b, x, n.form.starts, n.form.strides, n.shape)
+    return sliced(b, x, n.form.starts, n.form.strides, n.shape)
 
 
-def _part(b: g.Builder, x: g.Node, starts: Ints, strides: Ints, shape: Ints) -> g.Node:
+def sliced(b: g.Builder, x: g.Node, starts: Ints, strides: Ints, shape: Ints) -> g.Node:
+    """A slice of x, or of what of x it lies in."""
+    if isinstance(x.form, g.Transpose) and isinstance(x.args[0].form, g.Concat) and prod(shape):
+        back = [x.form.perm.index(d) for d in range(x.ndim)]
+        below = [tuple(of[d] for d in back) for of in (starts, strides, shape)]
+        return b.transpose(sliced(b, x.args[0], *below), x.form.perm)
     while isinstance(x.form, g.Concat | g.Slice) and prod(shape):
         if isinstance(x.form, g.Slice):
             starts = tuple(p + s * q for p, s, q in zip(x.form.starts, x.form.strides, starts))
@@ -93,7 +98,7 @@ def _turned(
     goes_round = y is z and end == y.shape[d] and begin == 0 and until == shift
     if not goes_round or strides[d] != 1:
         return None
-    y = _part(b, y, _at(starts, d, 0), strides, _at(shape, d, end))
+    y = sliced(b, y, _at(starts, d, 0), strides, _at(shape, d, end))
     zeros = (0,) * y.ndim
     first = b.slice(y, _at(zeros, d, shift), y.shape)
     return b.concat([first, b.slice(y, zeros, _at(y.shape, d, shift))], d)
