@@ -50,61 +50,6 @@ def canonicalize(
 ) -> g.Graph:
     """The canonical form of a graph and of the graphs inside it; `repeated`: it is a loop's."""
     graph = complex_pairs.split(graph)
-<<<<<<< HEAD
-    b = g.Builder()
-    new: dict[int, g.Node] = {}
-    for n in graph.inputs:
-        new[id(n)] = b.input(n.shape, n.dtype)
-    turned = contract.turned_by_users(graph) if profile is not None else set()
-    pieces = pads.side_by_side(graph)
-    users = users_of(graph.nodes())
-    apart = {k for k, above in users.items() if stacks.only_taken(above)}
-    folded = {k for k, above in users.items() if upright.only_folded(above)}
-    folded -= set(map(id, graph.outputs))
-    alone = pairs.folded_alone(graph) if profile is not None else set()
-    for n in graph.nodes():
-        if id(n) in new:
-            continue
-        b.tag = n.tag
-        args = tuple(new[id(a)] for a in n.args)
-        if id(n) in pieces:
-            axis, xs = pieces[id(n)]
-            new[id(n)] = b.concat([new[id(x)] for x in xs], axis)
-        elif isinstance(n.form, g.DynamicUpdate):
-            chosen = views.update(b, n, args)
-            new[id(n)] = b.node(n.form, args, n.shape, n.dtype) if chosen is None else chosen
-        elif isinstance(n.form, g.Slice):
-            made = stacks.taken(b, n, args[0]) if id(n.args[0]) in apart else None
-            new[id(n)] = views.part(b, n, args[0]) if made is None else made
-        elif isinstance(n.form, g.Reduce) and split_reductions:
-            fold, x, perm = _fold_of(b, n, args[0], id(n.args[0]) in folded)
-            new[id(n)] = b.transpose(_reduction(b, fold, x, profile, id(n) in alone), perm)
-        elif isinstance(n.form, g.ArgReduce) and split_reductions:
-            fold, x, perm = _fold_of(b, n, args[0], id(n.args[0]) in folded)
-            x = pairs.rewrite(b, fold, x) if id(n) in alone else x
-            new[id(n)] = b.transpose(_argreduce(b, fold, x), perm)
-        elif isinstance(n.form, g.Contract) and profile is not None:
-            made = _dot(b, n, *args) if split_reductions else None
-            if made is None:
-                made = contract.rewrite(b, n, (args[0], args[1]), profile, id(n) in turned)
-            new[id(n)] = made if made is not None else b.node(n.form, args, n.shape, n.dtype)
-        elif isinstance(n.form, g.Conv):
-            new[id(n)] = _conv(b, n, args, profile)
-        elif isinstance(n.form, g.Window) and max(n.form.base_dilation, default=1) > 1:
-            new[id(n)] = _dilated_window(b, n, *args)
-        elif isinstance(n.form, g.Scatter):
-            made = scatter.rewrite(b, n, args)
-            new[id(n)] = made if profile is None else deal.rewrite(b, made, profile)
-        elif isinstance(n.form, g.Gather):
-            moved = gather.rewrite(b, n, args)
-            new[id(n)] = moved if moved is not None else b.node(n.form, args, n.shape, n.dtype)
-        elif isinstance(n.form, g.Loop | g.Cond):
-            new[id(n)] = _inner_graphs(b, n, args, split_reductions, profile)
-        else:
-            new[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
-    effects = tuple(new[id(e)] for e in graph.effects)
-    return g.Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
-=======
     return _Sweep(graph, split_reductions, profile, repeated).run()
 
 
@@ -124,6 +69,8 @@ class _Sweep:
         self.pieces = pads.side_by_side(graph)
         users = users_of(graph.nodes())
         self.apart = {k for k, above in users.items() if stacks.only_taken(above)}
+        self.folded = {k for k, above in users.items() if upright.only_folded(above)}
+        self.folded -= set(map(id, graph.outputs))
         self.turned = contract.turned_by_users(graph) if profile is not None else set()
         self.alone = pairs.folded_alone(graph) if profile is not None else set()
         self.ranked: dict[int, Args] = {}  # the results of what became networks
@@ -159,13 +106,16 @@ class _Sweep:
     def reduction(self, n: g.Node, args: Args) -> g.Node | None:
         if not self.split:
             return None
-        return _reduction(self.b, n, args[0], self.profile, id(n) in self.alone)
+        fold, x, perm = _fold_of(self.b, n, args[0], id(n.args[0]) in self.folded)
+        made = _reduction(self.b, fold, x, self.profile, id(n) in self.alone)
+        return self.b.transpose(made, perm)
 
     def place(self, n: g.Node, args: Args) -> g.Node | None:
         if not self.split:
             return None
-        x = pairs.rewrite(self.b, n, args[0]) if id(n) in self.alone else args[0]
-        return _argreduce(self.b, n, x)
+        fold, x, perm = _fold_of(self.b, n, args[0], id(n.args[0]) in self.folded)
+        x = pairs.rewrite(self.b, fold, x) if id(n) in self.alone else x
+        return self.b.transpose(_argreduce(self.b, fold, x), perm)
 
     def product(self, n: g.Node, args: Args) -> g.Node | None:
         if self.profile is None:
@@ -229,7 +179,6 @@ _RULES: dict[type, Callable[[_Sweep, g.Node, Args], g.Node | None]] = {
     g.Loop: _Sweep.inner_graphs,
     g.Cond: _Sweep.inner_graphs,
 }
->>>>>>> 1f612b4 (Sorts of up to 16 elements are networks of minima and maxima, fused with what surrounds them; canon has a rule a form)
 
 
 def _fold_of(
