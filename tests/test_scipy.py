@@ -104,6 +104,27 @@ def test_slope_of_logit_at_its_ends():
     np.testing.assert_allclose(fx.vmap(fx.grad(special.logit))(x), [np.inf, np.inf, 16 / 3, 0])
 
 
+def test_sici_below_zero_and_at_infinity():
+    x = np.array([-9, -2, -0.5, np.inf, -np.inf, np.nan], "f")
+    for got, expected in zip(special.sici(x), scipy.special.sici(x)):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    slope = fx.vmap(fx.grad(lambda x: special.sici(x)[1]))(x[:3])
+    np.testing.assert_allclose(slope, np.cos(x[:3]) / x[:3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("h", [-1.5, 0.0, 0.5, np.inf])
+@pytest.mark.parametrize("a", [-3.0, -0.5, 0.0, 1.0, 2.0, np.inf])
+def test_slopes_of_owens_t(h, a):
+    """Closed forms, also at a = 0, where the function is an odd one's sign times its size."""
+    by_h, by_a = fx.grad(special.owens_t, (0, 1))(np.float32(h), np.float32(a))
+    product = 0.0 if h == 0 or a == 0 else h * a
+    density = np.exp(-h * h / 2)
+    mass = scipy.special.ndtr(product) - 0.5
+    np.testing.assert_allclose(by_h, -density * mass / np.sqrt(2 * np.pi), 1e-5, 1e-7)
+    expected = density * np.exp(-product * product / 2) / (2 * np.pi * (1 + a * a))
+    np.testing.assert_allclose(by_a, expected, 1e-5, 1e-7)
+
+
 def test_integrals_of_several_results():
     for name in ("sici", "fresnel"):
         for a, b in zip(getattr(special, name)(P), getattr(scipy.special, name)(P)):

@@ -294,7 +294,7 @@ def _sici(x: Any) -> tuple[Any, Any]:
     size = fnp.abs(x)
     near = fnp.clip(size, 0, 8.0)
     si = _gauss(lambda t: fnp.sinc(t / np.pi), near)
-    safe = fnp.where(near > 0, near, 1.0)
+    safe = fnp.where(near == 0, 1.0, near)
 
     def cosm1_over(t: Any) -> Any:
         zero = t == 0
@@ -302,11 +302,13 @@ def _sici(x: Any) -> tuple[Any, Any]:
         return fnp.where(zero, 0.0, -2 * fnp.sin(safe_t / 2) ** 2 / safe_t)
 
     ci = _EULER + fnp.log(safe) + _gauss(cosm1_over, safe)
-    far = fnp.maximum(size, 8.0)
+    far = fnp.where(size == np.inf, 8.0, fnp.maximum(size, 8.0))
     f, g = _sici_tail(far)
     si = fnp.where(size > 8, np.pi / 2 - f * fnp.cos(far) - g * fnp.sin(far), si)
     ci = fnp.where(size > 8, f * fnp.sin(far) - g * fnp.cos(far), ci)
-    ci = fnp.where(x == 0, -np.inf, fnp.where(x < 0, np.nan, ci))
+    si = fnp.where(size == np.inf, np.pi / 2, si)
+    ends = fnp.where(x > 0, 0.0, np.nan)
+    ci = fnp.where(x == 0, -np.inf, fnp.where(size == np.inf, ends, ci))
     return fnp.sign(x) * si, ci
 
 
@@ -319,7 +321,8 @@ def _sici_jvp(primals: Any, tangents: Any) -> Any:
 def sici(x: Any) -> tuple[Any, Any]:
     """The pair of the sine integral Si(x) and the cosine integral Ci(x).
 
-    DLMF 6.2.9 and 6.2.11: Gauss's rules, of 48 nodes up to 8 and of 40 beyond. Ci is NaN below 0.
+    DLMF 6.2.9 and 6.2.11: Gauss's rules, of 48 nodes up to 8 and of 40 beyond.
+    Below 0 Ci is that of |x|; at -inf it is NaN.
     """
     return tuple(_sici(*real_args("sici", x)))  # type: ignore[return-value]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fx import lax
 from fx import numpy as fnp
+from fx.custom import custom_jvp
 from fx.family_docs import ELEMENTWISE, add_fact
 from fx.numpy.util import promote_inexact
 from fx.scipy.special.basic import gamma, gammaln
@@ -125,11 +126,15 @@ def owens_t(h: Any, a: Any) -> Any:
     """Owen's T function (1 / 2 pi) int_0^a exp(-h^2 (1 + t^2) / 2) / (1 + t^2) dt.
 
     h and a broadcast. Gauss and Legendre's rule with 32 nodes for |a| <= 1, reflection beyond (Owen
-    1956).
+    1956). The derivatives are closed forms: the integrand at a, and -density(h) (ndtr(a h) - 1/2).
     """
+    return _owens_t(*fnp.broadcast_arrays(*_args("owens_t", h, a)))
+
+
+@custom_jvp
+def _owens_t(h: Any, a: Any) -> Any:
     from fx.scipy.special.basic import ndtr
 
-    h, a = _args("owens_t", h, a)
     h = fnp.abs(h)
     size = fnp.abs(a)
     inside = size <= 1
@@ -154,6 +159,17 @@ def owens_t(h: Any, a: Any) -> Any:
     far = fnp.where(fnp.isinf(safe), 0.5 * ndtr(-h), far)
     out = fnp.where(inside, near, far)
     return fnp.sign(a) * out
+
+
+@_owens_t.defjvp
+def _owens_t_jvp(primals: Any, tangents: Any) -> Any:
+    (h, a), (th, ta) = primals, tangents
+    zero = (h == 0) | (a == 0)  # the other one may be infinite
+    product = fnp.where(zero, 0.0, fnp.multiply(h, a))
+    density = fnp.exp(-0.5 * h * h)
+    by_h = -density * lax.erf(product * np.sqrt(0.5)) / np.sqrt(8 * np.pi)
+    by_a = density * fnp.exp(-0.5 * product * product) / (2 * np.pi * (1 + a * a))
+    return _owens_t(h, a), th * by_h + ta * by_a
 
 
 def sph_harm_y(
