@@ -14,14 +14,10 @@ from typing import Any
 
 from lowering import saved
 from lowering.errors import DeviceError
-from lowering.forms import Contract, Conv
 from lowering.graph import Graph
 from lowering.plan import Plan
 from lowering.profile import Profile
 from lowering.walk import inner_graphs
-
-LONG = 40
-"""Nodes of a graph from which its plan may have several programs: as many builders start early."""
 
 
 def make_plan(
@@ -55,12 +51,6 @@ def make_plan(
     if "FX_DUMP" in os.environ:
         debug.dump_all(graph, plan, name)
     return plan
-
-
-def _is_work_for_two(graph: Graph) -> bool:
-    """Whether several builders may find work: programs, or functions that are compiled apart."""
-    nodes = list(graph.nodes())
-    return len(nodes) > LONG or any(isinstance(n.form, (Contract, Conv)) for n in nodes)
 
 
 def _refuse_doubles(graph: Graph, profile: Profile) -> None:
@@ -116,7 +106,7 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
         from lowering.runtime import builders, programs
 
         if programs.shared(device):
-            builders.prepare(builders.processes() if _is_work_for_two(graph) else 1)
+            builders.prepare()
         plan = make_plan(graph, device.profile, donated=donated, name=name)
         if key is not None:
             saved.store(key, plan)

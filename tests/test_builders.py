@@ -35,7 +35,7 @@ def device(tmp_path, monkeypatch):
         pytest.skip("needs the PoCL that has the short way")
     monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(builders, "processes", lambda: 2)
-    monkeypatch.setattr(program, "SHARE", 100)
+    monkeypatch.setattr(program, "PER_PROGRAM", 2)
     kept = dict(found[0].programs)
     found[0].programs.clear()
     yield found[0]
@@ -74,7 +74,7 @@ def test_long_functions_have_several_programs_and_equal_bits(device, monkeypatch
     shared = run(plan, device, arrays)
     assert counters().compiles == before + 2
     assert builders._builders and builders._builders[0].alive
-    monkeypatch.setattr(program, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(program, "PER_PROGRAM", 24)
     alone = long_plan(64)
     assert len(alone.programs) == 1
     for a, b in zip(shared, run(alone, device, arrays), strict=True):

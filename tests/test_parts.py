@@ -129,6 +129,28 @@ def test_little_that_no_other_program_has_is_not_worth_a_process():
     assert not lists and main.source == text_of(source).deal((), 0)[0].source
 
 
+def test_what_one_text_calls_alone_is_in_it():
+    """PoCL takes a kernel and what it calls, and leaves all else of its text out."""
+    head = "#define FX_STAGE static __attribute__((noinline))\n"
+    part = TEXT.replace("other(n);", "  other(n);\n" * 3000)
+    stage = f"FX_STAGE void stage_0(int n) {{\n{'  tile(0, n);' * 2000}\n}}\n"
+    source = part.replace("__kernel", f"{head}{stage}__kernel").replace(
+        "tile(0, stage)", "stage_0(0)"
+    )
+    main, ((one,),) = text_of(source).deal((), 1)
+    assert "void stage_0(int n) {" in one.source and "void tile(float_u x, int n) {" in one.source
+    assert "tile" not in main.source and one.keys == ()  # what others could not use is not kept
+
+
+def test_a_stage_that_calls_stages_stays_with_the_kernel():
+    head = "#define FX_STAGE static __attribute__((noinline))\n"
+    inner = f"FX_STAGE void stage_0_p0(int n) {{\n{'  tile(0, n);' * 2000}\n}}\n"
+    outer = f"FX_STAGE void stage_0(int n) {{\n{'  stage_0_p0(n);' * 3000}\n}}\n"
+    source = TEXT.replace("__kernel", f"{head}{inner}{outer}__kernel")
+    main, ((*_, one),) = text_of(source.replace("tile(0, stage)", "stage_0(0)")).deal((), 1)
+    assert "stage_0(int n) {" in main.source and "stage_0_p0(int n) {" in one.source
+
+
 @pytest.mark.parametrize("name", ["unknown;", "int x = 1;", "#define A \\"])
 def test_a_text_of_something_unknown_stays_whole(name):
     assert parts.read(TEXT.replace("static void helper", f"{name}\nstatic void helper")) is None

@@ -46,7 +46,7 @@ def _pieces(p: Planner, steps: Sequence[Step]) -> Pieces:
     used = [s.stage for s in steps if isinstance(s, Launch) and s.stage is not None]
     used = list(dict.fromkeys(used))
     stages = [p.stages[k] for k in used]
-    count = program.count_of([program.size(x) for x in stages], p.profile.compute_units)
+    count = program.count_of([program.size(x) for x in stages], p.profile)
     if count < 2:
         return _cut(p, steps, {}, 0)[0]
     texts = dict(zip(used, map(program.pieces, stages)))

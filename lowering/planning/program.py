@@ -50,7 +50,7 @@ def assemble(
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
     programs: list[Program] = []
     order: dict[int, int] = {}
-    for numbers in _deal(stages, 1 if separate else profile.compute_units):
+    for numbers in _deal(stages, profile):
         part = [stages[k] for k in numbers]
         order.update({k: len(homes) + at for at, k in enumerate(numbers)})
         buffers = max(len(s.buffers) for s in part)
@@ -99,17 +99,21 @@ def pieces(s: Stage) -> set[str]:
     return own.union(library.split("\n}\n"))
 
 
-def count_of(sizes: Sequence[int], cores: int) -> int:
-    """How many programs are built side by side of stages of these sizes."""
-    return max(1, min(cores, SIDE_BY_SIDE, sum(sizes) // SHARE))
+def count_of(sizes: Sequence[int], profile: Profile) -> int:
+    """How many programs are built side by side of stages of these sizes. For PoCL one program is
+    cut in as many texts as there are cores, and no function is in two (runtime/parts.py).
+    """
+    if profile.driver == "pocl":
+        return 1
+    return max(1, min(profile.compute_units, SIDE_BY_SIDE, sum(sizes) // SHARE))
 
 
-def _deal(stages: Sequence[Stage], cores: int) -> list[list[int]]:
+def _deal(stages: Sequence[Stage], profile: Profile) -> list[list[int]]:
     """The numbers of the stages of each program: in order, or, where the texts are long, the
     longest first, each to the program that has least yet.
     """
     sizes = [size(s) for s in stages]
-    count = min(count_of(sizes, cores), len(stages))
+    count = 1 if profile.schedule == "gpu" else min(count_of(sizes, profile), len(stages))
     if count * PER_PROGRAM < len(stages) or count < 2:
         starts = range(0, len(stages), PER_PROGRAM)
         return [list(range(len(stages)))[k : k + PER_PROGRAM] for k in starts]

@@ -45,6 +45,9 @@ SMALL_GRID = (1 << 16) - 1
 VARIANTS = "1-1-1-goffs0", "1-1-1-goffs0-smallgrid"
 """PoCL's folders of machine code for groups of one item, of which there are many, or few."""
 
+LONG = 30000
+"""Bytes of bitcode that is joined with others in a process of its own, meanwhile."""
+
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
 _PLATFORM_NAME, _DEVICE_NAME = 0x0902, 0x102B
@@ -106,19 +109,21 @@ class Compiler:
         """
         folder = os.path.join(os.path.dirname(files), PARTS)
         source, front, back, launches = job
-        try:
-            with aside.pieces(self.piece, others, folder, len(known)) as made:
-                for k, piece in enumerate(known):
-                    aside.keep(folder, k, piece)
-                code = self._bitcode(source.encode(), front.encode())
-                if not self._launched(code, launches, files, lambda: (*known, *made())):
-                    self._machine_code(code, back.encode(), launches)
-                new = made()
-        finally:
-            for name in os.listdir(folder):
-                os.unlink(os.path.join(folder, name))
-        codes = [bitcode for bitcode, _ in (*known, *new)]
-        return self.objects.joined([code, *codes], files), new
+        with aside.Pieces(folder, known) as pieces:
+            pieces.start(self.piece, others)
+            code = self._bitcode(source.encode(), front.encode())
+
+            def joined(codes: Sequence[bytes]) -> bytes:
+                return self.objects.joined([code, *codes], folder)
+
+            beside = pieces.then(joined) if len(code) >= LONG else 0
+            if not self._launched(code, launches, files, lambda: (*known, *pieces.made())):
+                self._machine_code(code, back.encode(), launches)
+            new = pieces.made()
+            if beside and pieces.ended(beside):
+                with open(os.path.join(folder, objects.JOINED), "rb") as file:
+                    return file.read(), new
+            return joined([bitcode for bitcode, _ in (*known, *new)]), new
 
     def _launched(
         self, code: bytes, launches: Any, files: str, others: Callable[[], Any] = tuple

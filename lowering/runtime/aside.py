@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Piece = tuple[bytes, bytes]
@@ -28,62 +28,79 @@ takes one digit.)
 """
 
 
-def keep(folder: str, number: int, piece: Piece) -> None:
-    """Put a piece where the linker finds it."""
-    for what, kind in zip(piece, ("bc", "o"), strict=True):
-        with open(os.path.join(folder, f"{number}.{kind}"), "wb") as file:
-            file.write(what)
+class Pieces:
+    """The pieces of a program, by number: files in `folder`, some of which are there."""
 
+    def __init__(self, folder: str, known: Sequence[Piece]):
+        self._folder, self._known, self._count = folder, known, len(known)
+        for k, piece in enumerate(known):
+            self._keep(k, piece)
+        self._children: list[int] = []
+        self._made: list[Piece] | None = None
 
-@contextlib.contextmanager
-def pieces(
-    make: Callable[..., Piece], lists: Sequence[Texts], folder: str, first: int
-) -> Iterator[Callable[[], list[Piece]]]:
-    """Start to make the pieces of each list in a process; what is given waits for them all. They
-    are in the folder under numbers from `first` on. OSError: one could not be made.
-    """
-    read, write = os.pipe()
-    children: list[int] = []
+    def __enter__(self) -> Pieces:
+        return self
 
-    def made() -> list[Piece]:
-        while children:
-            os.waitpid(children[-1], 0)
-            children.pop()
-        return [_read(folder, first + k) for k in range(sum(map(len, lists)))]
-
-    try:
-        os.dup2(read, WAIT)
-        start = first
-        for texts in lists:
-            child = os.fork()
-            if not child:
-                _work(make, texts, folder, start)
-            children.append(child)
-            start += len(texts)
-        os.close(write)
-        write = -1
-        yield made
-    finally:
-        for child in children:
+    def __exit__(self, *_: Any) -> None:
+        for child in self._children:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        os.dup2(read, WAIT)  # at its end, and waits for nothing
-        for end in (read, write):
-            if end >= 0:
-                os.close(end)
+        for name in os.listdir(self._folder):
+            os.unlink(os.path.join(self._folder, name))
 
+    def start(self, make: Callable[..., Piece], lists: Sequence[Texts]) -> None:
+        """Begin to make those of each list in a process. OSError: there can be no more of them."""
+        read, write = os.pipe()
+        os.dup2(read, WAIT)
+        os.close(read)
+        try:
+            for texts in lists:
+                self._fork(self._make, make, texts, self._count)
+                self._count += len(texts)
+        finally:
+            os.close(write)
 
-def _work(make: Callable[..., Piece], texts: Texts, folder: str, start: int) -> Any:
-    """In the child: make pieces, and end."""
-    with contextlib.suppress(BaseException):
+    def then(self, use: Callable[[Sequence[bytes]], Any]) -> int:
+        """In one more process `use` the bitcode of all, when they are there; its number."""
+        return self._fork(self._use, use)
+
+    def made(self) -> list[Piece]:
+        """What `start` began, when it is there. OSError: something is not."""
+        if self._made is None:
+            os.read(WAIT, 1)
+            numbers = range(len(self._known), self._count)
+            self._made = [(self._file(k, "bc"), self._file(k, "o")) for k in numbers]
+        return self._made
+
+    def ended(self, child: int) -> bool:
+        """Whether a process, which is waited for, did all."""
+        self._children.remove(child)
+        return os.waitpid(child, 0)[1] == 0
+
+    def _fork(self, work: Callable[..., None], *args: Any) -> int:
+        child = os.fork()
+        if not child:
+            failed = 1
+            with contextlib.suppress(BaseException):
+                work(*args)
+                failed = 0
+            os._exit(failed)
+        self._children.append(child)
+        return child
+
+    def _make(self, make: Callable[..., Piece], texts: Texts, first: int) -> None:
         for k, text in enumerate(texts):
-            keep(folder, start + k, make(*text))
-    os._exit(0)
+            self._keep(first + k, make(*text))
 
+    def _use(self, use: Callable[[Sequence[bytes]], Any]) -> None:
+        os.read(WAIT, 1)
+        use([self._file(k, "bc") for k in range(self._count)])
 
-def _read(folder: str, number: int) -> Piece:
-    found = []
-    for kind in ("bc", "o"):
-        with open(os.path.join(folder, f"{number}.{kind}"), "rb") as file:
-            found.append(file.read())
-    return found[0], found[1]
+    def _keep(self, number: int, piece: Piece) -> None:
+        for what, kind in zip(piece, ("bc", "o"), strict=True):
+            with open(os.path.join(self._folder, f"{number}.{kind}"), "wb") as file:
+                file.write(what)
+
+    def _file(self, number: int, kind: str) -> bytes:
+        with open(os.path.join(self._folder, f"{number}.{kind}"), "rb") as file:
+            return file.read()

@@ -29,6 +29,9 @@ _SERVE = (
     "import sys; sys.path.append(sys.argv[1]); from lowering.runtime.ahead import serve; "
     "serve(*sys.argv[2:])"
 )
+LONG = 20000
+"""Characters of a program that takes longer to build than a builder takes to be ready."""
+
 _lock = threading.Lock()
 _builders: list[Builder] = []
 _own: list[ahead.Compiler] = []
@@ -180,8 +183,8 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
 
 
 def _alone(job: ahead.Job, apart: Apart | None) -> bytes | None:
-    """A single job: not worth waiting for a builder that begins."""
-    for builder in [b for b in _builders if b.ready][:1]:
+    """A single job: not worth waiting for a builder that begins, if it is short."""
+    for builder in [b for b in _builders if b.ready or len(job[0]) >= LONG][:1]:
         with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
             return apart.build(builder, job) if apart is not None else builder.build(*job)
     return None

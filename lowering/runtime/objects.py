@@ -39,6 +39,9 @@ def group_of(kernel: str) -> bytes:
     return f"_pocl_kernel_{kernel}_workgroup".encode()
 
 
+JOINED = "joined.bc"
+
+
 class Unable(Exception):
     """What LLVM refuses, or a library that has no such functions."""
 
@@ -103,9 +106,9 @@ class Objects:
         return made
 
     def joined(self, codes: Sequence[bytes], folder: str) -> bytes:
-        """The bitcode of several modules as one; `folder`: for a file of it."""
+        """The bitcode of several modules as one, which is also in `folder`, as JOINED."""
         context = self._call["LLVMContextCreate"]()
-        path = os.path.join(folder, "joined.bc")
+        path = os.path.join(folder, JOINED)
         try:
             module = self._module(context, codes[0])
             for code in codes[1:]:

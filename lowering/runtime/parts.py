@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 _KERNEL, _STAGE = "__kernel", "FX_STAGE"
 _PARTS = "FX_PART", "FX_TEAM"
+_ALONE = (_KERNEL, "FX_LIST", "static")  # functions that stand by the kernel, most of them
 _ITEM = re.compile(
     r"^(?:(?P<line>#.*)\n"
     r"|(?P<begin>(?P<kind>\w+)\b[^\n;{}=]*?\b(?!__attribute__\b)(?P<function>\w+)\([^;{]*\))"
@@ -25,14 +26,16 @@ _ITEM = re.compile(
     re.M,
 )
 _DEFINE = re.compile(r"#define (\w+)(?: static (.*))?")
-_WORD = re.compile(r"\w+")
+_SPLIT = (
+    bytes(k if chr(k).isalnum() or k == ord("_") else ord(" ") for k in range(128)) + b"_" * 128
+)
 _EMPTY = re.compile(r"^#if.*\n(?:#else\n)?#endif\n", re.M)
 _ASKED = re.compile(r"^#define (__\w+__) 1\n", re.M)  # by what may be empty
 
 _HIDDEN = '__attribute__((visibility("hidden")))'
 _WEAK = '__attribute__((weak, visibility("hidden")))'  # a link may have several, all equal
 
-LOOP, TEXT, KERNEL = 1000, 4000, 5000
+LOOP, TEXT, KERNEL = 1000, 4000, 1500
 """Characters of a function that take LLVM as long as a loop does, a text, and a kernel, about: 2.2
 ms. Of 60 functions of the benchmarks, the root mean square of what is missed is 6 ms of 26.
 """
@@ -50,11 +53,10 @@ class Item(NamedTuple):
     name: str  # "": it stays in all texts
     kind: str  # a function's first word
     begin: str  # a function's text before its body
-    words: frozenset[str]
 
 
 class Module(NamedTuple):
-    """A text of some functions: the keys of the parts among them, and of those that it calls."""
+    """A text of some functions; their keys if all are parts, and those of the parts it calls."""
 
     source: str
     keys: tuple[str, ...]
@@ -66,15 +68,22 @@ class Text:
 
     def __init__(self, items: list[Item]):
         self._items = items
-        self._named: dict[str, list[Item]] = {}
-        for x in items:
-            self._named.setdefault(x.name, []).append(x)
-        self._movable = {x.name: x for x in items if x.kind in (*_PARTS, _STAGE)}
-        self._kernels = {x.name for x in items if x.kind == _KERNEL}
+        functions = [x for x in items if x.begin]
+        self._movable = {x.name: x for x in functions if x.kind in (*_PARTS, _STAGE)}
+        self._kernels = {x.name for x in functions if x.kind == _KERNEL}
         self._attributes = {m[1]: m[2] for x in items if (m := _DEFINE.match(x.text)) and m[2]}
+        names = {x.name for x in items}
+        self._uses: dict[str, set[str]] = {name: set() for name in names}
+        self._begins: dict[str, set[str]] = {}
+        """The items that each name's items use, and those that a function's begin does."""
+        for x in items:
+            self._uses[x.name] |= names.intersection(_words(x.text))
+        for x in functions:
+            if x.name in self._movable or x.name in self._kernels:
+                self._begins[x.name] = names.intersection(_words(x.begin))
         self.keys: dict[str, str] = {}
         """Of each part, by its name; what calls stages is none."""
-        for x in items:
+        for x in functions:
             if x.kind in _PARTS and not self._functions({x.name}) - self.keys.keys() - {x.name}:
                 text = self._text({x.name}, set())
                 self.keys[x.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -85,14 +94,18 @@ class Text:
         """
         rest = [x for x in self._movable.values() if self.keys.get(x.name) not in known]
         rest.sort(key=_cost, reverse=True)
-        share = (sum(map(_cost, rest)) + TEXT + KERNEL) // (1 + count)
+        stays = {x.name for x in rest if self._functions({x.name}) - self.keys.keys() - {x.name}}
+        with_kernel = [x for x in self._items if x.kind in _ALONE]
+        share = KERNEL + sum(map(_cost, rest)) + sum(len(x.text) for x in with_kernel)
+        share = (share + TEXT) // (1 + count)
         owns: list[list[set[str]]] = []
         for _ in range(count):
             room, texts, before = share, [], rest
             for parts in (True, False):
                 taken, room = set[str](), room - TEXT
                 for x in rest:
-                    if (x.name in self.keys) == parts and _cost(x) <= room:
+                    free = (x.name in self.keys) == parts and x.name not in stays
+                    if free and _cost(x) <= room:
                         taken.add(x.name)
                         room -= _cost(x)
                 texts, room = ([*texts, taken], room) if taken else (texts, room + TEXT)
@@ -103,13 +116,17 @@ class Text:
             else:
                 rest = before
         main = self._kernels.union(x.name for x in rest)
+        unused = main - self._needed(self._kernels, main)  # PoCL would leave it out
+        if unused and owns:
+            owns[0][0] |= unused
+            main -= unused
         shared = set().union(*(self._elsewhere(o) for o in [main, *(o for os in owns for o in os)]))
         modules = [[self._module(own, shared) for own in texts] for texts in owns]
         return self._module(main, shared), modules
 
     def _module(self, own: set[str], shared: set[str]) -> Module:
         calls = sorted(self.keys[x] for x in self._elsewhere(own) if x in self.keys)
-        keys = sorted(self.keys[x] for x in own if x in self.keys)
+        keys = sorted(self.keys[x] for x in own) if own <= self.keys.keys() else ()
         return Module(self._text(own, shared), tuple(keys), tuple(calls))
 
     def _elsewhere(self, own: set[str]) -> set[str]:
@@ -119,17 +136,17 @@ class Text:
     def _functions(self, own: set[str]) -> set[str]:
         return {x for x in self._needed(own) if x in self._movable or x in self._kernels}
 
-    def _needed(self, own: set[str]) -> set[str]:
-        """The names of all that a text with the bodies of these functions has."""
-        found = set[str]()
-        todo = {*own, ""}
+    def _needed(self, begin: set[str], own: set[str] | None = None) -> set[str]:
+        """The names of all that is used from these functions on, in a text with the bodies of its
+        `own`, which are these if nothing is said.
+        """
+        own = begin if own is None else own
+        found, todo = set[str](), {*begin, ""}
         while todo:
             name = todo.pop()
             found.add(name)
-            for x in self._named[name]:
-                whole = name in own or not (name in self._movable or name in self._kernels)
-                words = x.words if whole else _WORD.findall(x.begin)
-                todo.update(w for w in words if w in self._named and w not in found)
+            declared = name in self._begins and name not in own
+            todo |= (self._begins if declared else self._uses)[name] - found
         return found
 
     def _text(self, own: set[str], shared: set[str]) -> str:
@@ -179,11 +196,14 @@ def read(source: str) -> Text | None:
 
 def _item(m: re.Match[str]) -> Item | None:
     text = m[0]
-    words = frozenset(_WORD.findall(text))
     if m["line"]:
         defined = _DEFINE.match(text)
-        return Item(text, defined[1] if defined else "", "", "", words)
+        return Item(text, defined[1] if defined else "", "", "")
     if m["function"]:
-        return Item(text, m["function"], m["kind"], m["begin"], words)
+        return Item(text, m["function"], m["kind"], m["begin"])
     name = m["struct"] or m["type"]
-    return Item(text, name, "", "", words) if name else None
+    return Item(text, name, "", "") if name else None
+
+
+def _words(text: str) -> list[str]:
+    return text.encode().translate(_SPLIT).decode().split()
