@@ -12,6 +12,7 @@ import pytest
 import fx
 import fx.numpy as fnp
 from benchmarks.driverless import lower_function
+from lowering.planning.planner import Planner
 
 pytestmark = pytest.mark.lowering
 
@@ -94,3 +95,30 @@ def test_twice_the_operations_are_twice_the_work(name):
     calls(make, 40)  # what is kept once it was asked for
     few, many = calls(make, 400), calls(make, 800)
     assert many < 2.5 * few
+
+
+class Walked(list):
+    """A list that counts how often it is walked through."""
+
+    walks = 0
+
+    def __iter__(self):
+        Walked.walks += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("donated", ((), (0,)))
+def test_no_output_walks_over_all_buffers(monkeypatch, donated):
+    """Each asked all buffers which arguments are taken: 10,000 leaves were 50 million questions."""
+    begin = Planner.__init__
+
+    def counting(self, *args):
+        begin(self, *args)
+        self.slots = Walked()
+
+    monkeypatch.setattr(Planner, "__init__", counting)
+    Walked.walks = 0
+    lowered = lower_function(lambda xs: [x + 1 for x in xs], ([X] * 50,), donated)
+    assert len(lowered.plan.outputs) == 50
+    assert sum(b.alias is not None for b in lowered.plan.buffers) == 50 * len(donated)
+    assert Walked.walks < 10

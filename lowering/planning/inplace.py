@@ -32,7 +32,7 @@ def take_over(p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool) 
         target = p.slots[region.places[id(node)].slot]
         given = p.slots[source.slot].kind == "input" and source.slot not in p.donated
         if given and not source.stride and _may_alias(p, target):
-            target.alias = source.slot  # the executor copies
+            p.take(target, source.slot)  # the executor copies
             return
     begun = isinstance(x.form, g.Const) and isinstance(node.form, Dealt)
     if source is not None or (isinstance(x.form, g.Const) and not begun):
@@ -60,7 +60,7 @@ def place_for_update(
         return None
     target = p.slots[place.slot]
     if held is not None and last and held.slot in p.donated and _may_alias(p, target):
-        target.alias = held.slot  # the executor hands the memory on
+        p.take(target, held.slot)  # the executor hands the memory on
         return None
     return held
 
@@ -98,10 +98,10 @@ def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -
     held, target = region.places[id(x)], p.slots[place.slot]
     last = region.last_reads.get(id(x)) == region.position
     once = sum(a is x for a in loop.args) == 1
-    taken = any(s.alias == held.slot for s in p.slots)
-    if held.slot not in p.donated or not (last and once and _may_alias(p, target)) or taken:
+    free = held.slot in p.donated and held.slot not in p.taken
+    if not (free and last and once and _may_alias(p, target)):
         return False
-    target.alias = held.slot
+    p.take(target, held.slot)
     return True
 
 
@@ -159,11 +159,12 @@ def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
     """Let an output take over a donated input that this nest, and nobody later, reads at the same
     index.
     """
+    if p.taken >= p.donated:
+        return
     store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
     target = p.slots[region.places[id(n)].slot]
     if store is None or not _may_alias(p, target) or _several_read_one(nest, store.index.axes):
         return
-    taken = {s.alias for s in p.slots if s.alias is not None}
     for b, buffer in enumerate(nest.buffers):
         m = buffer.node
         if not isinstance(m.form, g.Input) or id(m) not in region.places:
@@ -171,14 +172,14 @@ def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
         if nest.product is not None and m in nest.product.args:
             continue
         slot = region.places[id(m)].slot
-        if slot in taken or slot not in p.donated:
+        if slot in p.taken or slot not in p.donated:
             continue
         if region.last_reads.get(id(m)) != region.position:
             continue
         same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
         loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
         if same and all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads):
-            target.alias = slot
+            p.take(target, slot)
             return
 
 

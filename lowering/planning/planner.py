@@ -76,6 +76,7 @@ class Planner:
         self.nests: list[tuple[str, Nest]] = []
         self.extra_programs: list[Any] = []
         self.donated: set[int] = set()
+        self.taken: set[int] = set()  # inputs whose memory an output takes over
         self.chunk_flags: set[int] = set()  # of while loops whose launches are bounded already
         self.depth = 0  # open loops
         self.nested = 0  # open loops and branches
@@ -283,6 +284,11 @@ class Planner:
             if kept is not None:
                 raise Cut(kept, "a kernel takes no more arguments")
         return nest, stage
+
+    def take(self, target: Slot, given: int) -> None:
+        """Let an output begin in the memory of an input."""
+        target.alias = given
+        self.taken.add(given)
 
     def make_places(self, region: Region, group: Group, made: Any) -> None:
         """Buffers for what the group writes."""
