@@ -45,6 +45,7 @@ def names(seeds: range, steps: int, solid: bool, only: tuple[str, ...]) -> list[
         end = r.choice(("id", *ENDS))
         shape = "x".join(map(str, r.choice(VOLUMES if solid else PLANES)))
         grad = "grad:" if r.random() < GRADIENTS else ""
+        end = "loss" if grad and end == "id" else end  # the sum of a norm's squares has no slope
         found.append(f"{grad}{'>'.join([*chosen, end])}@{shape}")
     return found
 

@@ -91,11 +91,12 @@ def _interleaved(nest: Nest, s: Store, v: int, axis: int) -> bool:
 
 def missed(nest: Nest, s: Schedule) -> bool:
     """Whether a large array is read across the strips, and no tile can hold it, because something
-    is folded or stored beside it.
+    is folded or stored beside it: rows of one array times columns of another.
     """
     if s.tile is not None or s.v is None or nest.extents[s.v] < SIDE:
         return False
-    lies = [k for a in s.rows if nest.extents[a] >= SIDE for k in _across(nest, s.v, a)]
+    along = s.rows if s.v in s.folds else (*s.rows, *s.folds)
+    lies = [k for a in along if nest.extents[a] >= SIDE for k in _across(nest, s.v, a)]
     return any(prod(nest.extents[a] for a in nest.values[k].mask) >= LARGE for k in lies)
 
 

@@ -53,3 +53,14 @@ def test_what_others_read_turned_is_folded_as_it_is_turned():
     x = np.random.default_rng(0).standard_normal((50, 100)).astype(np.float32)
     expected = ((x.T - x.T.mean(0)) / x.T.std(0)).astype(np.float32)
     np.testing.assert_allclose(fx.jit(program)(x), expected, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("shape", [(256, 512), (300, 302)])
+def test_rows_times_columns_are_rows_times_what_is_turned_first(shape):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    y = np.random.default_rng(1).standard_normal(shape[::-1]).astype(np.float32)
+    program = lambda x, y: (jnp.tanh(x).T * y).sum(-1)
+    np.testing.assert_allclose(fx.jit(program)(x, y), (np.tanh(x).T * y).sum(-1), 1e-4, 1e-4)
+    planned = costs(lower_function(program, (x, y)))
+    assert planned["launches"] == 1
+    assert planned["temporary_bytes"] >= x.nbytes  # x turned in tiles, beside rows of y
