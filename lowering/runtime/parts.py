@@ -37,7 +37,8 @@ _WEAK = '__attribute__((weak, visibility("hidden")))'  # a link may have several
 
 LOOP, TEXT, KERNEL = 1000, 4000, 10000
 """Characters of a function that take LLVM as long as a loop does, a text, and a kernel with what is
-by it, about. A thousand take 2.2 ms; of 60 functions of the benchmarks, the root mean square of what is missed is 6 ms of 26.
+by it, about. A thousand take 2.2 ms; of 60 functions of the benchmarks, the root mean square of
+what is missed is 6 ms of 26.
 """
 
 FORK = 5000
