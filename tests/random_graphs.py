@@ -21,13 +21,14 @@ class Maker:
     up.
     """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, shapes: Any = SHAPES, kinds: Any = None):
         self.r = np.random.default_rng(seed)
+        self.kinds = STEPS if kinds is None else kinds
         self.b = g.Builder()
         self.inputs: list[np.ndarray] = []
         self.pool: list[g.Node] = []
         for _ in range(int(self.r.integers(1, 4))):
-            shape = SHAPES[self.r.integers(len(SHAPES))]
+            shape = shapes[self.r.integers(len(shapes))]
             self.pool.append(self.b.input(shape, F32))
             self.inputs.append(self.r.uniform(-1.5, 1.5, shape).astype(np.float32))
 
@@ -41,7 +42,7 @@ class Maker:
 
     def graph(self, steps: int, outputs: int) -> g.Graph:
         for _ in range(steps):
-            step = STEPS[int(self.r.integers(len(STEPS)))]
+            step = self.kinds[int(self.r.integers(len(self.kinds)))]
             made = step(self, self.pick())
             if made is not None and 0 < made.size <= 4000 and made.dtype == F32:
                 self.pool.append(self.tame(made))
@@ -226,3 +227,4 @@ STEPS: list[Any] = [
     _window,
     _loop,
 ]
+SAME_SHAPE: list[Any] = [_unary, *[_binary] * 3, _select, _reduce_back, _reverse]

@@ -83,6 +83,8 @@ PAIRS = {
         lax.fori_loop(0, 3, lambda i, c: c.at[i].set(y[i] * 2), x),
         x[::-1],
     ),
+    "read after another result": lambda x, y: (lambda n: (n, x - n, x * 2))(y * 0.9 + 1),
+    "read after another result, in turn": lambda x, y: (lambda n: (x * 2, n, n - x))(y * 0.9 + 1),
     "exchanged": lambda x, y: (y + 1, x + 1),
     "sum and difference": lambda x, y: (x + y, x - y),
     "crossed": lambda x, y: (y[::-1] + x, x[::-1] - y),
@@ -110,12 +112,13 @@ MATRICES = {
 
 
 def same(f, *arrays):
-    """f gives, jitted with all arguments donated, what it gives eagerly."""
+    """f gives, jitted with all arguments donated and with each alone, what it gives eagerly."""
     want = f(*[fnp.asarray(a.copy()) for a in arrays])
-    jitted = fx.jit(f, donate_argnums=tuple(range(len(arrays))))
-    got = jitted(*[fx.device_put(a.copy()) for a in arrays])
-    for g, w in zip(fx.tree.leaves(got), fx.tree.leaves(want), strict=True):
-        np.testing.assert_allclose(np.asarray(g), np.asarray(w), rtol=1e-4, atol=1e-4)
+    every = tuple(range(len(arrays)))
+    for donated in dict.fromkeys((every, *((k,) for k in every))):
+        got = fx.jit(f, donate_argnums=donated)(*[fx.device_put(a.copy()) for a in arrays])
+        for g, w in zip(fx.tree.leaves(got), fx.tree.leaves(want), strict=True):
+            np.testing.assert_allclose(np.asarray(g), np.asarray(w), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("n", [9, 1000])

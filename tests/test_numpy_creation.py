@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, p
 
+import fx.numpy as fnp
+
 pytestmark = pytest.mark.eager
 
 CASES = [
@@ -142,3 +144,8 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_creation(case):
     check(case)
+
+
+def test_floats_that_fill_integers_saturate():
+    for fill, expected in ((300.7, 255), (-3.7, 0), (np.nan, 0)):
+        assert fnp.full(2, fill, "uint8").tolist() == [expected] * 2

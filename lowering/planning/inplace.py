@@ -19,7 +19,7 @@ from lowering.rewrite.deal import Dealt
 
 if TYPE_CHECKING:
     from lowering.emit.scope import Stage
-    from lowering.nest import Nest
+    from lowering.nest import Nest, Store, Value
     from lowering.planning.planner import Planner
 
 
@@ -117,7 +117,11 @@ def reads_elsewhere(nest: Nest, x: g.Node, node: g.Node) -> bool:
     """Whether the nest reads x at another index than it writes `node` at, or in another item."""
     store = next(s for s in nest.stores if nest.buffers[s.buffer].node is node)
     loads = [v for v in nest.values if v.op == "load" and nest.buffers[v.attr[0]].node is x]
-    if not loads or prod(nest.extents) == 1:  # one item that reads first and writes last
+    if not loads:
+        return False
+    if not _reads_first(nest, loads, store):
+        return True
+    if prod(nest.extents) == 1:  # one item that reads first and writes last
         return False
     if nest.dealt is not None:
         return True
@@ -149,6 +153,22 @@ def to_keep(
     return found
 
 
+def _reads_first(nest: Nest, loads: list[Value], store: Store) -> bool:
+    """Whether `loads` are made before `store` is: stores are made in turn, and what is loaded is
+    loaded where a store first needs it.
+    """
+    before = nest.stores[: next(k for k, s in enumerate(nest.stores) if s is store) + 1]
+    todo = [v for s in before for v in (s.value, s.dynamic) if v is not None]
+    seen: set[int] = set()
+    while todo:
+        k = todo.pop()
+        if k not in seen:
+            seen.add(k)
+            todo.extend(nest.values[k].args)
+    made = {id(nest.values[k]) for k in seen}
+    return all(id(v) in made for v in loads)
+
+
 def _several_read_one(nest: Nest, axes: frozenset[int]) -> bool:
     """Whether an element is read at several points of the nest, or a value needs several."""
     every = frozenset().union(*(v.mask for v in nest.values), *(s.index.axes for s in nest.stores))
@@ -157,7 +177,7 @@ def _several_read_one(nest: Nest, axes: frozenset[int]) -> bool:
 
 def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
     """Let an output take over a donated input that this nest, and nobody later, reads at the same
-    index.
+    index, and no store of the nest after the output's.
     """
     if p.taken >= p.donated:
         return
@@ -178,7 +198,8 @@ def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
             continue
         same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
         loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
-        if same and all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads):
+        here = all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads)
+        if same and here and _reads_first(nest, loads, store):
             p.take(target, slot)
             return
 
