@@ -176,8 +176,8 @@ def load_strided(dtype, width: int, pointer: str, stride: int) -> str:
     """Elements 0, stride, 2 stride, ... at `pointer`, in a register of `width` lanes: of a CPU from
     whole registers, where there are fewer of them than lanes.
     """
-    if width == 1:
-        return load(dtype, 1, pointer)
+    if width == 1 or stride == 1:
+        return load(dtype, width, pointer)
     if stride == 0:
         return splat(dtype, width, load(dtype, 1, pointer))
     if stride == -1 and width <= 16:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fx
+import fx.numpy
 from benchmarks.driverless import lower_function
 from fx import lax
 from fx.prims.window import window_params
@@ -297,3 +298,13 @@ def test_indices_that_the_dtype_does_not_hold():
     assert fx.lax.argmax(np.arange(128), 0, np.int8) == 127
     with pytest.raises(OverflowError, match="129 elements"):
         fx.lax.argmax(np.arange(129), 0, np.int8)
+
+
+def test_blocks_of_a_fold_whose_columns_were_exchanged():
+    def program(x):
+        y = x.reshape(4096, 2, 32).swapaxes(1, 2).reshape(4096, 64)
+        return fx.numpy.pad(y, ((1, 0), (0, 1)))[1:, :-1].max(0)
+
+    x = np.random.default_rng(0).standard_normal((4096, 64)).astype(np.float32)
+    turned = x.reshape(4096, 2, 32).swapaxes(1, 2).reshape(4096, 64)
+    np.testing.assert_array_equal(fx.jit(program)(x), turned.max(0))

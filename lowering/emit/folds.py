@@ -281,12 +281,16 @@ class Folds(Picking):
             lead = self.nest.buffers[st.buffer].lead
             base = f"b{st.buffer} + item * {lead} + ({self.affine(st.index, u)})"
             c = st.index.coef(self.s.v) if self.s.v is not None else 0
-            if width > 1 and c != 1:
+            apart = width > 1 and c != 1
+            if apart and (not c or len(self.nest.stores) > 1):
                 raise Cut(
                     None, "a partial reduction whose result is not contiguous along the strip"
                 )
-            old = scalar.load(dtype, width, base)
+            old = scalar.load_strided(dtype, width, base, c if apart else 1)
             text = scalar.text(st.partial, pair, dtype, width, [old, x])
+            if apart:
+                self.store_lanes(st, u, width, c, base, text)
+                continue
             self.line(scalar.store(dtype, width, base, text) + ";")
 
     def partial_end(self) -> None:
