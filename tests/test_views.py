@@ -7,7 +7,9 @@ import pytest
 
 import fx
 import fx.numpy as jnp
+from benchmarks.driverless import lower_function
 from fx import lax
+from lowering.profile import AVX2
 
 
 def relax(u, _):
@@ -54,3 +56,19 @@ def test_an_inner_region_that_a_step_updates_is_one_kernel_a_step(monkeypatch):
         return lax.scan(relax, u, None, length=20)[0]
 
     assert fx.explain(run)(jnp.ones((256, 256))).launches == 20
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a, v: (a @ v[..., None])[..., 0],
+        lambda a, v: (v[..., None, :] @ a)[..., 0, :],
+        lambda a, v: (a @ v[..., None])[..., 0] + 1,
+    ],
+)
+def test_columns_written_as_matrices_are_vectors(rng, f):
+    a = rng.standard_normal((300, 4, 4)).astype(np.float32)
+    v = rng.standard_normal((300, 4)).astype(np.float32)
+    plan = lower_function(f, [jnp.asarray(a), jnp.asarray(v)], profile=AVX2).plan
+    assert (plan.launches, plan.arena_bytes) == (1, 0)
+    np.testing.assert_allclose(fx.jit(f)(a, v), f(a, v), rtol=1e-5, atol=1e-5)

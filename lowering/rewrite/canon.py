@@ -103,6 +103,12 @@ class _Sweep:
         made = stacks.taken(self.b, n, args[0]) if id(n.args[0]) in self.apart else None
         return views.part(self.b, n, args[0]) if made is None else made
 
+    def reshape(self, n: g.Node, args: Args) -> g.Node:
+        return self.b.reshape(args[0], n.shape)
+
+    def transpose(self, n: g.Node, args: Args) -> g.Node | None:
+        return None if n.form.stored else self.b.transpose(args[0], n.form.perm)
+
     def reduction(self, n: g.Node, args: Args) -> g.Node | None:
         if not self.split:
             return None
@@ -120,6 +126,11 @@ class _Sweep:
     def product(self, n: g.Node, args: Args) -> g.Node | None:
         if self.profile is None:
             return None
+        shape, thin = n.shape, contract.without_ones(self.b, n, (args[0], args[1]))
+        if thin is not None:
+            n, args = thin
+            made = self.product(n, args)
+            return self.b.reshape(n if made is None else made, shape)
         made = _dot(self.b, n, *args) if self.split else None
         if made is not None:
             return made
@@ -166,6 +177,8 @@ class _Sweep:
 _RULES: dict[type, Callable[[_Sweep, g.Node, Args], g.Node | None]] = {
     g.DynamicUpdate: _Sweep.update,
     g.Slice: _Sweep.part,
+    g.Reshape: _Sweep.reshape,
+    g.Transpose: _Sweep.transpose,
     g.Reduce: _Sweep.reduction,
     g.ArgReduce: _Sweep.place,
     g.Contract: _Sweep.product,

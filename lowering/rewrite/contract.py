@@ -36,6 +36,25 @@ def turned_by_users(graph: g.Graph) -> set[int]:
     return {key for key, turned in found.items() if turned and key not in outputs}
 
 
+def without_ones(
+    b: g.Builder, n: g.Node, args: tuple[g.Node, g.Node]
+) -> tuple[g.Node, tuple[g.Node, g.Node]] | None:
+    """The Contract `n` and its operands without axes of one element that are not summed: columns
+    written as matrices are vectors. None where there are none.
+    """
+    sides, sums, batches = [], [], []
+    for x, summed, batch in zip(args, n.form.contract, n.form.batch, strict=True):
+        axes = [k for k in range(x.ndim) if x.shape[k] != 1 or k in (*summed, *batch)]
+        sides.append(b.reshape(x, [x.shape[k] for k in axes]))
+        sums.append(tuple(axes.index(k) for k in summed))
+        batches.append(tuple(axes.index(k) for k in batch))
+    x, y = sides
+    if (x.ndim, y.ndim) == (args[0].ndim, args[1].ndim):
+        return None
+    made = b.contract(x, y, sums, batches, n.dtype)
+    return made, (x, y)
+
+
 def rewrite(
     b: g.Builder,
     n: g.Node,
