@@ -10,10 +10,11 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import report
+from benchmarks.chains import find
 from benchmarks.library import LIBRARIES
 from benchmarks.roofline import Roofline
-from benchmarks.rows import find, load
-from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner
+from benchmarks.rows import load
+from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner, environment
 from lowering.runtime import processor
 
 
@@ -32,17 +33,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="print the rows and end")
     parser.epilog = f"{PEER_PYTHON} names the interpreter that has jax and torch."
     return parser.parse_args()
-
-
-def environment(cache: str, device: str | None) -> dict[str, str]:
-    """The workers' environment: every disk cache begins empty in a folder of this run."""
-    chosen = dict(os.environ)
-    for name in ("FX_CACHE_DIR", "POCL_CACHE_DIR", "XDG_CACHE_HOME"):
-        chosen[name] = str(Path(cache) / name.lower())
-        Path(chosen[name]).mkdir()
-    if device:
-        chosen["FX_DEVICE"] = device
-    return chosen
 
 
 def main() -> int:

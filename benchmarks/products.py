@@ -8,19 +8,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 
-from benchmarks.__main__ import environment
 from benchmarks.report import geometric_mean, number, verdict
 from benchmarks.rows import load
 from benchmarks.rows.products import PREFIX, SWEEP
-from benchmarks.runner import Runner, paired_ratio
+from benchmarks.runner import ONE_THREAD, Runner, environment, paired_ratio
 
 PEERS = ("numpy", "jax")
-ONE_THREAD = {
-    "POCL_MAX_PTHREAD_COUNT": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-    "FX_BENCH_CLOCK": "process",
-}
 
 
 def main() -> None:

@@ -23,6 +23,25 @@ ROOT = Path(__file__).resolve().parent.parent
 PEER_PYTHON = "FX_BENCH_PEER_PYTHON"
 SETTLE = 0.04  # seconds after NumPy's turn: OpenBLAS's threads spin for 2**26 cycles
 
+ONE_THREAD = {
+    "POCL_MAX_PTHREAD_COUNT": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "FX_BENCH_CLOCK": "process",
+}
+"""Variables that leave each library one thread, and its CPU time as the clock."""
+
+
+def environment(cache: str, device: str | None) -> dict[str, str]:
+    """The workers' environment: every disk cache begins empty in a folder of this run."""
+    chosen = dict(os.environ)
+    for name in ("FX_CACHE_DIR", "POCL_CACHE_DIR", "XDG_CACHE_HOME"):
+        chosen[name] = str(Path(cache) / name.lower())
+        Path(chosen[name]).mkdir()
+    if device:
+        chosen["FX_DEVICE"] = device
+    return chosen
+
 
 class WorkerFailed(RuntimeError):
     """A worker died or took too long."""

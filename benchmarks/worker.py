@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.chains import find
 from benchmarks.library import Library, leaves, open_library
-from benchmarks.rows import Program, find
+from benchmarks.rows import Program
 from benchmarks.torch_rows import functions
 
 CLOCK = time.process_time if os.environ.get("FX_BENCH_CLOCK") == "process" else time.perf_counter

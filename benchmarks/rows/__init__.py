@@ -73,12 +73,3 @@ def load() -> dict[str, Row]:
     for family in FAMILIES:
         importlib.import_module(f"{__name__}.{family}")
     return ROWS
-
-
-def find(name: str) -> Row:
-    """The row of a name, or of the composition of steps that a name says."""
-    if "@" not in name:
-        return load()[name]
-    from benchmarks.compositions import build
-
-    return Row(name, "a composition of steps", lambda lib: build(lib, name), tolerance=1e-3)
