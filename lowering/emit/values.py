@@ -396,7 +396,7 @@ class Values(Weaving):
                 memory = scalar_text.to_memory(dtype, width, x)
                 self.line(f"stream_{scalar.memory_code(dtype)}x{width}({base}, {memory});")
                 continue
-            whole = not any(r.index.coef(self.s.v) for r in st.guards) if width > 1 else True
+            whole = self.s.v is None or not any(r.index.coef(self.s.v) for r in st.guards)
             if width == 1 or (c == 1 and whole):
                 text = scalar.store(dtype, width, base, x) + ";"
                 guards = [self.scalar_guard(r, u) for r in st.guards]
