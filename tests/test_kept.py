@@ -60,14 +60,14 @@ def test_damaged_machine_code_is_made_again(damage, filled, tmp_path):
         assert run(tmp_path / "caches") == (0, "499500.0\n")
 
 
-def test_what_pocl_wrote_is_marked_when_it_is_seen(tmp_path):
-    assert run(tmp_path, FX_BUILDERS="0") == (0, "499500.0\n")
+def test_what_pocl_wrote_is_marked_when_it_is_seen(device, tmp_path):  # noqa: F811
+    assert run(tmp_path, FX_BUILDERS="0", FX_DEVICE="pocl") == (0, "499500.0\n")
     (path,) = tmp_path.rglob("fx_*.so")
     plain = path.read_bytes()
     kernel = str(path.parent.parent)
     assert kept.only_whole(kernel) and kept.only_whole(kernel)
     assert path.read_bytes()[: len(plain)] == plain and len(path.read_bytes()) == len(plain) + 12
-    assert run(tmp_path, FX_BUILDERS="0") == (0, "499500.0\n")
+    assert run(tmp_path, FX_BUILDERS="0", FX_DEVICE="pocl") == (0, "499500.0\n")
 
 
 def test_a_disk_that_fills_up_while_code_is_moved_leaves_nothing(tmp_path, monkeypatch):

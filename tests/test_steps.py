@@ -1,4 +1,4 @@
-"""The steps of benchmarks.compositions: compiled as outside jit, and each name is one program."""
+"""Steps of chains: compiled as outside jit, and each name is one program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fx
-from benchmarks import compositions, steps
+from benchmarks import chains, compositions, steps
 from benchmarks.library import Library, open_library
 
 NOTHING = Library("", "", None)
@@ -43,23 +43,23 @@ def test_a_step_computes_compiled_what_it_computes_eagerly(names, shape):
 
 
 def test_a_seed_is_one_program_and_its_name_says_which():
-    names = compositions.names(range(40), 3, False, ("bn",))
-    assert names == compositions.names(range(40), 3, False, ("bn",))
+    names = chains.names(range(40), 3, False, ("bn",))
+    assert names == chains.names(range(40), 3, False, ("bn",))
     assert len(set(names)) == 40
     for name in names:
-        _, (*chosen, end), shape = compositions.parse(name)
+        _, (*chosen, end), shape = chains.parse(name)
         assert "bn" in chosen and len(chosen) == 3
-        assert end in compositions.ENDS and shape in compositions.PLANES
+        assert end in chains.ENDS and shape in chains.PLANES
 
 
 def test_a_named_program_runs_and_differentiates():
     lib = open_library("fx")
-    value = compositions.build(lib, "softmax>T>rows@64x96")
+    value = chains.build(lib, "softmax>T>rows@64x96")
     x, t = value.args
     e = np.exp(x - x.max(1, keepdims=True))
     expected = ((e / e.sum(1, keepdims=True)).T * t.reshape(96, 64)).sum(-1)
     np.testing.assert_allclose(lib.jit(value.fn)(x, t), expected, 1e-4, 1e-5)
-    slope = compositions.build(lib, "grad:tanh>loss@64x96").fn(*map(lib.put, (x, t)))
+    slope = chains.build(lib, "grad:tanh>loss@64x96").fn(*map(lib.put, (x, t)))
     gap, size = np.tanh(x) - t, x.size
     expected = 2 * (gap**2).mean() * 2 * gap / size * (1 - np.tanh(x) ** 2)
     np.testing.assert_allclose(slope, expected, 1e-3, 1e-6)
