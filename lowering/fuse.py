@@ -463,9 +463,8 @@ class _Fuser:
                 group.after = groups[-1] if groups else None
                 groups.append(group)
             self.feed(groups[-1], n)
-            for first, second in reversed(
-                list(pairwise(groups))
-            ):  # each hears once of all after it
+            # in reverse, so that each hears once of all after it
+            for first, second in reversed(list(pairwise(groups))):
                 first.feed([second])
         for p, group in zip(found, groups):
             known = self.pieces.setdefault(id(p.path[0][0]), {}).setdefault(id(p.x), [])

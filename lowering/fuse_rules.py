@@ -155,7 +155,7 @@ def read_in_place(n: g.Node, users: Sequence[g.Node], homes: Any) -> bool:
     they lie one after the other along the last axis, by strips along that axis
     (docs/why/joined-in-place.md).
     """
-    if any(cone_cost(a) > CHEAP for a in n.args) or pieces_of(n) > MOST_READ:
+    if any(cone_cost(a) > CHEAP for a in n.args) or origins(n) > MOST_READ:
         return False
     if n.form.dim == n.ndim - 1 and n.shape[-1] < LEAST_RUN * len(n.args):
         return False
@@ -172,11 +172,11 @@ def _read_turned(n: g.Node, space: tuple[int, ...], dims: DimMap) -> bool:
     return last in (d for k, d in enumerate(dims) if k != own and n.shape[k] > 1)
 
 
-def pieces_of(n: g.Node, depth: int = 6) -> int:
+def origins(n: g.Node, depth: int = 6) -> int:
     """From how many places an element of n may come, through concatenations of such."""
     if depth == 0 or not isinstance(n.form, (g.Map, g.Concat, *VIEWS)):
         return 1
-    below = [pieces_of(a, depth - 1) for a in dict.fromkeys(n.args) if a.size > 1]
+    below = [origins(a, depth - 1) for a in dict.fromkeys(n.args) if a.size > 1]
     return sum(below) if isinstance(n.form, g.Concat) else max(below, default=1)
 
 

@@ -94,6 +94,15 @@ class Graph:
         return found
 
 
+def parts(n: Node) -> list[tuple[Node, int]]:
+    """The operands of a Concat, and where along its axis each begins."""
+    found, at = [], 0
+    for x in n.args:
+        found.append((x, at))
+        at += x.shape[n.form.dim]
+    return found
+
+
 def fold_axes(n: Node) -> tuple[int, ...]:
     """The axes of its operand that a Reduce or ArgReduce folds."""
     return n.form.axes if isinstance(n.form, Reduce) else (n.form.axis,)

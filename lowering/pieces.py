@@ -39,7 +39,7 @@ def pieces_of(
     found = _inside(n, (), users, stored)
     if len(found) > MOST or not all(_in_rows(p) for p in found):
         alone = isinstance(n.form, g.Concat)
-        return [Piece(x, ((n, at),)) for x, at in _parts(n)] if alone else []
+        return [Piece(x, ((n, at),)) for x, at in g.parts(n)] if alone else []
     return found
 
 
@@ -57,7 +57,7 @@ def _inside(n: g.Node, path: tuple, users: Mapping, stored: Collection[int]) -> 
     if not whole and (turns.of(x) is not None or x.size > CUT * n.size):
         return []
     found: list[Piece] = []
-    for part, at in _parts(x):
+    for part, at in g.parts(x):
         below = ((x, at), *reversed(views), *path)
         alone = len(users.get(id(part), ())) == 1 and id(part) not in stored
         inner = _inside(part, below, users, stored) if alone and len(found) < MOST else []
@@ -72,15 +72,6 @@ def _is_renaming(n: g.Node) -> bool:
     if isinstance(n.form, g.Broadcast):  # more axes, of extent one
         return n.size == n.args[0].size and list(n.form.dims) == sorted(n.form.dims)
     return isinstance(n.form, g.Reshape | g.Transpose)
-
-
-def _parts(n: g.Node) -> list[tuple[g.Node, int]]:
-    """The operands of a concatenation, and where they begin."""
-    found, at = [], 0
-    for x in n.args:
-        found.append((x, at))
-        at += x.shape[n.form.dim]
-    return found
 
 
 def _in_rows(p: Piece) -> bool:

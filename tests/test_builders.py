@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
@@ -27,21 +28,28 @@ pytestmark = pytest.mark.driver
 SIMPLE = "__kernel void fx(const int stage, __global float *x) { if (stage == 0) x[0] += 1.0f; }"
 
 
-@pytest.fixture
-def device(tmp_path, monkeypatch):
+@contextlib.contextmanager
+def fresh(tmp_path, monkeypatch):
     """PoCL of the version whose programs are shared, without programs, with a cache of its own."""
     found = [d for d in devices.devices() if lean.suits(d, SIMPLE)]
     if not found or builders.library() is None:
         pytest.skip("needs the PoCL that has the short way")
     monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(builders, "processes", lambda: 2)
-    monkeypatch.setattr(program, "PER_PROGRAM", 2)
     kept = dict(found[0].programs)
     found[0].programs.clear()
     yield found[0]
     found[0].programs.clear()
     found[0].programs.update(kept)
     builders.close()
+
+
+@pytest.fixture
+def device(tmp_path, monkeypatch):
+    """Such a PoCL, whose programs are of two stages at most."""
+    monkeypatch.setattr(program, "PER_PROGRAM", 2)
+    with fresh(tmp_path, monkeypatch) as found:
+        yield found
 
 
 def job(k: int) -> ahead.Job:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from plans import run
+from test_builders import fresh
 
 from lowering.graph import Builder
 from lowering.runtime import (
@@ -145,23 +146,14 @@ def test_what_is_no_object_file_is_refused():
 @pytest.fixture
 def builder(tmp_path, monkeypatch):
     """A builder that is ready, of the PoCL whose programs are shared."""
-    found = [d for d in devices.devices() if lean.suits(d, SIMPLE)]
-    if not found or builders.library() is None:
-        pytest.skip("needs the PoCL that has the short way")
-    monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(builders, "processes", lambda: 2)
-    kept_programs = dict(found[0].programs)
-    found[0].programs.clear()
-    builders.close()
-    builders.prepare()
-    for _ in range(300):
-        if builders._builders[0].ready:
-            break
-        time.sleep(0.02)
-    yield builders._builders[0]
-    found[0].programs.clear()
-    found[0].programs.update(kept_programs)
-    builders.close()
+    with fresh(tmp_path, monkeypatch):
+        builders.close()
+        builders.prepare()
+        for _ in range(300):
+            if builders._builders[0].ready:
+                break
+            time.sleep(0.02)
+        yield builders._builders[0]
 
 
 def ours(kernel: str) -> list[bool]:

@@ -65,7 +65,11 @@ class Ahead(Keeping):
         for buffer, index in found:
             if not index.axes <= self.scope.open:
                 continue
-            count = LINE // self.nest.buffers[buffer].dtype.itemsize
-            for at in range(0, self.width * self.unroll, count):
-                place = self.affine(index + at)
-                self.line(f"__builtin_prefetch(b{buffer} + ({place}), 0, {level});")
+            self.ask(buffer, index, self.width * self.unroll, f", 0, {level}")
+
+    def ask(self, buffer: int, index: Affine, count: int, how: str = "", row: str = "") -> None:
+        """Ask for the lines of `count` elements from an index on, of the row that begins at `row`;
+        `how`: the arguments of the request.
+        """
+        for at in range(0, count, LINE // self.nest.buffers[buffer].dtype.itemsize):
+            self.line(f"__builtin_prefetch(b{buffer} + ({self.affine(index + at)}){row}{how});")

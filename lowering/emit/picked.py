@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from lowering.affine import Affine, axis
-from lowering.emit.ahead import LINE, Ahead
+from lowering.emit.ahead import Ahead
 from lowering.emit.scope import Scope
 
 AHEAD = 8  # rows
@@ -39,10 +39,8 @@ class Picking(Ahead):
         )
         self.row_indices(which, rows)
         for buffer, index, picks in found:
-            count = LINE // self.nest.buffers[buffer].dtype.itemsize
             row = "" if picks is None else f" + {self.get(picks, 0, 1)}"
-            for at in range(0, self.nest.extents[self.s.v], count):
-                self.line(f"__builtin_prefetch(b{buffer} + ({self.affine(index + at)}){row});")
+            self.ask(buffer, index, self.nest.extents[self.s.v], row=row)
         asked, self.scope = self.scope, here
         self.line("{")
         here.lines += asked.lines

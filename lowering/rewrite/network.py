@@ -29,25 +29,22 @@ def rewrite(
     """The results of a Sort or TopK node, None where it stays what it is; `repeated`: in a loop,
     which its network lets be one kernel.
     """
-    x, f = args[0], n.form
-    places, descending, dim, kept = None, isinstance(f, g.TopK), x.ndim - 1, 0
-    if isinstance(f, g.TopK):
-        places, kept = np.dtype(np.int32), f.k
-    else:
-        dim, kept = f.dim, x.shape[f.dim]
-        if f.num_keys != 1 or len(args) > 2:
-            return None
-        if len(args) == 2 and (places := place_dtype(args[1], dim)) is None:
-            return None
+    x, f, top = args[0], n.form, isinstance(n.form, g.TopK)
+    dim, kept = (x.ndim - 1, f.k) if top else (f.dim, x.shape[f.dim])
+    places = np.dtype(np.int32) if top else None
+    if not top and (f.num_keys != 1 or len(args) > 2):
+        return None
+    if len(args) == 2 and (places := place_dtype(args[1], dim)) is None:
+        return None
     most = MOST if repeated or x.size >= WORTH else FEW
     if not 2 <= x.shape[dim] <= most or not kept or not x.size or not _known(x.dtype, places):
         return None
-    elements = [_element(b, x, dim, k) for k in range(x.shape[dim])]
+    elements = [views.element(b, x, dim, k) for k in range(x.shape[dim])]
     if places is None:
         ranked = _ranked(b, [_key(b, e) for e in elements])
         return (b.concat([_value(b, key, x.dtype) for key in ranked], dim),)
-    ranked = _ranked(b, [_placed(b, e, k, descending) for k, e in enumerate(elements)])[:kept]
-    values = b.concat([_value_of_placed(b, w, x.dtype, descending) for w in ranked], dim)
+    ranked = _ranked(b, [_placed(b, e, k, top) for k, e in enumerate(elements)])[:kept]
+    values = b.concat([_value_of_placed(b, w, x.dtype, top) for w in ranked], dim)
     return values, b.concat([_place(b, w, places) for w in ranked], dim)
 
 
@@ -69,13 +66,6 @@ def comparisons(n: int) -> list[tuple[int, int]]:
 def _known(dtype: np.dtype, places: np.dtype | None) -> bool:
     """Whether elements have keys, and room for a place beside them."""
     return dtype.name in (*NUMBERS, *FLOATS) and (places is None or dtype.itemsize <= 4)
-
-
-def _element(b: g.Builder, x: g.Node, dim: int, k: int) -> g.Node:
-    """All k-th elements of an axis, which remains with one element."""
-    starts = tuple(k if d == dim else 0 for d in range(x.ndim))
-    shape = (*x.shape[:dim], 1, *x.shape[dim + 1 :])
-    return views.sliced(b, x, starts, (1,) * x.ndim, shape)
 
 
 def _ranked(b: g.Builder, xs: list[g.Node]) -> list[g.Node]:

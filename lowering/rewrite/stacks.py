@@ -8,6 +8,7 @@ operations, in the order of the stack, which then need not stand in memory. Call
 from __future__ import annotations
 
 from lowering import graph as g
+from lowering.rewrite import views
 
 MOST = 16  # values of a stack
 DEEPEST = 6  # operations between a stack and its fold
@@ -84,6 +85,4 @@ def _made(b: g.Builder, x: g.Node, axis: int, k: int, depth: int, known: Known) 
             if at is not None:
                 y = b.reshape(y, y.shape[:at] + y.shape[at + 1 :])
             return b.broadcast(y, shape, tuple(d - (d > axis) for d in dims if d != axis))
-    starts = tuple(k if d == axis else 0 for d in range(x.ndim))
-    limits = tuple(k + 1 if d == axis else size for d, size in enumerate(x.shape))
-    return b.reshape(b.slice(x, starts, limits), shape)
+    return b.reshape(views.element(b, x, axis, k), shape)

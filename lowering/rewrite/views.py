@@ -37,6 +37,11 @@ def part(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     return sliced(b, x, n.form.starts, n.form.strides, n.shape)
 
 
+def element(b: g.Builder, x: g.Node, axis: int, k: int) -> g.Node:
+    """All k-th elements along an axis, which remains with one element."""
+    return sliced(b, x, _at((0,) * x.ndim, axis, k), (1,) * x.ndim, _at(x.shape, axis, 1))
+
+
 def sliced(b: g.Builder, x: g.Node, starts: Ints, strides: Ints, shape: Ints) -> g.Node:
     """A slice of x, or of what of x it lies in."""
     if isinstance(x.form, g.Transpose) and isinstance(x.args[0].form, g.Concat) and prod(shape):
@@ -66,12 +71,11 @@ def _met(x: g.Node, first: int, last: int) -> list[tuple[g.Node, int, int]]:
     """The operands of a concatenation that have places from `first` to `last` of its axis, and of
     each its first and last one.
     """
-    met, at = [], 0
-    for piece in x.args:
+    met = []
+    for piece, at in g.parts(x):
         size = piece.shape[x.form.dim]
         if first < at + size and last >= at:
             met.append((piece, max(first - at, 0), min(last - at, size - 1)))
-        at += size
     return met
 
 
