@@ -473,6 +473,24 @@ def check_batch_of_none(p: Primitive, case: Case) -> None:
     assert [(x.shape, x.dtype) for x in found] == expected
 
 
+def check_memory_order(p: Primitive, case: Case, size: int = 9) -> None:
+    """Nine members that lie side by side in memory are as members one after the other, and operands
+    are read alone: rules for stacks may not write to memory that happens to have their order.
+    """
+    if (isinstance(p.batch, no) and "batch" not in p.trace_rules) or not case.shapes:
+        return
+    members = [operands(case, seed=k) for k in range(size)]
+    first = [np.stack(column) for column in zip(*members)]
+    last = [np.stack(column, -1) for column in zip(*members)]
+    f, arrays = applied(p, case), [fx.device_put(x) for x in last]
+    expected, found = host(fx.vmap(f)(*first)), host(fx.vmap(f, in_axes=-1)(*arrays))
+    for x, y in zip(found, expected, strict=True):
+        agree(x, y, *_tolerance(y.dtype), f"{p.name} of members side by side")
+    for x, y in zip(arrays, last, strict=True):
+        same = stored(np.asarray(x)).tobytes() == stored(y).tobytes()
+        assert same, f"{p.name} wrote to an operand"
+
+
 def _mapped_choices(args: list[np.ndarray]) -> list[tuple[tuple[int, ...], list[Any]]]:
     """Operands and placements: all in front or at the back, each alone at each place, each left out
     with the others at the back.
@@ -515,4 +533,5 @@ CHECKS: dict[Callable[[Primitive, Case], None], Callable[[Primitive], list[Case]
     check_inside: cases_of,
     check_batch: cases_of,
     check_batch_of_none: cases_of,
+    check_memory_order: cases_of,
 }

@@ -289,6 +289,19 @@ def test_stacks_of_small_matrices_are_as_one_by_one(rng, dtype, shape):
         np.testing.assert_allclose(got, np.stack(want), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_stacks_that_lie_matrix_last_in_memory_are_only_read(rng, wrap):
+    """The rules for stacks want that order, and write to what they have turned."""
+    x = rng.standard_normal((3, 3, 9)).astype(np.float32)
+    one = rng.standard_normal((9, 1, 1)).astype(np.float32)
+    a, b = jnp.asarray(x), jnp.asarray(one)
+    got = fx.vmap(wrap(lambda m: jnp.linalg.solve(m, m[0])), in_axes=-1)(a)
+    want = [np.linalg.solve(m, m[0]) for m in np.moveaxis(x, -1, 0)]
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
+    wrap(lambda b: lax.linalg.triangular_solve(b + 2, b, left_side=True))(b)
+    assert np.array_equal(a, x) and np.array_equal(b, one)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "complex64"])
 @pytest.mark.parametrize("shape", [(1, 1), (4, 4), (7, 3)])
 def test_polar_factors_by_qdwh(shape, dtype, rng):

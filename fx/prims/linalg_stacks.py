@@ -20,8 +20,10 @@ def worthwhile(x: np.ndarray) -> bool:
 
 
 def _matrices_last(x: np.ndarray) -> np.ndarray:
-    """[..., m, n] as a new array [m, n, stack]."""
-    return np.ascontiguousarray(np.moveaxis(x.reshape(-1, *x.shape[-2:]), 0, -1))
+    """[..., m, n] as a new array [m, n, stack], new also where memory has that order already: it is
+    written to.
+    """
+    return np.array(np.moveaxis(x.reshape(-1, *x.shape[-2:]), 0, -1), order="C")
 
 
 def _matrices_first(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
