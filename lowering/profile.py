@@ -14,7 +14,7 @@ INSTRUCTIONS = {
     "sse4_1": ("sse4.1", "__SSE4_1__"),
     "avx": ("avx", "__AVX__"),
     "avx2": ("avx2", ""),
-    "fma": ("fma", ""),
+    "fma": ("fma", "__FMA__"),
     "f16c": ("f16c", "__F16C__"),
     "bmi2": ("bmi2", ""),
     "avx512f": ("avx512f", "__AVX512F__"),

@@ -381,6 +381,21 @@ def test_special_values_of_two_arguments(pair_program):
             np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]), name)
 
 
+def test_remainders_are_exact_where_quotients_round(pair_program):
+    """Beside multiples of the divisor, where the rounded quotient may be the next whole number, and
+    for quotients too large to be whole numbers of the type.
+    """
+    kind, program = pair_program
+    dtype, rng = KINDS[kind], np.random.default_rng(7)
+    bits = np.finfo(dtype).nmant + 1
+    y = rng.uniform(0.1, 10, 6000).astype(dtype)
+    whole = np.floor(np.exp2(rng.uniform(0, bits + 6, y.size)))
+    x = (whole * y.astype(wide(kind))).astype(dtype)
+    near = np.concatenate([x, np.nextafter(x, x * 0), np.nextafter(x, x * np.inf), -x])
+    got = program(list(PAIRS).index("rem"), near, np.tile(y, 4))
+    np.testing.assert_array_equal(got, np.fmod(near, np.tile(y, 4)))
+
+
 def test_pow_is_right_where_its_result_is_large(pair_program):
     kind, program = pair_program
     rng, limit = np.random.default_rng(6), 120 if kind == "f32" else 1000

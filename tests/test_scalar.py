@@ -113,14 +113,17 @@ def build(queue, width, cases):
         lines.append(
             f"case {index}: {{ {' '.join(loads)} {register} r = {value}; {store}; break; }}"
         )
-    arguments = "".join(f"__global const char *{n}, " for n in "xyz")
+    arguments = (
+        "".join(f"__global const char *{n}, " for n in "xyz") + "__global char *out, int which"
+    )
     body = "\n".join(
         [
-            f"__kernel void run({arguments}__global char *out, int which) {{",
-            "long i = get_global_id(0);",
+            "static __attribute__((noinline, min_vector_width(512)))",  # as stages of plans are
+            f"void item({arguments}, long i) {{",
             "switch (which) {",
             *lines,
             "}}",
+            f"__kernel void run({arguments}) {{ item(x, y, z, out, which, get_global_id(0)); }}",
         ]
     )
     functions = mathlib.source(mathlib.needed(body))

@@ -142,11 +142,38 @@ $F nextafter_$N($F x, $F y) {
     # past the caches, where the address allows it: such a store faults on others
     "stream": {"float": _STREAM, "int": _STREAM},
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
-    "rem": {
-        "floatx1": "$F rem_$N($F x, $F y) { return fmod(x, y); }",
+    # fmod lane by lane: exact for any quotient
+    "rem_lanes": {
+        "floatx1": "$F rem_lanes_$N($F x, $F y) { return fmod(x, y); }",
         "float": """
-$F rem_$N($F x, $F y) { return ($F)(rem_$H(x.lo, y.lo), rem_$H(x.hi, y.hi)); }""",
+$F rem_lanes_$N($F x, $F y) {
+  union { $F all; $E lane[$W]; } a, b;
+  a.all = x, b.all = y;
+  for (int i = 0; i < $W; i++) a.lane[i] = fmod(a.lane[i], b.lane[i]);
+  return a.all;
+}""",
     },
+    # x - whole y in one rounding is exact, the quotient's rounding moves `whole` by one at most
+    "rem": _both("""
+$F rem_$N($F x, $F y) {
+#if defined(POCL_DEVICE_ADDRESS_BITS) && !defined(__FMA__)
+  return rem_lanes_$N(x, y);
+#else
+  $F a = abs_$N(x), b = abs_$N(y), quotient = a / b, whole = trunc_$N(quotient);
+#ifdef POCL_DEVICE_ADDRESS_BITS
+  $F rest = mad_$N(-whole, b, a);
+#else
+  $F rest = fma(-whole, b, a);
+#endif
+  rest = rest < $c{0.0} ? rest + b : rest;
+  rest = rest >= b ? rest - b : rest;
+  rest = a < b ? a : rest;
+  rest = $asF($asI(rest) | ($asI(x) & ($I)(@TOP)));
+  $M many = !((quotient < $c{4e6}) | (a < b));
+  if (any_$NI(many)) rest = many ? rem_lanes_$N(x, y) : rest;
+  return rest;
+#endif
+}"""),
     # in one rounding where the device has it, also in kernels that switch contraction off: nothing
     # computes it twice
     "mad": {"float": "$F mad_$N($F a, $F b, $F c) { return a * b + c; }"},
@@ -193,7 +220,38 @@ for _kind in ("i64", "u64"):
 
 # 16-bit floats: memory (u16) <-> registers (f32), to nearest even; NaN stays NaN. PoCL's compiler
 # has no instruction for float16, the processor has.
-_F16C = "#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__F16C__) && $W == 8"
+_FROM_F16 = """
+  $u32 bits = $tou32(x), size = (bits & 0x7fffu) << 13;
+  $u32 normal = size + 0x38000000u, special = size | 0x7f800000u;
+  $u32 small = $asu32($asf32(size + 0x38800000u) - $asf32(($u32)(0x38800000u)));
+  $u32 value = size < 0x00800000u ? small : normal;
+  value = size >= 0x0f800000u ? special : value;
+  return $asf32(value | ((bits & 0x8000u) << 16));"""
+_TO_F16 = """
+  $U bits = $asU(x), size = bits & 0x7fffffffu;
+  $U normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
+  $U small = $asU($asF(size) + 0.5f) - 0x3f000000u;
+  $U special = size > 0x7f800000u ? ($U)(0x7e00u) : ($U)(0x7c00u);
+  $U value = size < 0x38800000u ? small : normal;
+  value = size >= 0x47800000u ? special : value;
+  return $tou16(value | ((bits >> 16) & 0x8000u));"""
+
+
+def _f16(name: str, kind: str, result: str, own: dict[int, str], plain: str) -> dict[str, str]:
+    """A conversion for every width; `own`: by width, with the processor's instruction."""
+    head = f"{result} {name}_$N($F x) {{"
+    texts = {kind: f"\n{head}{plain}\n}}"}
+    for width, text in own.items():
+        feature = "__AVX512F__" if width == 16 else "__F16C__"
+        texts[f"{kind}x{width}"] = f"""
+{head}
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined({feature}){text}
+#else{plain}
+#endif
+}}"""
+    return texts
+
+
 TEMPLATES |= {
     "from_bf16": {"u16": "$f32 from_bf16_$N($F x) { return $asf32($tou32(x) << 16); }"},
     "to_bf16": {
@@ -205,41 +263,43 @@ $u16 to_bf16_$N($F x) {
   return $tou16(x == x ? even : nan);
 }""",
     },
-    "from_f16": {
-        "u16": """
-$f32 from_f16_$N($F x) {
-@F16C
+    "from_f16": _f16(
+        "from_f16",
+        "u16",
+        "$f32",
+        {
+            1: """
+  float wide;
+  __asm__("vmovd %1, %0; vcvtph2ps %0, %0" : "=x"(wide) : "r"((uint)x));
+  return wide;""",
+            8: """
   $f32 wide;
   __asm__("vcvtph2ps %1, %0" : "=x"(wide) : "x"(x));
-  return wide;
-#else
-  $u32 bits = $tou32(x), size = (bits & 0x7fffu) << 13;
-  $u32 normal = size + 0x38000000u, special = size | 0x7f800000u;
-  $u32 small = $asu32($asf32(size + 0x38800000u) - $asf32(($u32)(0x38800000u)));
-  $u32 value = size < 0x00800000u ? small : normal;
-  value = size >= 0x0f800000u ? special : value;
-  return $asf32(value | ((bits & 0x8000u) << 16));
-#endif
-}""".replace("@F16C", _F16C),
-    },
-    "to_f16": {
-        "f32": """
-$u16 to_f16_$N($F x) {
-@F16C
+  return wide;""",
+            16: """
+  return __builtin_ia32_vcvtph2ps512_mask(as_short16(x), ($f32)(0.0f), 0xffff, 4);""",
+        },
+        _FROM_F16,
+    ),
+    "to_f16": _f16(
+        "to_f16",
+        "f32",
+        "$u16",
+        {
+            1: """
+  uint narrow;
+  float rounded;
+  __asm__("vcvtps2ph %3, %2, %1; vmovd %1, %0" : "=r"(narrow), "=x"(rounded) : "x"(x), "i"(0));
+  return (ushort)narrow;""",
+            8: """
   $u16 narrow;
   __asm__("vcvtps2ph %2, %1, %0" : "=x"(narrow) : "x"(x), "i"(0));
-  return $tou16(x == x) ? narrow : ($u16)(0x7e00);
-#else
-  $U bits = $asU(x), size = bits & 0x7fffffffu;
-  $U normal = (size - 0x38000000u + 0xfffu + ((size >> 13) & 1u)) >> 13;
-  $U small = $asU($asF(size) + 0.5f) - 0x3f000000u;
-  $U special = size > 0x7f800000u ? ($U)(0x7e00u) : ($U)(0x7c00u);
-  $U value = size < 0x38800000u ? small : normal;
-  value = size >= 0x47800000u ? special : value;
-  return $tou16(value | ((bits >> 16) & 0x8000u));
-#endif
-}""".replace("@F16C", _F16C),
-    },
+  return narrow;""",
+            16: """
+  return as_ushort16(__builtin_ia32_vcvtps2ph512_mask(x, 0, (short16)(0), 0xffff));""",
+        },
+        _TO_F16,
+    ),
     "round_f16": {"f32": "$F round_f16_$N($F x) { return from_f16_u16x$W(to_f16_$N(x)); }"},
     "round_bf16": {"f32": "$F round_bf16_$N($F x) { return from_bf16_u16x$W(to_bf16_$N(x)); }"},
 }
