@@ -15,7 +15,7 @@ from test_processes import run_python
 from test_runtime import ADD, device_of
 
 from lowering.errors import DeviceError
-from lowering.runtime import cache, devices, drivers
+from lowering.runtime import cache, devices, drivers, later
 
 pytestmark = pytest.mark.driver
 
@@ -135,6 +135,7 @@ def test_the_cache_keeps_what_was_used_last(cache_folder, monkeypatch):
     keys = ["aa" + cache.key_of(k) for k in range(4)]  # all in one folder
     for age, key in enumerate(keys):
         cache.store("plan", key, bytes(1000))
+        later.settle()
         (entry,) = cache_folder.rglob(key)
         os.utime(entry, (1000.0 + age, 1000.0 + age))
     assert cache.load("plan", keys[0]) is not None  # used: the youngest now
@@ -148,6 +149,7 @@ def test_the_cache_passes_over_what_another_process_takes_away(cache_folder, mon
     keys = ["aa" + cache.key_of(k) for k in range(3)]
     for age, key in enumerate(keys):
         cache.store("plan", key, bytes(1000))
+        later.settle()
         (entry,) = cache_folder.rglob(key)
         os.utime(entry, (1000.0 + age, 1000.0 + age))
     (entry.parent / "gone").symlink_to(cache_folder / "nowhere")  # is listed, has no size

@@ -3,7 +3,7 @@
 Entries are versioned and carry a checksum; a write goes to a temporary file that is renamed. What
 cannot be read (corrupt, another version, another user's, no permission) is a miss, and the first
 failure of a process gives one warning. FX_CACHE_DIR names the place ("off": none). It does not grow
-beyond LIMIT: what was not used for longest goes.
+beyond LIMIT: what was not used for longest goes. Who stores does not wait for the disk (later.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from lowering.runtime import later
+
 VERSION = "1"
 """Part of every path: raise it when the layout of an entry, a Plan or generated code changes."""
 
@@ -29,6 +31,8 @@ FOLDERS = 256
 _MAGIC = b"fxcache" + VERSION.encode() + b"\n"
 _warned = False
 _pruned: set[Path] = set()  # folders that this process has looked through
+_written: set[Path] = set()  # places where this process has stored something
+_waiting: dict[Path, bytes] = {}  # what is not yet on disk
 
 
 class CacheWarning(UserWarning):
@@ -60,6 +64,8 @@ def load(kind: str, key: str) -> bytes | None:
     path = _path(kind, key)
     if path is None:
         return None
+    if (body := _waiting.get(path)) is not None:
+        return body
     try:
         data = path.read_bytes()
         if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
@@ -81,14 +87,38 @@ def load(kind: str, key: str) -> bytes | None:
 def has(kind: str, key: str) -> bool:
     """Whether something is stored under `key`, whole or not."""
     path = _path(kind, key)
-    return path is not None and path.exists()
+    return path is not None and (path in _waiting or path.exists())
 
 
 def store(kind: str, key: str, body: bytes) -> None:
-    """Keep `body` under `key`; another process may do the same at the same time."""
+    """Keep `body` under `key`; another process may do the same at the same time. It is soon on
+    disk; the first entry of a process at once, so that its caller is told where that cannot be.
+    """
     path = _path(kind, key)
     if path is None:
         return
+    root = path.parents[3]
+    if root not in _written:
+        _written.add(root)
+        _write(path, body)
+        return
+    _waiting[path] = body
+    later.do(_write_waiting, path)
+
+
+def _write_waiting(path: Path) -> None:
+    body = _waiting.get(path)
+    if body is None:
+        return
+    try:
+        with contextlib.suppress(CacheWarning):  # an error where warnings are
+            _write(path, body)
+    finally:
+        if _waiting.get(path) is body:
+            del _waiting[path]
+
+
+def _write(path: Path, body: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,8 +176,10 @@ def store_object(kind: str, key: str, value: Any) -> None:
 def clear() -> None:
     """Forget that a warning was given and what was looked through (tests); entries stay."""
     global _warned
+    later.settle()
     _warned = False
     _pruned.clear()
+    _written.clear()
 
 
 def _path(kind: str, key: str) -> Path | None:
