@@ -15,6 +15,7 @@ from typing import Any
 
 from lowering import scalar, tiles
 from lowering.affine import Affine, Range
+from lowering.cells import Cells, cells_of
 from lowering.nest import LoopBody, Nest, Store, Value
 from lowering.profile import Profile
 
@@ -45,6 +46,7 @@ class Schedule:
     streams: frozenset[int] = frozenset()  # buffers written past the caches
     wide: bool = False  # axes are counted with 64 bits
     tile: tiles.Tile | None = None  # for transposed reads; then a row block counts tiles
+    cells: Cells | None = None  # for results in small blocks
     apart: bool = False  # the text has blocks of v, be it one: then as many as any size asks for
 
 
@@ -257,11 +259,14 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         return found
     if nest.dealt is not None:
         return _dealt(nest, profile, live)
+    wide = _wide(nest, parallel)
+    cells = None if wide else cells_of(nest, profile, folded)
+    if cells is not None:
+        return _by_cells(nest, profile, parallel, folded, cells)
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
     columns = v not in folded and prod(nest.extents[a] for a in folded) > FEW
     width = 1 if v is None else _width(nest, v, profile, columns)
-    wide = _wide(nest, parallel)
     if wide and any(len(e) for e in _guards(nest)):
         width = 1  # guards of strips are 32-bit lanes
     if width == 1:
@@ -309,6 +314,22 @@ def _dealt(nest: Nest, profile: Profile, live: list[int]) -> Schedule:
     rows = tuple(a for a in live if a != v)
     wide = _wide(nest, live)
     return Schedule(rows, (), v, width, 1, 1, 1, (nest.dealt.owners, 1), "cpu", 1, wide=wide)
+
+
+def _by_cells(
+    nest: Nest, profile: Profile, parallel: list[int], folded: frozenset[int], cells: Cells
+) -> Schedule:
+    """Rows of cells, or parts of the one row."""
+    v, folds = cells.v, tuple(sorted(folded))
+    rows = tuple(a for a in parallel if a != v and a not in cells.inner)
+    grid = prod(nest.extents[a] for a in rows)
+    row_block, strip_block = _blocks(nest, v, parallel, (*folds, *cells.inner), grid, cells.count)
+    strips = -(-nest.extents[v] // strip_block)
+    items = (max(1, -(-grid // row_block)), max(1, strips))
+    streams = _streams(nest, profile)
+    apart = items[1] > 1 or (not rows and nest.extents[v] >= APART)
+    placed = (rows, folds, v, 1, 1, row_block, strip_block, items)
+    return Schedule(*placed, "cpu", 1, streams=streams, cells=cells, apart=apart)
 
 
 APART = 32  # elements from which a text has blocks of v, as if there were many

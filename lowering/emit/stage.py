@@ -29,6 +29,10 @@ def emit(nest: Nest, schedule: Schedule) -> Stage:
         from lowering.emit import gpu as emit_gpu
 
         return emit_gpu.emit(nest, schedule)
+    if schedule.cells is not None:
+        from lowering.emit import cells as emit_cells
+
+        return emit_cells.CellEmitter(nest, schedule).stage()
     return _Emitter(nest, schedule).stage()
 
 
