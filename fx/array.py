@@ -11,7 +11,7 @@ import importlib
 import operator
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -365,11 +365,13 @@ def to_numpy(x: Any) -> np.ndarray:
     dtype = _SCALARS.get(type(x))
     if dtype is not None:
         return np.asarray(x, python_scalar_dtype(type(x)))
-    a = np.asarray(x)
+    a = readers.get(type(x), np.asarray)(x)
     dtype = canonicalize_dtype(a.dtype)
     return a if a.dtype == dtype else a.astype(dtype)
 
 
+readers: dict[type, Callable[[Any], np.ndarray]] = {np.ndarray: np.asarray}
+"""How values of a type are read as NumPy arrays, where that is not `numpy.asarray`."""
 _SCALARS = {bool: True, int: True, float: True, complex: True}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fx.array import Array, runtime
+from fx.array import Array, readers, runtime
 from fx.avals import ShapedArray
 
 COPY_BELOW = 1 << 20
@@ -87,7 +87,7 @@ def _argument(x: Any, dtype: np.dtype, given: bool) -> tuple[np.ndarray, bool]:
     `given`: it may become a result.
     """
     if not isinstance(x, np.ndarray):
-        return np.asarray(x, dtype), False
+        return np.asarray(readers[type(x)](x) if type(x) in readers else x, dtype), False
     if x.dtype != dtype or x.nbytes <= COPY_BELOW or given:
         return np.array(x, dtype, order="C"), False
     return x, True

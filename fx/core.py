@@ -195,6 +195,7 @@ class Trace:
     function = "the transformed function"  # for messages
     parent: Trace
     alive = True
+    main = property(lambda self: self)  # what tells nested transformations apart
 
     def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -319,6 +320,7 @@ def check_alive(x: Tracer) -> None:
 # ---------------------------------------------------------------- avals of values
 
 _AVAL_OF: dict[type, Callable[[Any], ShapedArray]] = {}
+pytype_aval_mappings = _AVAL_OF  # to read and to extend, under JAX's name
 
 
 def register_aval(kind: type, aval_of: Callable[[Any], ShapedArray]) -> None:

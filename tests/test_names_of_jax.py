@@ -75,3 +75,53 @@ def test_an_equation_prints_as_in_its_jaxpr():
     (sine, product) = fx.make_jaxpr(lambda x: fnp.sin(x) * 2.0)(fnp.ones(3)).eqns
     assert str(sine) == "a:f32[3] = sin b"
     assert repr(product) == "a:f32[3] = mul b 2.0:f32[]"
+
+
+def test_primitives_that_no_jaxpr_has_are_keys_for_rules():
+    from fx.extend.core import primitives
+
+    rules = {primitives.call_p: 1, primitives.closed_call_p: 2}
+    assert rules[primitives.closed_call_p] == 2
+    jaxpr = fx.make_jaxpr(lambda x: fx.jit(fnp.sin)(x) + 1)(1.0)
+    assert not any(eqn.primitive in rules for eqn in jaxpr.eqns)
+    with pytest.raises(NotImplementedError, match="call_p is a key"):
+        primitives.call_p.bind(1.0)
+    with pytest.raises(AttributeError, match="'xla_pmap_p'"):
+        _ = primitives.xla_pmap_p
+
+
+def test_rules_that_ask_for_the_name_of_the_axis():
+    from fx.extend.core import Primitive
+    from fx.interpreters import batching
+
+    seen = []
+    twice = Primitive("twice_of_a_named_axis", numpy=lambda x: 2 * x, abstract=lambda x: x)
+
+    def rule(axis_size, axis_name, trace_type, args, dims):
+        seen.append((axis_size, axis_name))
+        return twice.bind(*args), dims[0]
+
+    batching.axis_primitive_batchers[twice] = rule
+    try:
+        out = fx.vmap(twice.bind, axis_name="i")(fnp.arange(3.0))
+        assert out.tolist() == [0.0, 2.0, 4.0]
+        again = batching.axis_primitive_batchers[twice](3, "j", None, (fnp.ones(3),), (0,))
+        assert again[0].tolist() == [2.0] * 3 and again[1] == 0
+    finally:
+        fx.core.PRIMITIVES.pop(twice.name)
+    assert seen == [(3, "i"), (3, "j")]
+
+
+def test_avals_of_what_a_batch_shares_are_as_they_are():
+    from fx.extend.core import mapped_aval, unmapped_aval
+
+    aval = fx.core.ShapedArray((3, 4), np.float32)
+    assert mapped_aval(4, 1, aval).shape == (3,) and unmapped_aval(5, 1, aval).shape == (3, 5, 4)
+    assert mapped_aval(7, None, aval) == aval == unmapped_aval(7, None, aval)
+
+
+def test_a_trace_is_told_by_its_main():
+    def f(x):
+        return x * (2.0 if x._trace.main is fx.extend.core.find_top_trace([x]).main else 3.0)
+
+    assert fx.jvp(f, (1.0,), (1.0,))[1] == 2.0

@@ -268,3 +268,33 @@ def test_flags_on_the_command_line(monkeypatch):
         assert fx.config.jax_debug_nans is True and fx.config.jax_log_compiles is False
     finally:
         fx.config.update("jax_debug_nans", False)
+
+
+class Measured:
+    """Numbers with a unit, which NumPy reads without it."""
+
+    def __init__(self, numbers):
+        self.numbers = np.asarray(numbers)
+        self.shape, self.dtype = self.numbers.shape, self.numbers.dtype
+
+    def metres(self):
+        return self.numbers * 1000
+
+
+def test_types_become_arrays_by_tables():
+    from fx.interpreters import xla
+
+    with pytest.raises(TypeError):
+        fx.jit(jnp.sin)(Measured([1.0]))
+    mappings = fx.core.pytype_aval_mappings
+    mappings[Measured] = mappings[np.ndarray]
+    xla.canonicalize_dtype_handlers[Measured] = Measured.metres
+    try:
+        f = fx.jit(lambda x: x + 1)
+        for _ in range(4):
+            assert f(Measured([1.0, 2.0])).tolist() == [1001.0, 2001.0]
+        assert (jnp.sin(Measured([1.0])) == jnp.sin(1000.0)).all()
+        assert fx.typeof(Measured([1.0])) == fx.core.ShapedArray((1,), np.float32)
+    finally:
+        del mappings[Measured], xla.canonicalize_dtype_handlers[Measured]
+    assert xla.canonicalize_dtype_handlers[np.ndarray]([1, 2]).tolist() == [1, 2]

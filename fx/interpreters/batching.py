@@ -11,8 +11,28 @@ from fx.interpreters.tables import RuleTable
 
 fancy_primitive_batchers = RuleTable("batch")
 """Rules (axis, args, dims, **params) -> (out, dim)."""
-axis_primitive_batchers = fancy_primitive_batchers
 not_mapped = None
+
+
+class _AxisBatchers(RuleTable):
+    """Rules (axis_size, axis_name, trace_type, args, dims, **params) -> (out, dim)."""
+
+    def __getitem__(self, p: Primitive) -> Callable[..., Any]:
+        rule = super().__getitem__(p)
+
+        def with_name(size: int, name: Any, _: Any, args: Any, dims: Any, **params: Any) -> Any:
+            return rule(core.AxisData(name, size), args, dims, **params)
+
+        return with_name
+
+    def __setitem__(self, p: Primitive, rule: Callable[..., Any]) -> None:
+        def with_axis(axis: Any, args: Any, dims: Any, **params: Any) -> Any:
+            return rule(axis.size, axis.name, None, args, dims, **params)
+
+        super().__setitem__(p, with_axis)
+
+
+axis_primitive_batchers = _AxisBatchers("batch")
 
 
 class _Batchers(RuleTable):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from fx.array import readers as canonicalize_dtype_handlers
 from fx.avals import canonicalize_dtype
 from fx.core import Primitive
 
-__all__ = ["apply_primitive", "canonicalize_dtype"]
+__all__ = ["apply_primitive", "canonicalize_dtype", "canonicalize_dtype_handlers"]
 
 
 def apply_primitive(prim: Primitive, *args: Any, **params: Any) -> Any:

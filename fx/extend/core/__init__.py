@@ -48,15 +48,21 @@ def new_jaxpr_eqn(
     return JaxprEqn(list(invars), list(outvars), primitive, params, frozenset(effects), source_info)
 
 
-def mapped_aval(size: int, axis: int, aval: ShapedArray) -> ShapedArray:
-    """The aval of one example of a batch whose axis `axis` has `size` examples."""
+def mapped_aval(size: int, axis: int | None, aval: ShapedArray) -> ShapedArray:
+    """The aval of one example of a batch whose axis `axis` has `size` examples; None: of what
+    all examples share.
+    """
+    if axis is None:
+        return aval
     if aval.shape[axis] != size:
         raise ValueError(f"axis {axis} of {aval.str_short()} has not the size {size}")
     return aval.update(shape=aval.shape[:axis] + aval.shape[axis + 1 :])
 
 
-def unmapped_aval(size: int, axis: int, aval: ShapedArray) -> ShapedArray:
-    """The aval of a batch of `size` examples along a new axis."""
+def unmapped_aval(size: int, axis: int | None, aval: ShapedArray) -> ShapedArray:
+    """The aval of a batch of `size` examples along a new axis; None: of what they share."""
+    if axis is None:
+        return aval
     return aval.update(shape=(*aval.shape[:axis], size, *aval.shape[axis:]))
 
 
