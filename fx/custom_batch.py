@@ -12,8 +12,14 @@ from typing import Any
 
 from fx import core
 from fx.avals import ShapedArray, float0
-from fx.core import PRIMITIVES, AxisData, ClosedJaxpr, NoRuleError, Primitive, Zero, set_trace
-from fx.custom_rules import CustomRules, custom_jvp_call_p, custom_vjp_call_p, record_rules
+from fx.core import PRIMITIVES, AxisData, ClosedJaxpr, Primitive, Zero, set_trace
+from fx.custom_rules import (
+    CustomRules,
+    custom_jvp_call_p,
+    custom_vjp_call_p,
+    record_rules,
+    with_consts,
+)
 from fx.vmap import batch_flat, batch_jaxpr, place_axis
 
 
@@ -30,16 +36,19 @@ def _batch_of(p: Primitive) -> Callable[..., Any]:
         if all(d is None for d in dims) and trace.axis.name is None:
             return p.bind(*vals, **params)
         make = batch_params if params["lazy"] is None else _batch_lazy
-        batched, out_dims = make(trace.axis, dims, params)
-        return [trace.wrap(o, d) for o, d in zip(p.bind(*vals, **batched), out_dims, strict=True)]
+        batched, out_dims, consts = make(trace.axis, dims, params)
+        outs = p.bind(*consts, *vals, **batched)
+        return [trace.wrap(o, d) for o, d in zip(outs, out_dims, strict=True)]
 
     return batch
 
 
 def batch_params(
     axis: Any, dims: Sequence[int | None], params: dict[str, Any]
-) -> tuple[dict[str, Any], list[int | None]]:
-    """The rules on batches. All of them agree on which outputs are mapped (along axis 0)."""
+) -> tuple[dict[str, Any], list[int | None], list[Any]]:
+    """The rules on batches, which all agree on which outputs are mapped (along axis 0); where
+    these are; and constants that the rules take before all other operands.
+    """
     call, jvp, fwd = params["call_jaxpr"], params["jvp_jaxpr"], params["fwd_jaxpr"]
     n_out = len(call.out_avals)
     mapped = [d is not None for d in batch_jaxpr(call, axis, dims)[1]]
@@ -59,10 +68,10 @@ def batch_params(
         found = batch_jaxpr(fwd, axis, dims)[1]
         mapped = [m or d is not None for m, d in zip(mapped, found)]
     out_dims: list[int | None] = [0 if m else None for m in mapped]
-    result = dict(params, call_jaxpr=_hoistless(batch_jaxpr(call, axis, dims, out_dims)[0]))
+    made = {"call_jaxpr": batch_jaxpr(call, axis, dims, out_dims)[0]}
     if jvp is not None:
         forced = out_dims + [d for d, nz in zip(out_dims, params["jvp_nonzero"]) if nz]
-        result["jvp_jaxpr"] = _hoistless(batch_jaxpr(jvp, axis, jvp_dims, forced)[0])
+        made["jvp_jaxpr"] = batch_jaxpr(jvp, axis, jvp_dims, forced)[0]
     if fwd is not None:
         free: list[int | None] = [None] * (len(fwd.out_avals) - n_out)
         new_fwd, fwd_dims = batch_jaxpr(fwd, axis, dims, out_dims + free)
@@ -71,9 +80,10 @@ def batch_params(
         ]
         bwd_dims = [*dims[: params["num_consts"]], *fwd_dims[n_out:], *ct_dims]
         wanted = [d for d, nz in zip(arg_dims, params["bwd_nonzero"]) if nz]
-        result["fwd_jaxpr"] = _hoistless(new_fwd)
-        result["bwd_jaxpr"] = _batch_bwd(params["bwd_jaxpr"], axis, bwd_dims, wanted)
-    return result, out_dims
+        made["fwd_jaxpr"] = new_fwd
+        made["bwd_jaxpr"] = _batch_bwd(params["bwd_jaxpr"], axis, bwd_dims, wanted)
+    result, consts = _share_consts(params, made)
+    return result, out_dims, consts
 
 
 def _batch_bwd(
@@ -89,17 +99,21 @@ def _batch_bwd(
             for o, d, w in zip(outs, found, wanted, strict=True)
         ]
 
-    return _hoistless(core.close(fun, batched.in_avals))
+    return core.close(fun, batched.in_avals)
 
 
-def _hoistless(closed: ClosedJaxpr) -> ClosedJaxpr:
-    if closed.consts:
-        raise NoRuleError(
-            "a batching rule inside a custom derivative made an array constant; rules in jaxprs "
-            "use "
-            "iota and broadcasts"
-        )
-    return closed
+def _share_consts(
+    params: dict[str, Any], made: dict[str, ClosedJaxpr]
+) -> tuple[dict[str, Any], list[Any]]:
+    """The params with new jaxprs, and the constants of all these (arrays that batching rules
+    made), which become the first operands of each.
+    """
+    found = {id(c): c for closed in made.values() for c in closed.consts}
+    if not found:
+        return {**params, **made}, []
+    consts, order = list(found.values()), {k: i for i, k in enumerate(found)}
+    shared = {k: with_consts(c.jaxpr, c.consts, consts, order) for k, c in made.items()}
+    return {**params, **shared, "num_consts": params["num_consts"] + len(consts)}, consts
 
 
 # ---------------------------------------------------------------- calls inside their own rule
@@ -107,12 +121,13 @@ def _hoistless(closed: ClosedJaxpr) -> ClosedJaxpr:
 
 def _batch_lazy(
     axis: AxisData, dims: Sequence[int | None], params: dict[str, Any]
-) -> tuple[dict[str, Any], list[int | None]]:
+) -> tuple[dict[str, Any], list[int | None], list[Any]]:
     call = params["call_jaxpr"]
     out_dims: list[int | None] = [0] * len(call.out_avals)
     rules = _BatchedRules(params["lazy"], axis, list(dims[params["num_consts"] :]))
-    batched = _hoistless(batch_jaxpr(call, axis, dims, True)[0])
-    return {**params, "call_jaxpr": batched, "lazy": rules}, out_dims
+    made = {"call_jaxpr": batch_jaxpr(call, axis, dims, True)[0]}
+    result, consts = _share_consts({**params, "lazy": rules}, made)
+    return result, out_dims, consts
 
 
 class _BatchedRules(CustomRules):

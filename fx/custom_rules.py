@@ -232,7 +232,7 @@ def record_rules(rules: CustomRules, leaves: Sequence[Any]) -> tuple[dict[str, A
     all_consts: dict[int, Any] = {id(c): c for _, _, cs in parts for c in cs}
     order = {k: i for i, k in enumerate(all_consts)}
     for key, jaxpr, consts in parts:
-        params[key] = _with_consts(jaxpr, consts, list(all_consts.values()), order)
+        params[key] = with_consts(jaxpr, consts, list(all_consts.values()), order)
     params["num_consts"] = len(all_consts)
     return params, [*all_consts.values(), *leaves]
 
@@ -281,7 +281,7 @@ def _record_vjp(
     return [("fwd_jaxpr", fwd_jaxpr, fwd_consts), ("bwd_jaxpr", bwd_jaxpr, bwd_consts)]
 
 
-def _with_consts(
+def with_consts(
     jaxpr: core.Jaxpr, consts: Sequence[Any], all_consts: Sequence[Any], order: dict[int, int]
 ) -> ClosedJaxpr:
     """The jaxpr as a function of (*all constants, *its inputs)."""

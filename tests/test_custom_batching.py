@@ -72,3 +72,42 @@ def test_sequential():
 
     np.testing.assert_array_equal(fx.vmap(f, (0, None))(XS, 2.0)["z"], 2 * np.arange(3.0))
     assert set(calls) == {()}
+
+
+def _tabled(kind: str):
+    """A function with a derivative rule whose primitive's batching rule makes an array constant."""
+    from fx.core import Primitive
+
+    table = Primitive("read_a_table", numpy=lambda x: 3 * x, abstract=lambda x: x)
+    table.set(lower=lambda b, x: b.map("add", x, b.map("add", x, x)))
+
+    def batch(axis, args, dims):
+        return args[0] * fnp.asarray(np.full(args[0].shape, 3, np.float32)), dims[0]
+
+    table.set(batch=batch)
+    if kind == "jvp":
+        f = fx.custom_jvp(lambda x: table.bind(x))
+        f.defjvp(lambda p, t: (table.bind(p[0]), 15 * t[0]))
+    else:
+        f = fx.custom_vjp(lambda x: table.bind(x))
+        f.defvjp(lambda x: (table.bind(x), x), lambda x, ct: (15 * ct,))
+    return f, table
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("kind", ["jvp", "vjp"])
+def test_batching_rules_may_make_array_constants_inside_rules(kind, jit):
+    f, table = _tabled(kind)
+    try:
+        g = fx.vmap(lambda x: fx.lax.scan(lambda c, _: (f(c), c), x, None, length=2)[0])
+        h = fx.vmap(fx.value_and_grad(lambda x: fx.jit(f)(x)))
+        if jit:
+            g, h = fx.jit(g), fx.jit(h)
+        np.testing.assert_array_equal(g(XS), 9 * np.arange(3.0))
+        value, slope = h(XS)
+        np.testing.assert_array_equal(value, 3 * np.arange(3.0))
+        np.testing.assert_array_equal(slope, [15.0] * 3)
+        slope = fx.grad(lambda x: g(x).sum())(XS)
+        np.testing.assert_array_equal(slope, [225.0] * 3)
+    finally:
+        fx.core.PRIMITIVES.pop(table.name)
