@@ -27,7 +27,7 @@ def _shifted(x: Any, axis: Any, where: Any) -> Any:
     """x less the largest value, which has no derivative: it cancels. Masked elements are -inf, so
     that none of theirs reaches a gradient.
     """
-    initial = -np.inf if where is not None else None
+    initial = None if where is None and x.size else -np.inf
     largest = fnp.max(x, axis=axis, where=where, initial=initial, keepdims=True)
     safe = x if where is None else fnp.where(where, x, -np.inf)
     return safe - lax.stop_gradient(largest)

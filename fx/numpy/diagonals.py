@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fx import core, lax
+from fx.avals import canonicalize_dtype
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
@@ -228,7 +229,8 @@ def mask_indices(
 
 def ix_(*args: Any) -> tuple[Any, ...]:
     """Index arrays that together address a grid: the k-th vector along axis k, with size 1 on all
-    others, in its dtype. ValueError for other than vectors, NotImplementedError for masks.
+    others, in its dtype, empty ones as integers. ValueError for other than vectors,
+    NotImplementedError for masks.
     """
     out = []
     for k, a in enumerate(args):
@@ -240,6 +242,8 @@ def ix_(*args: Any) -> tuple[Any, ...]:
         if aval.dtype == np.bool_:
             raise NotImplementedError("Boolean arguments to fx.numpy.ix_ are not implemented")
         shape = tuple(aval.shape[0] if d == k else 1 for d in range(len(args)))
+        if not aval.size:  # [] is an index, not a float
+            x = convert(x, canonicalize_dtype(np.int64))
         out.append(lax.reshape(x, shape))
     return tuple(out)
 

@@ -363,7 +363,9 @@ def lstsq(
         raise TypeError(f"{b.ndim}-dimensional array given. Array must be one or two-dimensional")
     rows, cols = a.shape
     if a.size == 0:
-        return zeros((cols, *b.shape[1:]), a.dtype), b, asarray(0), zeros((0,), a.dtype)
+        x = zeros((cols,) if vector else (cols, b.shape[1]), a.dtype)
+        resid = zeros((0,), a.dtype) if numpy_resid else norm(b, axis=0) ** 2
+        return x, resid, asarray(0), zeros((0,), a.dtype)
     if rcond is None:
         rcond = float(finfo(a.dtype).eps) * max(rows, cols)
     else:
@@ -414,6 +416,8 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
     a = asarray(a)
     if a.ndim < 2:
         return convert(reductions.any(a != 0), canonicalize_dtype(np.int64))
+    if 0 in a.shape[-2:]:
+        return zeros(a.shape[:-2], canonicalize_dtype(np.int64))
     s = svd(a, full_matrices=False, compute_uv=False, hermitian=hermitian)
     if rtol is None:
         rtol = max(a.shape[-2:]) * float(finfo(a.dtype).eps)

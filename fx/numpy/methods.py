@@ -153,7 +153,7 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
             ],
             self.ndim,
         )
-        flat = m.reshape(parts, (*self.shape[:-1], -1) if self.ndim else (2,))
+        flat = m.reshape(parts, (*self.shape[:-1], 2 * self.shape[-1]) if self.ndim else (2,))
         return _view(flat, wanted)
     if wanted.kind == "c":
         half = np.dtype(f"float{wanted.itemsize * 4}")
@@ -170,7 +170,7 @@ def _view(self: Any, dtype: Any = None, type: None = None) -> Any:
         )
     if have.itemsize > wanted.itemsize:
         out = lax.bitcast_convert_type(self, wanted)
-        return m.reshape(out, (*self.shape[:-1], -1))
+        return m.reshape(out, (*self.shape[:-1], self.shape[-1] * out.shape[-1]))
     ratio = wanted.itemsize // have.itemsize
     if self.shape[-1] % ratio:
         raise ValueError(

@@ -155,7 +155,7 @@ def roots(p: Any, *, strip_zeros: bool = True) -> Any:
     if len(core.get_aval(p).shape) != 1:
         raise ValueError("p must be a rank-1 array.")
     n = core.get_aval(p).size
-    if strip_zeros:
+    if n and strip_zeros:
         known = concrete(
             p,
             "The error arose in fx.numpy.roots: set strip_zeros=False to use it within "
@@ -223,8 +223,8 @@ def _roots_unstripped(p: Any, n: int) -> Any:
 
 def poly(seq_of_zeros: Any) -> Any:
     """The coefficients [n + 1] of the monic polynomial with these n roots, or of a matrix's
-    characteristic polynomial (complex); the highest power first, in floating point. ValueError for
-    other shapes.
+    characteristic polynomial (complex); the highest power first, in floating point; of no roots the
+    scalar 1. ValueError for other shapes.
     """
     (z,) = promote_dtypes_inexact("poly", seq_of_zeros)
     z = atleast_1d(z)
@@ -237,6 +237,8 @@ def poly(seq_of_zeros: Any) -> Any:
         raise ValueError("input must be 1d or non-empty square 2d array.")
     n = core.get_aval(z).size
     dtype = core.get_aval(z).dtype
+    if n == 0:
+        return ones((), dtype)
     out = ones((1,), dtype)
     for k in range(n):
         factor = concatenate([ones((1,), dtype), u.negative(lax.slice_in_dim(z, k, k + 1))])

@@ -10,7 +10,7 @@ from fx import core, lax
 from fx.dtypes import check_requested
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
-from fx.numpy.creation import asarray
+from fx.numpy.creation import asarray, full, zeros
 from fx.numpy.joining import concatenate, stack
 from fx.numpy.manipulation import moveaxis
 from fx.numpy.products import dot
@@ -330,7 +330,7 @@ def cov(
     """The covariance matrix [n, n] of n variables in the rows of m [n, samples] and y (in columns
     with rowvar=False); axes of size 1 go, so that one variable gives a scalar. Integers become
     floats. Sums are divided by the number of samples less ddof: 1, with `bias` 0. fweights count
-    samples, aweights weigh them. ValueError for more than two axes.
+    samples, aweights weigh them. Without samples NaN. ValueError for more than two axes.
     """
     members = promote_dtypes_inexact("cov", *((m,) if y is None else (m, y)))
     if dtype is not None:
@@ -339,7 +339,12 @@ def cov(
     if any(len(core.get_aval(x).shape) > 2 for x in members):
         raise ValueError("m has more than 2 dimensions")
     rows = [_variables(x, rowvar) for x in members]
+    if core.get_aval(rows[0]).shape[0] == 0:
+        return zeros((0, 0), core.get_aval(rows[0]).dtype)
     x = rows[0] if len(rows) == 1 else concatenate(rows, axis=0)
+    count, samples = core.get_aval(x).shape
+    if samples == 0:
+        return full(() if count == 1 else (count, count), np.nan, core.get_aval(x).dtype)
     if ddof is None:
         ddof = 1 if not bias else 0
     weights = None

@@ -336,7 +336,7 @@ split_p = primitive(
     "The operand cut along an axis into parts of the given sizes.",
     multiple_results=True,
     abstract=_split_abstract,
-    numpy=lambda x, *, sizes, axis: np.split(x, np.cumsum(sizes)[:-1], axis),
+    numpy=lambda x, *, sizes, axis: np.split(x, np.cumsum(sizes)[:-1], axis)[: len(sizes)],
     jvp="linear",
     transpose=_split_transpose,
     batch=_split_batch,
@@ -346,5 +346,6 @@ split_p = primitive(
         Case(((6, 2),), {"sizes": (1, 3, 2), "axis": 0}),
         Case(((0, 3),), {"sizes": (1, 2), "axis": 1}),
         Case(((2, 3),), {"sizes": (3, 0), "axis": 1}),
+        Case(((0, 3),), {"sizes": (), "axis": 0}, note="no parts"),
     ],
 )

@@ -64,6 +64,25 @@ def _transform(frames: Any, window: np.ndarray, nfft: int, onesided: bool) -> An
     return fnp.fft.rfft(weighted, n=nfft) if onesided else fnp.fft.fft(weighted, n=nfft)
 
 
+def _of_nothing(shape: tuple[int, ...], dtype: Any, real: int) -> tuple[Any, ...]:
+    """What the spectrum of an array without elements is: `real` real arrays of its shape and a
+    complex one, as in SciPy.
+    """
+    axes = [fnp.zeros(shape, fnp.finfo(dtype).dtype)] * real
+    return *axes, fnp.zeros(shape, fnp.promote_types(dtype, np.complex64))
+
+
+def _common_shape(arrays: list[Any], axis: int) -> tuple[int, ...]:
+    """The shapes broadcast, but along the axis the shortest."""
+    shapes = [list(a.shape) for a in arrays]
+    shortest = min(s[axis] for s in shapes)
+    for s in shapes:
+        s[axis] = 1
+    out = list(np.broadcast_shapes(*map(tuple, shapes)))
+    out[axis] = shortest
+    return tuple(out)
+
+
 _EXTEND = {"zeros": "constant", "constant": "edge", "even": "reflect", "odd": "odd", None: None}
 
 
@@ -87,6 +106,8 @@ def stft(
     other boundaries, and for nfft < nperseg.
     """
     (x,) = (fnp.asarray(v) for v in promote_dtypes_inexact("stft", x))
+    if x.size == 0:
+        return _of_nothing(x.shape, x.dtype, 2)
     x = fnp.moveaxis(x, axis, -1)
     nperseg, noverlap, nfft = _sizes(x.shape[-1], window, nperseg, noverlap, nfft)
     if boundary not in _EXTEND:
@@ -197,8 +218,11 @@ def csd(
         raise ValueError(f"Unknown scaling: {scaling!r}")
     if average not in ("mean", "median"):
         raise ValueError(f"average must be 'median' or 'mean', got {average}")
-    given = [x] if y is None else [x, y]
-    arrays = [fnp.moveaxis(fnp.asarray(v), axis, -1) for v in promote_dtypes_inexact("csd", *given)]
+    given = [fnp.asarray(v) for v in promote_dtypes_inexact("csd", *([x] if y is None else [x, y]))]
+    if any(v.size == 0 for v in given):
+        freqs, power = _of_nothing(_common_shape(given, axis), given[0].dtype, 1)
+        return freqs, power if y is not None else power.real
+    arrays = [fnp.moveaxis(v, axis, -1) for v in given]
     longest = max(a.shape[-1] for a in arrays)
     arrays = [fnp.pad(a, [(0, 0)] * (a.ndim - 1) + [(0, longest - a.shape[-1])]) for a in arrays]
     nperseg, noverlap, nfft = _sizes(longest, window, nperseg, noverlap, nfft)

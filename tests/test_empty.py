@@ -1,0 +1,67 @@
+"""Arrays without elements: what functions give for them, eagerly and under jit.
+
+The table's shapes, dtypes and values are JAX's; registered primitives have their own empty cases.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fx
+import fx.numpy as jnp
+from fx import lax, nn
+from fx.scipy import signal
+
+F, I, C, U = "float32", "int32", "complex64", "uint8"
+EMPTY = {
+    "cov of one variable": (jnp.cov, [(0,)], [((), F)]),
+    "cov of no variables": (jnp.cov, [(0, 3)], [((0, 0), F)]),
+    "cov of no samples": (jnp.cov, [(3, 0)], [((3, 3), F)]),
+    "cov of two groups": (jnp.cov, [(3, 0), (2, 0)], [((5, 5), F)]),
+    "cov of no columns": (lambda x: jnp.cov(x, rowvar=False), [(3, 0)], [((0, 0), F)]),
+    "corrcoef of no variables": (jnp.corrcoef, [(0, 3)], [((0, 0), F)]),
+    "corrcoef of no samples": (jnp.corrcoef, [(3, 0)], [((3, 3), F)]),
+    "ix_": (lambda x: jnp.ix_(x, jnp.arange(2)), [(0,)], [((0, 1), I), ((1, 2), I)]),
+    "poly": (jnp.poly, [(0,)], [((), F)]),
+    "roots": (jnp.roots, [(0,)], [((0,), C)]),
+    "unstack": (lax.unstack, [(0, 3)], []),
+    "split into nothing": (lambda x: lax.split(x, (), 1), [(3, 0)], []),
+    "softmax": (nn.softmax, [(3, 0)], [((3, 0), F)]),
+    "log_softmax": (lambda x: nn.log_softmax(x, (0, 1)), [(0, 3)], [((0, 3), F)]),
+    "softmax, vmapped": (fx.vmap(nn.softmax), [(3, 0)], [((3, 0), F)]),
+    "softmax's gradient": (fx.grad(lambda x: nn.softmax(x).sum()), [(0,)], [((0,), F)]),
+    "matrix_rank": (lambda x: jnp.linalg.matrix_rank(x, 1.0), [(2, 0, 3)], [((2,), I)]),
+    "lstsq without rows": (
+        jnp.linalg.lstsq, [(0, 3), (0,)], [((3,), F), ((1,), F), ((), I), ((0,), F)],
+    ),
+    "lstsq without columns": (
+        jnp.linalg.lstsq, [(3, 0), (3, 2)], [((0, 2), F), ((2,), F), ((), I), ((0,), F)],
+    ),
+    "view": (lambda x: x.view(U), [(0, 3)], [((0, 12), U)]),
+    "view of an empty axis": (lambda x: x.view("bfloat16"), [(3, 0)], [((3, 0), "bfloat16")]),
+    "stft": (signal.stft, [(3, 0)], [((3, 0), F), ((3, 0), F), ((3, 0), C)]),
+    "stft along no axis": (
+        lambda x: signal.stft(x, axis=0), [(0, 3)], [((0, 3), F), ((0, 3), F), ((0, 3), C)],
+    ),
+    "welch": (signal.welch, [(0, 3)], [((0, 3), F), ((0, 3), F)]),
+    "csd": (signal.csd, [(2, 0), (2, 3)], [((2, 0), F), ((2, 0), C)]),
+}  # fmt: skip
+NOT_A_NUMBER = {"cov of one variable", "cov of no samples", "cov of two groups"}
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_arrays_have_results(name, wrap):
+    function, shapes, expected = EMPTY[name]
+    out = fx.tree.leaves(wrap(function)(*map(jnp.ones, shapes)))
+    assert [(x.shape, x.dtype.name) for x in out] == expected
+    if name in NOT_A_NUMBER:
+        assert np.isnan(out[0]).all()
+
+
+def test_what_is_there_of_empty_problems():
+    """No unknowns leave b as the residual; no roots are the polynomial 1."""
+    resid = jnp.linalg.lstsq(jnp.ones((3, 0)), jnp.array([[1.0, 2.0], [2.0, 0.0], [2.0, 0.0]]))[1]
+    np.testing.assert_allclose(resid, [9.0, 4.0])
+    assert jnp.poly(jnp.ones(0)) == 1
