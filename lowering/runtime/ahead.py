@@ -22,7 +22,8 @@ from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
 from lowering.runtime import aside, kept, lighter, linking, objects, processor
-from lowering.runtime.aside import PARTS, Piece, Texts
+from lowering.runtime.aside import JOIN, MAKE, PARTS, Piece, Texts
+from lowering.runtime.twin import Twin
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""
@@ -31,10 +32,14 @@ SERIAL = ("basic", "cpu-minimal")
 """PoCL's names of the device that runs kernels in the thread that enqueues them: until PoCL 3, and
 since PoCL 4."""
 
+REHEARSED = 12000
+"""Characters of a text that a process and its twin build once more, at most: 20 ms."""
+
 Job = tuple[str, str, str, tuple[tuple[str, int, int], ...]]
 """Source, options of the front end, options of the build, (kernel, global size, local size)."""
 
 NO_STAGE = -1
+AGAIN = "again"
 
 LAUNCHER = "fx_launch"
 """The function of a text that PoCL could call for each group of its kernel, if there is one."""
@@ -45,8 +50,8 @@ SMALL_GRID = (1 << 16) - 1
 VARIANTS = "1-1-1-goffs0", "1-1-1-goffs0-smallgrid"
 """PoCL's folders of machine code for groups of one item, of which there are many, or few."""
 
-LONG = 30000
-"""Bytes of bitcode that is joined with others in a process of its own, meanwhile."""
+RESTS = 0.01
+"""Seconds without a job after which a process of its own gets its twin."""
 
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
@@ -82,6 +87,8 @@ class Compiler:
                 if not processor.familiar():
                     processor.give_name(self.pocl)
         self._cl, self._objects, self._texts = ctypes.CDLL(path), None, 0
+        self.twin: Twin | None = None
+        self._latest: tuple[str, str, str] | None = None  # source, options, kernel
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
         self._queue = self._made("clCreateCommandQueue", self._context, self._device, c_ulong(0))
@@ -93,6 +100,8 @@ class Compiler:
         code = self._bitcode(source.encode(), front.encode())
         if not (files and self._launched(code, launches, files)):
             self._machine_code(code, back.encode(), launches)
+        elif launches and len(source) <= REHEARSED:
+            self._latest = source, front, launches[0][0]
         return code
 
     def piece(self, source: str, options: str) -> Piece:
@@ -109,21 +118,43 @@ class Compiler:
         """
         folder = os.path.join(os.path.dirname(files), PARTS)
         source, front, back, launches = job
-        with aside.Pieces(folder, known) as pieces:
+        with aside.Pieces(folder, known, self.twin) as pieces:
             pieces.start(self.piece, others)
             code = self._bitcode(source.encode(), front.encode())
-
-            def joined(codes: Sequence[bytes]) -> bytes:
-                return self.objects.joined([code, *codes], folder)
-
-            beside = pieces.then(joined) if len(code) >= LONG else 0
+            pieces.begin_to_join(code, self._join)
             if not self._launched(code, launches, files, lambda: (*known, *pieces.made())):
+                pieces.made()
                 self._machine_code(code, back.encode(), launches)
+            elif len(source) <= REHEARSED:
+                self._latest = source, front, launches[0][0]
             new = pieces.made()
-            if beside and pieces.ended(beside):
-                with open(os.path.join(folder, objects.JOINED), "rb") as file:
-                    return file.read(), new
-            return joined([bitcode for bitcode, _ in (*known, *new)]), new
+            pieces.join(self._join)
+            with open(os.path.join(folder, objects.JOINED), "rb") as file:
+                return file.read(), new
+
+    def _join(self, folder: str, count: int) -> None:
+        self.objects.joined(aside.codes(folder, count), folder)
+
+    def double(self, others: Sequence[int]) -> None:
+        """Get a twin, once, if there is something that both can build once more."""
+        if self._latest is None or self.twin is not None:
+            return
+        with contextlib.suppress(OSError):  # no more processes for this user: it goes without
+            self.twin = Twin(self._beside, others)
+            self.twin.tell(AGAIN, *self._latest)
+            self._beside(AGAIN, *self._latest)
+
+    def _beside(self, what: str, *words: Any) -> None:
+        """What a twin is told."""
+        if what == MAKE:
+            aside.make_all(self.piece, *words)
+        elif what == JOIN:
+            self._join(*words)
+        else:
+            source, options, kernel = words
+            with contextlib.suppress(Refused, objects.Unable):
+                code = self._bitcode(source.encode(), options.encode())
+                self.objects.launched(code, kernel, LAUNCHER)
 
     def _launched(
         self, code: bytes, launches: Any, files: str, others: Callable[[], Any] = tuple
@@ -263,13 +294,21 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
         if not select.select([jobs], [], [], 0)[0]:
             with contextlib.suppress(objects.Unable):
                 compiler.objects  # noqa: B018 (looks functions up while nobody waits)
-        while select.select([jobs], [], [], IDLE)[0]:
+        while _comes(jobs, compiler, (jobs.fileno(), answers.fileno())):
             job = marshal.load(jobs)
             _say(ANSWERS[job[0]](compiler, job[1:], files, kept_in), answers)
     except EOFError:
         return
     finally:
         shutil.rmtree(os.path.dirname(files), ignore_errors=True)
+
+
+def _comes(jobs: Any, compiler: Compiler, files: tuple[int, int]) -> bool:
+    """Wait for a job; whether there is one. Who has none for a moment gets a twin."""
+    if select.select([jobs], [], [], RESTS)[0]:
+        return True
+    compiler.double(files)
+    return bool(select.select([jobs], [], [], IDLE)[0])
 
 
 def _say(answer: Any, answers: Any) -> None:
@@ -295,11 +334,16 @@ def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | No
 
 def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
     main, known, texts = job
-    with _cleaned(files):
-        joined = compiler.join(main, known, texts, files)
-        for name in {name for name, *_ in main[3]}:
-            move(os.path.join(files, name), os.path.join(kept_in, name))
-        return joined
+    for _ in range(2):
+        with _cleaned(files):
+            joined = compiler.join(main, known, texts, files)
+            for name in {name for name, *_ in main[3]}:
+                move(os.path.join(files, name), os.path.join(kept_in, name))
+            return joined
+        if compiler.twin is None or compiler.twin.able:
+            return None
+        compiler.twin = None  # it has failed: without it
+    return None
 
 
 ANSWERS: dict[str, Any] = {"whole": _whole, "join": _join}

@@ -2,7 +2,7 @@
 
 A fork of a builder is ready at once, its LLVM is loaded and looked up, and it shares the memory of
 that. It leaves object files where the workshop's linker takes them from, which waits for them, and
-ends.
+ends. What the builder's twin can do it is asked for first (twin.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from lowering.runtime.twin import Twin
 
 Piece = tuple[bytes, bytes]
 """What is compiled apart: bitcode, object file."""
@@ -28,23 +30,37 @@ takes one digit.)
 """
 
 
+MAIN = "main"
+"""Among the pieces, the bitcode of the text with the kernel."""
+
+LONG = 30000
+"""Bytes of bitcode that is joined with others by a fork, meanwhile; by a twin, any."""
+
+MAKE, JOIN = "make", "join"
+"""What a twin is told: the texts from a number on, and that all up to a number are there."""
+
+
 class Pieces:
     """The pieces of a program, by number: files in `folder`, some of which are there."""
 
-    def __init__(self, folder: str, known: Sequence[Piece]):
+    def __init__(self, folder: str, known: Sequence[Piece], twin: Twin | None = None):
         self._folder, self._known, self._count = folder, known, len(known)
+        self._twin = twin if twin is not None and twin.able else None
         for k, piece in enumerate(known):
-            self._keep(k, piece)
+            keep(folder, k, piece)
         self._children: list[int] = []
+        self._joins = 0  # by a twin, or the number of a fork
         self._made: list[Piece] | None = None
 
     def __enter__(self) -> Pieces:
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, failed: Any, *_: Any) -> None:
         for child in self._children:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+        if self._twin is not None and failed:
+            self._twin.end()  # it would answer jobs that are given up
         for name in os.listdir(self._folder):
             os.unlink(os.path.join(self._folder, name))
 
@@ -54,28 +70,48 @@ class Pieces:
         os.dup2(read, WAIT)
         os.close(read)
         try:
-            for texts in lists:
-                self._fork(self._make, make, texts, self._count)
+            for k, texts in enumerate(lists):
+                if k == 0 and self._twin is not None:
+                    self._twin.tell(MAKE, self._folder, self._count, texts)
+                else:
+                    self._fork(self._make, make, texts, self._count)
                 self._count += len(texts)
         finally:
             os.close(write)
 
-    def then(self, use: Callable[[Sequence[bytes]], Any]) -> int:
-        """In one more process `use` the bitcode of all, when they are there; its number."""
-        return self._fork(self._use, use)
+    def begin_to_join(self, code: bytes, join: Callable[[str, int], Any]) -> None:
+        """Let another process `join` (see `codes`) the bitcode of the text with the kernel and of
+        all pieces, when they are there.
+        """
+        with open(_path(self._folder, MAIN, "bc"), "wb") as file:
+            file.write(code)
+        if self._twin is not None and not self._children:
+            self._twin.tell(JOIN, self._folder, self._count)
+            self._joins = 1
+        elif len(code) >= LONG:
+            self._joins = self._fork(self._join, join)
+
+    def join(self, join: Callable[[str, int], Any]) -> None:
+        """Return when that is done, here if nobody began it."""
+        if self._joins and self._twin is not None and not self._children:
+            self._twin.wait()
+            return
+        if self._joins:
+            self._children.remove(self._joins)
+            if os.waitpid(self._joins, 0)[1] == 0:
+                return
+        join(self._folder, self._count)
 
     def made(self) -> list[Piece]:
         """What `start` began, when it is there. OSError: something is not."""
         if self._made is None:
             os.read(WAIT, 1)
+            if self._twin is not None:
+                self._twin.wait(1 if self._joins and not self._children else 0)
             numbers = range(len(self._known), self._count)
-            self._made = [(self._file(k, "bc"), self._file(k, "o")) for k in numbers]
+            files = [[load(self._folder, k, kind) for kind in ("bc", "o")] for k in numbers]
+            self._made = [(code, made) for code, made in files]
         return self._made
-
-    def ended(self, child: int) -> bool:
-        """Whether a process, which is waited for, did all."""
-        self._children.remove(child)
-        return os.waitpid(child, 0)[1] == 0
 
     def _fork(self, work: Callable[..., None], *args: Any) -> int:
         child = os.fork()
@@ -89,18 +125,34 @@ class Pieces:
         return child
 
     def _make(self, make: Callable[..., Piece], texts: Texts, first: int) -> None:
-        for k, text in enumerate(texts):
-            self._keep(first + k, make(*text))
+        make_all(make, self._folder, first, texts)
 
-    def _use(self, use: Callable[[Sequence[bytes]], Any]) -> None:
+    def _join(self, join: Callable[[str, int], Any]) -> None:
         os.read(WAIT, 1)
-        use([self._file(k, "bc") for k in range(self._count)])
+        join(self._folder, self._count)
 
-    def _keep(self, number: int, piece: Piece) -> None:
-        for what, kind in zip(piece, ("bc", "o"), strict=True):
-            with open(os.path.join(self._folder, f"{number}.{kind}"), "wb") as file:
-                file.write(what)
 
-    def _file(self, number: int, kind: str) -> bytes:
-        with open(os.path.join(self._folder, f"{number}.{kind}"), "rb") as file:
-            return file.read()
+def make_all(make: Callable[..., Piece], folder: str, first: int, texts: Texts) -> None:
+    """Make pieces, numbered from `first` on."""
+    for k, text in enumerate(texts):
+        keep(folder, first + k, make(*text))
+
+
+def codes(folder: str, count: int) -> list[bytes]:
+    """The bitcode of the text with the kernel and of all pieces."""
+    return [load(folder, name, "bc") for name in (MAIN, *range(count))]
+
+
+def keep(folder: str, number: int, piece: Piece) -> None:
+    for what, kind in zip(piece, ("bc", "o"), strict=True):
+        with open(_path(folder, number, kind), "wb") as file:
+            file.write(what)
+
+
+def load(folder: str, name: str | int, kind: str) -> bytes:
+    with open(_path(folder, name, kind), "rb") as file:
+        return file.read()
+
+
+def _path(folder: str, name: str | int, kind: str) -> str:
+    return os.path.join(folder, f"{name}.{kind}")
