@@ -22,6 +22,7 @@ INSTRUCTIONS = {
     "avx512cd": ("avx512cd", ""),
     "avx512dq": ("avx512dq", ""),
     "avx512vl": ("avx512vl", ""),
+    "avx512_vnni": ("avx512vnni", ""),
 }
 """A processor's feature: clang's name of it, and the macro by which our text asks for it."""
 

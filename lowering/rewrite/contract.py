@@ -15,7 +15,7 @@ from lowering import graph as g
 from lowering.affine import Affine
 from lowering.profile import Profile
 from lowering.rewrite import strided
-from lowering.rewrite.product import Operand, Space, make, widens, worthwhile
+from lowering.rewrite.product import Operand, Space, make, quads_fit, widens, worthwhile
 from lowering.rewrite.strided import Side
 
 LONG_K, PART_K, MAX_PARTS = 8192, 2048, 64  # sums that are split, and how
@@ -130,7 +130,10 @@ def _exact_in_floats(n: g.Node, x: g.Node, y: g.Node, profile: Profile) -> bool:
     """
     if n.dtype != np.int32 or profile.schedule == "gpu":
         return False
-    k = prod(x.shape[j] for j in n.form.contract[0])
+    k, outer = (prod(x.shape[j] for j in axes) for axes in (n.form.contract[0], n.form.batch[0]))
+    sizes = (x.size // (k * outer), y.size // (k * outer), k) if n.size and k else (0, 0, 0)
+    if quads_fit(x.dtype, y.dtype, sizes, profile):
+        return False
     return k * prod(_largest(a.dtype) for a in (x, y)) <= 1 << 24
 
 

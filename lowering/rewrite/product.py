@@ -29,6 +29,8 @@ MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
 MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
 MIN_WIDENED = 1 << 17  # elements from which short integers are widened, a pass of its own
 SHORT = tuple(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16)))
+QUAD = 4  # integers of 8 bits in a lane
+LEAST_QUADS = 1 << 18  # products of a matrix from which they are packed by fours
 SIDE = 16  # a GPU's group is SIDE x SIDE items
 K_SLAB = 16  # of k that pass through local memory at a time
 K_BLOCK = 256  # a B panel of this many rows stays in the first-level cache
@@ -70,6 +72,11 @@ class Access:
         """The stride of k, None if it has several."""
         return self.ks[0][1] if len(self.ks) == 1 else None
 
+    def by_quads(self) -> Access:
+        """The same where four elements along k count as one."""
+        ((n, step),) = self.ks
+        return replace(self, ks=((n // QUAD, QUAD * step),), panel=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Packed:
@@ -84,6 +91,8 @@ class Product:
 
     It is computed in register tiles of `rows` by `columns`, each sum in the order of k; or, with
     `streamed`, a few rows of B at a time are added to the sums of all of A's rows.
+    With `quads`, k counts fours of 8-bit integers, whose products one instruction adds to a sum;
+    it says which of A and B are (u)nsigned, which (s)igned.
     """
 
     k: int
@@ -92,6 +101,7 @@ class Product:
     a: Access
     b: Access
     streamed: bool = False
+    quads: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +250,51 @@ def _made(
         columns = min(n, STREAM_BYTES // (1 if rows < 3 else 2) // acc.itemsize) // width * width
     elif c_node.dtype != acc:
         c = replace(c, panel=True)
-    z = b.node(Product(k, rows, columns, a, c, streamed), (a_node, c_node), (*outer, m, n), acc)
+    quads = "" if streamed else _quads(a, c, (a_node, c_node), acc, (m, n, k), profile)
+    if quads:
+        k, a, c = k // QUAD, a.by_quads(), c.by_quads()
+    form = Product(k, rows, columns, a, c, streamed, quads)
+    z = b.node(form, (a_node, c_node), (*outer, m, n), acc)
     last = len(outer)
     return b.transpose(z, (*range(last), last + 1, last)) if turned else z
+
+
+def _quads(
+    a: Access,
+    c: Access,
+    nodes: tuple[g.Node, g.Node],
+    acc: np.dtype,
+    sizes: tuple[int, int, int],
+    profile: Profile,
+) -> str:
+    """The signs of operands of 8-bit integers that stand where fours along k can be packed; empty
+    if they are others.
+    """
+    found = _signs(nodes[0].dtype, nodes[1].dtype)
+    single = all(len(x.ks) == 1 and len(x.lanes) == 1 and not x.packed for x in (a, c))
+    if acc != np.int32 or not single or not found or not sums_quads(sizes, profile):
+        return ""
+    return found if all(1 in (x.lane, x.k) for x in (a, c)) else ""
+
+
+def _signs(x: np.dtype, y: np.dtype) -> str:
+    """As `Product.quads` has them."""
+    signs = {"int8": "s", "uint8": "u"}
+    return signs[x.name] + signs[y.name] if x.name in signs and y.name in signs else ""
+
+
+def sums_quads(sizes: tuple[int, int, int], profile: Profile) -> bool:
+    """Whether the processor adds four products of 8-bit integers to each lane by one instruction,
+    and a product of these sizes (rows, columns, k) has enough of them.
+    """
+    m, n, k = sizes
+    able = profile.driver == "pocl" and {"avx512f", "avx512_vnni"} <= profile.features
+    return able and k % QUAD == 0 and min(m, n) >= 16 and m * n * k >= LEAST_QUADS
+
+
+def quads_fit(x: np.dtype, y: np.dtype, sizes: tuple[int, int, int], profile: Profile) -> bool:
+    """Whether a product of such integers is one of `quads`, if its operands have strides."""
+    return bool(_signs(x, y)) and sums_quads(sizes, profile)
 
 
 def _streamed(

@@ -17,7 +17,7 @@ import numpy as np
 from lowering.rewrite.product import Product
 from lowering.scalar_text import cast
 
-_CALL = re.compile(r"tile_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
+_CALL = re.compile(r"tile_([fiu]\d+|q[us]{2})x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
 _STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)_(\w+)_(\w+)(?=\()")
 _FILL = re.compile(r"panel_([fiu]\d+)x(\d+)_(\d+)([rc])_(\w+)(?=\()")
 
@@ -25,6 +25,10 @@ _FILL = re.compile(r"panel_([fiu]\d+)x(\d+)_(\d+)([rc])_(\w+)(?=\()")
 KINDS = {"f32": "float", "f64": "double", "i32": "int", "u32": "uint"}
 WHOLE = {"i8": "char", "u8": "uchar", "i16": "short", "u16": "ushort"}
 """Integers that are only stored: a product widens them where it reads them."""
+QUADS = ("qus", "qsu", "qss", "quu")
+"""Numbers that are four integers of 8 bits, by the signs of A's and B's."""
+FOURS = {"qi8": "", "qx8": " ^ (int)0x80808080"}
+"""Fours that are packed from memory: as they are, or 128 more (signed to unsigned) or less."""
 
 
 def element(dtype: np.dtype) -> str:
@@ -32,18 +36,36 @@ def element(dtype: np.dtype) -> str:
     return f"{'bf' if dtype.kind == 'V' else dtype.kind}{8 * dtype.itemsize}"
 
 
+FOUR_TYPES = "\n".join(
+    f"typedef {kind}{lanes or ''} __attribute__((aligned(1))) {name}_{lanes or 1};"
+    for name, kind in (("row_of", "uchar"), ("fours", "int"))
+    for lanes in (0, 8, 16)
+)
+
+
 def _memory(stored: str) -> str:
     """The C type of elements in memory."""
-    return (KINDS | WHOLE).get(stored, "ushort")
+    return "uchar" if stored in FOURS else (KINDS | WHOLE).get(stored, "ushort")
 
 
 def _read(kind: str, stored: str, width: int, pointer: str) -> str:
     """So many elements at `pointer` in registers of `kind`; narrow ones are widened."""
+    if stored in FOURS:
+        return _fours(stored, width, pointer)
     vector = f"(__global const {_memory(stored)}{width}_u *)" if width > 1 else ""
     text = f"*{vector}({pointer})"
     if stored in WHOLE:
         return cast(kind, width, text)
     return text if stored in KINDS else f"from_{stored}_u16x{width}({text})"
+
+
+def _fours(stored: str, width: int, pointer: str) -> str:
+    """Fours of lanes side by side: their integers are `q_k` apart."""
+    parts = []
+    for j in range(4):
+        text = f"*(__global const row_of_{width} *)({pointer} + {j} * q_k)"
+        parts.append(f"({cast('int', width, text)} << {8 * j})")
+    return f"(({' | '.join(parts)}){FOURS[stored]})"
 
 
 def name(form: Product, dtype: np.dtype, width: int) -> str:
@@ -53,13 +75,20 @@ def name(form: Product, dtype: np.dtype, width: int) -> str:
     rows = own or ("t" if a.lane is None else "l")
     k = own or ("o" if a.k is None else "1" if a.k == 1 else "k")
     right = "p" if b.panel or b.packed else "k"
-    return f"tile_{element(dtype)}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
+    number = f"q{form.quads}" if form.quads else element(dtype)
+    return f"tile_{number}x{width}_{form.rows}x{form.columns // width}_{rows}{k}{right}"
 
 
 def fill(dtype: np.dtype, width: int, lanes: int, along_k: bool, stored: np.dtype) -> str:
     """The function that copies elements into panels of so many lanes."""
     begin = panels(element(dtype), width, lanes)
     return f"{begin}{'c' if along_k else 'r'}_{element(stored)}"
+
+
+def fill_fours(width: int, lanes: int, along_k: bool, shifted: bool) -> str:
+    """The same of fours; `shifted`: signed ones as unsigned."""
+    begin = panels("i32", width, lanes)
+    return f"{begin}{'c' if along_k else 'r'}_{'qx8' if shifted else 'qi8'}"
 
 
 def panels(number: str, width: int, lanes: int) -> str:
@@ -89,7 +118,8 @@ def source(text: str) -> str:
     tiles = [_function(*call) for call in sorted(set(_CALL.findall(text)))]
     fills = [_filler(*call) for call in sorted(set(_FILL.findall(text)))]
     streams = [_streamer(*call) for call in sorted(set(_STREAM.findall(text)))]
-    return "\n".join([*fills, *streams, *([ALIGN] if tiles else []), *tiles])
+    kinds = [FOUR_TYPES] if any(call[-1] in FOURS for call in _FILL.findall(text)) else []
+    return "\n".join([*kinds, *fills, *streams, *([ALIGN] if tiles else []), *tiles])
 
 
 @cache
@@ -164,6 +194,8 @@ def _filler(number, width, lanes, order, stored) -> str:
         "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
         f"    __global {kind} *p, const long size) {{",
     ]
+    if stored in FOURS:
+        head.append("  const long q_k = x_k / 4;")
     lines = _rows_side_by_side if order == "r" else _columns_in_one_piece
     body = lines(kind, w, n, stored)
     return "\n".join([*head, *body, "}"])
@@ -208,6 +240,12 @@ def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
     them what the next k overwrites.
     """
     at = "c + j + e"
+
+    def read(width: int, e: str | int) -> str:
+        if stored not in FOURS:
+            return _read(kind, stored, width, f"y[{e}] + k")
+        return f"(*(__global const fours_{width} *)(y[{e}] + 4 * k){FOURS[stored]})"
+
     lines = [
         f"  for (int c = 0; c < count; c += {n}, p += size)",
         f"    for (int i = 0; i < {n}; i += {w}) {{",
@@ -221,12 +259,12 @@ def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
         f"      for (; k + {w} <= k1; k += {w}, q += {w * n}) {{",
     ]
     for i in range(w):
-        lines.append(f"        {kind}{w} v{i} = {_read(kind, stored, w, f'y[{i}] + k')};")
+        lines.append(f"        {kind}{w} v{i} = {read(w, i)};")
     turned, names = (_turned_in_a_loop if w >= LONG else _turned)(kind, w)
     lines += turned
     for i, v in enumerate(names):
         lines.append(f"        *(__global {kind}{w}_u *)(q + {i * n}) = {v};")
-    rest = f"for (int e = 0; e < {w}; ++e) q[e] = {_read(kind, stored, 1, 'y[e] + k')};"
+    rest = f"for (int e = 0; e < {w}; ++e) q[e] = {read(1, 'e')};"
     return [
         *lines,
         "      }",
@@ -297,8 +335,9 @@ ALIGN = """#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(__AVX__)
 def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     """`t` = or += the products of k1 columns of A from `a` on, and k1 rows of B from `b` on."""
     w, m, v = int(width), int(rows), int(vectors)
-    kind = KINDS[number]
+    kind = KINDS.get(number, "int")
     vec = f"{kind}{w}" if w > 1 else kind
+    shifted = [f"s{j}" for j in range({"qss": v, "quu": m}.get(number, 0))]
     sums = [[f"c{r}_{j}" for j in range(v)] for r in range(m)]
     head = f"tile_{number}x{width}_{rows}x{vectors}_{a_rows}{a_k}{b_k}"
     lines = [
@@ -306,7 +345,7 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
         "    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,",
         f"    const long b_k, const int k1, {kind} *t, const long ld, const int more) {{",
         "  #pragma OPENCL FP_CONTRACT ON",
-        *(f"  {vec} {', '.join(f'{c} = 0' for c in row)};" for row in sums),
+        *(f"  {vec} {', '.join(f'{c} = 0' for c in row)};" for row in [*sums, shifted] if row),
     ]
     for r in range(m):
         if a_rows == "t":
@@ -326,19 +365,23 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
             at = (
                 str(r) if a_k == "p" else f"l{r}" if a_rows == "t" or (r and a_rows == "l") else "0"
             )
-            text = " ".join(f"{c} = x * v{j} + {c};" for j, c in enumerate(row))
+            text = " ".join(_added(number, c, f"v{j}") for j, c in enumerate(row))
+            text += f" {_added(number, f's{r}', ONES)}" if number == "quu" else ""
             out.append(f"      {{ const {vec} x = ({vec})({base}[{at}]); {text} }}")
+        if number == "qss":
+            out += [f"      {_added(number, s, f'v{j}', ONES)}" for j, s in enumerate(shifted)]
         move = f" a += {a_step};" if a_step else ""
         return [*out, f"      b += {b_step};{move} }}"]
 
     held = [f'"+r"(l{r})' for r in range(a_rows == "l", m)] if a_rows in "lt" else []
     held += [f'"+v"({c})' for row in sums for c in row]
-    size = 64 if w * int(number[1:]) > 256 else 32
+    size = 64 if w * (32 if number in QUADS else int(number[1:])) > 256 else 32
     lines += ["  int k = 0;"]
     lines += [f"  FX_HELD{size}({', '.join(held[i : i + 8])})" for i in range(0, len(held), 8)]
     # two steps an iteration: with one, PoCL keeps the sums in memory
     lines += ["  FX_ALIGN", "  for (; k + 2 <= k1; k += 2) {", *step(0), *step(1), "  }"]
     lines += ["  if (k1 & 1) {", *step(0), "  }"]
+    lines += _taken_back(number, sums, shifted)
     places = [
         (c, f"*({vec}_u *)(t + {f'{r} * ld + ' if r else ''}{j * w})")
         for r, row in enumerate(sums)
@@ -347,3 +390,23 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
     lines.append(f"  if (more) {{ {' '.join(f'{c} += {at};' for c, at in places)} }}")
     lines.append("  " + " ".join(f"{at} = {c};" for c, at in places))
     return "\n".join([*lines, "}"])
+
+
+ONES = "(int16)(0x01010101)"
+
+
+def _added(number: str, total: str, v: str, x: str = "x") -> str:
+    """The sum and x times v; of fours the instruction wants the unsigned ones first."""
+    if number not in QUADS:
+        return f"{total} = {x} * {v} + {total};"
+    pair = f"{v}, {x}" if number == "qsu" else f"{x}, {v}"
+    return f"{total} = __builtin_ia32_vpdpbusd512({total}, {pair});"
+
+
+def _taken_back(number: str, sums: list[list[str]], shifted: list[str]) -> list[str]:
+    """What A's numbers being 128 more has added, by columns; or B's being less has taken, by
+    rows.
+    """
+    if number == "qss":
+        return [f"  {row[j]} -= {s} << 7;" for j, s in enumerate(shifted) for row in sums]
+    return [f"  {c} += {s} << 7;" for s, row in zip(shifted, sums) for c in row]

@@ -18,7 +18,7 @@ from lowering.graph import Node
 from lowering.nest import Nest, NestBuffer, Store, Value
 from lowering.planning import origin
 from lowering.profile import Profile
-from lowering.rewrite.product import Access, Tile
+from lowering.rewrite.product import QUAD, Access, Tile
 from lowering.templates import masks, micro, prefetch, product_gpu, whole
 from lowering.templates.access import offset
 from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks
@@ -380,9 +380,7 @@ class _ProductEmitter(_Emitter):
         rows = self.push(frozenset())
         if form.a.panel:
             some = micro.together(form.rows) * form.rows
-            name = micro.fill(
-                self.node.dtype, self.lanes, form.rows, form.a.k == 1, self.stored_as[0]
-            )
+            name = self.filler(0)
             self.line(
                 f"if ((r0 - m0) % {some} == 0) {name}(a_o + r0 * a_lane + d0 * a_k, a_lane, a_k, "
                 f"{_min('m1 - r0', str(some))}, M - r0, ke - d0, ap, x_step);"
@@ -396,19 +394,28 @@ class _ProductEmitter(_Emitter):
 
     def fill_b(self) -> None:
         """B's panels of the strip for a depth of k; a function that products share, or its loop."""
-        form, dtype, stored = self.form, self.node.dtype, self.stored_as[1]
+        dtype, stored = self.node.dtype, self.stored_as[1]
         if stored == dtype:
             self.line(
                 f"{self.begin('fills')}, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, "
                 f"N - s0, bp, y_step, y_block, ke - d0, KB);"
             )
             return
-        name = micro.fill(dtype, self.lanes, form.columns, form.b.k == 1, stored)
+        name = self.filler(1)
         self.line(
             f"for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {name}(b_o + s0 * b_lane + "
             f"k0 * b_k, b_lane, b_k, s1 - s0, N - s0, {_min('ke - k0', 'KB')}, bp + kb * y_block, "
             "y_step);"
         )
+
+    def filler(self, side: int) -> str:
+        """The function that fills panels of A (0) or B (1)."""
+        form, dtype, stored = self.form, self.node.dtype, self.stored_as[side]
+        access, lanes = (form.b, form.columns) if side else (form.a, form.rows)
+        if not form.quads:
+            return micro.fill(dtype, self.lanes, lanes, access.k == 1, stored)
+        along_k = access.k == QUAD and access.lane != 1
+        return micro.fill_fours(self.lanes, lanes, along_k, form.quads == ("uu" if side else "ss"))
 
     def row_sums(self) -> None:
         """The sums of one row tile for the strip, over the depth's blocks of k."""
