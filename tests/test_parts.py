@@ -174,6 +174,25 @@ def test_teams_share_their_functions():
     assert plain == team_of_two(body, f"#define __AVX__ 1\n{asks}")
 
 
+def sines(count: int):
+    """A plan of sines of a number of arguments, scaled as no other program's."""
+    b = Builder()
+    x = b.input((count,), np.dtype(np.float32))
+    y = b.map("sin", x)
+    return make_plan(b.graph([b.map("mul", y, b.const(SCALE, y.dtype, y.shape))]), AVX2)
+
+
+def test_what_the_library_does_with_few_arguments_is_a_part():
+    """Sines of large ones: their function is a call, of a function that is cold in all texts."""
+    text = text_of(sines(40).programs[0].source)
+    assert {name.rpartition("_")[0] for name in text.keys} == {"large_reduce"}
+    main, ((piece,),) = text.deal((), 1)
+    for name, key in text.keys.items():
+        declared = main.source.partition(f" {name}(")[0].rpartition("\n")[2]
+        assert "extern" in declared and "cold" in declared and key in piece.keys
+    assert not text.deal(piece.keys, 1)[1]
+
+
 def test_products_share_their_tiles():
     one, other = (text_of(product(width).programs[0].source).keys for width in (40, 64))
     assert set(one.values()) & set(other.values())
@@ -247,6 +266,15 @@ def test_a_program_is_built_of_pieces_which_the_next_one_finds(device, asked):
     check(product(64, 2 * SCALE), device, 2 * SCALE)
     ((known, _),) = asked
     assert known
+
+
+@pytest.mark.driver
+def test_rare_branches_are_taken_in_pieces(device, asked):
+    x = np.r_[np.linspace(-9, 9, 500), 1e5, -3e7, np.float32(2e38)].astype(np.float32)
+    (y,) = run(sines(x.size), device, [x])
+    ((_, texts),) = asked
+    assert sum("large_reduce" in source for source, _ in texts[0]) == 1
+    np.testing.assert_allclose(y, np.sin(x.astype(np.float64)) * SCALE, rtol=1e-6, atol=1e-7)
 
 
 ALONE = """

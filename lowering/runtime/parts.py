@@ -1,9 +1,9 @@
 """Parts: a program's text to several, which are compiled side by side and linked (apart.py).
 
-Stages can be compiled anywhere, and so can what `program.source` marks FX_PART or FX_TEAM: tiles,
-panels, the functions of a team, which programs share. Of all else a text has what its functions
-need. Parts are kept on disk; the name of one in a link is a hash of all that it is made of: equal
-names, equal functions.
+Stages can be compiled anywhere, and so can what programs share: what `program.source` marks FX_PART
+or FX_TEAM (tiles, panels, the functions of a team), and the library's rare branches. Of all else a
+text has what its functions need. Parts are kept on disk; the name of one in a link is a hash of all
+that it is made of: equal names, equal functions.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 _KERNEL, _STAGE = "__kernel", "FX_STAGE"
-_PARTS = "FX_PART", "FX_TEAM"
+_COLD = "__attribute__((noinline, cold))"
+_RARE = f"static {_COLD}"  # what the library calls where hardly any argument goes
+_PARTS = "FX_PART", "FX_TEAM", _RARE
 _ALONE = (_KERNEL, "FX_LIST", "static")  # functions that stand by the kernel, most of them
 _ITEM = re.compile(
     r"^(?:(?P<line>#.*)\n"
@@ -73,6 +75,7 @@ class Text:
         self._movable = {x.name: x for x in functions if x.kind in (*_PARTS, _STAGE)}
         self._kernels = {x.name for x in functions if x.kind == _KERNEL}
         self._attributes = {m[1]: m[2] for x in items if (m := _DEFINE.match(x.text)) and m[2]}
+        self._attributes[_RARE] = _COLD
         names = {x.name for x in items}
         self._uses: dict[str, set[str]] = {name: set() for name in names}
         self._begins: dict[str, set[str]] = {}
@@ -172,7 +175,8 @@ class Text:
             return x.text
         begin = x.begin.removeprefix(x.kind)
         if x.name not in own:
-            return f"extern {_HIDDEN}{begin};\n"
+            cold = f" {_COLD}" if x.kind == _RARE else ""
+            return f"extern {_HIDDEN}{cold}{begin};\n"
         if x.kind == _STAGE and x.name not in shared:
             return x.text
         kind = f"{_HIDDEN if x.kind == _STAGE else _WEAK} {self._attributes[x.kind]}"
@@ -201,7 +205,8 @@ def _item(m: re.Match[str]) -> Item | None:
         defined = _DEFINE.match(text)
         return Item(text, defined[1] if defined else "", "", "")
     if m["function"]:
-        return Item(text, m["function"], m["kind"], m["begin"])
+        kind = _RARE if text.startswith(_RARE) else m["kind"]
+        return Item(text, m["function"], kind, m["begin"])
     name = m["struct"] or m["type"]
     return Item(text, name, "", "") if name else None
 
