@@ -10,8 +10,8 @@ import pytest
 
 import fx
 import fx.numpy as jnp
-from fx import lax, nn
-from fx.scipy import signal
+from fx import lax, nn, random
+from fx.scipy import signal, special
 
 F, I, C, U = "float32", "int32", "complex64", "uint8"
 EMPTY = {
@@ -31,6 +31,11 @@ EMPTY = {
     "log_softmax": (lambda x: nn.log_softmax(x, (0, 1)), [(0, 3)], [((0, 3), F)]),
     "softmax, vmapped": (fx.vmap(nn.softmax), [(3, 0)], [((3, 0), F)]),
     "softmax's gradient": (fx.grad(lambda x: nn.softmax(x).sum()), [(0,)], [((0,), F)]),
+    "the largest of nothing": (lambda x: jnp.linalg.norm(x, np.inf), [(0,)], [((), F)]),
+    "trapezoid": (jnp.trapezoid, [(3, 0), (0,)], [((3,), F)]),
+    "trapezoid of even steps": (jnp.trapezoid, [(0,)], [((), F)]),
+    "dirichlet": (lambda x: random.dirichlet(random.key(0), x), [(3, 0)], [((3, 0), F)]),
+    "multigammaln of dimension 0": (lambda x: special.multigammaln(x, 0), [(2,)], [((2,), F)]),
     "matrix_rank": (lambda x: jnp.linalg.matrix_rank(x, 1.0), [(2, 0, 3)], [((2,), I)]),
     "lstsq without rows": (
         jnp.linalg.lstsq, [(0, 3), (0,)], [((3,), F), ((1,), F), ((), I), ((0,), F)],

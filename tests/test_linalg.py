@@ -289,6 +289,18 @@ def test_stacks_of_small_matrices_are_as_one_by_one(rng, dtype, shape):
         np.testing.assert_allclose(got, np.stack(want), rtol=1e-3, atol=1e-3)
 
 
+def test_pinv_cuts_off_at_a_traced_tolerance(rng):
+    """The tolerance has no derivative, whatever it depends on; each of a stack has its own."""
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    inverse = lambda x, r: jnp.linalg.pinv(x, rtol=r).sum()
+    given = fx.grad(inverse)(x, 0.05)
+    np.testing.assert_allclose(fx.grad(lambda x: inverse(x, 0.05 + 0 * x[0, 0]))(x), given)
+    assert fx.grad(inverse, 1)(x, 0.05) == 0
+    both = fx.vmap(jnp.linalg.pinv, (None, 0))(x, jnp.array([0.05, 0.9]))
+    for out, r in zip(both, (0.05, 0.9)):
+        np.testing.assert_allclose(out, np.linalg.pinv(x, r), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
 def test_stacks_that_lie_matrix_last_in_memory_are_only_read(rng, wrap):
     """The rules for stacks want that order, and write to what they have turned."""

@@ -374,16 +374,19 @@ def test_sums_that_are_left_and_taken_up_again(left, right):
 
 def test_bits_do_not_depend_on_the_block_of_rows():
     """The same row gives the same bits in a product of any number of rows that tiles alike."""
-    x, y = normal(200, 700), normal(700, 96)
+    x, y = normal(180, 700), normal(700, 96)
     device = devices.default_device()
-    got = []
-    for rows in (200, 120):
+    got, blocks = [], []
+    for rows in (180, 100):
         part = np.ascontiguousarray(x[:rows])
-        graph = graph_of(product, (part, y))
-        ex = execute.Executable(compiler.make_plan(graph, device.profile), device)
-        results, _ = ex([device.put(part), device.put(y)])
+        plan = compiler.make_plan(graph_of(product, (part, y)), device.profile)
+        (launch,) = (s for s in plan.walk() if isinstance(s, Launch))
+        blocks.append([a.value for a in launch.args if isinstance(a, IntArg)])
+        results, _ = execute.Executable(plan, device)([device.put(part), device.put(y)])
         device.finish()
-        got.append(device.fetch(results[0], (rows, 96), F32)[:120].copy())
+        got.append(device.fetch(results[0], (rows, 96), F32)[:100].copy())
+    if blocks[0][11] != blocks[1][11]:
+        pytest.skip("this device's caches cut k into other blocks")
     np.testing.assert_array_equal(got[0], got[1])
 
 

@@ -173,6 +173,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         y = moveaxis(y, axis, -1)
     n = core.get_aval(y).shape[-1]
     last = len(core.get_aval(y).shape) - 1
+    if n == 0:
+        return sum_(y, axis=-1)
     pairs = u.add(lax.slice_in_dim(y, 1, n, axis=last), lax.slice_in_dim(y, 0, n - 1, axis=last))
     return u.multiply(0.5, sum_(u.multiply(pairs, steps), axis=-1))
 

@@ -337,8 +337,11 @@ def pinv(a: Any, rtol: Any = None, hermitian: bool = False, *, rcond: Any = None
     rtol times the largest count as zero (rtol: 10 max(m, n) times the dtype's epsilon). The
     derivative is Golub and Pereyra's (1973).
     """
+    a = _matrix("pinv", a)
     rtol = rcond if rtol is None else rtol
-    return pseudo_inverse()(_matrix("pinv", a), rtol, hermitian)
+    if rtol is None:
+        rtol = 10.0 * max(a.shape[-2:]) * float(finfo(a.dtype).eps)
+    return pseudo_inverse()(a, rtol, hermitian)
 
 
 def lstsq(
@@ -365,7 +368,8 @@ def lstsq(
     if a.size == 0:
         x = zeros((cols,) if vector else (cols, b.shape[1]), a.dtype)
         resid = zeros((0,), a.dtype) if numpy_resid else norm(b, axis=0) ** 2
-        return x, resid, asarray(0), zeros((0,), a.dtype)
+        rank = zeros((), canonicalize_dtype(np.int64))
+        return x, resid, rank, zeros((0,), a.dtype)
     if rcond is None:
         rcond = float(finfo(a.dtype).eps) * max(rows, cols)
     else:
@@ -416,12 +420,10 @@ def matrix_rank(M: Any, rtol: Any = None, *, hermitian: bool = False, tol: Any =
     a = asarray(a)
     if a.ndim < 2:
         return convert(reductions.any(a != 0), canonicalize_dtype(np.int64))
-    if 0 in a.shape[-2:]:
-        return zeros(a.shape[:-2], canonicalize_dtype(np.int64))
     s = svd(a, full_matrices=False, compute_uv=False, hermitian=hermitian)
     if rtol is None:
         rtol = max(a.shape[-2:]) * float(finfo(a.dtype).eps)
-    cut = asarray(rtol)[..., None] * reductions.max(s, axis=-1, keepdims=True)
+    cut = asarray(rtol)[..., None] * reductions.max(s, axis=-1, keepdims=True, initial=0)
     return reductions.sum(s > convert(cut, s.dtype), axis=-1)
 
 
@@ -502,7 +504,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     if ord is None or ord == 2:
         return _two_norm(x, axis, keepdims)
     if ord == np.inf:
-        return reductions.max(u.absolute(x), axis=axis, keepdims=keepdims)
+        initial = None if x.size else 0
+        return reductions.max(u.absolute(x), axis=axis, keepdims=keepdims, initial=initial)
     if ord == -np.inf:
         return reductions.min(u.absolute(x), axis=axis, keepdims=keepdims)
     if ord == 0:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from fx import lax
-from fx.dtypes import finfo
 from fx.lax import linalg as factor
 from fx.numpy import diagonals, reductions
 from fx.numpy import manipulation as m
@@ -88,10 +87,9 @@ def pseudo_inverse() -> Any:
 
     from fx.custom import custom_jvp
 
-    @partial(custom_jvp, nondiff_argnums=(1, 2))
+    # rtol may be traced, so that it is an operand; it has no derivative
+    @partial(custom_jvp, nondiff_argnums=(2,))
     def pseudo(a: Any, rtol: Any, hermitian: bool) -> Any:
-        if rtol is None:
-            rtol = 10.0 * max(a.shape[-2:]) * float(finfo(a.dtype).eps)
         from fx.numpy.linalg import svd
 
         uu, s, vh = (
@@ -102,8 +100,8 @@ def pseudo_inverse() -> Any:
         s = convert(taking.where(keep, s, np.inf), a.dtype)
         return matmul(adjoint(vh), m.swapaxes(uu, -1, -2).conj() / s[..., None])
 
-    def jvp(rtol: Any, hermitian: bool, primals: Any, tangents: Any) -> Any:
-        (a,), (t,) = primals, tangents
+    def jvp(hermitian: bool, primals: Any, tangents: Any) -> Any:
+        (a, rtol), (t, _) = primals, tangents
         p = pseudo(a, rtol, hermitian)
         rows, cols = a.shape[-2:]
         left = eye(rows, dtype=a.dtype) - matmul(a, p)

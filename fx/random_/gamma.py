@@ -258,7 +258,8 @@ def dirichlet(
         raise ValueError(f"dirichlet requires alpha.ndim >= 1, got alpha.ndim == {alpha.ndim}")
     shape = sample_shape("dirichlet", shape, jnp.empty(alpha.shape[:-1]))
     logs = _gamma(k, alpha, (*shape, alpha.shape[-1]), dtype, True)
-    weights = lax.exp(logs - lax.stop_gradient(logs.max(-1, keepdims=True)))
+    largest = logs.max(-1, keepdims=True, initial=None if logs.size else -jnp.inf)
+    weights = lax.exp(logs - lax.stop_gradient(largest))
     return weights / weights.sum(-1, keepdims=True)
 
 

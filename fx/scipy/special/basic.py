@@ -263,7 +263,7 @@ def multigammaln(a: Any, d: Any) -> Any:
     """
     d = int(d)
     (a,) = _args("multigammaln", a)
-    out: Any = np.asarray(0.25 * d * (d - 1) * np.log(np.pi), a.dtype)
+    out = fnp.full_like(a, 0.25 * d * (d - 1) * np.log(np.pi))
     for k in range(d):
         out = out + lax.lgamma(a - 0.5 * k)
     return out
