@@ -419,6 +419,14 @@ def test_each_stage_is_a_kernel_with_a_fixed_group():
         assert f"reqd_work_group_size({s.local_size[0]}, 1, 1)" in program.source
 
 
+def test_what_has_no_axes_is_read_by_the_item_that_writes():
+    """Its memory may be what it reads: items that read it meanwhile would race with the store."""
+    graph = graph_of(lambda b, x: b.map("mul", x, b.const(2.0, x.dtype)), [np.float32(3)])
+    (program,) = compiler.make_plan(graph, profile.GPU).programs
+    only, load, store = (program.source.index(t) for t in ("if (item == 0", "= *(b0", "*(b1"))
+    assert only < load < store < program.source.index("  }\n", store)
+
+
 def test_sizes_follow_from_shapes():
     case = CASES[-1]
     graph = graph_of(case.build, data(case))

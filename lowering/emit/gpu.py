@@ -88,7 +88,10 @@ class GpuEmitter(_Emitter):
                 items, heads, kind = LOCAL[size]
                 head.append(f"  __local {kind} {items}[{places * s.local}];")
                 head.append(f"  __local {kind} {heads}[{places * self.heads}];")
-        text = "\n".join([*head, *self.scope.lines])
+        lines = self.scope.lines
+        if not (self.group or self.all_parallel()):  # others would read what it writes in place
+            lines = ["  if (item == 0 && lid == 0) {", *(f"  {line}" for line in lines), "  }"]
+        text = "\n".join([*head, *lines])
         stage = Stage(text, self.nest.buffers, self.ints, prod(s.items), s.local, self.nest.label)
         stage.alone = any(self.meetings.values())
         return stage
@@ -395,7 +398,7 @@ class GpuEmitter(_Emitter):
                 tests.append("lid == 0")
         elif s.v is not None and s.v in self.scope.open:
             tests += ["ig == 0"] if closed else []
-        elif closed or not self.all_parallel():
+        elif closed:
             rows = frozenset(s.rows)
             inside = s.shape == "strips" and rows and rows <= self.scope.open
             tests += ["is == 0" if inside else "item == 0", "lid == 0"]
