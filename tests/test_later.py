@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import cache, ending, later
+from lowering.runtime import cache, devices, ending, later, memory
 
 ROOT = Path(__file__).parent.parent
 
@@ -89,3 +89,28 @@ def test_a_forked_child_leaves_all_to_its_parent(folder):
     later._working.release()
     later.settle()
     assert entries(folder) == 3
+
+
+@pytest.mark.driver
+def test_large_blocks_are_there_for_a_program_that_is_built_meanwhile(monkeypatch):
+    device = next((d for d in devices.devices() if getattr(d, "shared", False)), None)
+    if device is None:
+        pytest.skip("needs a device that shares the host's memory")
+    monkeypatch.setattr(device, "pool", memory.Pool(device))
+    pool, least = device.pool, memory.AHEAD[0]
+    large, small = pool.home(least), pool.home(64)
+    takes = [(large, least), (small, 64), (large, least)]
+    with pool.ahead(takes):
+        later.settle()
+        assert [len(large), len(small)] == [2, 0]
+    with pool.ahead(takes):
+        later.settle()
+    assert len(large) == 2  # they are there already
+    large.clear()
+    with pool.ahead(takes):
+        pass
+    later.settle()
+    assert not large  # built at once, called by now
+    with pool.ahead([(large, memory.AHEAD[1] + 1)]):
+        later.settle()
+    assert not large

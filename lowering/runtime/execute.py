@@ -78,7 +78,9 @@ class Executable:
         self.plan = plan
         self.device = device
         self.lane = lane or device
-        self._built = build_all(self.lane, plan)
+        self._lay_out()
+        with device.pool.ahead(self._takes):
+            self._built = build_all(self.lane, plan)
         self._consts = {
             b.id: device.upload(np.frombuffer(b.data or b"", np.uint8))
             if not device.shared
@@ -86,7 +88,6 @@ class Executable:
             for b in plan.buffers
             if b.kind == "const"
         }
-        self._lay_out()
         self._straight = all(map(self._is_straight, plan.steps))
         self._launches = 0
         self._frames: list[Frame] = []

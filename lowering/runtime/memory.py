@@ -9,20 +9,27 @@ queued still: the queue is in order, so whatever is enqueued later runs later.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import mmap
 import os
 import weakref
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
 from lowering.errors import OutOfDeviceMemory
+from lowering.runtime import later
 from lowering.runtime.counters import counts
 
 ALIGNMENT = 64
 KEEP_FREE = 1 << 30
 """Bytes that the pool may keep free, or as much as is live; beyond that it gives memory back."""
+
+AHEAD = 1 << 20, 256 << 20
+"""Bytes of a block, and of all that a call takes, between which blocks are made early."""
 
 
 class Storage:
@@ -252,6 +259,31 @@ class Pool:
         self.allocated += size
         self._made.append(weakref.ref(block))
         return block
+
+    @contextlib.contextmanager
+    def ahead(self, takes: Sequence[tuple[list[Block], int]]) -> Iterator[None]:
+        """While a program is built, let free blocks be there for its first call, if they are large:
+        the system fills each page with zeros when it is first written, 4 ms for 32 MB.
+        """
+        least, most = AHEAD
+        large = [(home, nbytes) for home, nbytes in takes if nbytes >= least]
+        built: list[bool] = []
+        if large and self.device.shared and sum(n for _, n in takes) <= most:
+            later.do(self._grow_ahead, large, built)
+        try:
+            yield
+        finally:
+            built.append(True)
+
+    def _grow_ahead(self, takes: Sequence[tuple[list[Block], int]], built: list[bool]) -> None:
+        for home, nbytes in takes:
+            if built:
+                return
+            if len(home) < sum(h is home for h, _ in takes):
+                with contextlib.suppress(OutOfDeviceMemory):  # the call will say so
+                    block = self.grow(nbytes, home)
+                    block.host[:: mmap.PAGESIZE] = 0  # type: ignore[index]
+                    home.append(block)
 
     def recount(self) -> None:
         """Count the blocks that there are: one whose way back was cut off by Ctrl-C is gone."""
