@@ -19,6 +19,10 @@ PLANES = {
     "places of rows": lambda x: x.T.argmin(1),
     "two values": lambda x: (x.T - jnp.sin(x).T * 2).min(0),
     "twice": lambda x: (lambda y: y.max(0) - y.min(0))(x.T * x.T),
+    "deviation": lambda x: x.T.std(0),
+    "covariance": lambda x: jnp.cov(x.T),
+    "columns' covariance": lambda x: jnp.cov(x, rowvar=False),
+    "a product": lambda x: (x.T * 2 - x.mean(1)) @ (1 - x.T).T,
     "rolled": lambda x: jnp.roll(x, 3, 0).T.max(0),
 }
 VOLUMES = {
@@ -42,10 +46,20 @@ def test_numbers(name):
     np.testing.assert_allclose(found, expected, 1e-5, 1e-5 * float(abs(expected).max()))
 
 
-@pytest.mark.parametrize("name", sorted({*PLANES} - {"rows", "places of rows"}))
+MADE = {"deviation", "covariance", "columns' covariance", "a product"}  # in several launches
+
+
+@pytest.mark.parametrize("name", sorted({*PLANES} - {"rows", "places of rows", *MADE}))
 def test_nothing_is_turned_in_memory(name):
     planned = costs(lower_function(PLANES[name], (np.zeros((500, 1000), np.float32),)))
     assert (planned["launches"], planned["temporary_bytes"]) == (1, 0)
+
+
+def test_operands_that_only_products_read_stand_as_what_they_are_made_of():
+    x = np.zeros((5000, 20), np.float32)
+    for program in (PLANES["covariance"], PLANES["columns' covariance"]):
+        found = fx.jit(program).lower(x).as_text("opencl")
+        assert "[20], (" not in found  # nothing is gathered along a column
 
 
 def test_what_others_read_turned_is_folded_as_it_is_turned():

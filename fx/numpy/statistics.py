@@ -13,7 +13,6 @@ from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray, full, zeros
 from fx.numpy.joining import concatenate, stack
 from fx.numpy.manipulation import moveaxis
-from fx.numpy.products import dot
 from fx.numpy.reductions import average, restore_axes, work_dtype
 from fx.numpy.reductions import sum as sum_
 from fx.numpy.selection import where
@@ -338,11 +337,13 @@ def cov(
         members = [convert(x, wanted) for x in members]
     if any(len(core.get_aval(x).shape) > 2 for x in members):
         raise ValueError("m has more than 2 dimensions")
-    rows = [_variables(x, rowvar) for x in members]
-    if core.get_aval(rows[0]).shape[0] == 0:
-        return zeros((0, 0), core.get_aval(rows[0]).dtype)
-    x = rows[0] if len(rows) == 1 else concatenate(rows, axis=0)
-    count, samples = core.get_aval(x).shape
+    upright = not rowvar and len(members) == 1 and _has_rows(members[0])
+    along = 0 if upright else 1
+    parts = members if upright else [_variables(x, rowvar) for x in members]
+    if core.get_aval(parts[0]).shape[1 - along] == 0:
+        return zeros((0, 0), core.get_aval(parts[0]).dtype)
+    x = parts[0] if len(parts) == 1 else concatenate(parts, axis=0)
+    count, samples = (core.get_aval(x).shape[k] for k in (1 - along, along))
     if samples == 0:
         return full(() if count == 1 else (count, count), np.nan, core.get_aval(x).dtype)
     if ddof is None:
@@ -353,24 +354,29 @@ def cov(
     if aweights is not None:
         a = convert(asarray(aweights), core.get_aval(x).dtype)
         weights = a if weights is None else u.multiply(weights, a)
-    center, total = average(x, axis=1, weights=weights, returned=True)
+    center, total = average(x, axis=along, weights=weights, returned=True)
     total = (
         lax.squeeze(lax.slice_in_dim(total, 0, 1), (0,)) if core.get_aval(total).shape else total
     )
     if weights is None:
-        factor: Any = core.get_aval(x).shape[1] - ddof
+        factor: Any = samples - ddof
     elif ddof == 0:
         factor = total
     elif aweights is None:
         factor = u.subtract(total, ddof)
     else:
         factor = u.subtract(total, u.divide(u.multiply(ddof, sum_(u.multiply(weights, a))), total))
-    x = u.subtract(x, lax.expand_dims(center, (1,)))
-    right = lax.transpose(
-        x if weights is None else u.multiply(x, lax.expand_dims(weights, (0,))), (1, 0)
-    )
-    out = u.divide(dot(x, u.conjugate(right)), factor)
+    x = u.subtract(x, lax.expand_dims(center, (along,)))
+    right = x if weights is None else u.multiply(x, lax.expand_dims(weights, (1 - along,)))
+    sums = lax.dot_general(x, u.conjugate(right), (((along,), (along,)), ((), ())))
+    out = u.divide(sums, factor)
     return lax.squeeze(out, tuple(k for k, s in enumerate(core.get_aval(out).shape) if s == 1))
+
+
+def _has_rows(x: Any) -> bool:
+    """Whether rows of x are samples of several variables, where `rowvar` says no."""
+    shape = core.get_aval(x).shape
+    return len(shape) == 2 and shape[0] != 1
 
 
 def _variables(x: Any, rowvar: bool) -> Any:

@@ -71,6 +71,7 @@ class _Sweep:
         self.apart = {k for k, above in users.items() if stacks.only_taken(above)}
         self.folded = {k for k, above in users.items() if upright.only_folded(above)}
         self.folded -= set(map(id, graph.outputs))
+        self.multiplied = upright.only_multiplied(graph, users) if profile is not None else set()
         self.turned = contract.turned_by_users(graph) if profile is not None else set()
         self.alone = pairs.folded_alone(graph) if profile is not None else set()
         self.ranked: dict[int, Args] = {}  # the results of what became networks
@@ -134,8 +135,11 @@ class _Sweep:
         made = _dot(self.b, n, *args) if self.split else None
         if made is not None:
             return made
-        turned = id(n) in self.turned
-        return contract.rewrite(self.b, n, (args[0], args[1]), self.profile, turned)
+        x, y = (
+            upright.operand(self.b, new) if id(old) in self.multiplied else new
+            for old, new in zip(n.args, args, strict=True)
+        )
+        return contract.rewrite(self.b, n, (x, y), self.profile, id(n) in self.turned)
 
     def conv(self, n: g.Node, args: Args) -> g.Node:
         return _conv(self.b, n, args, self.profile)
