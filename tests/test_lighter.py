@@ -55,6 +55,21 @@ for _ in range(2):
     print(ctypes.string_at(start + before[0], 5) == lighter._TRUE)
 """
 
+UNASKED = """
+import ctypes, sys
+sys.path.append(sys.argv[1])
+from lowering.runtime import ahead, lighter, patches
+compiler = ahead.Compiler(sys.argv[2])
+lighter.lighten(compiler.pocl)
+(start,) = patches.addresses(compiler.pocl, (lighter.CHECK,))
+print(ctypes.string_at(start, 1) == lighter._RETURN)
+head = "#pragma clang attribute push(__attribute__((target(\\"avx2\\"))), apply_to = function)"
+inline = "static inline __attribute__((always_inline)) float twice(float x) { return x + x; }"
+kernel = "__kernel void k(__global float *x) { x[0] = twice(x[1]); }"
+text = "\\n".join((head, inline, kernel, "#pragma clang attribute pop", ""))
+print(b"twice" not in compiler._bitcode(text.encode(), b"-w"))
+"""
+
 SAME = """
 import sys
 sys.path.append(sys.argv[1])
@@ -138,6 +153,14 @@ def test_both_lists_of_passes_go_on_to_shorter_ones(pocl):
 
 def test_a_text_is_compiled_and_not_preprocessed_before(pocl):
     assert _told(ONCE) == ["True"] * 4
+
+
+def test_instructions_of_what_is_inlined_are_not_asked_for(pocl, tmp_path):
+    shop = workshop.Workshop(str(builders.library()), str(tmp_path))
+    try:
+        assert _told(UNASKED, **shop.environment) == ["True", "True"]
+    finally:
+        shop.close()
 
 
 def test_texts_with_equal_options_are_not_taken_for_each_other(pocl, tmp_path):

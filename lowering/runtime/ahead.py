@@ -297,6 +297,7 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
         while _comes(jobs, compiler, (jobs.fileno(), answers.fileno())):
             job = marshal.load(jobs)
             _say(ANSWERS[job[0]](compiler, job[1:], files, kept_in), answers)
+            _clean(files)
     except EOFError:
         return
     finally:
@@ -318,9 +319,12 @@ def _say(answer: Any, answers: Any) -> None:
     answers.flush()
 
 
+REFUSALS = Refused, OSError, objects.Unable
+
+
 def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | None:
     source, front, back, launches = job
-    with _cleaned(files):
+    with contextlib.suppress(*REFUSALS):
         names = {name for name, *_ in launches}
         there = [os.path.join(kept_in, name) for name in names]
         made = [code for k in there if kept.only_whole(k) for code in kept.files(k)]
@@ -335,7 +339,7 @@ def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | No
 def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
     main, known, texts = job
     for _ in range(2):
-        with _cleaned(files):
+        with contextlib.suppress(*REFUSALS):
             joined = compiler.join(main, known, texts, files)
             for name in {name for name, *_ in main[3]}:
                 move(os.path.join(files, name), os.path.join(kept_in, name))
@@ -350,19 +354,14 @@ ANSWERS: dict[str, Any] = {"whole": _whole, "join": _join}
 """By the first word of a job: the rest is what the function is asked; None where PoCL refuses."""
 
 
-@contextlib.contextmanager
-def _cleaned(files: str) -> Any:
-    """What PoCL leaves goes, and so does what it refuses."""
-    try:
-        with contextlib.suppress(Refused, OSError, objects.Unable):
-            yield
-    finally:
-        for entry in os.scandir(files):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path, ignore_errors=True)
-            else:
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+def _clean(files: str) -> None:
+    """Take away what PoCL leaves."""
+    for entry in os.scandir(files):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(entry.path)
 
 
 def move(kernel: str, kept_in: str) -> None:

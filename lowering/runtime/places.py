@@ -20,6 +20,8 @@ GUESSES = {
     b"_ZN5clang16CompilerInstance13ExecuteActionERNS_14FrontendActionE": 75752,
     b"LLVMRunPassManager": 77284,
     b"LLVMParseCommandLineOptions": 83051,
+    b"_ZN5clang7CodeGen15CodeGenFunction19checkTargetFeatures"
+    b"ENS_14SourceLocationEPKNS_12FunctionDeclE": 84442,
     b"_ZN4llvm21TargetLibraryInfoImplC1ERKNS_6TripleE": 88210,
     b"_ZN4llvm6TripleC1ERKNS_5TwineE": 88589,
     b"_ZN4llvm6legacy11PassManager3addEPNS_4PassE": 97499,
