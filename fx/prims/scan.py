@@ -16,11 +16,12 @@ from fx.avals import ShapedArray
 from fx.core import ClosedJaxpr, Jaxpr, Literal, Var, Zero, get_aval, is_undefined
 from fx.jvp import jvp_jaxpr
 from fx.linearize import partial_eval_jaxpr, transpose_jaxpr
-from fx.lower import subgraph
+from fx.lower import lower_closed, subgraph
 from fx.passes import dce_closed, dce_jaxpr
 from fx.prims import control as c
 from fx.prims import shape
 from fx.prims.host_program import host_program
+from fx.prims.leaving import leaving_scan
 from fx.prims.registry import Case, primitive
 from fx.vmap import batch_jaxpr
 
@@ -421,6 +422,11 @@ def _lower(b, *nodes, jaxpr, length, reverse, num_consts, num_carry, unroll):
     if length == 0:
         ys = [b.const(0, a.dtype, (0, *a.shape)) for a in jaxpr.out_avals[num_carry:]]
         return [*carry, *ys]
+    leaving = leaving_scan(
+        jaxpr, length, reverse=reverse, num_consts=num_consts, num_carry=num_carry, unroll=unroll
+    )
+    if leaving is not None:
+        return lower_closed(b, leaving, *nodes)
     return list(b.loop(subgraph(b, jaxpr), consts, carry, xs, length=length, reverse=reverse))
 
 

@@ -17,11 +17,12 @@ from fx import core
 from fx.core import ClosedJaxpr, get_aval
 from fx.jvp import jvp_jaxpr
 from fx.linearize import partial_eval_jaxpr
-from fx.lower import subgraph
+from fx.lower import lower_closed, subgraph
 from fx.passes import dce_closed
 from fx.prims import compare, reduce, shape
 from fx.prims import control as c
 from fx.prims.host_program import host_program
+from fx.prims.leaving import leaving_while
 from fx.prims.registry import Case, primitive
 from fx.vmap import batch_jaxpr
 
@@ -271,9 +272,12 @@ def _dce(used, eqn):
     return keep, eqn.replace(invars=invars, outvars=outvars, params=new)
 
 
-def _lower(b, *nodes, cond_jaxpr, body_jaxpr, cond_nconsts, body_nconsts, max_steps):
-    cond_consts, body_consts, carry = _parts(nodes, cond_nconsts, body_nconsts)
-    test, body = subgraph(b, cond_jaxpr), subgraph(b, body_jaxpr)
+def _lower(b, *nodes, **params):
+    leaving = leaving_while(**params)
+    if leaving is not None:
+        return lower_closed(b, leaving, *nodes)
+    cond_consts, body_consts, carry = _parts(nodes, params["cond_nconsts"], params["body_nconsts"])
+    test, body = subgraph(b, params["cond_jaxpr"]), subgraph(b, params["body_jaxpr"])
     return list(b.while_loop(test, cond_consts, body, body_consts, carry))
 
 
