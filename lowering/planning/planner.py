@@ -17,7 +17,7 @@ from lowering import graph as g
 from lowering import schedule, tiles
 from lowering.affine import Cut
 from lowering.build.group import Root, build_nest
-from lowering.emit.stage import Stage, emit
+from lowering.emit.stage import Stage
 from lowering.fuse import fuse
 from lowering.fuse_rules import FOLDS, flat, root_dims, spreads
 from lowering.groups import Fusion, Group
@@ -37,6 +37,7 @@ from lowering.plan import (
     Step,
 )
 from lowering.planning import arguments, inplace, live, memory, origin, program, singles
+from lowering.planning.equal import Texts
 from lowering.planning.lend import lend, renamed
 from lowering.planning.places import Place, Region, Slot
 from lowering.profile import Profile
@@ -69,6 +70,7 @@ class Planner:
     def __init__(self, profile: Profile, options: dict[str, Any] | None = None):
         self.profile = profile
         self.options = options or {}
+        self.texts = Texts(profile)
         self.slots: list[Slot] = []
         self.stages: list[Stage] = []
         self.stage_index: dict[Any, int] = {}
@@ -271,12 +273,12 @@ class Planner:
         nest.joins = nest.contract_fp and joins
         found = origin.origins(nest)
         shown = origin.moved(nest, found)
-        chosen = schedule.schedule(shown, self.profile)
+        chosen, key = self.texts.scheduled(shown)
         if parts and chosen.mode == "cpu" and nest.dealt is None and tiles.missed(shown, chosen):
             cut = tiles.apart(roots, stored)
             if cut is not None:
                 raise cut
-        stage = origin.with_arguments(emit(shown, chosen), found)
+        stage = origin.with_arguments(self.texts.stage(shown, chosen, key), found)
         moved = len(stage.buffers) if self.depth else 0  # windows, each with a number
         if len(stage.buffers) + moved + len(stage.ints) > self.profile.arguments:
             nodes = [r.node for r in roots]
