@@ -328,3 +328,12 @@ def test_a_program_whose_piece_is_refused_is_built_whole(device, monkeypatch):
     monkeypatch.setattr(lean, "piece", lambda source, options: (f"{source}void", options))
     check(product(40, SCALE), device)
     assert not Apart.able and all(b.ready for b in builders._builders)
+
+
+def test_a_text_of_one_stage_and_no_part_is_not_read():
+    head = "#define FX_STAGE static __attribute__((noinline))\n"
+    stages = [f"FX_STAGE void stage_{k}(int n) {{\n}}\n" for k in range(2)]
+    main = "__kernel void fx(const int stage) { stage_0(stage); }\n"
+    assert parts.read(f"{head}{stages[0]}{main}") is None
+    assert parts.read(f"{head}{stages[0]}{stages[1]}{main}") is not None
+    assert parts.read(TEXT) is not None

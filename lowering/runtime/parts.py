@@ -188,7 +188,9 @@ def _cost(x: Item) -> int:
 
 
 def read(source: str) -> Text | None:
-    """The text, item by item; None where something is not known."""
+    """The text, item by item; None where something is not known, or nothing could be dealt."""
+    if source.count(f"\n{_STAGE} ") < 2 and not any(f"\n{kind} " in source for kind in _PARTS):
+        return None
     items, end = [], 0
     for m in _ITEM.finditer(source):
         if m.start() != end:
