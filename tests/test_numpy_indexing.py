@@ -197,13 +197,18 @@ WIDER = [  # x, index, operation, value, result in x's dtype
     (np.float16([1, 2]), [0] * 4, "add", np.float32(3e-4), [np.float16(1.0012), 2]),
     (np.int32([8, 8]), [0, 0], "divide", 2.5, [8 / 6, 8]),
     (np.int32([3, 2]), [0, 0], "power", 1.5, [9, 2]),
+    (np.uint8([0, 2]), 0, "max", np.int8(-1), [0, 2]),
+    (np.uint8([0, 2]), [0, 0, 1], "max", np.int8([-1, 3, 5]), [3, 5]),
+    (np.uint8([0, 2]), [0, 0, 1], "min", np.int8([-1, 3, 5]), [255, 2]),
+    (np.int8([-1, 3]), [0, 0], "max", np.uint8([200, 1]), [-56, 3]),
+    (np.array([True, False]), 1, "max", np.int8(-1), [True, False]),
 ]
 
 
 @pytest.mark.filterwarnings("ignore:scatter inputs have incompatible types")
 @pytest.mark.parametrize("x, index, op, value, expected", WIDER, ids=lambda v: str(v)[:12])
 def test_updates_of_a_wider_type_are_converted_at_the_end(x, index, op, value, expected):
-    """Each was rounded by itself before it was added."""
+    """Each was rounded by itself, or wrapped, before it was added or compared."""
     index = np.array(index) if isinstance(index, list) else index
 
     def f(x):

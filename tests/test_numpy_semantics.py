@@ -10,6 +10,7 @@ import pytest
 import fx
 import fx.numpy as fnp
 from fx import core, dtypes, errors, lax
+from fx.config import enable_x64
 from fx.numpy import fast
 
 # ---------------------------------------------------------------- dtypes
@@ -67,6 +68,42 @@ def test_wide_dtypes_need_x64():
         assert fnp.zeros(2, "float64").dtype == np.float64
         assert fnp.arange(3).dtype == np.int64
         assert fnp.sin(fnp.arange(3, dtype=np.int32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_dtypes_that_do_not_follow_from_the_lattice(x64):
+    """Booleans count in 32 bits; a known exponent is none of the operands that promote; integers
+    are rounded, turned and unwrapped in the default float.
+    """
+    with enable_x64(x64):
+        b, i = fnp.array([True, True]), fnp.array([-1, 3], np.int8)
+        wide = np.float64 if x64 else np.float32
+        for x in (b // b, b % b, b << b, fnp.power(b, b), fnp.fmod(b, b), fnp.divmod(b, b)[0]):
+            assert x.dtype == np.int32
+        for two in (2, np.int64(2), np.array(2), fnp.int32(2)):
+            assert (i**two).dtype == np.int8 and (i**two).tolist() == [1, 9]
+        for f in (fnp.rint, fnp.angle, fnp.unwrap):
+            assert f(i).dtype == f(b).dtype == wide
+            assert f(fnp.ones(2, np.float16)).dtype == np.float16
+
+
+@pytest.mark.parametrize(
+    "call, kind",
+    [
+        (lambda: lax.eq(fnp.array([True]), 3), TypeError),
+        (lambda: lax.max(fnp.array([True]), 3), TypeError),
+        (lambda: lax.bitwise_and(fnp.array([True]), 2), TypeError),
+        (lambda: fnp.array([fnp.uint8(1), -2]), OverflowError),
+        (lambda: fnp.array([[fnp.uint8(1)], [300]]), OverflowError),
+        (lambda: fnp.asarray(1j, np.float32), TypeError),
+        (lambda: fnp.array([1, 1j], np.int32), TypeError),
+        (lambda: fnp.full(2, 1j, np.float32), TypeError),
+        (lambda: fnp.full_like(fnp.ones(2, np.int8), 1j), TypeError),
+    ],
+)
+def test_no_number_is_cut_in_silence(call, kind):
+    with pytest.raises(kind):
+        call()
 
 
 def test_strict_promotion():

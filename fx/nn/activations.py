@@ -67,7 +67,7 @@ def relu(x: Any) -> Any:
     >>> relu(fnp.array([-1.0, 2.0]))
     Array([0., 2.], dtype=float32)
     """
-    (x,) = promote_numeric("relu", fnp.asarray(x))
+    (x,) = promote_numeric("relu", fnp.asarray(x), 0)[:1]
     return fnp.where(x <= 0, fnp.zeros_like(x), x)
 
 
@@ -219,7 +219,7 @@ def hard_tanh(x: Any) -> Any:
 
     The derivative at -1 and 1 is 1.
     """
-    (x,) = promote_numeric("hard_tanh", x)
+    (x,) = promote_numeric("hard_tanh", x, 0)[:1]
     x = fnp.asarray(x)
     return fnp.where(x > 1, 1, fnp.where(x < -1, -1, x))
 

@@ -47,8 +47,8 @@ class Updater:
     """`x.at[idx]`: its methods return updated copies of x, of its shape and dtype.
 
     Values broadcast to x[idx] (ValueError else). Where x's dtype does not hold them there is a
-    FutureWarning, and sums and products are of the common dtype until the end. Negative indices
-    count from the end; updates out of bounds are dropped unless mode= is "clip" or
+    FutureWarning, and sums, products and extrema are of the common dtype until the end. Negative
+    indices count from the end; updates out of bounds are dropped unless mode= is "clip" or
     "promise_in_bounds". unique_indices and indices_are_sorted are promises. TypeError for indices
     of floats, IndexError for too many, NonConcreteBooleanIndexError for traced masks, for which
     there is `where`.
@@ -160,7 +160,7 @@ def update(
     if op != "apply":
         values, common = _values(x, values)
         dtype, weak = aval.dtype, aval.weak_type
-        if op in ("add", "sub", "mul") and not _adds_alike(common, dtype):
+        if op in _COMBINED and not _alike(op, common, dtype):
             wide = update(
                 convert(x, common),
                 idx,
@@ -210,11 +210,16 @@ def _values(x: Any, values: Any) -> tuple[Any, np.dtype]:
     return values, common
 
 
-def _adds_alike(common: np.dtype, dtype: np.dtype) -> bool:
-    """Whether sums and products in both dtypes are the same once they are converted to `dtype`.
-    Integers wrap; floats and predicates do not, so that each update would be rounded by itself.
+_COMBINED = ("add", "sub", "mul", "min", "max")
+
+
+def _alike(op: str, common: np.dtype, dtype: np.dtype) -> bool:
+    """Whether results in both dtypes are the same once they are converted to `dtype`. Sums and
+    products of integers wrap; floats and predicates do not, so that each update would be rounded by
+    itself; and what is larger need not be so once it has wrapped.
     """
-    return common == dtype or (common.kind in "iu" and dtype.kind in "iu")
+    wraps = op not in ("min", "max") and common.kind in "iu" and dtype.kind in "iu"
+    return common == dtype or (wraps and common.itemsize >= dtype.itemsize)
 
 
 def _converted(values: Any, dtype: np.dtype, weak: bool) -> Any:

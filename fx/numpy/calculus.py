@@ -192,7 +192,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, period: Any = 2 * np.pi)
     if not aval.shape or aval.shape[axis] == 0:
         return x
     if aval.dtype.kind in "iub" and not isinstance(period, (int, np.integer)):
-        (x,) = promote_dtypes_inexact("unwrap", x)
+        x = u.widest_float("unwrap", x)
     k = canonical_axis(axis, len(aval.shape))
     step = diff(x, axis=k)
     half = u.divide(period, 2) if not isinstance(period, int) else period / 2

@@ -172,7 +172,14 @@ def _from_numbers(obj: Any, kinds: set[type], wanted: np.dtype | None) -> Any:
     """A list or tuple, perhaps nested, of Python numbers of these types."""
     kind = max(kinds, key=_PYTHON.index)
     dtype = wanted if wanted is not None else python_scalar_dtype(kind)
+    _check_complex(kind, dtype)
     return _from_numpy(_checked_integers(obj, dtype), dtype)
+
+
+def _check_complex(kind: type, dtype: np.dtype) -> None:
+    """No imaginary part of a Python number is dropped; those of arrays are, with `astype`."""
+    if kind is complex and dtype.kind not in "cb":
+        raise TypeError(f"A Python complex number cannot be converted to {dtype.name}: take .real")
 
 
 def _checked_integers(obj: Any, dtype: np.dtype) -> np.ndarray:
@@ -213,6 +220,7 @@ def _from_value(x: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> Any:
         dtype = wanted if wanted is not None else aval.dtype
         if isinstance(x, int) and dtype.kind in "iu":
             _checked_integers(x, dtype)
+        _check_complex(type(x), dtype)
         return core.host.from_numpy(_cast(np.asarray(x), dtype), weak)
     dtype = wanted if wanted is not None else aval.dtype
     if isinstance(x, (np.ndarray, np.generic)):
@@ -249,7 +257,9 @@ def _from_nested(obj: Any, leaves: list[Any], wanted: np.dtype | None) -> Any:
             if not x:
                 return zeros((0,), dtype)
             return stack([build(item) for item in x])
-        return convert(value(x), dtype)
+        return (
+            _from_value(x, dtype, None, False) if type(x) in _PYTHON else convert(value(x), dtype)
+        )
 
     return build(obj)
 
@@ -370,8 +380,8 @@ def full(
     out_sharding: Any = None,
 ) -> Any:
     """An array of `shape` filled with fill_value, which broadcasts (TypeError else), in its dtype
-    unless one is given. A Python scalar's result is weakly typed. TypeError for traced sizes,
-    ValueError for negative ones.
+    unless one is given. A Python scalar's result is weakly typed. TypeError for traced sizes and
+    for Python complex numbers in real arrays, ValueError for negative sizes.
     """
     check_arraylike("full", fill_value)
     shape = canonical_shape(shape)
@@ -386,6 +396,7 @@ def full(
 
 def _filled(shape: tuple[int, ...], fill: Any, dtype: np.dtype, weak: bool = False) -> Any:
     """Eagerly a NumPy array at once; traced, a broadcast scalar."""
+    _check_complex(type(fill), dtype)
     if isinstance(fill, float) and dtype.kind in "iu":
         fill = convert(float(fill), dtype)  # saturates
     if type(fill) in (bool, int, float, complex) or isinstance(fill, np.generic):

@@ -270,10 +270,10 @@ def promote_inexact(name: str, *args: Any) -> list[Any]:
 
 
 def promote_numeric(name: str, *args: Any) -> list[Any]:
-    """The same, with booleans as integers."""
+    """The same, with booleans as int32, in both modes."""
     out = _promote(name, args, False)
     if core.get_aval(out[0]).dtype == np.bool_:
-        out = [convert(x, canonicalize_dtype(np.int64)) for x in out]
+        out = [convert(x, np.dtype(np.int32)) for x in out]
     return out
 
 

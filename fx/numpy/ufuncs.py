@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fx import core, lax
-from fx.avals import is_inexact
+from fx.avals import canonicalize_dtype, is_inexact
 from fx.dtypes import is_integer
 from fx.family_docs import explained
 from fx.numpy.ufunc_base import (
@@ -149,7 +149,7 @@ def divide(x1: Any, x2: Any, /) -> Any:
 
 @explained(TWO)
 def floor_divide(x1: Any, x2: Any, /) -> Any:
-    """The floor of x1 / x2: integers stay integers, booleans become int32 (int64 with x64). An
+    """The floor of x1 / x2: integers stay integers, booleans become int32. An
     integer divisor of 0 gives some integer, nothing is raised. The derivative is 0. TypeError for
     complex numbers.
     """
@@ -183,7 +183,7 @@ def _float_divmod(x: Any, y: Any) -> tuple[Any, Any]:
 @explained(TWO)
 def remainder(x1: Any, x2: Any, /) -> Any:
     """The remainder of x1 / x2 with the sign of x2: x1 - x2 floor(x1 / x2). NaN for a float divisor
-    of 0, 0 for an integer one; booleans become int32 (int64 with x64). TypeError for complex
+    of 0, 0 for an integer one; booleans become int32. TypeError for complex
     numbers.
     """
     given = x2
@@ -201,7 +201,7 @@ def remainder(x1: Any, x2: Any, /) -> Any:
 @explained(TWO)
 def fmod(x1: Any, x2: Any, /) -> Any:
     """The remainder of x1 / x2 with the sign of x1: x1 - x2 trunc(x1 / x2). NaN for a float divisor
-    of 0, 0 for an integer one; booleans become int32 (int64 with x64). TypeError for complex
+    of 0, 0 for an integer one; booleans become int32. TypeError for complex
     numbers.
     """
     check_arraylike("fmod", x1, x2)
@@ -231,9 +231,8 @@ def divmod(x1: Any, x2: Any, /) -> tuple[Any, Any]:
 def power(x1: Any, x2: Any, /) -> Any:
     """x1 ** x2, element by element in the broadcast shape. An exponent known to be an integer
     multiplies, so that negative bases differentiate; integer arrays as exponents do not change a
-    float's dtype. Other operands promote, booleans to int32 (int64 with x64). TypeError for
-    integers with a known scalar exponent below 0; with an array of them x1 ** -n is 0, but for 1
-    and -1.
+    float's dtype. Other operands promote, booleans to int32. TypeError for integers
+    with a known scalar exponent below 0; with an array of them x1 ** -n is 0, but for 1 and -1.
 
     >>> import fx.numpy as fnp
     >>> fnp.power(-2.0, 3)
@@ -247,8 +246,6 @@ def power(x1: Any, x2: Any, /) -> Any:
             base, a = shape_dtype("power", x1)
             if a.dtype == np.bool_:
                 base = convert(base, np.dtype(np.int32))
-            elif not isinstance(x2, int):
-                base = promote("power", base, x2)[0]
             if is_integer(dtype_of(base)) and exponent < 0:
                 raise TypeError(f"Integers cannot be raised to negative powers, got {exponent}.")
             return lax.integer_pow(base, exponent)
@@ -378,10 +375,16 @@ def rint(x: Any, /) -> Any:
     """The nearest integer, halves to even, in floating point; of complex numbers both parts. The
     derivative is 0.
     """
-    (x,) = promote_inexact("rint", x)
+    x = widest_float("rint", x)
     if dtype_of(x).kind == "c":
         return lax.complex(rint(lax.real(x)), rint(lax.imag(x)))
     return lax.round(x, lax.RoundingMethod.TO_NEAREST_EVEN)
+
+
+def widest_float(name: str, x: Any) -> Any:
+    """Integers and booleans as float32, with x64 float64 whatever their width; floats as given."""
+    v, aval = shape_dtype(name, x)
+    return v if is_inexact(aval.dtype) else convert(v, canonicalize_dtype(np.float64))
 
 
 # ---------------------------------------------------------------- complex parts
@@ -412,7 +415,7 @@ def angle(z: Any, deg: bool = False) -> Any:
     """The argument of complex numbers in radians, from -pi to pi, in their float dtype; in degrees
     with `deg`. Of real numbers 0 or pi: integers and booleans become floats. Element by element.
     """
-    (z,) = promote_inexact("angle", z)
+    z = widest_float("angle", z)
     re, im = (lax.real(z), lax.imag(z)) if dtype_of(z).kind == "c" else (z, const_as(z, 0))
     out = lax.atan2(im, re)
     return degrees(out) if deg else out

@@ -210,7 +210,7 @@ def left_shift(x: Any, y: Any, /) -> Any:
 @explained(TWO, BITS)
 def right_shift(x1: Any, x2: Any, /) -> Any:
     """x1 >> x2, arithmetic for signed, logical for unsigned integers; where x2 is negative or the
-    width of x1 or more, all bits go. Booleans become int32 (int64 with x64).
+    width of x1 or more, all bits go. Booleans become int32.
     """
     for k, v in enumerate((x1, x2)):
         no_floats("shift_right", v, k)

@@ -27,7 +27,8 @@ def matched(x: Any, y: Any) -> tuple[Any, Any]:
 def _scalar_like(scalar: Any, aval: ShapedArray) -> Any:
     """A Python scalar in the dtype of an array; beside a weak array it stays a Python scalar."""
     kind = aval.dtype.kind
-    if (type(scalar) is float and kind in "biu") or (type(scalar) is complex and kind != "c"):
+    widest = {"b": bool, "i": int, "u": int, "c": complex}.get(kind, float)
+    if _PYTHON.index(type(scalar)) > _PYTHON.index(widest):
         raise TypeError(
             f"fx.lax requires arguments to have the same dtypes, got {aval.dtype.name} and the "
             f"Python scalar {scalar!r}, which would be cut to {aval.dtype.name}. (Tip: the "
