@@ -135,14 +135,16 @@ class Compiler:
     def _join(self, folder: str, count: int) -> None:
         self.objects.joined(aside.codes(folder, count), folder)
 
-    def double(self, others: Sequence[int]) -> None:
-        """Get a twin, once, if there is something that both can build once more."""
+    def double(self, others: Sequence[int], wanted: Callable[[], Any]) -> None:
+        """Get a twin, once, if there is something that both can build once more; this one as long
+        as it is not wanted.
+        """
         if self._latest is None or self.twin is not None:
             return
         with contextlib.suppress(OSError):  # no more processes for this user: it goes without
             self.twin = Twin(self._beside, others)
             self.twin.tell(AGAIN, *self._latest)
-            self._beside(AGAIN, *self._latest)
+            self._again(*self._latest, wanted)
 
     def _beside(self, what: str, *words: Any) -> None:
         """What a twin is told."""
@@ -151,9 +153,13 @@ class Compiler:
         elif what == JOIN:
             self._join(*words)
         else:
-            source, options, kernel = words
-            with contextlib.suppress(Refused, objects.Unable):
-                code = self._bitcode(source.encode(), options.encode())
+            self._again(*words, wanted=lambda: False)
+
+    def _again(self, source: str, options: str, kernel: str, wanted: Callable[[], Any]) -> None:
+        """Build a program for nothing but pages of its own memory."""
+        with contextlib.suppress(Refused, objects.Unable):
+            code = None if wanted() else self._bitcode(source.encode(), options.encode())
+            if code is not None and not wanted():
                 self.objects.launched(code, kernel, LAUNCHER)
 
     def _launched(
@@ -306,10 +312,14 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
 
 def _comes(jobs: Any, compiler: Compiler, files: tuple[int, int]) -> bool:
     """Wait for a job; whether there is one. Who has none for a moment gets a twin."""
-    if select.select([jobs], [], [], RESTS)[0]:
+
+    def within(seconds: float) -> bool:
+        return bool(select.select([jobs], [], [], seconds)[0])
+
+    if within(RESTS):
         return True
-    compiler.double(files)
-    return bool(select.select([jobs], [], [], IDLE)[0])
+    compiler.double(files, lambda: within(0))
+    return within(IDLE)
 
 
 def _say(answer: Any, answers: Any) -> None:
