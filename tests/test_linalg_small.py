@@ -70,6 +70,42 @@ def test_a_filter_of_small_matrices_is_one_kernel():
     np.testing.assert_allclose(fx.jit(run)(ys), expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("stack", [(), (6,), (2, 3)])
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 9])
+@pytest.mark.parametrize("dtype", [np.int32, np.uint32])
+def test_row_swaps_in_turn_make_an_order(size, stack, dtype):
+    rng = np.random.default_rng(size)
+    for n in {1, size}:
+        pivots = rng.integers(0, size, (*stack, n)).astype(dtype)
+        want = np.broadcast_to(np.arange(size), (*stack, size)).copy()
+        for place in np.ndindex(*stack):
+            for k, p in enumerate(pivots[place]):
+                want[place][[k, p]] = want[place][[p, k]]
+        found = fx.jit(lambda x: linalg.lu_pivots_to_permutation(x, size))(pivots)
+        np.testing.assert_array_equal(found, want)
+        assert found.dtype == dtype
+
+
+@pytest.mark.driver
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_loop_that_solves_by_factors_is_one_kernel(mapped):
+    def run(a, y):
+        def step(x, _):
+            factors = fx.scipy.linalg.lu_factor(a + jnp.diag(x))
+            return fx.scipy.linalg.lu_solve(factors, y), None
+
+        return lax.scan(step, y, None, length=60)[0]
+
+    a = jnp.asarray([[0.5, 1.0, 0.0], [4.0, 3.0, 1.0], [0.0, 1.0, 5.0]])
+    y = jnp.arange(1.0, 4.0)
+    if mapped:
+        run, a = fx.vmap(run, (0, None)), jnp.stack([a, a.T])
+    assert fx.explain(run)(a, y).launches == 1
+    with fx.disable_jit():
+        expected = run(a, y)
+    np.testing.assert_allclose(fx.jit(run)(a, y), expected, rtol=1e-4)
+
+
 @pytest.mark.driver
 def test_pieces_of_one_shape_are_one_kernel():
     def program(x):

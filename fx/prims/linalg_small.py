@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 MOST_ROWS = 4  # of a matrix: elimination takes about n^3 operations, written out one by one
+MOST_SWAPPED = 8  # rows; each pair is two selections
 REAL = tuple(map(np.dtype, (np.float32, np.float64)))
 INT, BOOL = np.dtype(np.int32), np.dtype(bool)
 
@@ -77,6 +78,23 @@ def lu(b: Any, x: Any) -> list[Any] | None:
                 row[j] = b.map("sub", row[j], b.map("mul", row[k], rows[k][j]))
     order = vector(b, [row.pop() for row in rows])
     return [matrix(b, rows), vector(b, pivots), order]
+
+
+def permutation(b: Any, pivots: Any, *, permutation_size: int) -> Any | None:
+    """The order that row swaps (k with pivots[k], in turn) make, a selection for each pair."""
+    *stack, n = pivots.shape
+    if permutation_size > MOST_SWAPPED or 0 in (pivots.size, permutation_size):
+        return None
+    number = [b.const(i, pivots.dtype, stack) for i in range(permutation_size)]
+    order = list(number)
+    for k in range(n):
+        place = _part(b, pivots, len(stack), k)
+        for i in range(permutation_size):
+            if i != k:
+                here = b.map("eq", place, number[i], dtype=BOOL)
+                p, q = order[k], order[i]
+                order[k], order[i] = b.select(here, q, p), b.select(here, p, q)
+    return vector(b, order)
 
 
 def cholesky(b: Any, x: Any) -> Any | None:

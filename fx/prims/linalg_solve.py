@@ -394,6 +394,9 @@ lu_pivots_to_permutation_p = host_primitive(
     uses_blas=False,
     abstract=_pivots_abstract,
     numpy=lambda pivots, *, permutation_size: permutation_of(pivots, permutation_size),
+    lower=lower_small_or_host(
+        linalg_small.permutation, lambda: lu_pivots_to_permutation_p, lambda **_: ()
+    ),
     jvp="zero",
     transpose=no("it is a function of integers"),
     limits={"0-d": "its operand is a list of row swaps"},
