@@ -19,13 +19,13 @@ from lowering.affine import Affine
 from lowering.nest import Nest, Value
 from lowering.profile import Profile
 
-PLAIN = ("load", "const", "map", "reduce", "mad", "alias")
+PLAIN = ("load", "const", "map", "reduce", "mad", "alias", "index")
 NUMBERS = ("float32", "int32", "uint32")
 MOST_VALUES = 64
 MOST_TEXT = 1500  # loads and choices of lanes that are written out
 MOST_VECTORS = 64  # of a cell's results
 MOST_WINDOWS = 12  # vectors from which the lanes of one are chosen
-LEAST = 64  # elements of the axis: below, nothing is won
+LEAST = 16  # elements of the axis: below, nothing is won
 HEAVY = 10.0  # operations of what is not computed for each element of a large block
 LOADS = 1.5  # what an unaligned load costs, in choices of lanes
 
@@ -102,13 +102,17 @@ def cells_of(nest: Nest, profile: Profile, folded: frozenset[int]) -> Cells | No
         return None
     v, inner = axes
     block = prod(nest.extents[a] for a in inner)
-    ways = (None, *_spreads(nest, folded))
+    spreads = _spreads(nest, folded)
+    if folded and nest.extents[inner[-1]] == width:
+        ways = spreads  # strips along the rows do as well
+    else:
+        ways = (None, *spreads)
     for count in _counts(block, width, nest, folded):
-        if count > nest.extents[v]:
+        if nest.extents[v] < 4 * count and nest.extents[v] % count:
             continue
         made = [Cells(v, inner, width, count, -(-count * block // width), s, {}) for s in ways]
         costs = [_windows(nest, cells, folded) for cells in made]
-        if min(costs) <= MOST_TEXT:
+        if min(costs, default=inf) <= MOST_TEXT:
             return made[costs.index(min(costs))]
     return None
 
@@ -174,7 +178,7 @@ def _block(nest: Nest, width: int, folded: frozenset[int]) -> tuple[int, tuple[i
             return None
         a = found[0]
         n = nest.extents[a]
-        if n >= LEAST:
+        if n >= LEAST and (inner or n > width):
             break
         if step * n > MOST_VECTORS * width or (not inner and n > width):
             return None

@@ -395,6 +395,7 @@ def _partial_blocks(nest: Nest) -> int | None:
     return counts.pop() if counts else None
 
 
+HALVED_ROW = 96  # elements of a row whose strips may be half as wide, if that leaves fewer
 NEAR = 8  # elements apart: lanes that share lines, which the next strip need not fetch again
 
 
@@ -438,8 +439,11 @@ def _width(nest: Nest, v: int, profile: Profile, columns: bool = False) -> int:
     width = profile.lanes(max([4, *sizes]))
     if columns or work(nest) > 40:  # four lines of a row; long chains overlap (1.2x on AVX2)
         width = min(16, 2 * width)
-    while width > nest.extents[v]:
+    n = nest.extents[v]
+    while width > n:
         width //= 2
+    if width == 16 and n < HALVED_ROW and n // 8 + n % 8 < n // 16 + n % 16:
+        width = 8  # what strips leave of a row goes one by one
     return max(1, width)
 
 

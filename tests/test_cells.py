@@ -7,6 +7,7 @@ import pytest
 
 import fx
 import fx.numpy as jnp
+from fx import nn
 from lowering import cells, schedule
 from lowering import compile as compiler
 from lowering import graph as g
@@ -27,6 +28,9 @@ FUNCTIONS = {
     "selected": lambda a, b, v: jnp.where(a.swapaxes(1, 2) > b, a, v[:, None]),
     "reversed": lambda a, b, v: a[:, ::-1, ::-1] + b,
     "a number each": lambda a, b, v: a * jnp.exp(v[:, :1, None]) + b.swapaxes(1, 2),
+    "less one": lambda a, b, v: jnp.eye(a.shape[1]) - a,
+    "numbered": lambda a, b, v: a * jnp.arange(a.size).reshape(a.shape),
+    "one of five": lambda a, b, v: nn.one_hot(abs(v[:, 0]).astype(jnp.int32), 5),
     "repeated": lambda a, b, v: jnp.repeat(v, 3, -1),
     "halves": lambda a, b, v: (a[:, ::2], a[:, ::2] * 2),
 }
@@ -61,6 +65,8 @@ def test_blocks_of_a_batch_of_batches():
     a, b, _ = operands(3, 4000)
     check(lambda a, b: a[:, ::2] @ b[:, ::2], *(x.reshape(20, 200, 3, 3) for x in (a, b)))
     check(lambda x: jnp.repeat(jnp.repeat(x, 2, 2), 2, 3), a.reshape(5, 4, 30, 60))
+    patches = lambda x: x.reshape(4, 10, 4, 20, 4, 3).transpose(0, 1, 3, 2, 4, 5) * 2
+    check(patches, jnp.asarray(np.arange(4 * 40 * 80 * 3, dtype=np.float32).reshape(4, 40, 80, 3)))
 
 
 def test_a_result_that_takes_an_operands_memory():

@@ -12,7 +12,7 @@ import fx.numpy as jnp
 from fx import nn
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering.profile import AVX2
+from lowering.profile import AVX2, AVX512
 
 pytestmark = pytest.mark.lowering
 
@@ -86,3 +86,26 @@ def test_a_gradient_that_goes_lane_by_lane_has_one_strip_in_flight():
     check(gradient, x)
     text = fx.jit(gradient).lower(x).compile().as_text()
     assert "[10], (" in text and "* i0 + i1 + 160)" not in text
+
+
+WIDTHS = [(20, 16), (24, 8), (28, 8), (40, 8), (48, 16), (50, 16), (104, 16)]
+
+
+@pytest.mark.parametrize(("n", "width"), WIDTHS)
+def test_strips_are_as_wide_as_leaves_few_elements(n, width):
+    b = g.Builder()
+    x = b.input((300, n), np.float32)
+    plan = compiler.make_plan(b.graph([b.reduce("max", x, (1,))]), AVX512)
+    text = plan.programs[0].source
+    assert f"fold_max_f32x{width}(" in text
+    check(FUNCTIONS["softmax"], rows(n))
+
+
+@pytest.mark.parametrize("n", [16, 24, 64])
+def test_a_batch_of_vectors_by_small_matrices_has_no_tiles(n):
+    b = g.Builder()
+    x, y = b.input((100, n), np.float32), b.input((100, n, n), np.float32)
+    z = b.contract(x, y, ((1,), (1,)), ((0,), (0,)))
+    plan = compiler.make_plan(b.graph([z]), AVX512)
+    text = plan.programs[0].source
+    assert "stream_" not in text and "tile_" not in text

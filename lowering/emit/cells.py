@@ -75,8 +75,11 @@ class CellEmitter(_Emitter):
 
     def first(self, buffer: int, index: Affine, offset: int) -> str:
         """The place `offset` elements beyond where the cell begins."""
-        terms = tuple(t for t in index.terms if t[0] not in self.cells.inner and t[0] in self.shown)
-        return f"b{buffer} + ({self.affine(Affine(index.const + offset, terms))})"
+        return f"b{buffer} + ({self.beginning(index + offset)})"
+
+    def beginning(self, e: Affine) -> str:
+        """The index at the cell's first place."""
+        return self.affine(Affine(e.const, tuple(t for t in e.terms if t[0] in self.shown)))
 
     @property
     def shown(self) -> frozenset[int]:
@@ -104,6 +107,11 @@ class CellEmitter(_Emitter):
             return self.load_wide(k, v, u, at)
         if v.op in ("reduce", "mad"):
             return self.fold_wide(k, v, u, at)
+        if v.op == "index":
+            kind = scalar.register_type(v.dtype, width)
+            lanes = ", ".join(map(str, lanes_of(v.attr, self.places[u], at)))
+            base = scalar.splat(v.dtype, width, f"({self.beginning(v.attr)})")
+            return self.named_wide(v, f"{base} + ({kind})({lanes})")
         args = [self.wide(a, u, at) for a in v.args]
         if v.op == "alias":
             return args[0]

@@ -26,6 +26,7 @@ from lowering.rewrite import strided
 from lowering.rewrite.strided import Axis, Side
 
 MIN_FLOPS = 1 << 13  # below it the generic nest costs less than a tile's frame
+TINY = 1 << 12  # of a product of few rows in a batch, below which a tile's frame costs more
 MIN_PADDED = 1 << 12  # elements of A from which fewer columns than a vector are padded to one
 MIN_WIDENED = 1 << 17  # elements from which short integers are widened, a pass of its own
 SHORT = tuple(map(np.dtype, (np.int8, np.uint8, np.int16, np.uint16)))
@@ -237,6 +238,8 @@ def _made(
     m, n, k = space.size(space.m), space.size(space.n), space.size(space.k)
     outer = tuple(space.extents[a] for a in space.outer)
     if k < 4 or 2 * m * n * k * prod(outer) < MIN_FLOPS or not m:
+        return None
+    if m <= 3 and m * m * k * n <= TINY and prod(outer) > 1:
         return None
     if n < width and (n < 2 or m < 4 * width or m * k < MIN_PADDED or k < 32):
         return None
