@@ -69,6 +69,51 @@ def test_densities_differentiate():
         fx.check_grads(getattr(stats, name).logpdf, args, order=1)
 
 
+def test_slopes_where_formulas_meet():
+    """Minima, maxima and absolute values halve a slope where both sides are equal: at 8 the series
+    of betaln, at 60 that of hyp1f1 begins, at 0 the Laplace distribution has its top.
+    """
+    from scipy.special import digamma
+
+    from fx.config import enable_x64
+    from fx.scipy import special
+
+    with enable_x64(True):
+        for a, b in ((8.0, 5.0), (5.0, 8.0), (8.0, 9.0)):
+            slope = fx.grad(special.betaln)(a, b)
+            np.testing.assert_allclose(slope, digamma(a) - digamma(a + b), rtol=1e-9)
+        slope = fx.grad(lambda a: stats.betabinom.logpmf(2, 5, a, 2.0))(6.0)
+        want = 2 * digamma(8) - digamma(13) - digamma(6)
+        np.testing.assert_allclose(slope, want, rtol=1e-9)
+        for x in (-60.0, 0.0, 60.0):
+            slope = fx.grad(lambda x: special.hyp1f1(1.5, 2.5, x))(x)
+            want = 0.6 * special.hyp1f1(2.5, 3.5, x)
+            np.testing.assert_allclose(slope, want, rtol=1e-6)
+        np.testing.assert_allclose(fx.grad(special.poch, 1)(2.5, 0.0), digamma(2.5), rtol=1e-9)
+        assert special.poch(-1.0, 0.0) == special.poch(200.0, 0.0) == 1
+    for x, want in ((-0.1, 0.5 * np.exp(-0.1)), (0.0, 0.5), (0.1, 0.5 * np.exp(-0.1))):
+        np.testing.assert_allclose(fx.grad(stats.laplace.cdf)(x), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_nan_is_not_outside(wrap):
+    """What is unknown has no probability, not the probability 0."""
+    functions = [
+        lambda x: stats.beta.logpdf(x, 2.0, 3.0),
+        lambda x: stats.chi2.logpdf(x, 3.0),
+        stats.expon.logcdf,
+        stats.expon.ppf,
+        lambda x: stats.pareto.logpdf(x, 2.0),
+        lambda x: stats.pareto.cdf(x, 2.0),
+        lambda x: stats.pareto.logsf(x, 2.0),
+        lambda x: stats.truncnorm.cdf(x, -1.0, 2.0),
+        lambda x: stats.truncnorm.logcdf(x, -1.0, 2.0),
+    ]
+    both = wrap(lambda x: [(f(x), fx.grad(f)(x)) for f in functions])(np.nan)
+    assert all(np.isnan(y) for y, _ in both)
+    assert all(np.isnan(slope) for _, slope in both)
+
+
 def test_a_quantile_has_the_dtype_of_its_arguments():
     q = stats.bernoulli.ppf(Q, np.float32(0.4))
     assert not q.weak_type and q.tolist() == scipy.stats.bernoulli.ppf(Q, 0.4).tolist()

@@ -156,7 +156,8 @@ def poch(z: Any, m: Any) -> Any:
     Rounding of both gammas shows where they overflow: infinities and NaN.
     """
     z, m = _args("poch", z, m)
-    return fnp.where(m == 0, 1.0, gamma(z + m) / gamma(z))
+    out = gamma(z + m) / gamma(z)
+    return fnp.where((m == 0) & ~fnp.isfinite(out), 1.0, out)  # elsewhere 1 with a slope in m
 
 
 def betaln(a: Any, b: Any) -> Any:
@@ -167,7 +168,7 @@ def betaln(a: Any, b: Any) -> Any:
     a, b = _args("betaln", a, b)
     a, b = fnp.minimum(a, b), fnp.maximum(a, b)
     small = lax.lgamma(a) + (lax.lgamma(b) - lax.lgamma(a + b))
-    safe = fnp.maximum(b, 8.0)
+    safe = fnp.where(b < 8.0, 8.0, b)  # a maximum has half the slope at 8
     # Stirling: lgamma(b) - lgamma(a + b) from the series of each remainder.
     total = a + safe
     rest = _stirling(safe) - _stirling(total)

@@ -39,15 +39,15 @@ def hyp1f1(a: Any, b: Any, x: Any) -> Any:
     """
     a, b, x = _args("hyp1f1", a, b, x)
     negative = x < 0
-    top, z = fnp.where(negative, b - a, a), fnp.abs(x)
-    near = fnp.minimum(z, 60.0)
+    top, z = fnp.where(negative, b - a, a), fnp.where(negative, -x, x)
+    large = z > 60  # |x|, minima and maxima would halve the slope at 0 and 60
+    near, far = fnp.where(large, 60.0, z), fnp.where(large, z, 60.0)
     series = _power_series(lambda k: (top + k) / (b + k) * near / (k + 1), 160, near)
-    far = fnp.maximum(z, 60.0)
     tail = _power_series(lambda k: (b - top + k) * (1 - top + k) / ((k + 1) * far), 12, far)
     log_tail = gammaln(b) - gammaln(top) + far + (top - b) * fnp.log(far)
     scaled = fnp.where(negative, series * fnp.exp(-z), series)
     far_value = fnp.exp(log_tail - fnp.where(negative, far, 0.0)) * tail
-    return fnp.where(z > 60, far_value, scaled)
+    return fnp.where(large, far_value, scaled)
 
 
 def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:

@@ -19,7 +19,7 @@ def logpdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Log density of the beta distribution at x."""
     x, a, b, loc, scale = args("beta.logpdf", x, a, b, loc, scale)
     y = (x - loc) / scale
-    inside = (x >= loc) & (x <= loc + scale)
+    inside = ~((x < loc) | (x > loc + scale))
     y = fnp.where(inside, y, 0.5)
     logs = xlogy(a - 1, y) + xlog1py(b - 1, -y) - fnp.log(scale) - betaln(a, b)
     out = fnp.where(inside, logs, -np.inf)

@@ -18,7 +18,7 @@ __all__ = ["cdf", "logcdf", "logpdf", "logsf", "pdf", "sf"]
 def logpdf(x: Any, df: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Log density of the chi-squared distribution at x."""
     x, df, loc, scale = args("chi2.logpdf", x, df, loc, scale)
-    inside = x >= loc
+    inside = ~(x < loc)
     y = fnp.where(inside, (x - loc) / scale, 1.0)
     half = df / 2
     logs = xlogy(half - 1, y) - y / 2 - (gammaln(half) + half * np.log(2) + fnp.log(scale))

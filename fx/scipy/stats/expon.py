@@ -43,7 +43,7 @@ def cdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """log P(X <= x) of the exponential distribution."""
     x, loc, scale = args("expon.logcdf", x, loc, scale)
-    inside = x >= loc
+    inside = ~(x < loc)
     z = fnp.where(inside, (x - loc) / scale, 1.0)
     return fnp.where(inside, fnp.log1p(-fnp.exp(-z)), -np.inf)
 
@@ -51,5 +51,5 @@ def logcdf(x: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def ppf(q: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Quantile; NaN outside [0, 1]."""
     q, loc, scale = args("expon.ppf", q, loc, scale)
-    bad = fnp.isnan(q) | (q < 0) | (q > 1)
+    bad = (q < 0) | (q > 1)
     return fnp.where(bad, np.nan, loc - scale * fnp.log1p(-fnp.where(bad, 0.0, q)))

@@ -16,7 +16,7 @@ def logpdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """Log density of the Pareto distribution at x."""
     x, b, loc, scale = args("pareto.logpdf", x, b, loc, scale)
     y = (x - loc) / scale
-    inside = x >= loc + scale
+    inside = ~(x < loc + scale)
     logs = fnp.log(b / scale) - (b + 1) * fnp.log(fnp.where(inside, y, 1.0))
     return fnp.where(inside, logs, -np.inf)
 
@@ -29,7 +29,7 @@ def pdf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
 def _log_ratio(name: str, x: Any, b: Any, loc: Any, scale: Any) -> Any:
     """b log((x - loc) / scale), 0 below the distribution's least value."""
     x, b, loc, scale = args(name, x, b, loc, scale)
-    return b * fnp.log(fnp.where(x >= loc + scale, (x - loc) / scale, 1.0))
+    return b * fnp.log(fnp.where(x < loc + scale, 1.0, (x - loc) / scale))
 
 
 def logsf(x: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:

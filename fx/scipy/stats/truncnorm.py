@@ -50,7 +50,7 @@ def logcdf(x: Any, a: Any, b: Any, loc: Any = 0, scale: Any = 1) -> Any:
     """log P(X <= x) of the truncated normal distribution."""
     x, a, b, loc, scale = args("truncnorm.logcdf", x, a, b, loc, scale)
     x, a, b = fnp.broadcast_arrays((x - loc) / scale, a, b)
-    inside = (x > a) & (x < b)
+    inside = ~((x <= a) | (x >= b))
     safe = fnp.where(inside, x, (fnp.clip(a, -1e6, 1e6) + fnp.clip(b, -1e6, 1e6)) / 2)
     out = _log_mass(a, safe) - _log_mass(a, b)
     # near 1 the complement is exact
