@@ -76,22 +76,21 @@ def test_a_result_that_takes_an_operands_memory():
 
 
 def nest_of(build):
-    """The last nest of a graph, and its folded axes."""
+    """The last nest of a graph that is scheduled, and its folded axes."""
     found = []
-    own = schedule.schedule
+    own = schedule.cells_of
 
-    def watched(nest, profile):
-        found.append(nest)
-        return own(nest, profile)
+    def watched(nest, profile, folded):
+        found.append((nest, folded))
+        return own(nest, profile, folded)
 
-    schedule.schedule = watched
+    schedule.cells_of = watched
     try:
         b = g.Builder()
         compiler.make_plan(b.graph([build(b)]), AVX512)
     finally:
-        schedule.schedule = own
-    nest = found[-1]
-    return nest, schedule.folded_axes(nest)
+        schedule.cells_of = own
+    return found[-1]
 
 
 def product(n, *columns):
