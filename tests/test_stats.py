@@ -95,6 +95,14 @@ def test_slopes_where_formulas_meet():
         np.testing.assert_allclose(fx.grad(stats.laplace.cdf)(x), want, rtol=1e-6)
 
 
+def test_zeta_at_its_edges_is_the_same_under_jit():
+    points = np.float32([np.nan, -np.inf, -3, -1, 0, 0.5, 1, 1.5, 2, 1000, np.inf])
+    x, q = np.meshgrid(points, points)
+    eager = fx.lax.zeta(x, q)
+    np.testing.assert_allclose(fx.jit(fx.lax.zeta)(x, q), eager, rtol=1e-5)
+    assert np.isnan(np.asarray(eager)[np.isnan(x) | np.isnan(q)]).all()
+
+
 @pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
 def test_nan_is_not_outside(wrap):
     """What is unknown has no probability, not the probability 0."""

@@ -344,7 +344,7 @@ def zeta(ops: Any, x: Any, q: Any) -> Any:
     for k, weight in enumerate(_WEIGHTS, 1):
         total = total + weight * term
         term = term * ((safe_x + (2 * k - 1)) / tail) * ((safe_x + 2 * k) / tail)
-    return _zeta_edges(ops, x, q, total)
+    return zeta_edges(ops, x, q, total)
 
 
 def _signed(ops: Any, base: Any, x: Any, size: Any) -> Any:
@@ -360,7 +360,7 @@ def _floor(ops: Any, x: Any) -> Any:
     return np.floor(x) if ops is NumpyOps else core.PRIMITIVES["floor"].bind(x)
 
 
-def _zeta_edges(ops: Any, x: Any, q: Any, value: Any) -> Any:
+def zeta_edges(ops: Any, x: Any, q: Any, value: Any) -> Any:
     """A pole at x = 1 and at q = 0, -1, ...; NaN below x = 1; the first term alone at infinity."""
     pole = (q <= 0) & (q == _floor(ops, q))
     value = ops.where(q == np.inf, 0.0, value)

@@ -57,6 +57,12 @@ def _two(first: Any, second: Any, diff: tuple[int, ...]) -> Any:
     ]
 
 
+def _zeta_numpy(x: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """SciPy's, with the same values at infinity and NaN as the lowered series."""
+    value = series.zeta_edges(series.NumpyOps, x, q, _scipy("zeta")(x, q))
+    return np.asarray(value).astype(x.dtype)
+
+
 # ---------------------------------------------------------------- gamma
 
 lgamma_p = unary(
@@ -81,7 +87,7 @@ zeta_p = binary(
     "zeta",
     floating,
     "The Hurwitz zeta function, sum over n >= 0 of (q + n)^-x.",
-    numpy=_scipy("zeta"),
+    numpy=_zeta_numpy,
     jvp=(
         _no_slope("zeta", "its exponent"),
         lambda x, q, out, t: t * (-x * zeta_p.bind(x + 1, q)),
