@@ -34,15 +34,20 @@ class _Calls(Exception):
 
 def calls(closed: ClosedJaxpr) -> bool:
     """Whether a jaxpr holds a callback, at any depth."""
-    found = closed.cache.get("calls")
+    return _holds(closed, "calls", _CALLS)
+
+
+def _holds(closed: ClosedJaxpr, key: str, names: set[str]) -> bool:
+    found = closed.cache.get(key)
     if found is None:
-        found = any(map(_eqn_calls, closed.eqns))
-        closed.cache["calls"] = found
+        found = any(_eqn_holds(eqn, key, names) for eqn in closed.eqns)
+        closed.cache[key] = found
     return found
 
 
-def _eqn_calls(eqn: Any) -> bool:
-    return eqn.primitive.name in _CALLS or any(map(calls, sub_jaxprs(eqn.params)))
+def _eqn_holds(eqn: Any, key: str, names: set[str]) -> bool:
+    inner = sub_jaxprs(eqn.params)
+    return eqn.primitive.name in names or any(_holds(j, key, names) for j in inner)
 
 
 # ---------------------------------------------------------------- without the calls
@@ -70,8 +75,10 @@ def _quiet(
 
 
 def _quiet_eqn(eqn: Any, values: Sequence[Any], stop: Any) -> tuple[Sequence[Any], Any]:
-    name = eqn.primitive.name
-    if not _eqn_calls(eqn):
+    name, held = eqn.primitive.name, _eqn_holds(eqn, "calls", _CALLS)
+    # what means nothing once `stop` holds must not keep a loop going for ever
+    held = held or (stop is not np.False_ and _eqn_holds(eqn, "whiles", {"while"}))
+    if not held:
         out = eqn.primitive.bind(*values, **eqn.params)
         return out if eqn.primitive.multiple_results else (out,), stop
     if name in _INLINE:
