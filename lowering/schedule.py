@@ -396,6 +396,7 @@ def _partial_blocks(nest: Nest) -> int | None:
 
 
 HALVED_ROW = 96  # elements of a row whose strips may be half as wide, if that leaves fewer
+HALVED_ROWS = 64  # rows of which that is worth it
 NEAR = 8  # elements apart: lanes that share lines, which the next strip need not fetch again
 
 
@@ -442,7 +443,8 @@ def _width(nest: Nest, v: int, profile: Profile, columns: bool = False) -> int:
     n = nest.extents[v]
     while width > n:
         width //= 2
-    if width == 16 and n < HALVED_ROW and n // 8 + n % 8 < n // 16 + n % 16:
+    fewer = width == 16 and n < HALVED_ROW and n // 8 + n % 8 < n // 16 + n % 16
+    if fewer and prod(nest.extents) >= HALVED_ROWS * n:  # a batch alone has one text for all sizes
         width = 8  # what strips leave of a row goes one by one
     return max(1, width)
 

@@ -21,6 +21,7 @@ from lowering.rewrite import (
     contract,
     convolve,
     deal,
+    gated,
     gather,
     network,
     outer,
@@ -67,14 +68,14 @@ class _Sweep:
         self.b = g.Builder()
         self.new: dict[int, g.Node] = {}
         self.pieces = pads.side_by_side(graph)
-        users = users_of(graph.nodes())
+        self.users = users = users_of(graph.nodes())
         self.apart = {k for k, above in users.items() if stacks.only_taken(above)}
         self.folded = {k for k, above in users.items() if upright.only_folded(above)}
         self.folded -= set(map(id, graph.outputs))
         self.multiplied = upright.only_multiplied(graph, users) if profile is not None else set()
         self.turned = contract.turned_by_users(graph) if profile is not None else set()
         self.alone = pairs.folded_alone(graph) if profile is not None else set()
-        self.ranked: dict[int, Args] = {}  # the results of what became networks
+        self.several: dict[int, Args] = {}  # the results of what became several nodes
 
     def run(self) -> g.Graph:
         b, new = self.b, self.new
@@ -96,6 +97,9 @@ class _Sweep:
         rule = _RULES.get(type(n.form))
         made = None if rule is None else rule(self, n, args)
         return self.b.node(n.form, args, n.shape, n.dtype, n.outs) if made is None else made
+
+    def choice(self, n: g.Node, args: Args) -> g.Node | None:
+        return gated.rewrite(self.b, n, args, self.users)
 
     def update(self, n: g.Node, args: Args) -> g.Node | None:
         return views.update(self.b, n, args)
@@ -160,10 +164,10 @@ class _Sweep:
         """What becomes a network is taken from there; the node itself is left without users."""
         made = self.profile and network.rewrite(self.b, n, args, self.repeated)
         if made:
-            self.ranked[id(n)] = made
+            self.several[id(n)] = made
 
     def get(self, n: g.Node, args: Args) -> g.Node | None:
-        made = self.ranked.get(id(n.args[0]))
+        made = self.several.get(id(n.args[0]))
         return None if made is None else made[n.form.index]
 
     def inner_graphs(self, n: g.Node, args: Args) -> g.Node:
@@ -175,10 +179,16 @@ class _Sweep:
             cut = self.split and not (whole and x is n.form.cond)
             return canonicalize(x, split_reductions=cut, profile=self.profile, repeated=repeated)
 
-        return self.b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
+        made = self.b.node(with_inner(n.form, again), args, n.shape, n.dtype, n.outs)
+        if isinstance(made.form, g.Cond) and not any(x.effects for x in made.form.branches):
+            found = gated.branches(self.b, made, args)
+            if found is not None:
+                self.several[id(n)] = found
+        return made
 
 
 _RULES: dict[type, Callable[[_Sweep, g.Node, Args], g.Node | None]] = {
+    g.Map: _Sweep.choice,
     g.DynamicUpdate: _Sweep.update,
     g.Slice: _Sweep.part,
     g.Reshape: _Sweep.reshape,
