@@ -12,6 +12,9 @@ import pytest
 import fx
 import fx.numpy as fnp
 from fx import lax
+from lowering.compile import make_plan
+from lowering.plan import CopyStep, LoopStep
+from lowering.runtime import devices
 from lowering.runtime.counters import counters
 
 pytestmark = pytest.mark.driver
@@ -221,3 +224,71 @@ def test_a_thousand_steps_of_donated_state_allocate_nothing():
     assert (done.copies, done.compiles) == (0, 0)
     assert done.alloc_count <= 4  # asynchronous calls may hold a second result at first
     assert counters().live_bytes <= before.live_bytes
+
+
+def inner_while(b, v):
+    step = lambda c: (c[0].at[fnp.abs(v * 100).astype(int) % N].add(v), c[1] + 1)
+    return lax.while_loop(lambda c: c[1] < 3, step, (b, 0))[0], b[3]
+
+
+N = 300
+CARRIES = {
+    "read before it is updated": lambda x: lax.scan(
+        lambda c, v: ((c[0].at[c[1]].set(v + c[0][c[1] - 1]), c[1] + 1), c[0][c[1] // 2]),
+        (fnp.zeros(N), 0), x,
+    ),
+    "complex numbers": lambda x: lax.fori_loop(
+        1, N, lambda i, b: b.at[i].set(b[i - 1] * fnp.exp(1j * x[i])), x + 0j
+    ),
+    "two that read each other": lambda x: lax.fori_loop(
+        1, N, lambda i, c: (c[0].at[i].set(c[1][i - 1] + 1), c[1].at[i].set(c[0][i - 1] * 0.5)),
+        (x, x * 2),
+    ),
+    "a loop inside": lambda x: lax.scan(inner_while, x * 0, x),
+    "loops inside a loop": lambda x: lax.fori_loop(
+        0, 4, lambda k, x: lax.fori_loop(1, N, lambda i, x: x.at[i].set(x[i - 1] * 0.9 + k), x), x
+    ),
+}  # fmt: skip
+OTHERS = {
+    "two change places": lambda x: lax.fori_loop(
+        0, N, lambda i, c: (c[1].at[i].set(c[0][i] + x[i]), c[0]), (x * 0, x)
+    ),
+    "an inner loop and the array before it": lambda x: lax.scan(
+        lambda b, v: (inner_while(b, v)[0], b), x * 0, x
+    ),
+    "an inner loop that carries it twice": lambda x: lax.fori_loop(
+        0, 5,
+        lambda k, b: (lambda c: c[0] + 2 * c[1])(
+            lax.fori_loop(0, 9, lambda i, c: (c[0].at[i].add(k), c[1].at[i + 1].add(1)), (b, b))
+        ),
+        x,
+    ),
+    "read after it is updated": lambda x: lax.fori_loop(
+        1, N,
+        lambda i, c: (lambda u: (u, c[1] + u[i] * c[0][i - 1] + c[0][i]))(c[0].at[i].add(x[i - 1])),
+        (x, 0.0),
+    ),
+}  # fmt: skip
+
+
+def copied(steps, inside=False):
+    """The sizes of the copies in loops."""
+    for s in steps:
+        if isinstance(s, LoopStep):
+            yield from copied(s.body, True)
+        elif isinstance(s, CopyStep) and inside:
+            yield s.nbytes
+
+
+@pytest.mark.parametrize("name", CARRIES | OTHERS)
+def test_carries_are_updated_where_they_stand(name, rng):
+    f = (CARRIES | OTHERS)[name]
+    x = rng.uniform(-1, 1, N).astype(np.float32)
+    with fx.disable_jit():
+        want = fx.tree.leaves(f(fnp.asarray(x)))
+    for got, value in zip(fx.tree.leaves(fx.jit(f)(x)), want, strict=True):
+        np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-5)
+    graph = fx.jit(f).lower(x).compile()._runner.graph
+    plan = make_plan(graph, devices.default_device().profile, condense=False, loops=False)
+    most = max(copied(plan.steps), default=0)
+    assert (most < x.nbytes) == (name in CARRIES), most

@@ -19,6 +19,8 @@ from lowering.rewrite.deal import Dealt
 
 if TYPE_CHECKING:
     from lowering.emit.scope import Stage
+    from lowering.fuse import Fusion
+    from lowering.groups import Group
     from lowering.nest import Nest, Store, Value
     from lowering.planning.planner import Planner
 
@@ -65,6 +67,53 @@ def place_for_update(
     return held
 
 
+def read_by(fusion: Fusion, group: Group) -> set[int]:
+    """The ids of what stands in memory that a group reads."""
+    found: set[int] = set()
+    todo, seen = group.operands, set()
+    while todo:
+        a = todo.pop()
+        if id(a) in seen:
+            continue
+        seen.add(id(a))
+        if isinstance(a.form, g.Input) or id(a) in fusion.stored:
+            found.add(id(a))
+        else:
+            todo.extend(a.args)
+    return found
+
+
+def updates_last(region: Region) -> None:
+    """Move updates of what the region owns, and loops that carry it, behind other groups that read
+    it: then it is read for the last time, and may be overwritten.
+    """
+    groups = region.fusion.groups
+    if not region.owned or len(groups) < 2:
+        return
+    reads = {id(group): read_by(region.fusion, group) for group in groups}
+    for group in reversed(list(groups)):
+        node = group.single or group.roots[0].node
+        taken = {id(x) for x in _updated(node)} & region.owned
+        if not taken or len(group.members) != 1:
+            continue
+        made = {id(node), *(id(n) for n in region.gets.get(id(node), {}).values())}
+        k = groups.index(group)
+        later = [j for j in range(k + 1, len(groups)) if taken & reads[id(groups[j])]]
+        needs = [j for j in range(k + 1, len(groups)) if made & reads[id(groups[j])]]
+        if later and later[-1] < min(needs, default=len(groups)):
+            groups.insert(later[-1], groups.pop(k))
+
+
+def _updated(node: g.Node) -> tuple[g.Node, ...]:
+    """What a node may overwrite; nothing, if it must run in its turn."""
+    f = node.form
+    if isinstance(f, g.DynamicUpdate | g.Scatter):
+        return node.args[:1]
+    if isinstance(f, g.Loop) and not f.body.effects:
+        return node.args[f.n_cond_consts + f.n_consts :][: f.n_carry]
+    return ()
+
+
 def make_in_place(
     p: Planner, region: Region, nests: dict[int, tuple[Nest, Stage]], given: Collection[Place]
 ) -> None:
@@ -105,6 +154,23 @@ def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -
     return True
 
 
+def keep_carries(p: Planner, region: Region, loop: g.Node) -> None:
+    """Let what a loop inside another one carries stand where it begins: in the outer carry, if that
+    is read nowhere else any more.
+    """
+    f = loop.form
+    init = loop.args[f.n_cond_consts + f.n_consts :][: f.n_carry]
+    slots = [p.place_of(region, a).slot for a in loop.args]
+    for k, x in enumerate(init):
+        get = region.gets.get(id(loop), {}).get(k)
+        if get is None or id(x) not in region.owned:
+            continue
+        held = region.places[id(x)]
+        last = region.last_reads.get(id(x)) == region.position
+        if last and not held.stride and slots.count(held.slot) == 1:
+            region.places[id(get)] = held
+
+
 def share_memory(region: Region, x: g.Node, others: Iterable[g.Node]) -> bool:
     """Whether one of `others` stands where x does."""
     here = region.places.get(id(x))
@@ -131,22 +197,27 @@ def reads_elsewhere(nest: Nest, x: g.Node, node: g.Node) -> bool:
 
 
 def to_keep(
-    p: Planner, region: Region, nests: dict[int, tuple[Nest, Stage]]
+    p: Planner, region: Region, made: dict[int, tuple[Nest, Stage]]
 ) -> dict[int, tuple[g.Node, str]]:
     """What updates of memory that could be taken over had better find computed already: then a
     small buffer is written, and not the whole array copied.
     """
     found: dict[int, tuple[g.Node, str]] = {}
-    for group in region.fusion.groups:
-        node = group.roots[0].node if group.single is None else None
-        if node is None or not isinstance(node.form, g.DynamicUpdate):
-            continue
+    nests = {key: nest for key, (nest, _) in made.items()}
+    updates = {
+        id(group): group.roots[0].node
+        for group in region.fusion.groups
+        if group.single is None and isinstance(group.roots[0].node.form, g.DynamicUpdate)
+    }
+    owned = [id(u.args[0]) for u in updates.values() if id(u.args[0]) in region.owned]
+    for key, node in updates.items():
         x = node.args[0]
         if isinstance(x.form, g.Input):
             given = region.places[id(x)].slot in p.donated and p.nested == 0
             if not given and id(x) not in region.owned:
                 continue  # it is copied in any case
-        if reads_elsewhere(nests[id(group)][0], x, node):
+        read = any(b.node is not x and id(b.node) in owned for b in nests[key].buffers)
+        if read or reads_elsewhere(nests[key], x, node):
             for n in node.args[1:]:
                 if id(n) not in region.fusion.stored and not isinstance(n.form, g.Input | g.Const):
                     found[id(n)] = (n, "what it reads is updated in place")

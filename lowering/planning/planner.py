@@ -171,10 +171,11 @@ class Planner:
         region.depth, region.wanted, region.owned = self.depth, wanted, owned
         nests = self.all_nests(region)
         self.reasons += region.fusion.reasons
-        region.last_reads = _last_reads(region.fusion, graph)
         for n in graph.nodes():
             if isinstance(n.form, g.Get):
                 region.gets.setdefault(id(n.args[0]), {})[n.form.index] = n
+        inplace.updates_last(region)
+        region.last_reads = _last_reads(region.fusion, graph)
         inplace.make_in_place(self, region, nests, places.values())
         for k, group in enumerate(region.fusion.groups):
             region.position = k
@@ -430,16 +431,7 @@ def _last_reads(fusion: Fusion, graph: g.Graph) -> dict[int, int]:
     """Node id -> index of the last group that reads it; outputs are read after all of them."""
     last: dict[int, int] = {}
     for k, group in enumerate(fusion.groups):
-        todo, seen = group.operands, set()
-        while todo:
-            a = todo.pop()
-            if id(a) in seen:
-                continue
-            seen.add(id(a))
-            if isinstance(a.form, g.Input) or id(a) in fusion.stored:
-                last[id(a)] = k
-            else:
-                todo.extend(a.args)
+        last |= dict.fromkeys(inplace.read_by(fusion, group), k)
     for o in graph.outputs:
         last[id(o)] = len(fusion.groups)
     return last

@@ -210,6 +210,7 @@ def _loop(p: Planner, region: Region, node: g.Node) -> None:
     """
     if p.options.get("loops", True) and loops.in_kernel(p, region, node):
         return
+    inplace.keep_carries(p, region, node)
     wanted = result_places(p, region, node)
     outs = [_whole(p, place, *out) for place, out in zip(wanted, node.outs or [])]
     _host_loop(p, region, node, outs)
@@ -247,7 +248,8 @@ def _host_loop(p: Planner, region: Region, node: g.Node, outs: list[Place]) -> N
     x_places = [_standing(p, region, a) for a in xs]
     carries, ys = outs[:n_k], outs[n_k:]
     for a, place in zip(init, carries):
-        if not inplace.hand_on(p, region, a, place, node):
+        kept = region.places.get(id(a)) == place
+        if not kept and not inplace.hand_on(p, region, a, place, node):
             p.fill(region, a, place)
     if f.cond is None and f.length == 0:
         return
