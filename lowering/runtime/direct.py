@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from lowering.plan import Launch, LoopStep, Plan, Step
+from lowering.runtime import ending
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 from lowering.runtime.execute import Executable, Results
@@ -24,8 +25,8 @@ WAITS = 16
 def bind(plan: Plan, device: Device) -> Executable:
     """The plan as an executable on `device`."""
     if plan.small and device.direct is not None:
-        return DirectExecutable(plan, device, device.direct)
-    return Executable(plan, device)
+        return ending.away(DirectExecutable, plan, device, device.direct)
+    return ending.away(Executable, plan, device)
 
 
 class DirectExecutable(Executable):
@@ -97,5 +98,5 @@ class DirectExecutable(Executable):
                 if pending is not None:
                     self.device.wait(pending)
                 return self(inputs, donated)
-            self._queued = Executable(self.plan, self.device)
+            self._queued = ending.away(Executable, self.plan, self.device)
         return self._queued(inputs, donated)

@@ -29,7 +29,7 @@ def away(call: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
     nothing, where this is not the main thread and Python ends.
     """
     me = threading.get_ident()
-    if me == _main:
+    if me == _main or me in _inside:
         return call(*args, **options)
     _inside.add(me)
     try:

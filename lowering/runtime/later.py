@@ -29,8 +29,13 @@ _thread: threading.Thread | None = None
 
 
 def do(work: Callable[..., None], *args: Any) -> None:
-    """`work(*args)` soon, in order; at once where no thread can begin any more."""
+    """`work(*args)` soon, in order; at once where no thread can begin any more, and in a thread that
+    may end with Python at any time: it is then longer out of a driver.
+    """
     global _thread
+    if threading.current_thread() is not threading.main_thread():
+        work(*args)
+        return
     _todo.append((work, args))
     if _thread is None and not ending.over:
         thread = threading.Thread(target=_run, name="fx-later", daemon=True)

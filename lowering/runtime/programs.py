@@ -327,6 +327,6 @@ def make_kernel(built: Built, name: str) -> Any:
     import pyopencl as cl
 
     try:
-        return cl.Kernel(built.program, name + built.suffix)
+        return ending.away(cl.Kernel, built.program, name + built.suffix)
     except cl.Error as e:
         raise KernelBuildError(f"the program has no kernel {name!r}: {e}") from None
