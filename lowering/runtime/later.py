@@ -29,8 +29,8 @@ _thread: threading.Thread | None = None
 
 
 def do(work: Callable[..., None], *args: Any) -> None:
-    """`work(*args)` soon, in order; at once where no thread can begin any more, and in a thread that
-    may end with Python at any time: it is then longer out of a driver.
+    """`work(*args)` soon, in order; at once where no thread can begin any more, and in a thread,
+    which may end with Python at any time: it is then longer out of a driver.
     """
     global _thread
     if threading.current_thread() is not threading.main_thread():
