@@ -82,6 +82,7 @@ WORK = {
     "waits": "(g if k % 2 else long)(big).block_until_ready()",
     "reads": "np.asarray(g(big)).sum()",
     "builds": "fx.jit(lambda x: jnp.sin(x) * next(count) + k + jnp.cumsum(x) @ x)(big[0])",
+    "trees": "fx.tree.map(lambda x: x, (1, {'a': fx.tree_util.Partial(len, k)}))",
 }
 
 

@@ -160,7 +160,7 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
         todo.extend(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
         work = jobs, todo, codes
         threads = [
-            threading.Thread(target=_work, args=(b, *work), daemon=True)
+            threading.Thread(target=_work, args=(b, *work), name="fx-builder", daemon=True)
             for b in _builders[: len(jobs)]
         ]
         for t in threads:

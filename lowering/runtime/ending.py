@@ -1,17 +1,21 @@
-"""The end of Python: threads that go on do so outside of drivers.
+"""The end of Python: threads that go on do so outside of drivers and of the library.
 
 Python ends a thread that still runs when it next asks for the interpreter. Where that is on the way
-back from pyopencl's C++, which has no such end, the process aborts. So at the end, threads that are
-in a driver are waited for, and one that would go into one ends there and then.
+back from C++ (pyopencl's, optree's), which has no such end, the process aborts. So at the end,
+threads that are in a driver are waited for, one that would go into one ends there and then, and
+those that are elsewhere in the library get a SystemExit: they leave it as by any exception.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -20,7 +24,19 @@ R = TypeVar("R")
 over = False
 """Whether Python ends."""
 
+OWN = "fx-"
+"""How the names of the library's own threads begin: they call nothing that aborts."""
+
+PATIENCE = 1000
+"""Milliseconds for threads to leave the library: one that waits for another may never."""
+
+AGAIN = 20
+"""Milliseconds after which a thread is told once more: a callback of the user's may catch it."""
+
+_here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_packages = tuple(os.path.join(_here, name, "") for name in ("fx", "lowering"))
 _main = threading.main_thread().ident
+_rounds, _told = PATIENCE, set[int]()
 _inside: set[int] = set()  # other threads, in a driver that lets Python run elsewhere
 
 
@@ -42,11 +58,43 @@ def away(call: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
 
 @atexit.register
 def end() -> None:
-    """From now on only this thread gets into a driver; the others are out."""
-    global over, _main
+    """From now on only this thread gets into a driver; the others are out, of the library too."""
+    global over, _main, _rounds
     over, _main = True, threading.get_ident()
     while _inside:
         time.sleep(1e-3)
+    while _rounds > 0 and (there := _others_in_library()):
+        for thread, frame in there.items():
+            if _can_leave(frame) and (_rounds % AGAIN == 0 or thread not in _told):
+                _told.add(thread)
+                kind = ctypes.py_object(SystemExit)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind)
+        _rounds -= 1
+        time.sleep(1e-3)
+
+
+def _others_in_library() -> dict[int, FrameType]:
+    """Where the other threads are that have called the library, and are not its own."""
+    mine = {t.ident for t in threading.enumerate() if t.name.startswith(OWN)} | {_main}
+    frames = {k: f for k, f in sys._current_frames().items() if k not in mine}
+    return {k: f for k, f in frames.items() if any(map(_ours, _stack(f)))}
+
+
+def _can_leave(frame: FrameType) -> bool:
+    """Not in the middle of an import, whose lock would stay behind, or of a destructor, which says
+    what it is told instead of raising it.
+    """
+    return _ours(frame) and all(f.f_code.co_name != "__del__" for f in _stack(frame))
+
+
+def _ours(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_packages)
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def _in_child() -> None:
