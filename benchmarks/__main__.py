@@ -13,7 +13,7 @@ from benchmarks import report
 from benchmarks.chains import find
 from benchmarks.library import LIBRARIES
 from benchmarks.roofline import Roofline
-from benchmarks.rows import load
+from benchmarks.rows import load, spelled
 from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner, environment
 from lowering.runtime import processor
 
@@ -22,7 +22,9 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: 3 minutes")
-    parser.add_argument("--rows", help="comma-separated names; all but the extra ones if left out")
+    parser.add_argument(
+        "--rows", help="comma-separated names of rows or families; without: all but extra"
+    )
     parser.add_argument("--extra", action="store_true", help="the extra rows too")
     parser.add_argument("--peers", default="jax,numpy", help="comma-separated: jax, numpy, torch")
     parser.add_argument("--device", help="what FX_DEVICE is set to for fx")
@@ -44,7 +46,7 @@ def main() -> int:
             print(f"{row.name:20} {row.what}")
         return 0
     default = [name for name, row in rows.items() if options.extra or not row.extra]
-    names = options.rows.split(",") if options.rows else default
+    names = spelled(options.rows) if options.rows else default
     peers = [p for p in options.peers.split(",") if p]
     rows |= {name: find(name) for name in names if "@" in name}
     unknown = [n for n in names if n not in rows] + [p for p in peers if p not in LIBRARIES]

@@ -12,10 +12,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rows import load
+from benchmarks.rows import load, spelled
 
 KEPT = Path(__file__).parent / "costs.json"
+FAMILIES = ("tables", "buffers")
+"""Of extra rows whose costs are kept too."""
+
 SLACK = {"temporary_bytes": 1.02, "peak_bytes": 1.02}
+
+
+def watched() -> list[str]:
+    """The rows whose costs are kept."""
+    return [n for n, r in load().items() if not r.extra or r.family in FAMILIES]
 
 
 def rises(name: str, kept: dict[str, int], now: dict[str, int]) -> list[str]:
@@ -47,13 +55,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=__doc__)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--rows", help="comma-separated names; all but the extra ones if left out")
+    parser.add_argument(
+        "--rows", help="comma-separated names of rows or families; all kept ones if left out"
+    )
     options = parser.parse_args()
     from benchmarks.driverless import costs, lower
 
-    names = (
-        options.rows.split(",") if options.rows else [n for n, r in load().items() if not r.extra]
-    )
+    names = spelled(options.rows) if options.rows else watched()
     kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     complaints, now = [], dict(kept)
     for name in names:

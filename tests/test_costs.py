@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from benchmarks.costs import KEPT, rises
-from benchmarks.rows import load
+from benchmarks.costs import KEPT, rises, watched
+from benchmarks.rows import load, spelled
 
 COSTS = json.loads(KEPT.read_text()) if KEPT.exists() else {}
 
 
 def test_every_row_has_its_costs_kept():
-    assert set(COSTS) == {name for name, row in load().items() if not row.extra}
+    assert set(COSTS) == set(watched())
 
 
 @pytest.mark.parametrize("name", COSTS)
@@ -30,3 +30,8 @@ def test_costs_have_not_risen(name):
 )  # fmt: skip
 def test_what_must_be_few_launches(name, launches):
     assert COSTS[name]["launches"] <= launches
+
+
+def test_a_family_is_spelled_by_its_name():
+    assert spelled("softmax,tables")[:2] == ["softmax", "lcs_table"]
+    assert {load()[name].family for name in spelled("buffers")} == {"buffers"}

@@ -13,6 +13,8 @@ FAMILIES = (
     "dense",
     "nets",
     "loops",
+    "tables",
+    "buffers",
     "indexing",
     "randoms",
     "small",
@@ -39,7 +41,7 @@ class Row:
     `build(lib)` makes a Program from a Library. `nbytes` and `flops` are what no implementation
     can avoid: inputs read once, results written once, operations done once. `tolerance` bounds
     the difference of checksums against the largest magnitude. `numpy`: the text also runs with
-    NumPy itself. `extra` rows are run by name only.
+    NumPy itself. `extra` rows are run by name only, or by the name of their `family`.
     """
 
     name: str
@@ -51,6 +53,10 @@ class Row:
     numpy: bool = False
     x64: bool = False
     extra: bool = False
+
+    @property
+    def family(self) -> str:
+        return self.build.__module__.rpartition(".")[2]
 
 
 ROWS: dict[str, Row] = {}
@@ -66,6 +72,13 @@ def row(name: str, what: str, **facts: Any) -> Callable[[Callable[[Any], Program
         return build
 
     return register
+
+
+def spelled(text: str) -> list[str]:
+    """The names in a comma-separated text; a family's name stands for those of its rows."""
+    rows = load()
+    family = lambda name: [n for n, r in rows.items() if name in FAMILIES and r.family == name]
+    return [n for name in text.split(",") for n in (family(name) or [name])]
 
 
 def load() -> dict[str, Row]:
