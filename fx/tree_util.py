@@ -31,7 +31,7 @@ from fx.tree_paths import (  # noqa: F401 (JAX has the keys here)
     keystr,
     register_keys,
 )
-from lowering.runtime import ending  # noqa: F401 (at the end, threads leave optree)
+from lowering import ending  # noqa: F401 (at the end, threads leave optree)
 
 NAMESPACE = "fx"
 T = TypeVar("T")

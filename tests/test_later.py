@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import cache, devices, ending, later, memory
+from lowering import ending
+from lowering.runtime import cache, devices, later, memory
 
 ROOT = Path(__file__).parent.parent
 

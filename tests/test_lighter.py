@@ -76,9 +76,9 @@ sys.path.append(sys.argv[1])
 from lowering.runtime import ahead, lighter
 compiler = ahead.Compiler(sys.argv[2])
 lighter.lighten(compiler.pocl)
-text = "__kernel void k%d(int s, __global float *x) { x[s] += %d; }"
+text = "__kernel void numbered_%d(int s, __global float *x) { x[s] += %d; }"
 one, two = (compiler._bitcode((text % (k, k)).encode(), b"-w") for k in (1, 2))
-print(b"k1" in one, b"k2" in one, b"k1" in two, b"k2" in two)
+print(*(b"numbered_%d" % k in code for code in (one, two) for k in (1, 2)))
 """
 
 TURNS = """

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from lowering import ending
 from lowering.errors import DeviceError
 from lowering.profile import INSTRUCTIONS, Profile
-from lowering.runtime import drivers, ending, processor
+from lowering.runtime import drivers, processor
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import (
     HostStorage,

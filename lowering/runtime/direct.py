@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any
 
+from lowering import ending
 from lowering.plan import Launch, LoopStep, Plan, Step
-from lowering.runtime import ending
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 from lowering.runtime.execute import Executable, Results

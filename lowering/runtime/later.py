@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from lowering.runtime import ending
+from lowering import ending
 
 MOMENT = 0.005
 """Seconds: a program is loaded and launched by then."""

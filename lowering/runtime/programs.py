@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lowering import ending
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, devices, drivers, ending, kept, lean, parts
+from lowering.runtime import ahead, builders, cache, devices, drivers, kept, lean, parts
 from lowering.runtime.apart import Apart
 from lowering.runtime.aside import Piece
 from lowering.runtime.counters import counts

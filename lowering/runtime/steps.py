@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lowering import ending
 from lowering.errors import DeviceError
 from lowering.plan import (
     CTYPES,
@@ -31,7 +32,6 @@ from lowering.plan import (
     Step,
     Times,
 )
-from lowering.runtime import ending
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import HostStorage, host_bytes, part_of
 from lowering.runtime.programs import make_kernel

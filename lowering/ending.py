@@ -33,7 +33,7 @@ PATIENCE = 1000
 AGAIN = 20
 """Milliseconds after which a thread is told once more: a callback of the user's may catch it."""
 
-_here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+_here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _packages = tuple(os.path.join(_here, name, "") for name in ("fx", "lowering"))
 _main = threading.main_thread().ident
 _rounds, _told = PATIENCE, set[int]()
@@ -81,10 +81,12 @@ def _others_in_library() -> dict[int, FrameType]:
 
 
 def _can_leave(frame: FrameType) -> bool:
-    """Not in the middle of an import, whose lock would stay behind, or of a destructor, which says
-    what it is told instead of raising it.
+    """Not in the middle of an import, which others wait for, or of a destructor, which says what it
+    is told instead of raising it.
     """
-    return _ours(frame) and all(f.f_code.co_name != "__del__" for f in _stack(frame))
+    within = [f.f_code for f in _stack(frame)]
+    imports = any(code.co_filename.startswith("<frozen importlib") for code in within)
+    return _ours(frame) and not imports and all(code.co_name != "__del__" for code in within)
 
 
 def _ours(frame: FrameType) -> bool:
