@@ -18,6 +18,9 @@ from lowering.emit.scope import Event, Fold, Scope
 from lowering.emit.values import INT
 from lowering.nest import Store, Value
 
+SAME = ("min", "max", "and", "or")
+"""Folds to which an element may come twice."""
+
 STREAMED, LONG = 1 << 15, 1 << 20
 """Elements of an item, and of all of them, from which the registers of a strip read parts of their
 own: more than the caches of a core hold."""
@@ -72,14 +75,28 @@ class Folds(Picking):
             width = self.width if (in_vector or fold.lanes) else 1
             if v.op == "mad":
                 x, y = (self.get(a, u, width) for a in v.args)
-                self.line(f"{target} = mad_{scalar.code(v.dtype)}x{width}({x}, {y}, {target});")
+                text = f"mad_{scalar.code(v.dtype)}x{width}({x}, {y}, {target})"
+                self.line(f"{target} = {self.once(fold, text, target)};")
                 continue
             x = self.get(v.args[0], u, width)
             if v.op == "argreduce":
                 self.accumulate_arg(v, target, x, width, u)
                 continue
             text = scalar.text(v.attr[0], (v.dtype, v.dtype), v.dtype, width, [target, x])
-            self.line(f"{target} = {text};")
+            self.line(f"{target} = {self.once(fold, text, target)};")
+
+    def once(self, fold: Fold, text: str, target: str) -> str:
+        """`text`, what the accumulator `target` becomes, but where lanes had their turn before."""
+        v = self.values[fold.value]
+        twice = v.op == "reduce" and v.attr[0] in SAME
+        if not self.repeated or self.s.v not in fold.axes or twice:
+            return text
+        boolean = np.dtype(bool)
+        mask = f"({scalar.register_type(boolean, self.width)})"
+        lanes = ", ".join("0" if k < self.repeated else "-1" for k in range(self.width))
+        kinds = (boolean, v.dtype, v.dtype)
+        taken = [f"({mask}({lanes}))", f"({text})", target]
+        return scalar.text("select", kinds, v.dtype, self.width, taken)
 
     def accumulate_arg(self, v: Value, target: str, x: str, width: int, u: int) -> None:
         """The first best wins: strictly better, or NaN where there was none; where a loop counts

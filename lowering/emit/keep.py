@@ -164,9 +164,12 @@ class Keeping(Values):
         return out
 
     def row_type(self, kind: str, width: int) -> str:
-        """How a strip of a row is read: strips that start at the far end are on no boundary."""
+        """How a strip of a row is read: strips that start at the far end, and the last of those
+        that leave a rest, are on no boundary.
+        """
         backwards = any(v.op == "cumscan" and v.attr[2] for v in self.values)
-        return f"{kind}_u" if width > 1 and backwards else kind
+        rest = self.s.v == self.kept_axis and self.nest.extents[self.kept_axis] % max(1, width)
+        return f"{kind}_u" if width > 1 and (backwards or rest) else kind
 
     def computes_operands(self, k: int, v: Value) -> bool:
         row = self.rows.get(k)

@@ -91,6 +91,7 @@ class Emission:
         self.scope = Scope(frozenset(), None, 1)
         self.width = 0  # of the open strip of v; 0 while v is closed
         self.unroll = 1
+        self.repeated = 0  # lanes of the open strip that the one before had
         self.distance = ""  # from one of a strip's registers to the next, if not side by side
         self.holds: dict[Any, bool] = {}  # what is known of each lane of the strip
         self.folds: dict[int, Fold] = {}

@@ -20,6 +20,9 @@ from lowering.emit.scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, 
 from lowering.nest import Nest
 from lowering.schedule import WIDE, Schedule
 
+MANY = 4
+"""Elements that strips leave from which they go by vectors: fewer are as fast one by one."""
+
 __all__ = ["Emission", "Event", "Fold", "Scope", "Stage", "emit"]
 
 
@@ -127,9 +130,7 @@ class _Emitter(Dealer):
     def open_v(
         self, events: list[Event], lo: str, hi: str, n: int | None, reverse: bool = False
     ) -> None:
-        """Loop over v: vector strips, then the rest one by one (in reverse: strips from the end
-        first).
-        """
+        """Loop over v: vector strips, then the rest (in reverse: strips from the end first)."""
         s = self.s
         v, w, u = s.v, s.width, s.unroll
         step = w * u
@@ -157,11 +158,38 @@ class _Emitter(Dealer):
         if reverse:
             top = f"({hi} - {lo}) % {step} + {lo}" if w > 1 else hi
             head = f"for ({ix} {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
+        elif n is not None and w > 1 and hi == str(n) and self.open_rest(events, n):
+            return
         else:
             head = f"for ({ix} {name} = {start}; {name} < {hi}; ++{name}) {{"
         if w > 1 and n is None:
             head = f"{FEW_TURNS}\n{head}"
         self.run_strip(events, 1, 1, head)
+
+    def open_rest(self, events: list[Event], n: int) -> bool:
+        """What strips leave of n elements, in vectors: one more strip that begins in the last of
+        them, where only accumulators and kept rows are written; or narrower strips. False where
+        elements go one by one.
+        """
+        s, ix, name = self.s, self.ix, f"i{self.s.v}"
+        running = any(self.values[k].op == "cumscan" for k in self.reach(events))
+        stores = [e[1] for e in events if e[0] == "store"]
+        rest = n % s.width
+        if s.v in s.folds and rest >= MANY and n >= s.width * s.unroll and not (stores or running):
+            self.repeated = s.width - rest
+            start, width = n - s.width, s.width
+        elif s.v not in s.folds and len(stores) == len(events):
+            left = n % (s.width * s.unroll)
+            start, width = n - left, min(left & -left, s.width)
+        else:
+            return False
+        if width < MANY or any(st.partial is not None for st in stores):
+            return False
+        self.run_strip(
+            events, width, 1, f"for ({ix} {name} = {start}; {name} < {n}; {name} += {width}) {{"
+        )
+        self.repeated = 0
+        return True
 
     def open_streams(self, events: list[Event]) -> None:
         """Loop over an item's part of v with the registers of a strip far apart: each reads a part
