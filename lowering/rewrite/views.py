@@ -12,6 +12,7 @@ from math import prod
 import numpy as np
 
 from lowering import graph as g
+from lowering.build import turns
 
 Ints = tuple[int, ...]
 
@@ -57,6 +58,8 @@ def sliced(b: g.Builder, x: g.Node, starts: Ints, strides: Ints, shape: Ints) ->
         d = x.form.dim
         met = _met(x, starts[d], starts[d] + (shape[d] - 1) * strides[d])
         if len(met) > 1:
+            if starts[d] == 0 and shape[d] == x.shape[d] and turns.of(x) is not None:
+                break  # what is turned along another axis as well is read at two turned indices
             turned = _turned(b, x, met, starts, strides, shape)
             if turned is not None:
                 return turned
