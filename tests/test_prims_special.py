@@ -126,3 +126,43 @@ def test_complex_numbers_keep_infinite_parts():
         got = np.asarray(f(*parts))
         np.testing.assert_array_equal(got.real, parts[0])
         np.testing.assert_array_equal(got.imag, parts[1])
+
+
+# a, x and P or Q by quadrature with 40 digits; SciPy has 4.465e-8 and 5.816e-7 of the first two
+FAR = [
+    (lax.igamma, 9913118677.746805, 9912629920.940666, 4.5767099072367435e-7),
+    (lax.igamma, 2192936773.8762755, 2192725370.380184, 3.1728921672699194e-6),
+    (lax.igamma, 966852.0707234426, 962296.3062762988, 1.7406960136599626e-6),
+]
+
+
+@pytest.mark.parametrize("run", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_incomplete_gamma_functions_of_large_parameters(run) -> None:
+    """Series and fractions would take sqrt(a) steps, and subtract numbers of the size a log a."""
+    with enable_x64(True):
+        for f, a, x, value in FAR:
+            np.testing.assert_allclose(float(run(f)(a, x)), value, 1e-13)
+        for step in (1.0, -1.0, 0.0):  # P + Q = 1, and medians: P(a, a - 1/3) = 1/2 + O(1/a)
+            a = np.array([25.0, 3e2, 1e5, 1e12])
+            x = a - 1 / 3 + step * np.sqrt(a)
+            both = [np.asarray(run(f)(a, x)) for f in (lax.igamma, lax.igammac)]
+            np.testing.assert_allclose(both[0] + both[1], 1, 1e-14)
+            if step == 0:
+                np.testing.assert_allclose(both[0], 0.5, atol=1e-4)
+    a, x = F([25, 3e2, 3e2, 1e4, 1e4, 1e5, 1e6]), F([20, 3e2, 2.2e2, 1e4, 1.02e4, 1.003e5, 1.001e6])
+    for f, reference in ((lax.igamma, special.gammainc), (lax.igammac, special.gammaincc)):
+        expected = reference(a.astype(float), x.astype(float))
+        np.testing.assert_allclose(np.asarray(run(f)(a, x)), expected, 2e-5)
+
+
+@pytest.mark.parametrize("a", [30.0, 1e3, 1e7])
+def test_slopes_by_large_orders(a) -> None:
+    """Against central differences, within the expansion (x near a) and beside it (2 a)."""
+    with enable_x64(True):
+        for x in (a, a + 2 * np.sqrt(a), a - 2 * np.sqrt(a), a + min(a, 9 * np.sqrt(a))):
+            h = 1e-4 * np.sqrt(a)
+            around = [float(lax.igammac(a + k * h, x)) for k in (-2, -1, 1, 2)]
+            slope = (around[3] - 8 * around[2] + 8 * around[1] - around[0]) / (12 * h)
+            for run in (lambda f: f, fx.jit):
+                found = float(run(lax.igamma_grad_a)(a, x))
+                np.testing.assert_allclose(found, slope, 1e-7, 1e-9 / np.sqrt(a))

@@ -99,6 +99,21 @@ def test_slope_of_the_logarithm_of_ndtr_far_to_the_left():
     np.testing.assert_allclose(second[4:], (-ratio * (x + ratio))[5:], rtol=1e-3, atol=1e-7)
 
 
+@pytest.mark.parametrize("a", [1.0, 2.0, -1.0, 0.0])
+def test_slopes_of_hyp2f1_by_whole_parameters(a):
+    """At whole a, b, c - a and c - b a gamma function of a formula not taken has a pole."""
+    with fx.enable_x64(True):
+        for b, c in ((1.5, 2.5), (1.0, 3.0), (-1.5, 1.0)):
+            for x in (0.3, -0.7, 0.95, -30.0, 0.0):
+                slopes = fx.grad(special.hyp2f1, (0, 1, 2))(a, b, c, x)
+                for k, slope in enumerate(slopes):
+                    around = [[a, b, c, x], [a, b, c, x]]
+                    around[0][k] -= 1e-5
+                    around[1][k] += 1e-5
+                    low, high = (scipy.special.hyp2f1(*p) for p in around)
+                    np.testing.assert_allclose(slope, (high - low) / 2e-5, 2e-2, 2e-2)
+
+
 def test_slope_of_logit_at_its_ends():
     x = np.array([0, 1, 0.25, np.inf], "f")
     np.testing.assert_allclose(fx.vmap(fx.grad(special.logit))(x), [np.inf, np.inf, 16 / 3, 0])

@@ -93,6 +93,9 @@ def test_slopes_where_formulas_meet():
         assert special.poch(-1.0, 0.0) == special.poch(200.0, 0.0) == 1
     for x, want in ((-0.1, 0.5 * np.exp(-0.1)), (0.0, 0.5), (0.1, 0.5 * np.exp(-0.1))):
         np.testing.assert_allclose(fx.grad(stats.laplace.cdf)(x), want, rtol=1e-6)
+    for beta in (0.5, 1.0, 1.5, 2.0, 3.0):  # |x|^beta has at 0 an infinite slope or none
+        slopes = fx.grad(stats.gennorm.cdf, (0, 1))(0.0, beta)
+        np.testing.assert_allclose(slopes, (stats.gennorm.pdf(0.0, beta), 0), rtol=1e-6)
 
 
 def test_zeta_at_its_edges_is_the_same_under_jit():

@@ -108,14 +108,14 @@ def _mul_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     if type(ct) is Zero:
         return [Zero(a.aval) if is_undefined(a) else None for a in (x, y)]
     if is_undefined(x):
-        return [unspread(ct * y, x.aval), None]
-    return [None, unspread(ct * x, y.aval)]
+        return [unspread(mul(ct, y), x.aval), None]
+    return [None, unspread(mul(ct, x), y.aval)]
 
 
 def _div_transpose(ct: Any, x: Any, y: Any) -> list[Any]:
     if type(ct) is Zero:
         return [Zero(x.aval), None]
-    return [unspread(ct / y, x.aval), None]
+    return [unspread(div(ct, y), x.aval), None]
 
 
 mul_p = binary(

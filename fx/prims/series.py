@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fx import core
 from fx.avals import ShapedArray, is_floating
 from fx.core import AxisData
 from fx.lower import constant, lower_eqns
-from fx.prims import compare, shape
+from fx.prims import compare, shape, temme
 from fx.prims.elementwise import abs_p, matched
 from fx.prims.registry import spread
 
@@ -29,7 +30,13 @@ MAX_STEPS = 2000
 class NumpyOps:
     """The functions that the algorithms need, on NumPy arrays."""
 
-    exp, log, log1p, abs, where = np.exp, np.log, np.log1p, np.abs, np.where
+    exp, log, log1p, abs, where, sqrt = np.exp, np.log, np.log1p, np.abs, np.where, np.sqrt
+
+    @staticmethod
+    def erfc(x: np.ndarray) -> np.ndarray:
+        import scipy.special
+
+        return scipy.special.erfc(x)
 
     @staticmethod
     def lgamma(x: np.ndarray) -> np.ndarray:
@@ -69,6 +76,14 @@ class TracedOps:
     @staticmethod
     def log1p(x: Any) -> Any:
         return core.PRIMITIVES["log1p"].bind(x)
+
+    @staticmethod
+    def sqrt(x: Any) -> Any:
+        return core.PRIMITIVES["sqrt"].bind(x)
+
+    @staticmethod
+    def erfc(x: Any) -> Any:
+        return core.PRIMITIVES["erfc"].bind(x)
 
     @staticmethod
     def lgamma(x: Any) -> Any:
@@ -206,33 +221,65 @@ def gamma_fraction(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
     return outs[6], outs[7]
 
 
-def _gamma_lanes(ops: Any, a: Any, x: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """(which lanes have no value, which take the fraction, safe a, safe x, the common factor)."""
-    bad = (a < 0) | (x < 0) | (a != a) | (x != x)
-    bad = bad | ((a == 0) & (x == 0)) | ((a == np.inf) & (x == np.inf))
-    edge = bad | (x == 0) | (x == np.inf) | (a == 0) | (a == np.inf)
-    a, x = ops.where(edge, 1.0, a), ops.where(edge, 1.0, x)
-    fraction = (x > 1) & (x > a)
-    factor = ops.exp(a * ops.log(x) - x - ops.lgamma(a))
-    return bad, fraction, a, x, factor
+@dataclass
+class _Lanes:
+    """How P and Q are computed where: by the series, the fraction, or Temme's expansion. `a` and
+    `x` are 1 at the edges, which `bad` lanes, those without a value, are among.
+    """
+
+    ops: Any
+    bad: Any
+    a: Any
+    x: Any
+    uniform: Any
+    fraction: Any
+    series: Any
+
+    @staticmethod
+    def of(ops: Any, a: Any, x: Any) -> _Lanes:
+        bad = (a < 0) | (x < 0) | (a != a) | (x != x)
+        bad = bad | ((a == 0) & (x == 0)) | ((a == np.inf) & (x == np.inf))
+        edge = bad | (x == 0) | (x == np.inf) | (a == 0) | (a == np.inf)
+        a, x = ops.where(edge, 1.0, a), ops.where(edge, 1.0, x)
+        uniform = (a >= temme.LEAST) & (ops.abs(x - a) <= temme.NEAR * a)
+        fraction = (x > 1) & (x > a)
+        series = ops.where(fraction | uniform, False, True)
+        return _Lanes(ops, bad, a, x, uniform, ops.where(uniform, False, fraction), series)
+
+    def factor(self) -> Any:
+        """x^a e^-x / Gamma(a)."""
+        ops, a, x = self.ops, self.a, self.x
+        large = a >= temme.LEAST
+        small = ops.exp(a * ops.log(x) - x - ops.lgamma(a))
+        a, x = ops.where(large, a, temme.LEAST), ops.where(large, x, temme.LEAST)
+        return ops.where(large, temme.factor(ops, a, x), small)
+
+    def expansion(self) -> temme.Expansion:
+        """Temme's, at places of its own where it is not for a lane."""
+        a, x = (self.ops.where(self.uniform, v, temme.LEAST) for v in (self.a, self.x))
+        return temme.Expansion(self.ops, a, x)
 
 
 def igamma(ops: Any, a0: Any, x0: Any) -> Any:
     """P(a, x) = integral from 0 to x of t^(a-1) e^-t / Gamma(a)."""
-    bad, fraction, a, x, factor = _gamma_lanes(ops, a0, x0)
-    total, _ = gamma_series(ops, a, x, ops.where(fraction, False, True))
-    h, _ = gamma_fraction(ops, a, x, fraction)
-    p = ops.where(fraction, 1 - h * factor, total * factor / a)
-    return _edges(ops, bad, a0, x0, p, 0.0, 1.0)
+    lanes = _Lanes.of(ops, a0, x0)
+    total, _ = gamma_series(ops, lanes.a, lanes.x, lanes.series)
+    h, _ = gamma_fraction(ops, lanes.a, lanes.x, lanes.fraction)
+    factor = lanes.factor()
+    p = ops.where(lanes.fraction, 1 - h * factor, total * factor / lanes.a)
+    p = ops.where(lanes.uniform, lanes.expansion().tail(upper=False), p)
+    return _edges(ops, lanes.bad, a0, x0, p, 0.0, 1.0)
 
 
 def igammac(ops: Any, a0: Any, x0: Any) -> Any:
     """Q(a, x) = 1 - P(a, x), accurate where P is near 1."""
-    bad, fraction, a, x, factor = _gamma_lanes(ops, a0, x0)
-    total, _ = gamma_series(ops, a, x, ops.where(fraction, False, True))
-    h, _ = gamma_fraction(ops, a, x, fraction)
-    q = ops.where(fraction, h * factor, 1 - total * factor / a)
-    return _edges(ops, bad, a0, x0, q, 1.0, 0.0)
+    lanes = _Lanes.of(ops, a0, x0)
+    total, _ = gamma_series(ops, lanes.a, lanes.x, lanes.series)
+    h, _ = gamma_fraction(ops, lanes.a, lanes.x, lanes.fraction)
+    factor = lanes.factor()
+    q = ops.where(lanes.fraction, h * factor, 1 - total * factor / lanes.a)
+    q = ops.where(lanes.uniform, lanes.expansion().tail(upper=True), q)
+    return _edges(ops, lanes.bad, a0, x0, q, 1.0, 0.0)
 
 
 def _edges(
@@ -244,24 +291,29 @@ def _edges(
     return ops.where(bad, np.nan, value)
 
 
-def _slopes(ops: Any, a: Any, x: Any, fraction: Any) -> Any:
+def _slopes(lanes: _Lanes) -> Any:
     """dP/da divided by the common factor."""
-    total, d_total = gamma_series(ops, a, x, ops.where(fraction, False, True))
-    h, dh = gamma_fraction(ops, a, x, fraction)
+    ops, a, x = lanes.ops, lanes.a, lanes.x
+    total, d_total = gamma_series(ops, a, x, lanes.series)
+    h, dh = gamma_fraction(ops, a, x, lanes.fraction)
     log_slope = ops.log(x) - ops.digamma(a)
-    return ops.where(fraction, -(dh + h * log_slope), (total * (log_slope - 1 / a) + d_total) / a)
+    by_series = (total * (log_slope - 1 / a) + d_total) / a
+    slopes = ops.where(lanes.fraction, -(dh + h * log_slope), by_series)
+    expansion = lanes.expansion()  # the factor is E a exp(-stirling(a))
+    uniform = expansion.slope() * ops.exp(temme.stirling(expansion.a)) / expansion.a
+    return ops.where(lanes.uniform, uniform, slopes)
 
 
 def igamma_grad_a(ops: Any, a0: Any, x0: Any) -> Any:
     """dP(a, x)/da."""
-    bad, fraction, a, x, factor = _gamma_lanes(ops, a0, x0)
-    return _slope_edges(ops, bad, a0, x0, factor * _slopes(ops, a, x, fraction))
+    lanes = _Lanes.of(ops, a0, x0)
+    return _slope_edges(ops, lanes.bad, a0, x0, lanes.factor() * _slopes(lanes))
 
 
 def random_gamma_grad(ops: Any, a0: Any, x0: Any) -> Any:
     """dx/da of a gamma sample x at a fixed quantile: -(dP/da) / (dP/dx), dP/dx = factor / x."""
-    bad, fraction, a, x, _ = _gamma_lanes(ops, a0, x0)
-    return _slope_edges(ops, bad, a0, x0, -x * _slopes(ops, a, x, fraction))
+    lanes = _Lanes.of(ops, a0, x0)
+    return _slope_edges(ops, lanes.bad, a0, x0, -lanes.x * _slopes(lanes))
 
 
 def _slope_edges(ops: Any, bad: Any, a: Any, x: Any, value: Any) -> Any:

@@ -43,6 +43,21 @@ def _scipy(name: str) -> Any:
     return rule
 
 
+def _incomplete(name: str, algorithm: Any) -> Any:
+    """SciPy's incomplete gamma function, or where it loses digits, for a >= 1e5, `algorithm`."""
+    quick, exact = _scipy(name), series.numpy_rule(algorithm)
+
+    def rule(a: np.ndarray, x: np.ndarray) -> np.ndarray:
+        out, large = quick(a, x), a >= 1e5
+        if not large.any():
+            return out
+        a, x, large = np.broadcast_arrays(a, x, large)
+        out[large] = exact(a[large], x[large])
+        return out
+
+    return rule
+
+
 def _no_slope(name: str, operand: str) -> Any:
     def rule(x: Any, y: Any, out: Any, t: Any) -> Any:
         raise NoRuleError(f"{name} has no derivative with respect to {operand}")
@@ -145,7 +160,7 @@ igamma_p = binary(
     "igamma",
     floating,
     "The regularized lower incomplete gamma function P(a, x).",
-    numpy=_scipy("gammainc"),
+    numpy=_incomplete("gammainc", series.igamma),
     jvp=(lambda a, x, out, t: t * igamma_grad_a_p.bind(a, x), _igamma_slope),
     scalar="",
 )
@@ -154,7 +169,7 @@ igammac_p = binary(
     "igammac",
     floating,
     "The regularized upper incomplete gamma function Q(a, x) = 1 - P(a, x).",
-    numpy=_scipy("gammaincc"),
+    numpy=_incomplete("gammaincc", series.igammac),
     jvp=(
         lambda a, x, out, t: -(t * igamma_grad_a_p.bind(a, x)),
         lambda a, x, out, t: -_igamma_slope(a, x, out, t),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fx import core
+from fx.prims.compare import eq, select
 from fx.prims.elementwise import meaning, rsqrt_p, square_p
 from fx.prims.registry import binary, floating, inexact, spread, unary
 
@@ -94,6 +95,18 @@ logistic_p = unary(
 
 # ---------------------------------------------------------------- trigonometric
 
+
+def _one_minus_square(x: Any) -> Any:
+    """1 - x^2: of two factors, which lose no digits beside 1. At 1 and -1 one of them is 0, and the
+    slope of their product 0 times the infinity that comes back through a root or a quotient; there
+    it is the difference as it stands, so that second derivatives are infinite, not NaN.
+    """
+    factors = (1 - x) * (1 + x)
+    if core.get_aval(x).dtype.kind == "c":
+        return factors
+    return select(eq(factors, 0), 1 - square_p.bind(x), factors)
+
+
 sin_p = unary(
     "sin",
     inexact,
@@ -127,7 +140,7 @@ asin_p = unary(
     inexact,
     "Inverse sine.",
     numpy=np.arcsin,
-    jvp=lambda x, y, t: t * rsqrt_p.bind((1 - x) * (1 + x)),
+    jvp=lambda x, y, t: t * rsqrt_p.bind(_one_minus_square(x)),
     scalar="asin",
     near=(-0.8, 0.8),
     dtypes=_BOTH,
@@ -137,7 +150,7 @@ acos_p = unary(
     inexact,
     "Inverse cosine.",
     numpy=np.arccos,
-    jvp=lambda x, y, t: -(t * rsqrt_p.bind((1 - x) * (1 + x))),
+    jvp=lambda x, y, t: -(t * rsqrt_p.bind(_one_minus_square(x))),
     scalar="acos",
     near=(-0.8, 0.8),
     dtypes=_BOTH,
@@ -215,7 +228,8 @@ def _acosh_slope(x: Any) -> Any:
     """Two roots keep the branch of complex x; one root gives real x < -1 the value JAX gives."""
     if core.get_aval(x).dtype.kind == "c":
         return rsqrt_p.bind(x - 1) * rsqrt_p.bind(x + 1)
-    return rsqrt_p.bind((x - 1) * (x + 1))
+    factors = (x - 1) * (x + 1)  # where one is 0, as in `_one_minus_square`
+    return rsqrt_p.bind(select(eq(factors, 0), square_p.bind(x) - 1, factors))
 
 
 acosh_p = unary(
@@ -233,7 +247,7 @@ atanh_p = unary(
     inexact,
     "Inverse hyperbolic tangent.",
     numpy=np.arctanh,
-    jvp=lambda x, y, t: t / ((1 + x) * (1 - x)),
+    jvp=lambda x, y, t: t / _one_minus_square(x),
     scalar="atanh",
     near=(-0.8, 0.8),
     dtypes=_BOTH,

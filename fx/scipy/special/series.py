@@ -64,8 +64,10 @@ def hyp2f1(a: Any, b: Any, c: Any, x: Any) -> Any:
     close = z > 0.9
     inner = fnp.where(close, 0.5, z)
     series = _power_series(lambda k: (a + k) * (second + k) / (c + k) * inner / (k + 1), 300, inner)
-    out = fnp.where(close, _near_one(a, second, c, fnp.where(close, z, 0.95)), series)
-    at_one = gamma(c) * gamma(c - a - second) / (gamma(c - a) * gamma(c - second))
+    beside = fnp.where(close & (z != 1), z, 0.95)
+    out = fnp.where(close, _near_one(a, second, c, beside), series)
+    d = fnp.where(z == 1, c - a - second, 1.0)
+    at_one = gamma(c) * gamma(d) * _over_gamma(c - a) * _over_gamma(c - second)
     out = fnp.where(z == 1, at_one, out)
     factor = fnp.where(negative, (1 - fnp.where(negative, x, 0.0)) ** -a, 1.0)
     return fnp.where(x > 1, np.nan, factor * out)
@@ -81,9 +83,18 @@ def _near_one(a: Any, b: Any, c: Any, z: Any) -> Any:
     y = 1 - z
     first = _power_series(lambda k: (a + k) * (b + k) / (1 - d + k) * y / (k + 1), 60, y)
     second = _power_series(lambda k: (c - a + k) * (c - b + k) / (1 + d + k) * y / (k + 1), 60, y)
-    one = gamma(c) * gamma(d) / (gamma(c - a) * gamma(c - b)) * first
-    two = y**d * gamma(c) * gamma(-d) / (gamma(a) * gamma(b)) * second
+    one = gamma(c) * gamma(d) * _over_gamma(c - a) * _over_gamma(c - b) * first
+    two = y**d * gamma(c) * gamma(-d) * _over_gamma(a) * _over_gamma(b) * second
     return one + two
+
+
+def _over_gamma(x: Any) -> Any:
+    """1 / Gamma(x), which is 0 at 0, -1, ... and has slopes there: sin(pi x) Gamma(1 - x) / pi."""
+    low = x < 0.5
+    whole = fnp.round(x)
+    sign = 1 - 2 * fnp.remainder(whole, 2)
+    reflected = sign * fnp.sin(np.pi * (x - whole)) / np.pi * gamma(1 - fnp.where(low, x, 0.0))
+    return fnp.where(low, reflected, 1 / gamma(fnp.where(low, 1.0, x)))
 
 
 def bessel_jn(z: Any, *, v: int, n_iter: int = 50) -> Any:

@@ -25,4 +25,8 @@ def pdf(x: Any, beta: Any) -> Any:
 def cdf(x: Any, beta: Any) -> Any:
     """P(X <= x) of the generalised normal distribution."""
     x, beta = args("gennorm.cdf", x, beta)
-    return 0.5 * (1 + fnp.sign(x) * gammainc(1 / beta, fnp.abs(x) ** beta))
+    median = x == 0  # where |x|^beta has an infinite slope or none; the density there is known
+    inner = fnp.where(median, 1.0, x)
+    there = 0.5 + x * pdf(fnp.zeros_like(x), beta)
+    elsewhere = 0.5 * (1 + fnp.sign(inner) * gammainc(1 / beta, fnp.abs(inner) ** beta))
+    return fnp.where(median, there, elsewhere)
