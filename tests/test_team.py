@@ -46,7 +46,7 @@ def run(graph: g.Graph, inputs, device=None, **options: Any):
     plan.check()
     stores, _ = execute.Executable(plan, device)([device.put(x) for x in inputs])
     device.finish()
-    outs = [device.fetch(s, n.shape, n.dtype) for s, n in zip(stores, graph.outputs)]
+    outs = [np.array(device.fetch(s, n.shape, n.dtype)) for s, n in zip(stores, graph.outputs)]
     return outs, any("team runs" in why for _, why in plan.meta["reasons"])
 
 
@@ -94,7 +94,23 @@ def nested(x):
     return lax.scan(outer, x[0], x, reverse=True)
 
 
+def decides(x):
+    """Branches of whole arrays and a while loop over one, in a loop of more turns than a team
+    remembers: a member that comes late has missed too much.
+    """
+
+    def halve(y):
+        return lax.while_loop(lambda y: (y * y).sum() > 5000.0, lambda y: 0.5 * jnp.roll(y, 1), y)
+
+    def turn(i, x):
+        y = x + 0.125 * jnp.roll(x, 1, 1)
+        return lax.cond(y[0, 0] > y[1, 1], halve, lambda y: jnp.roll(y, 1, 0) + x, y)
+
+    return lax.fori_loop(0, 300, turn, x)
+
+
 CASES = {
+    "decides": (decides, (normal(60, 70),)),
     "layers": (layers, (normal(64, 96), 0.08 * normal(96, 96))),
     "relax": (relax, (normal(200, 300),)),
     "nested": (nested, (normal(7, 90, 70),)),
@@ -188,9 +204,39 @@ def test_several_teams_at_once():
     assert not wrong and not any(t.is_alive() for t in threads)
 
 
-def test_a_team_is_one_launch():
+@pytest.mark.parametrize("said", [1, 3])
+def test_who_comes_late_leaves(said, eager_teams, monkeypatch):
+    """What is said is overwritten before the second member looks, and it does without."""
+    lane = devices.default_device().direct
+    if lane is None:
+        pytest.skip("no serial device")
+    graph, inputs = graph_of(*CASES["decides"][:1], *CASES["decides"][1])
+    want, _ = run(graph, inputs, team=False, condense=False)
+    monkeypatch.setattr("lowering.templates.team.SAID", said)
+    monkeypatch.setattr(team, "SAID", said)
+    for device in (lane, devices.default_device()):
+        got, by_team = run(graph, inputs, device)
+        assert by_team == teams_here()
+        np.testing.assert_array_equal(got[0], want[0])
+
+
+def several_cores() -> None:
     if not teams_here() or devices.default_device().profile.compute_units < 2:
         pytest.skip("no teams on this device")
+
+
+def test_branches_and_loops_inside_are_one_launch():
+    several_cores()
+    f, args = fx.jit(decides), [jnp.asarray(normal(300, 500))]
+    f(*args)
+    before = counters()
+    f(*args)
+    spent = counters() - before
+    assert spent.launches <= 4 and spent.copies <= 1
+
+
+def test_a_team_is_one_launch():
+    several_cores()
     f = fx.jit(lambda x, w: lax.scan(lambda h, _: (jnp.tanh(h @ w), None), x, None, length=200)[0])
     x, w = map(jnp.asarray, (normal(256, 128), normal(128, 128)))
     f(x, w)

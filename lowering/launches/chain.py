@@ -99,7 +99,7 @@ def _able(p: Planner, s: Launch) -> bool:
 
 def _chain(p: Planner, run: list[Launch]) -> Launch:
     slot = p.slot("const", (), LONG)
-    w = _ChainWriter(p, slot, Scratch(p.profile.compute_units, 0))
+    w = _ChainWriter(p, slot, Scratch(p.profile.compute_units))
     w.steps(run)
     text = w.text()
     w.keep(slot)

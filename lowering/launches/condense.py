@@ -18,7 +18,7 @@ import numpy as np
 from lowering.build.values import LONG
 from lowering.emit.scope import Stage
 from lowering.launches.effort import UNITS_PER_US, host_us, one_task_us, steps_of
-from lowering.launches.team import TURNS, Scratch, TeamWriter, team_us
+from lowering.launches.team import Scratch, TeamWriter, team_us
 from lowering.launches.writer import Writer
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
@@ -68,8 +68,8 @@ def _task(p: Planner, s: LoopStep, us: float) -> list[Step]:
 
 def _team(p: Planner, s: LoopStep, us: float, shared_us: float) -> list[Step]:
     """The same by a team."""
-    chunk = min(TURNS, _turns(s, shared_us))
-    scratch = Scratch(p.profile.compute_units, chunk)
+    chunk = _turns(s, shared_us)
+    scratch = Scratch(p.profile.compute_units)
     slot = p.slot("const", (), LONG)
     w = TeamWriter(p, slot, scratch)
     w.loop(s, chunk)

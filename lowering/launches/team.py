@@ -4,7 +4,8 @@ A launch that two threads of PoCL do costs 20 us: both are woken, both are waite
 members run the whole loop; they claim a stage's items one by one, then wait until all are done
 (`templates/team.py`), less than a microsecond. Nobody waits for an item that has not begun, so a
 team makes progress on any number of threads, also on one after another. Control flow depends on
-nothing that a later step overwrites: a while loop's conditions are kept, one a turn.
+nothing that a later step overwrites: one member says what the data have decided, all hear it, and
+who comes so late that it is forgotten leaves, as nobody waits for him.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ import numpy as np
 
 from lowering.build.values import LONG
 from lowering.emit.scope import Stage
-from lowering.launches.effort import CALL_US, UNITS_PER_US, steps_of
+from lowering.launches.effort import CALL_US, UNITS_PER_US, one_task_us, steps_of
 from lowering.launches.merge import Merger
 from lowering.launches.writer import Writer
 from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, Launch, LoopStep, Step
+from lowering.templates.team import SAID
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
 
 MEET_US = 0.5  # of the team, after a stage
 LONGEST_US = 1e7  # of one launch: nothing can interrupt it
-TURNS = 4096  # of a while loop in one launch, whose conditions are kept
+LITTLE_US = 0.25  # that one member does along with what stands beside it
 WORDS = 8  # of 64 bits in a line of the cache
 DRIVERS = ("pocl", "intel")  # whose compilers are known to take C's atomic operations
 
@@ -53,40 +55,38 @@ def team_us(p: Planner, s: LoopStep) -> float | None:
 def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step]) -> float | None:
     total = 0.0
     for s in steps:
+        if isinstance(s, HostStep):
+            return None
         if isinstance(s, Launch):
             assert s.stage is not None
             cost = stages[s.stage].cost / UNITS_PER_US
             total += MEET_US + CALL_US * s.groups + cost / min(cores, s.groups)
         elif isinstance(s, CopyStep):
             total += MEET_US + s.nbytes / 1e4
-        elif isinstance(s, LoopStep) and s.count is not None:
-            once = _in_turn_us(stages, cores, s.body)
-            if once is None:
+        else:
+            groups = s.branches if isinstance(s, CondStep) else ((*s.cond, *s.body),)
+            parts = [_in_turn_us(stages, cores, group) for group in groups]
+            if any(us is None for us in parts):
                 return None
-            total += once * s.count
-        elif isinstance(s, (LoopStep, CondStep, HostStep)):
-            return None
+            once = max((us for us in parts if us is not None), default=0.0)
+            decides = isinstance(s, CondStep) or s.count is None
+            times = steps_of(s) if isinstance(s, LoopStep) else 1
+            total += times * (once + MEET_US * decides)
     return total
 
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """What a team has in common: a line of claims for each member, one of what is done, and the
-    conditions of a while loop's turns.
+    """What a team has in common: a line of claims for each member, one of what is done, and what
+    has been said.
     """
 
     members: int
-    turns: int
 
     @property
     def words(self) -> int:
-        """Of the claims and of what is done; the conditions follow."""
+        """Of the claims and of what is done; what is said follows."""
         return WORDS * (self.members + 1)
-
-    @property
-    def all_words(self) -> int:
-        """The conditions too."""
-        return self.words + -(-self.turns // 8)
 
 
 class TeamWriter(Writer):
@@ -103,7 +103,8 @@ class TeamWriter(Writer):
         self.alone = False  # whether one member does the steps that are being written
         self.item, self.first = "", 0  # of items that are shared: the variable, a part's first
         self.numbers: list[int] = []
-        self.base = scratch.all_words  # of the numbers
+        self.hears = False  # whether what is said decides where the members go
+        self.base = scratch.words  # of the numbers
 
     def text(self) -> str:
         lines = [*super().text().split("\n")]
@@ -112,7 +113,8 @@ class TeamWriter(Writer):
         made = f"team t = team_of((__global ulong *){self.common}, (uint)item, {members});"
         kind = "__global const long *"
         numbers = f"{kind}n = ({kind}){self.common} + {self.base};"
-        return "\n".join([*heads, f"  {made}", f"  {numbers}", *rest, "  team_leave(&t);"])
+        label = ["  gone:"] if self.hears else []
+        return "\n".join([*heads, f"  {made}", f"  {numbers}", *rest, *label, "  team_leave(&t);"])
 
     def number(self, value: int) -> str:
         self.numbers.append(value)
@@ -131,22 +133,35 @@ class TeamWriter(Writer):
         """Nothing, for the same reason."""
 
     def steps(self, group: Sequence[Step]) -> None:
-        """Launches that do not wait for each other together; small ones by one member."""
-        for kind, run in groupby(group, type):
-            if issubclass(kind, Launch):
-                launches: list[Launch] = list(run)  # type: ignore[arg-type]
-                for levels in self.merger.runs(self.merger.levels(launches)):
-                    parts = [x for level in levels for x in level.launches]
-                    if self.merger.alone(levels):
-                        with self.one():
-                            super().steps(parts)
-                    else:
-                        self.shared(parts)
-            elif issubclass(kind, CopyStep):
+        """Launches that do not wait for each other together; little steps by one member."""
+        if self.alone:
+            super().steps(group)
+            return
+        for little, run in groupby(group, self.little):
+            parts = list(run)
+            if little and not all(isinstance(s, Launch) for s in parts):
                 with self.one():
-                    super().steps(list(run))
+                    super().steps(parts)
+                continue
+            for launches, same in groupby(parts, lambda s: isinstance(s, Launch)):
+                if launches:
+                    self.launches(list(same))  # type: ignore[arg-type]
+                else:
+                    super().steps(list(same))
+
+    def little(self, s: Step) -> bool:
+        """Whether dealing out a step would take longer than the step."""
+        us = one_task_us(self.p.stages, s)
+        return us is not None and us < LITTLE_US
+
+    def launches(self, launches: list[Launch]) -> None:
+        for levels in self.merger.runs(self.merger.levels(launches)):
+            parts = [x for level in levels for x in level.launches]
+            if self.merger.alone(levels):
+                with self.one():
+                    super().steps(parts)
             else:
-                super().steps(list(run))
+                self.shared(parts)
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -186,8 +201,22 @@ class TeamWriter(Writer):
             super().copy(src, dst, nbytes)
 
     def test(self, flag: BufferRef, turn: str) -> None:
-        """The condition is kept before the next turn's takes its place: a member may come late."""
-        kept = f"({self.common} + {8 * self.scratch.words})[{turn}]"
+        if self.alone:
+            super().test(flag, turn)
+        else:
+            self.line(f"if (!{self.heard(f'*({self.at(flag)})')}) break;")
+
+    def which(self, index: BufferRef) -> str:
+        return super().which(index) if self.alone else f"(int){self.heard(super().which(index))}"
+
+    def heard(self, value: str) -> str:
+        """The variable in which each member has a value of now: the memory where it stands may be
+        another's when a member comes late.
+        """
+        said = f"(__global ulong *){self.common} + {self.scratch.words}"
         with self.one():
-            self.line(f"{kept} = *({self.at(flag)});")
-        self.line(f"if (!{kept}) break;")
+            self.line(f"team_say(&t, {said}, {value});")
+        name, self.hears, self.base = self.fresh("h"), True, self.scratch.words + SAID
+        self.line(f"uint {name};")
+        self.line(f"if (!team_hear(&t, {said}, &{name})) goto gone;")
+        return name

@@ -151,14 +151,18 @@ class Writer:
                 self.line(f"__global const {found.kind} *a{name} = 0; {found.kind} {name} = 0;")
 
     def branch(self, s: CondStep) -> None:
-        which = self.fresh("w")
-        self.line(f"const int {which} = *(__global const int *)({self.at(s.index)});")
+        value, which = self.which(s.index), self.fresh("w")
+        self.line(f"const int {which} = {value};")
         last = len(s.branches) - 1
         for j, b in enumerate(s.branches):
             test = "" if j == last else f"if ({which} <= {j}) "
             self.line(("else " if j else "") + test + "{")
             self.steps(b)
             self.line("}")
+
+    def which(self, index: BufferRef) -> str:
+        """The number of the branch to take."""
+        return f"*(__global const int *)({self.at(index)})"
 
     def at(self, ref: BufferRef) -> str:
         text = self.pointer(ref.id)

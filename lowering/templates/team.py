@@ -4,9 +4,14 @@ Each member has a share of the items and takes those of the others when its own 
 is a word of (stage's number, items taken), exchanged by compare-and-swap, so a member that comes
 late takes nothing of a stage that is over. The first word counts what is done of all stages; who
 waits for it, waits for items that run. `times`: the clock at the begin and after each stage.
+What decides where all go is said in one item and heard after it, with its number: a member that
+finds a later one there has missed more than it can follow, and does without.
 """
 
 from __future__ import annotations
+
+SAID = 512
+"""Words for what is said last."""
 
 # Who waits long on a busy machine waits for a thread that has no core: it gives its own away.
 _WAIT = """
@@ -31,12 +36,12 @@ _TEXT = """
 typedef struct {
   __global ulong *words;
   __global ulong *times;
-  uint me, members, stage, tried;
+  uint me, members, stage, tried, heard;
   ulong until;
   int open;
 } team;
 FX_TEAM team team_of(__global ulong *words, uint me, uint members) {
-  team t = { words, 0, me, members, 0, 0, 0, 0 };
+  team t = { words, 0, me, members, 0, 0, 0, 0, 0 };
   return t;
 }
 FX_TEAM void team_timed(team *t, __global ulong *times) {
@@ -73,6 +78,15 @@ FX_TEAM long team_next(team *t, uint items) {
   t->open = 0;
   return -1;
 }
+FX_TEAM void team_say(team *t, __global ulong *said, uint value) {
+  const ulong word = ((ulong)t->heard << 32) + value;
+  __atomic_store_n(said + t->heard % SAID, word, __ATOMIC_RELAXED);
+}
+FX_TEAM int team_hear(team *t, __global ulong *said, uint *value) {
+  const ulong word = __atomic_load_n(said + t->heard % SAID, __ATOMIC_RELAXED);
+  *value = (uint)word;
+  return (uint)(word >> 32) == t->heard++;
+}
 FX_TEAM void team_leave(team *t) {
   if (__atomic_add_fetch(t->words + 1, 1UL, __ATOMIC_ACQ_REL) < t->members) return;
   for (uint k = 0; k <= t->members; ++k) t->words[8 * k] = 0;
@@ -82,4 +96,4 @@ FX_TEAM void team_leave(team *t) {
 
 def source(text: str) -> str:
     """The functions, if `text` is a team's."""
-    return f"{_WAIT}{_TEXT}\n" if "team_of(" in text else ""
+    return f"{_WAIT}{_TEXT.replace('SAID', str(SAID))}\n" if "team_of(" in text else ""
