@@ -36,7 +36,11 @@ def pools() -> list[Pool]:
 
 
 def _changer(p: Any) -> Callable[[int], None]:
-    """threadpoolctl does nothing for a thread that is not the first which changed the number."""
+    """threadpoolctl does nothing for a thread that is not the first which changed the number, and
+    asks who that is for 3 µs; what it calls then takes half a microsecond.
+    """
+    if (direct := getattr(p, "_real_set_num_threads", None)) is not None:
+        return direct
     forget: Callable[..., None] = getattr(p, "clear_controlling_thread", lambda force: None)
 
     def change(n: int) -> None:

@@ -15,7 +15,7 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, no
 from fx.lazy import LazyModule
-from fx.prims import compare, elementwise, shape
+from fx.prims import compare, elementwise, lapack, shape
 from fx.prims import matrix as mx
 from fx.prims.elementwise import add, div, mul, sub
 from fx.prims.host import host_primitive, loop_over_batch, lower_host
@@ -43,10 +43,6 @@ def real_dtype(dtype: np.dtype) -> np.dtype:
 
 def complex_dtype(dtype: np.dtype) -> np.dtype:
     return np.result_type(dtype, np.complex64)
-
-
-def _nan_filled(avals: Any) -> list[np.ndarray]:
-    return [np.full(a.shape, np.nan, a.dtype) for a in avals]
 
 
 def _range(k: int, subset: Any) -> int:
@@ -86,14 +82,26 @@ def _eigh_numpy(x, *, lower, subset_by_index, **params):
     avals = _eigh_abstract(get_aval(x), lower=lower, subset_by_index=subset_by_index, **params)
     if not x.size:
         return [np.zeros(a.shape, a.dtype) for a in avals]
-    try:
-        w, v = np.linalg.eigh(x, "L" if lower else "U")
-    except np.linalg.LinAlgError:
-        return _nan_filled(avals)
+    w, v = _eigen(x, lower, True)
     if subset_by_index is not None:
         start, end = subset_by_index
         w, v = w[..., start:end], v[..., start:end]
     return [v, w]
+
+
+def _eigen(x: np.ndarray, lower: bool, vectors: bool) -> list[np.ndarray]:
+    """Eigenvalues, and eigenvectors if wanted; NaN where there are none."""
+    real = real_dtype(x.dtype)
+    avals = [ShapedArray(x.shape[:-1], real), ShapedArray(x.shape, x.dtype)][: 1 + vectors]
+    if not lapack.one_by_one(x):
+        try:
+            found: Any = (np.linalg.eigh if vectors else np.linalg.eigvalsh)(
+                x, "L" if lower else "U"
+            )
+            return list(found) if vectors else [found]
+        except np.linalg.LinAlgError:
+            pass  # of one of them: the others have theirs
+    return loop_over_batch(lambda a: lapack.eigh(a, lower, vectors), (2,), (x,), avals)
 
 
 def _eigh_jvp(primals, tangents, **params):
@@ -155,10 +163,7 @@ def _eigvalsh_numpy(x, *, lower):
     aval = _eigvalsh_abstract(get_aval(x), lower=lower)
     if not x.size:
         return np.zeros(aval.shape, aval.dtype)
-    try:
-        return np.linalg.eigvalsh(x, "L" if lower else "U")
-    except np.linalg.LinAlgError:
-        return _nan_filled([aval])[0]
+    return _eigen(x, lower, False)[0]
 
 
 def _eigvalsh_jvp(primals, tangents, *, lower):
@@ -337,17 +342,27 @@ def _svd_numpy(x, *, full_matrices, compute_uv, subset_by_index, algorithm):
     if not x.size:
         eye = [np.broadcast_to(np.eye(*a.shape[-2:], dtype=a.dtype), a.shape) for a in avals[1:]]
         return [np.zeros(avals[0].shape, avals[0].dtype), *eye]
-    try:
-        found = np.linalg.svd(x, full_matrices, compute_uv)
-    except np.linalg.LinAlgError:
-        return _nan_filled(avals)
     chosen = slice(None) if subset_by_index is None else slice(*subset_by_index)
+    s, *vectors = _singular(x, full_matrices, compute_uv)
     if not compute_uv:
-        return [found[..., chosen]]
-    u, s, vt = found
+        return [s[..., chosen]]
+    u, vt = vectors
     if subset_by_index is None:
         return [s, u, vt]
     return [s[..., chosen], u[..., chosen], vt[..., chosen, :]]
+
+
+def _singular(x: np.ndarray, full: bool, vectors: bool) -> list[np.ndarray]:
+    """Singular values, and all vectors if wanted; NaN where there are none."""
+    params = {"full_matrices": full, "compute_uv": vectors, "algorithm": None}
+    avals = _svd_abstract(get_aval(x), subset_by_index=None, **params)
+    if not lapack.one_by_one(x):
+        try:
+            found: Any = np.linalg.svd(x, full, vectors)
+            return [found[1], found[0], found[2]] if vectors else [found]
+        except np.linalg.LinAlgError:
+            pass  # of one of them: the others have theirs
+    return loop_over_batch(lambda a: lapack.svd(a, full, vectors), (2,), (x,), avals)
 
 
 def _svd_jvp(primals, tangents, *, full_matrices, compute_uv, subset_by_index, algorithm):

@@ -16,8 +16,8 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, no
 from fx.lazy import LazyModule
+from fx.prims import lapack, parts
 from fx.prims import matrix as mx
-from fx.prims import parts
 from fx.prims.elementwise import add, sub
 from fx.prims.host import host_primitive, loop_over_batch, lower_host
 from fx.prims.linalg_cases import complex_general, definite, general
@@ -51,8 +51,10 @@ def _qr_numpy(x, *, pivoting, full_matrices, use_magma):
             n = a.shape[1]
             empty = [np.eye(*v.shape[-2:], dtype=v.dtype) for v in avals[:2]]
             return [*empty, np.arange(n, dtype=np.int32)][: 2 + pivoting]
+        if not pivoting:
+            return lapack.qr(a, full_matrices)
         mode = "full" if full_matrices else "economic"
-        return sl.qr(a, mode=mode, pivoting=pivoting, check_finite=False)
+        return sl.qr(a, mode=mode, pivoting=True, check_finite=False)
 
     return loop_over_batch(one, (2,), (x,), avals)
 

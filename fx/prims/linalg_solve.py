@@ -17,7 +17,7 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import Zero, get_aval, instantiate, is_undefined, no
 from fx.lazy import LazyModule
-from fx.prims import elementwise, linalg_small, linalg_stacks, shape
+from fx.prims import elementwise, lapack, linalg_small, linalg_stacks, shape
 from fx.prims import matrix as mx
 from fx.prims.host import host_primitive, loop_over_batch, lower_small_or_host
 from fx.prims.linalg_cases import (
@@ -159,13 +159,7 @@ def _solve_one(a, b, *, left_side, lower, transpose_a, conjugate_a, unit_diagona
         return (b,)
     if conjugate_a:
         a = a.conj()
-    if not left_side:
-        b, transpose_a = b.T, not transpose_a
-    trtrs = sl.get_lapack_funcs("trtrs", (a, b))
-    x, info = trtrs(a, b, lower=lower, trans=int(transpose_a), unitdiag=unit_diagonal)
-    if info > 0:  # a zero on the diagonal: what dividing by it gives
-        x = np.full_like(x, np.nan)
-    return (x if left_side else x.T,)
+    return (lapack.triangular_solve(a, b, left_side, lower, transpose_a, unit_diagonal),)
 
 
 def _triangular_stage(*, left_side, lower, transpose_a, conjugate_a, unit_diagonal):
@@ -277,14 +271,13 @@ def _lu_numpy(x):
     if linalg_stacks.worthwhile(x):
         factors, pivots = linalg_stacks.lu(x)
         return factors, pivots, permutation_of(pivots, x.shape[-2])
-    getrf = sl.get_lapack_funcs("getrf", (x,))
 
     def one(a):
         if not a.size:
             k = np.zeros(min(a.shape), np.int32)
             return a, k, permutation_of(k, a.shape[0])
-        lu, pivots, _ = getrf(a)
-        return lu, pivots.astype(np.int32), permutation_of(pivots, a.shape[0])
+        lu, pivots = lapack.lu(a)
+        return lu, pivots, permutation_of(pivots, a.shape[0])
 
     return loop_over_batch(one, (2,), (x,), _lu_abstract(get_aval(x)))
 
