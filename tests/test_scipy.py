@@ -247,6 +247,17 @@ def test_functions_of_matrices():
         fx.check_grads(linalg.expm, (A,), order=1)
 
 
+@pytest.mark.parametrize("size", [0.01, 0.3, 1.0, 3.0, 40.0])
+def test_exponentials_of_all_degrees_share_their_products(size):
+    x = A * np.float32(size / np.abs(A).sum(0).max())
+    got, want = fx.jit(linalg.expm)(x), scipy.linalg.expm(x)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5 * np.abs(want).max())
+    text = str(fx.make_jaxpr(linalg.expm)(x))
+    body = text[text.index("scan[") :]
+    assert text.count("dot_general") == 5  # three powers, the odd part, and one squaring,
+    assert body.count("dot_general") == 1 and "cond[" in body  # made as often as it is wanted
+
+
 @pytest.mark.parametrize(
     ("name", "args"),
     [

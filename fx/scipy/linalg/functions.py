@@ -85,21 +85,33 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
     too_large = squarings > max_squarings
     squarings = fnp.minimum(squarings, max_squarings)
     scaled = a / (2.0**squarings)[..., None, None].astype(a.dtype)
-    odd, even = _pade(scaled, limits[-1][0])
-    for degree, limit in reversed(limits[:-1]):
-        enough = (size < limit)[..., None, None]
-        odd, even = (fnp.where(enough, x, y) for x, y in zip(_pade(scaled, degree), (odd, even)))
+    odd, even = _pade(scaled, _coefficients(size, limits))
     out = _square(fnp.linalg.solve(even - odd, even + odd), squarings, max_squarings)
     return fnp.where(too_large[..., None, None], np.nan, out)
 
 
-def _pade(a: Any, degree: int) -> tuple[Any, Any]:
-    """The odd part U and the even part V of the approximant (V + U) / (V - U)."""
-    c = _PADE[degree]
+def _coefficients(size: Any, limits: Any) -> list[Any]:
+    """Those of the approximant of the least degree whose limit is above the size, zeros behind."""
+    most = limits[-1][0]
+    padded = {d: [*_PADE[d], *[0.0] * (most - d)] for d, _ in limits}
+    chosen = padded[most]
+    for degree, limit in reversed(limits[:-1]):
+        enough = (size < limit)[..., None, None]
+        chosen = [fnp.where(enough, x, y) for x, y in zip(padded[degree], chosen)]
+    return chosen
+
+
+def _pade(a: Any, c: list[Any]) -> tuple[Any, Any]:
+    """The odd part U and the even part V of the approximant (V + U) / (V - U).
+
+    The powers are the same for all degrees, and the sums' coefficients are numbers: four products
+    for degree 7, where an approximant of each degree takes six and wastes all but one.
+    """
+    c = [fnp.asarray(x, a.dtype) for x in c]
     eye = fnp.broadcast_to(fnp.eye(a.shape[-1], dtype=a.dtype), a.shape)
-    square = a @ a
-    odd, even, power = c[1] * eye, c[0] * eye, eye
-    for k in range(2, degree + 1, 2):
+    power = square = a @ a
+    odd, even = c[1] * eye + c[3] * square, c[0] * eye + c[2] * square
+    for k in range(4, len(c), 2):
         power = power @ square
         even = even + c[k] * power
         odd = odd + c[k + 1] * power
@@ -110,6 +122,8 @@ def _square(x: Any, count: Any, most: int) -> Any:
     """x squared `count` times; a scan of static length, so that both modes differentiate it."""
 
     def step(y: Any, k: Any) -> Any:
+        if not count.ndim:
+            return lax.cond(k < count, lambda y: y @ y, lambda y: y, y), None
         return fnp.where((k < count)[..., None, None], y @ y, y), None
 
     return lax.scan(step, x, fnp.arange(most))[0]
