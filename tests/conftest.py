@@ -64,6 +64,15 @@ def seeds() -> None:
 
 
 @pytest.fixture(autouse=True)
+def nothing_in_stock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on disk is what a test has built; builders have no children but twins and forks."""
+    if request.module.__name__ != "test_stock":
+        from lowering.runtime import stock
+
+        monkeypatch.setattr(stock, "ask", lambda device: None)
+
+
+@pytest.fixture(autouse=True)
 def no_ref_outlives_its_test() -> Any:
     """Where a Ref lives, functions run once more on types alone: tests count runs."""
     from fx.refs import live

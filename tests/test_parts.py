@@ -170,7 +170,7 @@ def test_teams_share_their_functions():
     plain = team_of_two("FX_STAGE void stage_0(int n) {\n}\n")
     asks = "#if defined(__AVX__)\n#define wide(x) x\n#endif\n"
     body = "FX_STAGE void stage_0(int n) {\n  wide(n);\n}\n"
-    assert plain.keys() == {"team_of", "team_timed", "team_next", "team_leave"}
+    assert plain.keys() >= {"team_of", "team_timed", "team_next", "team_leave"}
     assert plain == team_of_two(body, f"#define __AVX__ 1\n{asks}")
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from lowering.runtime import aside, kept, lighter, linking, objects, processor
 from lowering.runtime.aside import JOIN, MAKE, PARTS, Piece, Texts
+from lowering.runtime.shelf import Shelf
 from lowering.runtime.twin import Twin
 
 IDLE = 60.0
@@ -88,6 +89,7 @@ class Compiler:
                     processor.give_name(self.pocl)
         self._cl, self._objects, self._texts = ctypes.CDLL(path), None, 0
         self.twin: Twin | None = None
+        self.shelf = Shelf()
         self._latest: tuple[str, str, str] | None = None  # source, options, kernel
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
@@ -303,7 +305,8 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
         while _comes(jobs, compiler, (jobs.fileno(), answers.fileno())):
             job = marshal.load(jobs)
             _say(ANSWERS[job[0]](compiler, job[1:], files, kept_in), answers)
-            _clean(files)
+            if not compiler.shelf.busy:
+                _clean(files)
     except EOFError:
         return
     finally:
@@ -319,6 +322,7 @@ def _comes(jobs: Any, compiler: Compiler, files: tuple[int, int]) -> bool:
     if within(RESTS):
         return True
     compiler.double(files, lambda: within(0))
+    compiler.shelf.work(compiler.piece, files)
     return within(IDLE)
 
 
@@ -360,7 +364,11 @@ def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
     return None
 
 
-ANSWERS: dict[str, Any] = {"whole": _whole, "join": _join}
+def _stock(compiler: Compiler, job: Any, files: str, kept_in: str) -> None:
+    compiler.shelf.take(*job)
+
+
+ANSWERS: dict[str, Any] = {"whole": _whole, "join": _join, "stock": _stock}
 """By the first word of a job: the rest is what the function is asked; None where PoCL refuses."""
 
 

@@ -29,6 +29,8 @@ _SERVE = (
     "import sys; sys.path.append(sys.argv[1]); from lowering.runtime.ahead import serve; "
     "serve(*sys.argv[2:])"
 )
+TOLD = 0.01
+"""Seconds that somebody who asks waits for a thread that tells."""
 LONG = 20000
 """Characters of a program that takes longer to build than a builder takes to be ready."""
 
@@ -61,6 +63,7 @@ class Builder:
             self.workshop.close()
             raise
         self._greeted = False
+        self._owed = 0  # answers that nobody has read
 
     def build(self, *job: Any) -> bytes | None:
         """As `Compiler.build`; None where it is refused. OSError, EOFError: it is dead, or was
@@ -72,10 +75,18 @@ class Builder:
         """As `Compiler.join`; None where it is refused, and so on."""
         return self._ask("join", main, known, texts)
 
+    def tell(self, *job: Any) -> None:
+        """Ask for something, and let whoever asks next read the answer."""
+        messages.send(self.process.stdin, job, self.process.pid)
+        self._owed += 1
+
     def _ask(self, *job: Any) -> Any:
         try:
             messages.send(self.process.stdin, job, self.process.pid)
             self._greet()
+            while self._owed:
+                messages.receive(self.process.stdout, self.process.pid)
+                self._owed -= 1
             return messages.receive(self.process.stdout, self.process.pid)
         except TimeoutError:
             self.process.kill()
@@ -143,6 +154,21 @@ def prepare(count: int = 1) -> None:
         _lock.release()
 
 
+def tell(*job: Any) -> bool:
+    """Ask a builder for something that nobody waits for; whether there is one."""
+    if not _lock.acquire(blocking=False):
+        return False
+    try:
+        for builder in [b for b in _builders if b.alive][:1]:
+            builder.tell(*job)
+            return True
+    except (OSError, EOFError, TimeoutError):  # it is dead
+        pass
+    finally:
+        _lock.release()
+    return False
+
+
 def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes | None]:
     """The bitcode of each job, its machine code being on disk; None where it was refused, and for a
     single one that no builder is ready for. `apart`: how that is built in pieces.
@@ -150,7 +176,7 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
     path = library()
     codes: list[bytes | None] = [None] * len(jobs)
     prepare(len(jobs))
-    if path is None or not _lock.acquire(blocking=False):
+    if path is None or not _lock.acquire(timeout=TOLD):
         return codes  # another thread builds
     todo: deque[int] = deque()
     try:

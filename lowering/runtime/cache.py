@@ -90,6 +90,13 @@ def has(kind: str, key: str) -> bool:
     return path is not None and (path in _waiting or path.exists())
 
 
+def keep(kind: str, key: str, body: bytes) -> None:
+    """`store`, for a process that ends soon: it is on disk."""
+    path = _path(kind, key)
+    if path is not None:
+        _write(path, body)
+
+
 def store(kind: str, key: str, body: bytes) -> None:
     """Keep `body` under `key`; another process may do the same at the same time. It is soon on
     disk; the first entry of a process at once, so that its caller is told where that cannot be.

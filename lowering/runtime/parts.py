@@ -16,7 +16,8 @@ from typing import NamedTuple
 _KERNEL, _STAGE = "__kernel", "FX_STAGE"
 _COLD = "__attribute__((noinline, cold))"
 _RARE = f"static {_COLD}"  # what the library calls where hardly any argument goes
-_PARTS = "FX_PART", "FX_TEAM", _RARE
+_TEAM = "FX_TEAM"
+_PARTS = "FX_PART", _TEAM, _RARE
 _ALONE = (_KERNEL, "FX_LIST", "static")  # functions that stand by the kernel, most of them
 _ITEM = re.compile(
     r"^(?:(?P<line>#.*)\n"
@@ -43,9 +44,10 @@ by it, about. A thousand take 2.2 ms; of 60 functions of the benchmarks, the roo
 what is missed is 6 ms of 26.
 """
 
-FORK = 5000
+FORK = 3000
 """The same of functions that are worth a process if none is kept for other programs. (Of 2,700 and
-3,700, `tiny_pytree` and `while_scalar`, it took 1 and 4 ms longer, of 8,900 it took 13 ms less.)
+3,700, `tiny_pytree` and `while_scalar`, a fork took 1 and 4 ms longer, of 8,900 13 ms less; of
+3,100, `sum`, a twin takes 7 less.)
 """
 
 
@@ -97,7 +99,7 @@ class Text:
         compile, about. `known`: keys of parts that are not to be compiled.
         """
         rest = [x for x in self._movable.values() if self.keys.get(x.name) not in known]
-        rest.sort(key=_cost, reverse=True)
+        rest.sort(key=lambda x: (self._calls_parts(x), -_cost(x)))
         stays = {x.name for x in rest if self._functions({x.name}) - self.keys.keys() - {x.name}}
         with_kernel = [x for x in self._items if x.kind in _ALONE]
         share = KERNEL + sum(map(_cost, rest)) + sum(len(x.text) for x in with_kernel)
@@ -127,6 +129,16 @@ class Text:
         shared = set().union(*(self._elsewhere(o) for o in [main, *(o for os in owns for o in os)]))
         modules = [[self._module(own, shared) for own in texts] for texts in owns]
         return self._module(main, shared), modules
+
+    def alone(self) -> list[Module]:
+        """Each part as a text of its own, a team's functions as one."""
+        team = {x.name for x in self._movable.values() if x.kind == _TEAM and x.name in self.keys}
+        owns = [{name} for name in self.keys if name not in team]
+        return [self._module(own, own) for own in ([team, *owns] if team else owns)]
+
+    def _calls_parts(self, x: Item) -> bool:
+        """Whether it is a part that calls others: it is of use to programs that find these, too."""
+        return x.name in self.keys and bool(self._elsewhere({x.name}))
 
     def _module(self, own: set[str], shared: set[str]) -> Module:
         calls = sorted(self.keys[x] for x in self._elsewhere(own) if x in self.keys)

@@ -21,7 +21,7 @@ from typing import Any
 from lowering import ending
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, devices, drivers, kept, lean, parts
+from lowering.runtime import ahead, builders, cache, devices, drivers, kept, lean, parts, stock
 from lowering.runtime.apart import Apart
 from lowering.runtime.aside import Piece
 from lowering.runtime.counters import counts
@@ -95,6 +95,7 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
             cache.store("bitcode", key, code)
     if pieces is not None:
         pieces.store()
+    stock.ask(device)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ _BLOCKS = Template("""FX_LIST void fills_$family(const int by, const int a_fill,
 $fills  }
 }""")
 
-_WHOLE = Template("""FX_STAGE void rest_$family(const $T *p, __global $T *row, const long ld,
+_WHOLE = Template("""FX_PART void rest_$family(const $T *p, __global $T *row, const long ld,
     const int rows, const int n, const int more) {
   for (int g = 0; g < rows; ++g, p += $C, row += ld) {
     int e = 0;
@@ -168,7 +168,7 @@ $halves$plain
     for (; e < n; ++e) row[e] = more ? p[e] + row[e] : p[e];
   }
 }
-FX_STAGE void whole_$family(const int by, const int a_fill, const int b_fill,
+FX_PART void whole_$family(const int by, const int a_fill, const int b_fill,
     const int item, __global const $T *a, __global const $T *b, __global $T *x, const long x_step,
     __global $T *y, const long y_step, const long y_last, const long a_lane, const long a_k,
     const long b_lane, const long b_k, const int M, const int N, const int K, const int RB,

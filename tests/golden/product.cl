@@ -96,7 +96,7 @@ FX_LIST void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
       (b_fill == fill_rows) * b_count, b_there, k1, y, y_step);
   }
 }
-FX_STAGE void rest_f32x8_6x2(const float *p, __global float *row, const long ld,
+FX_PART void rest_f32x8_6x2(const float *p, __global float *row, const long ld,
     const int rows, const int n, const int more) {
   for (int g = 0; g < rows; ++g, p += 16, row += ld) {
     int e = 0;
@@ -108,7 +108,7 @@ FX_STAGE void rest_f32x8_6x2(const float *p, __global float *row, const long ld,
     for (; e < n; ++e) row[e] = more ? p[e] + row[e] : p[e];
   }
 }
-FX_STAGE void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
+FX_PART void whole_f32x8_6x2(const int by, const int a_fill, const int b_fill,
     const int item, __global const float *a, __global const float *b, __global float *x, const long x_step,
     __global float *y, const long y_step, const long y_last, const long a_lane, const long a_k,
     const long b_lane, const long b_k, const int M, const int N, const int K, const int RB,

@@ -1,0 +1,138 @@
+"""Stock: a builder at rest makes what products and teams share, and whoever builds finds it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_parts import asked, device  # noqa: F401 (fixtures)
+from test_twin import TEXT, children, within_seconds
+
+from lowering.compile import make_plan
+from lowering.graph import Builder
+from lowering.profile import AVX2, AVX512
+from lowering.runtime import ahead, builders, cache, lean, parts, shelf, stock
+
+F32 = np.dtype(np.float32)
+
+
+def in_stock(profile) -> set[str]:
+    """The keys of all parts that are made."""
+    programs = [p for g in stock.graphs() for p in make_plan(g, profile).programs]
+    texts = [text for p in programs if (text := parts.read(p.source)) is not None]
+    modules = [m for text in texts for m in text.alone()]
+    assert sum(len(m.keys) for m in modules) >= len({key for m in modules for key in m.keys}) > 8
+    return {key for m in modules for key in m.keys}
+
+
+def product(m: int, n: int, turned: bool = False):
+    b = Builder()
+    x, y = b.input((m, 300), F32), b.input((n, 300) if turned else (300, n), F32)
+    return b.graph([b.contract(x, y, ((1,), (int(turned),)))])
+
+
+@pytest.mark.parametrize("profile", [AVX2, AVX512], ids=["AVX2", "AVX512"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_of_other_sizes_have_only_parts_that_are_in_stock(profile, turned):
+    (program,) = make_plan(product(640, 384, turned), profile).programs
+    text = parts.read(program.source)
+    assert text is not None and text.keys
+    assert set(text.keys.values()) <= in_stock(profile)
+    main, lists = text.deal(list(text.keys.values()), 1)
+    assert not lists and len(main.source) < len(program.source) / 3
+
+
+def test_a_part_that_calls_others_is_dealt_behind_them():
+    (program,) = make_plan(product(640, 384), AVX512).programs
+    text = parts.read(program.source)
+    assert text is not None
+    (whole,) = (name for name in text.keys if name.startswith("whole_"))
+    _, ((module, *_),) = text.deal((), 1)
+    leaves = {key for name, key in text.keys.items() if name.startswith(("tile_", "panel_"))}
+    assert leaves <= set(module.keys)
+    alone = {m.keys: m.calls for m in text.alone()}
+    assert leaves < set(alone[text.keys[whole],])
+
+
+def kept(key: str) -> bool:
+    return cache.load(stock.KIND, key) is not None
+
+
+@pytest.mark.driver
+def test_who_builds_after_a_rest_finds_all_parts(device, asked, tmp_path):  # noqa: F811
+    (made,) = builders._builders
+    stock.ask(device)
+    job = lean.job(TEXT, "-w", f"stock{os.getpid()}", [("fx", 1, 1)])
+    assert made.build(*job) is not None  # and not the answer to what was told
+    assert within_seconds(lambda: list(tmp_path.glob(f"v*/{stock.KIND}/*/*")))
+    from plans import run
+
+    plan = make_plan(product(640, 384), device.profile)
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal(plan.buffers[k].shape).astype(F32) for k in plan.inputs)
+    (got,) = run(plan, device, [x, y])
+    np.testing.assert_allclose(got, x @ y, rtol=1e-4, atol=1e-4)
+    ((known, texts),) = asked
+    assert known and not texts
+    stock.ask(device)  # by now it is known to be there
+    assert not made._owed
+
+
+@pytest.mark.driver
+def test_what_makes_it_ends_with_its_builder(device, monkeypatch):  # noqa: F811
+    (made,) = builders._builders
+    if not Path(f"/proc/{made.process.pid}/task/{made.process.pid}/children").exists():
+        pytest.skip("nothing says which children a process has")
+    stock.ask(device)
+    job = lean.job(TEXT, "-w", f"ends{os.getpid()}", [("fx", 1, 1)])
+    assert made.build(*job) is not None
+    assert within_seconds(lambda: len(children(made.process.pid)) == 2)  # one is the twin
+    there = children(made.process.pid)
+    made.process.kill()
+    assert within_seconds(lambda: not any(Path(f"/proc/{child}").exists() for child in there))
+
+
+def test_a_shelf_makes_nothing_until_it_is_asked_and_once(monkeypatch, tmp_path):
+    file = tmp_path / "made"
+
+    def make(piece, *words):
+        with open(file, "a") as f:
+            f.write(" ".join(words))
+
+    def nothing(source: str, options: str) -> None:
+        pass
+
+    monkeypatch.setattr(shelf, "_make", make)
+    empty = shelf.Shelf()
+    empty.work(nothing, ())
+    assert not empty.busy
+    empty.take("this", "that")
+    empty.work(nothing, ())
+    assert within_seconds(lambda: not empty.busy)
+    assert file.read_text() == "this that"
+    empty.work(nothing, ())
+    assert not empty.busy and file.read_text() == "this that"
+
+
+def test_a_full_disk_keeps_nothing_and_says_so_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("FX_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    (tmp_path / "file").write_text("no folder")
+    cache.clear()
+    with pytest.warns(cache.CacheWarning):
+        cache.keep("piece", "ab" * 32, b"")
+    assert not cache.has("piece", "ab" * 32)
+    cache.clear()
+
+
+@pytest.mark.driver
+def test_who_asks_waits_for_a_thread_that_tells(device):  # noqa: F811
+    assert builders._lock.acquire(blocking=False)
+    import threading
+
+    threading.Timer(builders.TOLD / 4, builders._lock.release).start()
+    (made,) = builders._builders
+    assert within_seconds(lambda: made.ready)
+    job: ahead.Job = lean.job(TEXT, "-w", f"waits{os.getpid()}", [("fx", 1, 1)])
+    assert builders.share([job])[0] is not None
