@@ -10,6 +10,7 @@ import fx.numpy as jnp
 from fx import lax
 from fx.lax import linalg
 from fx.lower import subgraph
+from fx.prims.linalg_orthogonal import geqrf_p
 from lowering import compile as compiler
 from lowering import graph as g
 from lowering.runtime import devices
@@ -252,3 +253,90 @@ def test_small_systems_whose_signs_are_free_wait_for_no_host(shape):
         assert fx.jit(signed).lower(a).compile()._plan.host_steps == 1
         large = np.zeros((300, 100), np.float32)
         assert fx.jit(jnp.linalg.pinv).lower(large).compile()._plan.host_steps == 1
+
+
+def reflected(a, y, z):
+    """What is made of packed reflections: from both sides, forwards and back, gathered."""
+    packed, taus = geqrf_p.bind(a)
+    out = [packed, taus, linalg.householder_product(packed, taus)]
+    out += [linalg.ormqr(packed, taus, y, transpose=t) for t in (False, True)]
+    out += [linalg.ormqr(packed, taus, z, left=False, transpose=t) for t in (False, True)]
+    wide, scales = geqrf_p.bind(jnp.swapaxes(a, -1, -2))
+    return [*out, wide, scales]
+
+
+@pytest.mark.parametrize("stack", [(), (2, 20)])
+@pytest.mark.parametrize("m, n", [(2, 2), (5, 1), (9, 4), (31, 30)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_reflections(dtype, m, n, stack):
+    rng = np.random.default_rng(n)
+    with fx.enable_x64(dtype == np.float64):
+        a, y, z = (
+            rng.standard_normal((*stack, *s)).astype(dtype) for s in ((m, n), (m, 3), (2, m))
+        )
+        f = fx.jit(reflected)
+        found, expected = f(a, y, z), reflected(a, y, z)
+        if here():
+            assert f.lower(a, y, z).compile()._plan.host_steps == 0
+    tolerance = 2e-5 if dtype == np.float32 else 1e-12
+    for x, e in zip(found, expected, strict=True):
+        x, e = np.asarray(x), np.asarray(e)
+        assert x.dtype == e.dtype and x.shape == e.shape
+        np.testing.assert_allclose(x, e, rtol=tolerance, atol=tolerance * m * np.abs(e).max())
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, np.nan])
+def test_reflections_of_tiny_huge_and_odd_numbers(scale):
+    a = (np.random.default_rng(0).standard_normal((7, 5)) * scale).astype(np.float32)
+    packed, taus = fx.jit(geqrf_p.bind)(a)
+    for x, e in zip((packed, taus), geqrf_p.bind(a)):
+        if np.isnan(scale):
+            assert np.isnan(np.asarray(x)).all()
+            continue
+        e = np.asarray(e)
+        np.testing.assert_allclose(np.asarray(x), e, rtol=1e-4, atol=1e-5 * np.abs(e).max())
+
+
+def test_swaps_become_a_permutation():
+    rng = np.random.default_rng(3)
+    pivots = rng.integers(np.arange(20), 30, (7, 20)).astype(np.int32)
+    f = fx.jit(lambda p: linalg.lu_pivots_to_permutation(p, 30))
+    np.testing.assert_array_equal(f(pivots), linalg.lu_pivots_to_permutation(pivots, 30))
+    if here():
+        assert f.lower(pivots).compile()._plan.host_steps == 0
+
+
+def test_a_loop_that_solves_by_factors_made_before_is_one_launch():
+    """The permutation of the rows is made before the loop, the solutions are stages in it."""
+
+    def f(a, b):
+        factors = fx.scipy.linalg.lu_factor(a)
+        return lax.fori_loop(0, 50, lambda _, x: fx.scipy.linalg.lu_solve(factors, b + 0.1 * x), b)
+
+    rng = np.random.default_rng(0)
+    a = (rng.standard_normal((40, 40)) + 9 * np.eye(40)).astype(np.float32)
+    b = rng.standard_normal(40).astype(np.float32)
+    got, want = fx.jit(f)(a, b), f(a, b)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
+    if here():
+        plan = fx.jit(f).lower(a, b).compile()._plan
+        assert plan.host_steps == 0 and plan.launches <= 3
+
+
+def test_least_squares_by_reflections_in_a_loop_are_one_launch():
+    def f(a, b):
+        def step(_, x):
+            packed, taus = jnp.linalg.qr(a + 0.01 * x.sum(), mode="raw")
+            packed = jnp.swapaxes(packed, -1, -2)
+            y = linalg.ormqr(packed, taus, b[:, None], transpose=True)[: a.shape[1]]
+            return linalg.triangular_solve(packed[: a.shape[1]], y, left_side=True, lower=False)
+
+        return lax.fori_loop(0, 20, step, jnp.zeros((a.shape[1], 1)))
+
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((30, 6)).astype(np.float32), rng.standard_normal(30).astype("f4")
+    got, want = fx.jit(f)(a, b), f(a, b)
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-4)
+    if here():
+        plan = fx.jit(f).lower(a, b).compile()._plan
+        assert plan.host_steps == 0 and plan.launches <= 3

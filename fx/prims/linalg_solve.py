@@ -388,7 +388,7 @@ lu_pivots_to_permutation_p = host_primitive(
     abstract=_pivots_abstract,
     numpy=lambda pivots, *, permutation_size: permutation_of(pivots, permutation_size),
     lower=lower_small_or_host(
-        linalg_small.permutation, lambda: lu_pivots_to_permutation_p, lambda **_: ()
+        linalg_small.permutation, lambda: lu_pivots_to_permutation_p, lambda **_: ("pivots",)
     ),
     jvp="zero",
     transpose=no("it is a function of integers"),

@@ -1,8 +1,7 @@
 """Written: host functions that also have a stage written by hand, where sizes and device suit it.
 
-In: an Opaque whose `stage` says what it computes: ("lu",), ("cholesky",), ("triangular_solve", its
-parameters), ("qr",), ("eigh", lower, vectors), ("svd", full, vectors, any signs) or ("fft", kind,
-lengths). Out: its launches, with no wait for the host, so that a loop of such steps is one task.
+In: an Opaque whose `stage` names what it computes, a key of `_RULES`, and its parameters. Out: its
+launches, with no wait for the host, so that a loop of such steps is one task.
 The items share a stack of many matrices or rows.
 """
 
@@ -19,7 +18,7 @@ from lowering.emit.scope import Stage
 from lowering.fuse_rules import operands
 from lowering.nest import NestBuffer
 from lowering.planning.places import Place, Region, result_places
-from lowering.templates import dense, fourier, orthogonal
+from lowering.templates import dense, fourier, orthogonal, reflections
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -31,6 +30,7 @@ MOST_POINTS = 4096  # of a transform: private memory, and a table of roots in th
 MOST_TURNED = 32  # rows or columns that are rotated pair by pair
 MOST_EIGEN = 64  # rows of a symmetric matrix
 IN_LOOPS = ("eigh", "svd")  # signs of vectors are not LAPACK's: where a step of the host costs most
+REFLECTIONS = ("geqrf", "ormqr", "householder")
 MOST_ALONE = 32  # rows; above, blocked code on the host wins
 ITEM_WORK = 20_000.0  # flops that are worth an item
 TYPES = tuple(map(np.dtype, (np.float32, np.float64)))
@@ -78,6 +78,8 @@ def _alone(node: g.Node) -> bool:
     vectors are free they need not be LAPACK's, and a small matrix is done before the host begins.
     """
     name, *params = node.form.stage
+    if name in REFLECTIONS:
+        return max(node.args[0].shape[-2:]) <= MOST_ALONE
     if name not in IN_LOOPS:
         return True
     m, n = node.args[0].shape[-2:]
@@ -160,6 +162,45 @@ def _qr(node: g.Node, profile: Profile) -> list[Written]:
     return [Written(text, x.size // (m * n), 2.0 * m * min(m, n) * (n + q[-1]) + 40.0 * m * n)]
 
 
+def _geqrf(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    m, n = x.shape[-2:]
+    if not x.size or not _fits(m, n, x.dtype):
+        return []
+    text = reflections.pack(m, n, x.dtype)
+    return [Written(text, x.size // (m * n), 4.0 * m * n * min(m, n) + 20.0 * m * n)]
+
+
+def _ormqr(node: g.Node, profile: Profile) -> list[Written]:
+    a, taus, c = node.args
+    _, left, transpose = node.form.stage
+    m, n = c.shape[-2:]
+    small = _fits(m, n, c.dtype) and _fits(a.shape[-2], a.shape[-1], a.dtype)
+    if not c.size or not taus.size or not small:
+        return []
+    k, forward = taus.shape[-1], left == transpose
+    text = reflections.multiply(m, n, a.shape[-1], k, c.dtype, left=left, forward=forward)
+    return [Written(text, c.size // (m * n), 4.0 * m * n * k + 20.0 * m * n)]
+
+
+def _householder(node: g.Node, profile: Profile) -> list[Written]:
+    a, taus = node.args
+    m, n = a.shape[-2:]
+    if not taus.size or not _fits(m, n, a.dtype):
+        return []
+    text = reflections.gather(m, n, taus.shape[-1], a.dtype)
+    return [Written(text, a.size // (m * n), 4.0 * m * n * taus.shape[-1] + 20.0 * m * n)]
+
+
+def _pivots(node: g.Node, profile: Profile) -> list[Written]:
+    x = node.args[0]
+    if not x.size:
+        return []
+    (shape, _), *_ = node.outs
+    text = reflections.permutation(x.shape[-1], shape[-1], x.dtype)
+    return [Written(text, x.size // x.shape[-1], 10.0 * shape[-1])]
+
+
 def _eigh(node: g.Node, profile: Profile) -> list[Written]:
     x = node.args[0]
     n = x.shape[-1]
@@ -223,7 +264,11 @@ _RULES = {
     "cholesky": _cholesky,
     "eigh": _eigh,
     "fft": _fft,
+    "geqrf": _geqrf,
+    "householder": _householder,
     "lu": _lu,
+    "ormqr": _ormqr,
+    "pivots": _pivots,
     "qr": _qr,
     "svd": _svd,
     "triangular_solve": _triangular,

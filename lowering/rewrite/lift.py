@@ -85,7 +85,8 @@ def _worth_lifting(
         large = max(map(prod, _shapes(n))) >= MIN_LIFTED
         heavy = isinstance(n.form, (*FOLDS, Product, g.Get))
         read = any(isinstance(u.form, g.Contract | g.Conv | Product) for u in users.get(id(n), ()))
-        if isinstance(n.form, Packed) or (large and (heavy or read)):
+        host = isinstance(n.form, g.Get) and isinstance(n.args[0].form, g.Opaque)
+        if isinstance(n.form, Packed) or host or (large and (heavy or read)):
             found.add(id(n))
     return found
 

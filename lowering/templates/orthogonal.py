@@ -21,7 +21,7 @@ STEPS = 40  # of the implicit QR steps for each eigenvalue; two suffice
 def qr(m: int, n: int, columns: int, dtype: np.dtype, width: int) -> str:
     """`b0` [m, n] to Q `b1` [m, columns] and R `b2`, with LAPACK's signs."""
     k = min(m, n)
-    return _QR.substitute(_common(m, dtype, width), m=m, n=n, k=k, c=columns, r=min(columns, m))
+    return _QR.substitute(common(m, dtype, width), m=m, n=n, k=k, c=columns, r=min(columns, m))
 
 
 def eigh(n: int, lower: bool, vectors: bool, dtype: np.dtype, width: int) -> str:
@@ -29,7 +29,7 @@ def eigh(n: int, lower: bool, vectors: bool, dtype: np.dtype, width: int) -> str
     `b2`; or to eigenvalues `b1` alone.
     """
     at = f"i * {n} + j" if lower else f"j * {n} + i"
-    words = {**_common(n, dtype, width), "n": n, "at": at, "all": STEPS * n}
+    words = {**common(n, dtype, width), "n": n, "at": at, "all": STEPS * n}
     parts = (_REDUCED, _GATHERED, _TURNS, _TURNED, _ORDERED, _VECTORS)
     if not vectors:
         parts = (_REDUCED, _TURNS, _ORDERED)
@@ -45,7 +45,7 @@ def svd(m: int, n: int, full: bool, vectors: bool, dtype: np.dtype, width: int) 
     columns = long if full else short
     outs = ("b3", "b2") if turned else ("b2", "b3")
     return text(
-        _common(long, dtype, width),
+        common(long, dtype, width),
         m=long,
         n=short,
         c=columns,
@@ -60,7 +60,7 @@ def svd(m: int, n: int, full: bool, vectors: bool, dtype: np.dtype, width: int) 
     )
 
 
-def _common(n: int, dtype: np.dtype, width: int) -> dict[str, Any]:
+def common(n: int, dtype: np.dtype, width: int) -> dict[str, Any]:
     """The words of rows of n elements, and what depends on how numbers are kept."""
     single = dtype.itemsize == 4
     return {
@@ -74,7 +74,7 @@ def _common(n: int, dtype: np.dtype, width: int) -> dict[str, Any]:
 
 
 # `up`, a power of two, brings the largest element near one; `down` takes it back.
-_SCALE = """
+SCALE = """
   __global const $T *x = b0 + e * SIZE;
   $T big = 0, odd = 0;
   for (int i = 0; i < SIZE; ++i) {
@@ -86,7 +86,7 @@ _SCALE = """
   const $T up = as_$T(($twice - power) << $shift), down = as_$T(power << $shift);"""
 
 _QR = Template(
-    _SCALE.replace("SIZE", "($m * $n)")
+    SCALE.replace("SIZE", "($m * $n)")
     + """
   $V v[$n * $S], q[$c * $S], h[$S];
   $T *const w = (private $T *)v, *const z = (private $T *)q, *const g = (private $T *)h;
@@ -145,7 +145,7 @@ _QR = Template(
 
 # A = Q T Q^T by reflections; a column of v keeps the vector of its own.
 _REDUCED = (
-    _SCALE.replace("SIZE", "($n * $n)")
+    SCALE.replace("SIZE", "($n * $n)")
     + """
   $V v[$n * $S], q[$n * $S], h[$S], p[$S];
   $T *const w = (private $T *)v, *const z = (private $T *)q;
@@ -259,7 +259,7 @@ _VECTORS = """
 
 
 _SVD = Template(
-    _SCALE.replace("SIZE", "($m * $n)")
+    SCALE.replace("SIZE", "($m * $n)")
     + """
   $V v[$n * $S], q[$n * $P];
   $T *const w = (private $T *)v, *const z = (private $T *)q;
