@@ -22,7 +22,7 @@ from lowering.nest import Nest
 from lowering.plan import BufferRef, LoopStep
 from lowering.planning.places import Place, Region
 from lowering.rewrite.product import Tile
-from lowering.walk import with_loops
+from lowering.walk import copied, row, with_loops
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -67,7 +67,7 @@ def _written(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
     stacked: list[list[g.Node]] = [[] for _ in f.body.outputs[f.n_carry :]]
     steps = range(f.length)
     for t in reversed(steps) if f.reverse else steps:
-        outs = _copy(b, f.body, [*consts, *carry, *(_row(b, x, t) for x in xs)])
+        outs = copied(b, f.body, [*consts, *carry, *(row(b, x, t) for x in xs)])
         carry = outs[: f.n_carry]
         for rows, y in zip(stacked, outs[f.n_carry :]):
             rows.append(b.reshape(y, (1, *y.shape)))
@@ -77,22 +77,6 @@ def _written(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
         empty = b.const(0, y.dtype, (0, *y.shape))
         ys.append(empty if not rows else rows[0] if len(rows) == 1 else b.concat(rows, 0))
     return [*carry, *ys]
-
-
-def _row(b: g.Builder, x: g.Node, t: int) -> g.Node:
-    shape = x.shape[1:]
-    row = b.slice(x, (t, *(0 for _ in shape)), (t + 1, *shape))
-    return b.reshape(row, shape)
-
-
-def _copy(b: g.Builder, graph: g.Graph, args: list[g.Node]) -> list[g.Node]:
-    """The nodes of a graph, on other inputs."""
-    new = {id(n): a for n, a in zip(graph.inputs, args)}
-    for n in graph.nodes():
-        if id(n) not in new:
-            b.tag = n.tag
-            new[id(n)] = b.node(n.form, [new[id(a)] for a in n.args], n.shape, n.dtype, n.outs)
-    return [new[id(o)] for o in graph.outputs]
 
 
 # ---------------------------------------------------------------- one kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from lowering.graph import Builder, Cond, Get, Graph, Loop, Node
@@ -63,3 +63,20 @@ def with_loops(
         new[id(n)] = made
     effects = tuple(new[id(e)] for e in graph.effects)
     return Graph(b.graph(()).inputs, tuple(new[id(o)] for o in graph.outputs), effects)
+
+
+def copied(b: Builder, graph: Graph, args: Sequence[Node]) -> list[Node]:
+    """The results of a graph, its nodes made once more, on other inputs."""
+    new = {id(n): a for n, a in zip(graph.inputs, args)}
+    for n in graph.nodes():
+        if id(n) not in new:
+            b.tag = n.tag
+            new[id(n)] = b.node(n.form, [new[id(a)] for a in n.args], n.shape, n.dtype, n.outs)
+    return [new[id(o)] for o in graph.outputs]
+
+
+def row(b: Builder, x: Node, t: int) -> Node:
+    """x[t]."""
+    shape = x.shape[1:]
+    found = b.slice(x, (t, *(0 for _ in shape)), (t + 1, *shape))
+    return b.reshape(found, shape)

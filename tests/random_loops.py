@@ -14,9 +14,12 @@ F32, I32 = np.dtype(np.float32), np.dtype(np.int32)
 
 
 class Loops:
-    """One random program around one loop; `n` lanes, or none."""
+    """One random program around one loop; `n` lanes, or none. `exchange`: carries that become
+    other ones.
+    """
 
-    def __init__(self, seed: int):
+    def __init__(self, seed: int, exchange: bool = False):
+        self.exchange = exchange
         self.rng = np.random.default_rng(seed)
         self.n = int(self.rng.choice([1, 5, 16, 37, 70]))
         lanes = self.rng.random() < 0.7
@@ -40,6 +43,8 @@ class Loops:
         length = int(self.pick([0, 1, 2, 7, 20]))
         consts = [leaf(self.pick(self.shapes)) for _ in range(self.rng.integers(0, 3))]
         carry = [leaf(self.pick(self.shapes)) for _ in range(self.rng.integers(1, 4))]
+        if self.exchange:
+            carry += [leaf(carry[0].shape) for _ in range(self.rng.integers(1, 4))]
         if self.rng.random() < 0.4:
             carry[0] = b.const(0.5, F32, carry[0].shape)
         carry.append(b.const(int(self.rng.integers(0, 3)), I32))
@@ -75,6 +80,12 @@ class Loops:
             v = same[-1] if self.rng.random() < 0.7 else self.pick(same)
             outs.append(v if self.rng.random() < 0.2 else self.damped(c, v, x))
         ys = [self.pick(pool) for _ in range(n_ys)]
+        if self.exchange and depth == 2:
+            same = [
+                k for k, x in enumerate(carried) if x.dtype == F32 and x.shape == carry[0].shape
+            ]
+            for k in self.rng.permutation(same)[: len(same) - int(self.rng.integers(2))]:
+                outs[k] = carried[self.pick(same)]
         return c.graph([*outs, *ys])
 
     def damped(self, c, v, x):

@@ -11,7 +11,7 @@ from random_loops import Loops
 from lowering import compile as compiler
 from lowering import graph as g
 from lowering import interp
-from lowering.rewrite import layout, lift, motion
+from lowering.rewrite import alternate, layout, lift, motion
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
@@ -64,6 +64,17 @@ def normal(*shape: int) -> np.ndarray:
 def test_random_loops(seed):
     made = Loops(seed)
     run(made.graph(), made.inputs)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_loops_that_exchange_what_they_carry(seed, monkeypatch):
+    made = Loops(seed, exchange=True)
+    graph = made.graph()
+    run(graph, made.inputs)
+    monkeypatch.setattr(alternate, "MIN_MOVED", 1)
+    monkeypatch.setattr(alternate, "stays_in_registers", lambda loop: False)
+    run(graph, made.inputs)
+    run(graph, made.inputs, loops=False, unroll=False)
 
 
 @pytest.mark.parametrize("length", (126, 127))

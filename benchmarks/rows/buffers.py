@@ -201,6 +201,19 @@ def exchanged(lib):
     return at_each_step(lib, step, lambda: (lib.np.zeros(STEPS), lib.np.zeros(STEPS)))
 
 
+@row("waves", "1024^2, 100 steps from the two grids before, by rolls", tolerance=1e-2, extra=True)
+def waves(lib):
+    np_ = lib.np
+
+    def step(state, _):
+        u, before = state
+        around = sum(np_.roll(u, s, axis) for s in (1, -1) for axis in (0, 1))
+        return (2 * u - before + 0.1 * (around - 4 * u), u), None
+
+    run = lambda u, v: lib.lax.scan(step, (u, v), None, length=100)[0][0]
+    return Program(run, (normal(0, 1024, 1024), normal(1, 1024, 1024)))
+
+
 @row("chosen_trees", "where over all leaves of a tree with buffers", extra=True)
 def chosen_trees(lib):
     np_ = lib.np

@@ -42,7 +42,7 @@ def _lifted(b: g.Builder, loop: g.Node) -> list[g.Node] | None:
             outside[id(n)] = b.node(n.form, args, n.shape, n.dtype, n.outs)
     users = users_of(nodes)
     chosen = _worth_lifting(nodes, outside, users)
-    if not _stays_in_registers(loop):
+    if not stays_in_registers(loop):
         chosen |= _costly(nodes, outside, users, chosen)
     lifted = _reached(f.body.outputs, chosen)
     if not lifted:
@@ -100,7 +100,7 @@ def _shapes(n: g.Node) -> list[tuple[int, ...]]:
     return found
 
 
-def _stays_in_registers(loop: g.Node) -> bool:
+def stays_in_registers(loop: g.Node) -> bool:
     """Whether the loop may be one kernel of lanes: it computes what is constant once a lane."""
     width = prod(lanes.analyse(loop).extents)
     carried = sum(prod(shape) for shape, _ in (loop.outs or ())[: loop.form.n_carry])
