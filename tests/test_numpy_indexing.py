@@ -92,6 +92,8 @@ def test_divide_power_apply():
     assert np.array_equal(x.at[1].power(2), np.concatenate([M[:1], M[1:2] ** 2, M[2:]]))
     assert np.array_equal(x.at[K].apply(lambda v: -v)[K], -M[K])
     assert np.array_equal(x.at[1].apply(lambda v: -v)[1], -M[1])
+    with fx.enable_x64(True):
+        assert fnp.ones(3).at[np.array([0, 0, 2])].apply(lambda v: 3 * v).tolist() == [9, 1, 3]
 
 
 # ---------------------------------------------------------------- bounds

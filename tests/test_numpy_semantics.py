@@ -55,6 +55,10 @@ def test_questions_of_one_number_are_answered_by_an_array(name, dtype):
         (fnp.mean(fnp.ones(2, np.float16)), "float16", False),
         (fnp.abs(fnp.ones(1, np.complex64)), "float32", False),
         (fnp.isin(3, fnp.zeros(0)), "bool", False),
+        (fnp.heaviside(2.5, True), "float32", True),
+        (fnp.heaviside(2.5, fnp.ones(1, np.float16)), "float16", False),
+        (fnp.logaddexp2(1, 2.5), "float32", True),
+        (fnp.logaddexp2(1, fnp.ones(1, np.float16)), "float16", False),
     ],
 )
 def test_result_types(value, dtype, weak):

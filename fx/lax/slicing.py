@@ -390,6 +390,7 @@ def scatter_apply(
         highest = int(highest)
 
     def step(k: Any, y: Any) -> Any:
+        k = convert(k, np.dtype(np.int32))  # int64 with x64
         return compare.select(compare.gt(count, k), func(y), y)
 
     return fori_loop(0, highest, step, operand)

@@ -138,7 +138,9 @@ def logaddexp2(x1: Any, x2: Any, /) -> Any:
     """log2(2**x1 + 2**x2) without overflow; as logaddexp otherwise, imaginary parts from -pi /
     log(2) to pi / log(2).
     """
-    return _logaddexp_of(True)(*promote_inexact("logaddexp2", x1, x2))
+    x1, x2 = promote_inexact("logaddexp2", x1, x2)
+    weak = core.get_aval(x1).weak_type
+    return convert(_logaddexp_of(True)(x1, x2), dtype_of(x1), weak)
 
 
 # ---------------------------------------------------------------- floats taken apart
@@ -311,8 +313,8 @@ def sinc(x: Any, /) -> Any:
 @explained(TWO, FLOATS)
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, x2 at zero, 1 above, NaN for NaN. TypeError for complex numbers."""
-    weak = all(core.get_aval(value(x)).weak_type for x in (x1, x2))
     x1, x2 = promote_inexact("heaviside", x1, x2)
+    weak = core.get_aval(x1).weak_type
     zero, one = const_as(x1, 0), const_as(x1, 1)
     out = base.where_(lax.lt(x1, zero), zero, base.where_(lax.gt(x1, zero), one, x2))
     return convert(base.where_(u.isnan(x1), x1, out), dtype_of(x1), weak)

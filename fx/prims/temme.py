@@ -28,11 +28,11 @@ def coefficients(terms: int, order: int) -> tuple[tuple[float, ...], ...]:
     c_k = c_(k-1)' / eta - c / mu, with the number c for which nothing of 1/eta is left.
     """
     size = order + 2 * terms
-    mu = [Fraction(0), Fraction(1)]
+    mu: list[Any] = [Fraction(0), Fraction(1)]
     for n in range(2, size + 2):
-        products = sum((mu[i] * mu[n + 1 - i] for i in range(2, n)), Fraction(0))
+        products = sum(mu[i] * mu[n + 1 - i] for i in range(2, n))
         mu.append((Fraction(2, n + 1) * mu[n - 1] - products) / 2)
-    inverse = [Fraction(1)]  # of eta / mu
+    inverse: list[Any] = [Fraction(1)]  # of eta / mu
     for n in range(1, size + 1):
         inverse.append(-sum(mu[i + 1] * inverse[n - i] for i in range(1, n + 1)))
     over_mu = inverse[1:]
