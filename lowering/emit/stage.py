@@ -23,6 +23,9 @@ from lowering.schedule import WIDE, Schedule
 MANY = 4
 """Elements that strips leave from which they go by vectors: fewer are as fast one by one."""
 
+FEW_STRIPS = 8
+"""Strips of an axis below which what they leave of it matters."""
+
 __all__ = ["Emission", "Event", "Fold", "Scope", "Stage", "emit"]
 
 
@@ -113,7 +116,7 @@ class _Emitter(Dealer):
                 self.open_streams(events)
             else:
                 self.open_v(events, "s0", "s1", None)
-        elif not s.rows:
+        elif not s.rows and not self.spelled(n):
             self.open_v(events, "0", self.int_argument(n), None)
         else:
             self.open_v(events, "0", str(n), n)
@@ -134,7 +137,7 @@ class _Emitter(Dealer):
         s = self.s
         v, w, u = s.v, s.width, s.unroll
         step = w * u
-        if not s.rows and n is not None and n > SHORT:
+        if not s.rows and n is not None and n > SHORT and not self.spelled(n):
             hi, n = self.extent(v, n), None
         name, ix = f"i{v}", self.ix
         start = lo
@@ -165,6 +168,14 @@ class _Emitter(Dealer):
         if w > 1 and n is None:
             head = f"{FEW_TURNS}\n{head}"
         self.run_strip(events, 1, 1, head)
+
+    def spelled(self, n: int) -> bool:
+        """Whether v's extent is part of the text anyway (a stride), and few strips leave a rest."""
+        if n == 1 or n >= FEW_STRIPS * self.s.width * self.s.unroll:
+            return False
+        indices = [x.attr[1] for x in self.values if x.op == "load"]
+        indices += [st.index for st in self.nest.stores]
+        return any(c and c % n == 0 for e in indices for _, c in e.terms)
 
     def open_rest(self, events: list[Event], n: int) -> bool:
         """What strips leave of n elements, in vectors: one more strip that begins in the last of
