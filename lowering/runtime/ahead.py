@@ -22,7 +22,8 @@ from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
 from lowering.runtime import aside, kept, lighter, linking, objects, processor
-from lowering.runtime.aside import JOIN, MAKE, PARTS, Piece, Texts
+from lowering.runtime.aside import BEGIN, JOIN, MAKE, PARTS, Piece, Texts
+from lowering.runtime.machines import Machines
 from lowering.runtime.shelf import Shelf
 from lowering.runtime.twin import Twin
 
@@ -90,6 +91,7 @@ class Compiler:
         self._cl, self._objects, self._texts = ctypes.CDLL(path), None, 0
         self.twin: Twin | None = None
         self.shelf = Shelf()
+        self._machines: Machines | None = None
         self._latest: tuple[str, str, str] | None = None  # source, options, kernel
         self._device = c_void_p(self._find())
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
@@ -108,8 +110,11 @@ class Compiler:
 
     def piece(self, source: str, options: str) -> Piece:
         """Functions without a kernel."""
-        code = self._bitcode(source.encode(), options.encode())
+        code = self._code(source, options)
         return code, self.objects.machine_code(code)
+
+    def _code(self, source: str, options: str) -> bytes:
+        return self._bitcode(source.encode(), options.encode())
 
     def join(
         self, job: Job, known: Sequence[Piece], others: Sequence[Texts], files: str
@@ -150,10 +155,13 @@ class Compiler:
 
     def _beside(self, what: str, *words: Any) -> None:
         """What a twin is told."""
-        if what == MAKE:
-            aside.make_all(self.piece, *words)
+        if what == BEGIN:
+            aside.begin_all(self._code, *words)
+        elif what == MAKE:
+            aside.end_all(self.objects.machine_code, *words)
         elif what == JOIN:
-            self._join(*words)
+            if aside.claims(words[0]):
+                self._join(*words)
         else:
             self._again(*words, wanted=lambda: False)
 
@@ -196,14 +204,21 @@ class Compiler:
             self._objects = objects.Objects(self.pocl, self._device, program)
         return self._objects
 
+    def lighten(self) -> None:
+        """In a process of its own: nothing is done twice."""
+        lighter.lighten(self.pocl)
+        self._machines = Machines(self.pocl)
+
     def _bitcode(self, source: bytes, options: bytes) -> bytes:
+        kept = self._machines.kept(options) if self._machines else contextlib.nullcontext()
         lines = (c_char_p * 1)(source)
         program = self._made("clCreateProgramWithSource", self._context, 1, lines, None)
         self._texts += 1  # PoCL names its files after options and text, but see lighter.py
         options += b" -DFX_TEXT=%d_%d" % (os.getpid(), self._texts)
         try:
             nothing = (0, None, None, None, None)
-            self._call("clCompileProgram", program, 1, byref(self._device), options, *nothing)
+            with kept:
+                self._call("clCompileProgram", program, 1, byref(self._device), options, *nothing)
             size, got = c_size_t(), c_size_t()
             self._call("clGetProgramInfo", program, _BINARY_SIZES, c_size_t(8), byref(size), None)
             packed = ctypes.create_string_buffer(size.value)
@@ -298,7 +313,7 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
     try:
         compiler = Compiler(path, pocl)
         _say(b"ready", answers)
-        lighter.lighten(compiler.pocl)
+        compiler.lighten()
         if not select.select([jobs], [], [], 0)[0]:
             with contextlib.suppress(objects.Unable):
                 compiler.objects  # noqa: B018 (looks functions up while nobody waits)

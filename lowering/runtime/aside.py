@@ -36,8 +36,12 @@ MAIN = "main"
 LONG = 30000
 """Bytes of bitcode that is joined with others by a fork, meanwhile; by a twin, any."""
 
-MAKE, JOIN = "make", "join"
-"""What a twin is told: the texts from a number on, and that all up to a number are there."""
+BEGIN, MAKE, JOIN = "begin", "make", "join"
+"""What a twin is told: texts, numbered from one on, to bitcode; so many of these to object files;
+to join all up to a number, if nobody has begun to."""
+
+CLAIM = "claim"
+"""Among the pieces, a file of who joins them."""
 
 
 class Pieces:
@@ -50,6 +54,7 @@ class Pieces:
             keep(folder, k, piece)
         self._children: list[int] = []
         self._joins = 0  # by a twin, or the number of a fork
+        self._halves: Callable[[str, int], Any] | None = None  # joins, while the twin makes pieces
         self._made: list[Piece] | None = None
 
     def __enter__(self) -> Pieces:
@@ -72,7 +77,8 @@ class Pieces:
         try:
             for k, texts in enumerate(lists):
                 if k == 0 and self._twin is not None:
-                    self._twin.tell(MAKE, self._folder, self._count, texts)
+                    self._twin.tell(BEGIN, self._folder, self._count, texts)
+                    self._twin.tell(MAKE, self._folder, self._count, len(texts))
                 else:
                     self._fork(self._make, make, texts, self._count)
                 self._count += len(texts)
@@ -88,6 +94,7 @@ class Pieces:
         if self._twin is not None and not self._children:
             self._twin.tell(JOIN, self._folder, self._count)
             self._joins = 1
+            self._halves = join if self._count > len(self._known) else None
         elif len(code) >= LONG:
             self._joins = self._fork(self._join, join)
 
@@ -105,6 +112,10 @@ class Pieces:
     def made(self) -> list[Piece]:
         """What `start` began, when it is there. OSError: something is not."""
         if self._made is None:
+            if self._halves is not None and self._twin is not None:
+                self._twin.wait(2)  # it still makes object files: that is time to join here
+                if claims(self._folder):
+                    self._halves(self._folder, self._count)
             os.read(WAIT, 1)
             if self._twin is not None:
                 self._twin.wait(1 if self._joins and not self._children else 0)
@@ -138,6 +149,27 @@ def make_all(make: Callable[..., Piece], folder: str, first: int, texts: Texts) 
         keep(folder, first + k, make(*text))
 
 
+def begin_all(make: Callable[..., bytes], folder: str, first: int, texts: Texts) -> None:
+    """Make their bitcode."""
+    for k, text in enumerate(texts):
+        _keep(folder, first + k, "bc", make(*text))
+
+
+def end_all(make: Callable[[bytes], bytes], folder: str, first: int, count: int) -> None:
+    """Make object files of that."""
+    for k in range(first, first + count):
+        _keep(folder, k, "o", make(load(folder, k, "bc")))
+
+
+def claims(folder: str) -> bool:
+    """Whether it is for who asks to join the pieces, and not for who asked before."""
+    try:
+        os.close(os.open(os.path.join(folder, CLAIM), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return False
+    return True
+
+
 def codes(folder: str, count: int) -> list[bytes]:
     """The bitcode of the text with the kernel and of all pieces."""
     return [load(folder, name, "bc") for name in (MAIN, *range(count))]
@@ -145,8 +177,12 @@ def codes(folder: str, count: int) -> list[bytes]:
 
 def keep(folder: str, number: int, piece: Piece) -> None:
     for what, kind in zip(piece, ("bc", "o"), strict=True):
-        with open(_path(folder, number, kind), "wb") as file:
-            file.write(what)
+        _keep(folder, number, kind, what)
+
+
+def _keep(folder: str, number: int, kind: str, what: bytes) -> None:
+    with open(_path(folder, number, kind), "wb") as file:
+        file.write(what)
 
 
 def load(folder: str, name: str | int, kind: str) -> bytes:

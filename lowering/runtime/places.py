@@ -35,6 +35,12 @@ GUESSES = {
     b"_ZN4llvm18PassManagerBuilder25populateModulePassManager"
     b"ERNS_6legacy15PassManagerBaseE": 114194,
     b"_ZN4llvm18PassManagerBuilder15addVectorPassesERNS_6legacy15PassManagerBaseEb": 122556,
+    b"_ZTVN4llvm16X86TargetMachineE": 106297,
+    b"_ZN4llvm16X86TargetMachineD0Ev": 116390,
+    b"_ZN4llvm18getTheX86_64TargetEv": 116809,
+    b"_ZN4llvm21RegisterTargetMachineINS_16X86TargetMachineEE9AllocatorERKNS_6TargetERKNS_6TripleENS_"
+    b"9StringRefES9_RKNS_13TargetOptionsENS_8OptionalINS_5Reloc5ModelEEENSD_INS_9CodeModel5ModelEEENS_"
+    b"10CodeGenOpt5LevelEb": 122829,
     b"pocl_llvm_build_program": 128173,
     b"_ZN4llvm36createTargetTransformInfoWrapperPassENS_16TargetIRAnalysisE": 132425,
     b"LLVMSetValueName2": 136567,
