@@ -77,3 +77,18 @@ def test_infinite_arguments_have_finite_arctangents(name):
     z.real, z.imag = parts[:, None], parts
     want = getattr(np, name)(z)
     np.testing.assert_allclose(fx.jit(getattr(jnp, name))(z), want, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["sqrt", "sin", "cos", "sinh", "cosh"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_infinite_parts_beside_zeros(name):
+    """An infinity times a zero is no NaN where NumPy has a number; zeros keep their signs."""
+    parts = np.array([np.inf, -np.inf, 2.0, -2.0, 0.0, -0.0], np.float32)
+    z = np.empty((6, 6), np.complex64)
+    z.real, z.imag = parts[:, None], parts
+    want, got = getattr(np, name)(z), np.asarray(fx.jit(getattr(jnp, name))(z))
+    known = ~np.isnan(want)
+    assert known.sum() >= 20
+    for x, y in ((got.real, want.real), (got.imag, want.imag)):
+        np.testing.assert_allclose(x[known], y[known], rtol=1e-6)
+        np.testing.assert_array_equal(np.signbit(x[known]), np.signbit(y[known]))

@@ -66,6 +66,7 @@ def sqrt(b: g.Builder, x: Pair) -> Pair:
     t = b.map("sqrt", b.map("add", b.map("mul", half, size), b.map("mul", half, b.map("abs", a))))
     zero = b.map("eq", t, number(b, 0, t))
     other = b.map("div", b.map("mul", half, c), b.select(zero, number(b, 1, t), t))
+    other = b.select(b.map("is_finite", c), other, c)  # infinite, whatever a is
     right = b.map("ge", a, number(b, 0, a))
     im_left = with_sign(b, t, c)
     re = b.select(right, t, b.map("abs", other))

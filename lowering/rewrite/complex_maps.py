@@ -24,6 +24,7 @@ from lowering.rewrite.complex_parts import (
     scaled,
     shifted,
     times_i,
+    with_sign,
 )
 
 
@@ -44,13 +45,18 @@ def expm1(b: g.Builder, x: Pair) -> Pair:
 
 
 def sin(b: g.Builder, x: Pair) -> Pair:
+    """On the imaginary axis its real part is a zero, beside an infinite imaginary one too."""
     re = b.map("mul", b.map("sin", x[0]), b.map("cosh", x[1]))
-    return re, b.map("mul", b.map("cos", x[0]), b.map("sinh", x[1]))
+    im = b.map("mul", b.map("cos", x[0]), b.map("sinh", x[1]))
+    return b.select(b.map("eq", x[0], number(b, 0, re)), x[0], re), im
 
 
 def cos(b: g.Builder, x: Pair) -> Pair:
+    """On the imaginary axis its imaginary part is a zero, beside an infinite real one too."""
     re = b.map("mul", b.map("cos", x[0]), b.map("cosh", x[1]))
-    return re, b.map("neg", b.map("mul", b.map("sin", x[0]), b.map("sinh", x[1])))
+    im = b.map("mul", b.map("sin", x[0]), b.map("sinh", x[1]))
+    zero = b.map("mul", x[0], with_sign(b, number(b, 1, im), x[1]))
+    return re, b.map("neg", b.select(b.map("eq", x[0], number(b, 0, re)), zero, im))
 
 
 def tanh(b: g.Builder, x: Pair) -> Pair:
