@@ -4,7 +4,8 @@
 In: finished steps. Out: steps in which loops that are cheaper so are launches of a new stage. The
 same stage functions run over the same items in the same order, so the numbers are the same; state
 stays in scratch, and in cache. A while loop makes a bounded number of steps a launch, and the host
-looks at its flag in between.
+looks at its flag in between. Branches of little work are a launch, too, where no loop in them would
+have to be interrupted: the host need not wait for the number of the one to take.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ import numpy as np
 
 from lowering.build.values import LONG
 from lowering.emit.scope import Stage
-from lowering.launches.effort import UNITS_PER_US, host_us, one_task_us, steps_of
+from lowering.launches.effort import LONGEST_US, UNITS_PER_US, host_us, one_task_us, steps_of
+from lowering.launches.merge import MAX_BUFFERS
 from lowering.launches.team import Scratch, TeamWriter, team_us
 from lowering.launches.writer import Writer
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
+from lowering.planning.live import touched
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -51,8 +54,34 @@ def _step(p: Planner, s: Step) -> list[Step]:
             return _task(p, s, one)
         return [replace(s, body=tuple(condense(p, s.body)), cond=tuple(condense(p, s.cond)))]
     if isinstance(s, CondStep):
-        return [replace(s, branches=tuple(tuple(condense(p, b)) for b in s.branches))]
+        inner = replace(s, branches=tuple(tuple(condense(p, b)) for b in s.branches))
+        return [_branches(p, inner)]
     return [s]
+
+
+def _branches(p: Planner, s: CondStep) -> Step:
+    """A launch of one item that takes the branch, where that is cheaper than the host."""
+    us = one_task_us(p.stages, s)
+    if us is None or p.profile.schedule != "cpu" or any(map(_endless, _inside(s))):
+        return s
+    few = len(touched(s)) <= MAX_BUFFERS
+    if not few or us > min(host_us(p.stages, p.profile.compute_units, s), LONGEST_US):
+        return s
+    w = Writer(p)
+    w.branch(s)
+    p.reasons.append((s.label or "cond", "it is one task: the host would wait for its number"))
+    return _launch(p, s, w, us, 1)
+
+
+def _inside(s: CondStep) -> list[Step]:
+    return [x for b in s.branches for x in b]
+
+
+def _endless(s: Step) -> bool:
+    """Whether only data end a loop in a step."""
+    if isinstance(s, CondStep):
+        return any(map(_endless, _inside(s)))
+    return isinstance(s, LoopStep) and (s.flag is not None or any(map(_endless, s.body)))
 
 
 # ---------------------------------------------------------------- the stage
@@ -84,10 +113,10 @@ def _turns(s: LoopStep, us: float) -> int:
     return max(64, min(1 << 20, int(CHUNK_US / max(us / max(1, steps_of(s)), 1e-3))))
 
 
-def _launch(p: Planner, s: LoopStep, w: Writer, us: float, items: int) -> Launch:
+def _launch(p: Planner, s: LoopStep | CondStep, w: Writer, us: float, items: int) -> Launch:
     slots = list(w.slots)
     buffers = [NestBuffer.raw(BYTE) for _ in slots]
-    label = s.label or "loop"
+    label = s.label or ("loop" if isinstance(s, LoopStep) else "cond")
     stage = Stage(w.text(), buffers, [], items, 1, label, helpers=tuple(w.helpers))
     stage.cost = us * UNITS_PER_US
     stage.inner = tuple(w.inner)

@@ -7,6 +7,7 @@ that waits for a launch, and for which the next one waits, costs as much as both
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from lowering.emit.scope import Stage
 from lowering.nest import NestBuffer
-from lowering.plan import CopyStep, IntArg, Launch, Step
+from lowering.plan import CondStep, CopyStep, IntArg, Launch, LoopStep, Step
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -23,17 +24,26 @@ SMALL = 1 << 16  # bytes
 
 
 def as_launches(p: Planner, steps: Sequence[Step]) -> list[Step]:
-    """The steps with small copies between launches as launches, on a CPU."""
+    """The steps with small copies between launches, or several in a row, as launches, on a CPU."""
     if p.profile.schedule == "gpu":
         return list(steps)
-    out = list(steps)
+    out = [_within(p, s) for s in steps]
     for copied, run in groupby(range(len(out)), lambda k: _plain(out[k])):
         group = [*run]
         beside = out[max(0, group[0] - 1)], out[min(len(out) - 1, group[-1] + 1)]
-        if copied and all(isinstance(s, Launch) and s.stage is not None for s in beside):
+        joins = all(isinstance(s, Launch) and s.stage is not None for s in beside)
+        if copied and (joins or len(group) > 1):
             for k in group:
                 out[k] = _launch(p, out[k])
     return out
+
+
+def _within(p: Planner, s: Step) -> Step:
+    if isinstance(s, LoopStep):
+        return replace(s, cond=tuple(as_launches(p, s.cond)), body=tuple(as_launches(p, s.body)))
+    if isinstance(s, CondStep):
+        return replace(s, branches=tuple(tuple(as_launches(p, b)) for b in s.branches))
+    return s
 
 
 def _plain(s: Step) -> bool:

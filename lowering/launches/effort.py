@@ -111,9 +111,12 @@ def small(stages: Sequence[Stage], steps: Sequence[Step], profile: Profile) -> b
 
 
 def _waits(s: Step) -> int:
-    """How often a step waits for kernels to hand their results to the host's functions."""
+    """How often a step waits for kernels: to hand their results to the host's functions, and where
+    the host reads which branch to take, or whether a loop goes on.
+    """
     if isinstance(s, LoopStep):
-        return steps_of(s) * sum(map(_waits, (*s.body, *s.cond)))
+        inner = sum(map(_waits, (*s.body, *s.cond)))
+        return max(1, steps_of(s) * (1 + inner)) if s.flag is not None else steps_of(s) * inner
     if isinstance(s, CondStep):
-        return max(sum(map(_waits, b)) for b in s.branches)
+        return 1 + max(sum(map(_waits, b)) for b in s.branches)
     return int(isinstance(s, HostStep))
