@@ -133,3 +133,21 @@ def test_no_lane_is_read_by_itself():
     for name in ("product", "three", "vector", "transposed", "outer", "repeated"):
         text = fx.jit(FUNCTIONS[name]).lower(a, b, v).as_text("opencl")
         assert "))[4], (" not in text and ".s3;" not in text, name
+
+
+FOLDS_OF_BLOCKS = {
+    "a row's sum beside its elements": lambda x, y: x.sum(-1)[:, None] + y,
+    "a row's sum in each of its places": lambda x, y: jnp.broadcast_to(x.sum(-1)[:, None], y.shape),
+    "two folds": lambda x, y: x.sum(-1)[:, None] * y + x.max(-1)[:, None],
+    "a product by ones": lambda x, y: x @ jnp.ones((x.shape[1], y.shape[1]), x.dtype),
+    "an outer product": lambda x, y: jnp.outer(x.sum(-1), jnp.arange(y.shape[1], dtype=x.dtype)),
+}
+
+
+@pytest.mark.parametrize("rows", [16, 50, 100, 101])
+@pytest.mark.parametrize("name", FOLDS_OF_BLOCKS)
+def test_folds_that_are_the_same_in_a_block(name, rows):
+    rng = np.random.default_rng(0)
+    x, y = (rng.standard_normal((rows, n)).astype(np.float32) for n in (5, 3))
+    f = FOLDS_OF_BLOCKS[name]
+    np.testing.assert_allclose(fx.jit(f)(x, y), f(jnp.array(x), jnp.array(y)), rtol=1e-5, atol=1e-5)

@@ -49,17 +49,15 @@ class CellEmitter(_Emitter):
         if n is not None and n % step == 0:
             return
         start = f"{lo} + ({hi} - {lo}) / {step} * {step}"
-        heads = [f"for ({ix} {name} = {start}; {name} < {hi}; ++{name}) {{"]
+        heads = [f"for ({ix} {name} = {start}; {name} < {hi}; ++{name})"]
         heads += [
-            f"for ({ix} i{a} = 0; i{a} < {self.nest.extents[a]}; ++i{a}) {{"
-            for a in self.cells.inner
+            f"for ({ix} i{a} = 0; i{a} < {self.nest.extents[a]}; ++i{a})" for a in self.cells.inner
         ]
         old = self.width, self.unroll
         self.width, self.unroll = 1, 1
-        scopes = [self.push(frozenset({a})) for a in (self.cells.v, *self.cells.inner)]
+        outer = self.push(self.own)  # one scope: folds that are the same in a block begin in it
         self.body(events)
-        for outer, head in zip(reversed(scopes), reversed(heads), strict=True):
-            self.pop(outer, head)
+        self.pop(outer, f"{' '.join(heads)} {{")
         self.width, self.unroll = old
 
     # ------------------------------------------------ vectors
