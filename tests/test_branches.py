@@ -1,4 +1,4 @@
-"""Branches of little work, and copies of a few bytes, as launches that the host need not wait for."""
+"""Branches of little work, and small copies, as launches that the host need not wait for."""
 
 from __future__ import annotations
 
@@ -62,12 +62,13 @@ X, Y = np.arange(9, dtype=np.float32), np.cos(np.arange(9)).astype(np.float32)
 
 @pytest.mark.parametrize("k", [-3, 0, 1, 2, 70])
 def test_a_branch_is_taken_without_the_host(k):
-    args = X, Y, np.int32(k)
+    args = X, Y, np.asarray(k, np.int32)
     graph = graph_of(turned, *args)
     want = interp.run_graph(graph, args)
     profile = devices.default_device().profile
-    for options in ({}, {"condense": False}, {"merge": False}, {"fuse": False, "condense": False}):
-        plan = compiler.make_plan(graph, profile, **options)
+    several = ({}, {"condense": False}, {"merge": False}, {"fuse": False, "condense": False})
+    for options in several:
+        plan = compiler.make_plan(graph, profile, donated=(), name="", **options)
         if profile.schedule == "cpu":
             assert (CondStep in kinds(plan)) == (options.get("condense") is False)
         for a, b in zip(ran(plan, args), want, strict=True):
@@ -82,7 +83,7 @@ def test_it_is_one_launch_and_no_copy():
 
 @pytest.mark.parametrize("k", [0, 1])
 def test_a_loop_that_may_not_end_stays_where_it_can_be_interrupted(k):
-    args = X, np.int32(k)
+    args = X, np.asarray(k, np.int32)
     graph = graph_of(searched, *args)
     plan = compiler.make_plan(graph, devices.default_device().profile)
     assert CondStep in kinds(plan) and LoopStep in kinds(plan)
