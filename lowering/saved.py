@@ -38,7 +38,7 @@ def _sources() -> str:
 
 
 # as of the import, not of the first use: files may change under a running process
-_VERSIONS = (sys.version, np.__version__, _sources())
+VERSIONS = (sys.version, np.__version__, _sources())
 
 
 def key_of(graph: Graph, profile: Profile, donated: Sequence[bool], name: str) -> str | None:
@@ -55,7 +55,7 @@ def key_of(graph: Graph, profile: Profile, donated: Sequence[bool], name: str) -
         return None
     flags = "".join("01"[bool(d)] for d in donated)
     machine = (profile.key, profile.compute_units)
-    return disk.key_of(*_VERSIONS, *machine, flags, name, "\n".join(lines))
+    return disk.key_of(*VERSIONS, *machine, flags, name, "\n".join(lines))
 
 
 def load(key: str) -> Plan | None:

@@ -16,7 +16,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lowering import ending
+from lowering import ending, saved
 from lowering.runtime import builders, cache, later, lean, parts
 from lowering.runtime.aside import Piece
 
@@ -33,7 +33,7 @@ def ask(device: Any) -> None:
 
 def _ask(device: Any) -> None:
     machine = lean.machine(device)
-    key = cache.key_of(*machine, lean.prelude(), device.profile.key)
+    key = cache.key_of(*machine, lean.prelude(), device.profile.key, saved.VERSIONS)
     root = cache.directory()
     if ending.over or root is None or (root, key) in _asked:
         return
