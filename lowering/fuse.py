@@ -19,6 +19,7 @@ from lowering.fuse_rules import (
     CHEAP,
     FOLDS,
     MAX_NODES,
+    MOST_COLUMNS,
     MOST_PATHS,
     MOST_PIECES,
     REPEATED,
@@ -450,7 +451,9 @@ class _Fuser:
         """
         shapes = {p.x.shape for p in found}
         tiles = any(cone_to(flat(p.x), Product) for p in found)
-        if len(shapes) == 1 and len(found) <= MOST_PIECES and not tiles:
+        columns = len(shapes) == 1 and found[0].x.shape[-1:] == (1,)
+        most = MOST_COLUMNS if columns else MOST_PIECES
+        if len(shapes) == 1 and len(found) <= most and not tiles:
             group = self.new(Group(found[0].x.shape))
             group.roots = [Root(n, tuple(range(p.x.ndim)), p) for p in found]
             groups = [group] * len(found)

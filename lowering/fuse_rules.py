@@ -36,6 +36,7 @@ MOST_PATHS = 512.0  # flops of what is computed again at each place where parts 
 MOST_READ = 9  # places that an element of concatenations may come from that is read in place
 LEAST_RUN = 32  # elements of a piece of such
 MOST_PIECES = 16  # of a concatenation that one kernel writes
+MOST_COLUMNS = 64  # the same of columns, whose elements stand side by side
 SHORT = 16  # elements of an outer axis that are folded where the result is used
 FEW = 4  # elements that are folded one by one as well as in strips
 

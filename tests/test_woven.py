@@ -32,7 +32,7 @@ def test_every_element_is_chosen_once_and_in_turn(count, width):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("count", [2, 3, 4])
+@pytest.mark.parametrize("count", [2, 3, 4, 5, 8, 9, 21])
 def test_what_is_stacked_last_is_stored_in_turns(dtype, count):
     def program(x):
         y = [(x * k).astype(dtype) for k in range(1, count)]
@@ -58,6 +58,23 @@ def test_strips_are_stored_whole():
     text = texts(lambda x: jnp.stack([x, x * 2], -1).reshape(64, 512), x)
     assert "shufflevector(t" in text.split("FX_STAGE void stage_0")[1]
     assert "[2] =" not in text
+
+
+@pytest.mark.driver
+@pytest.mark.parametrize("count", [8, 12, 24])
+def test_neighbours_are_stored_as_rows(count):
+    text = texts(lambda x: jnp.stack([x * k for k in range(2, count + 2)], -1), jnp.ones(4096))
+    strip = text.split("FX_STAGE void stage_0")[1].split("#pragma clang loop")[0]
+    assert "(z" in strip
+    assert ".s1;" not in strip  # no lane by itself
+
+
+def test_columns_set_in_a_loop_are_stored_as_rows():
+    def program(y):
+        return fx.lax.fori_loop(0, 20, lambda k, x: x.at[:, k].set(y * k), jnp.zeros((300, 20)))
+
+    y = np.random.default_rng(0).standard_normal(300).astype(np.float32)
+    np.testing.assert_array_equal(fx.jit(program)(y), y[:, None] * np.arange(20, dtype="f"))
 
 
 @pytest.mark.driver

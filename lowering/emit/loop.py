@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from lowering import scalar
+from lowering.emit import woven
 from lowering.emit.scope import Scope, Stage, uses_of
 from lowering.emit.stage import _Emitter
 from lowering.nest import BranchBody, LoopBody, Nest, Store, Value
@@ -156,8 +157,8 @@ class LoopEmitter(_Emitter):
     def stores(self) -> None:
         loops = [k for k, v in enumerate(self.nest.values) if v.op == "loop"]
         self.name(loops[0], 0)
-        for st in self.nest.stores:
-            self.perform_store(st)
+        for group in woven.sets(self.nest.stores, self.s.v if self.width else None, self.width):
+            self.perform_stores(group)
 
     # ------------------------------------------------ values
 

@@ -327,7 +327,8 @@ class _Emitter(Dealer):
                 for e in run:
                     self.perform(e)
                 continue
-            for group in woven.sets([e[1] for e in run], self.s.v if self.width else None):
+            v = self.s.v if self.width else None
+            for group in woven.sets([e[1] for e in run], v, self.width):
                 self.perform_stores(group)
 
     def all_parallel(self) -> frozenset[int]:
