@@ -20,17 +20,15 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     a1 = max_f32x8(a1, x9);
     *((__global float8_u *)(b1 + (4 * i2))) = a1;
   }
-  for (int i2 = s0 + (s1 - s0) / 2 * 2; i2 < s1; ++i2) {
-    for (int i3 = 0; i3 < 4; ++i3) {
-      float a10_0 = (-INFINITY);
-      for (int i4 = 0; i4 < 2; ++i4) {
-        for (int i5 = 0; i5 < 2; ++i5) {
-          const float x11 = *(b0 + (16 * i2 + 2 * i3 + 8 * i4 + i5));
-          a10_0 = max_f32x1(a10_0, x11);
-        }
+  for (int i2 = s0 + (s1 - s0) / 2 * 2; i2 < s1; ++i2) for (int i3 = 0; i3 < 4; ++i3) {
+    float a10_0 = (-INFINITY);
+    for (int i4 = 0; i4 < 2; ++i4) {
+      for (int i5 = 0; i5 < 2; ++i5) {
+        const float x11 = *(b0 + (16 * i2 + 2 * i3 + 8 * i4 + i5));
+        a10_0 = max_f32x1(a10_0, x11);
       }
-      *(b1 + (4 * i2 + i3)) = a10_0;
     }
+    *(b1 + (4 * i2 + i3)) = a10_0;
   }
 }
 
