@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from random_graphs import Maker
 from random_loops import Loops
+from random_nests import Nests
 
 import fx
 import fx.numpy as jnp
@@ -174,6 +175,17 @@ def test_random_loops(seed, eager_teams):
     graph = maker.graph()
     for a, b in zip(run(graph, maker.inputs)[0], interp.run_graph(graph, maker.inputs)):
         np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(16))  # 2: a word copied before it was stored as a float
+def test_random_nests(seed, eager_teams):
+    """By a team, by the planner's own choice, and with each step launched from the host."""
+    maker = Nests(seed)
+    graph, inputs = graph_of(maker.program, *maker.arrays)
+    want = interp.run_graph(graph, inputs)
+    for options in ({}, {"team": False}, {"condense": False, "merge": False}, {"loops": False}):
+        for a, b in zip(run(graph, inputs, **options)[0], want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=3e-3, atol=3e-3)
 
 
 @pytest.mark.parametrize("seed", range(6000, 6012))

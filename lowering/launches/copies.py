@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lowering import scalar
 from lowering.emit.scope import Stage
 from lowering.nest import NestBuffer
 from lowering.plan import CondStep, CopyStep, IntArg, Launch, LoopStep, Step
@@ -58,7 +59,10 @@ def _launch(p: Planner, s: Any) -> Launch:
     count = s.nbytes // dtype.itemsize
     buffers = [NestBuffer.raw(dtype), NestBuffer.raw(dtype)]
     buffers[0].written = False
-    text = "  for (long k = 0; k < n0; ++k) b1[k] = b0[k];"
+    # elements of any type: C lets the compiler believe that a uint is no float
+    word = f"typedef {scalar.memory_type(dtype)} __attribute__((may_alias)) word;"
+    copied = "((__global word *)b1)[k] = ((__global const word *)b0)[k];"
+    text = f"  {word}\n  for (long k = 0; k < n0; ++k) {copied}"
     at = p.stage(Stage(text, buffers, [count], 1, 1, s.label, cost=count / 4))
     args = (s.src, s.dst, IntArg(count, "long"))
     reads, writes = (s.src.id,), (s.dst.id,)

@@ -171,8 +171,13 @@ class Writer:
         return text + (f" + {self.number(ref.offset)}" if ref.offset else "")
 
     def copy(self, src: str, dst: str, nbytes: int) -> None:
-        """Whole words where the size allows it: every element size that does has such offsets."""
-        kind, size = ("uint", 4) if nbytes % 4 == 0 else ("uchar", 1)
+        """Whole words where the size allows it: every element size that does has such offsets. They
+        stand for elements of any type: C lets the compiler believe that a uint is no float.
+        """
+        kind, size = "uchar", 1
+        if nbytes % 4 == 0:
+            kind, size = self.fresh("word"), 4
+            self.line(f"typedef uint __attribute__((may_alias)) {kind};")
         k, end = self.fresh("k"), self.fresh("e")
         source = f"((__global const {kind} *)({src}))[{k}]"
         target = f"((__global {kind} *)({dst}))[{k}]"

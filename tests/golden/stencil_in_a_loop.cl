@@ -79,8 +79,9 @@ FX_STAGE void stage_0(const long item, __global uchar *b0, __global uchar *b1, _
   }
   if (p1 != o1) {
   while (team_next(&t, 1) >= 0) {
-  const long e6 = n[6];
-  for (long k5 = 0; k5 < e6; ++k5) ((__global uint *)(o1))[k5] = ((__global const uint *)(p1))[k5];
+  typedef uint __attribute__((may_alias)) word5;
+  const long e7 = n[6];
+  for (long k6 = 0; k6 < e7; ++k6) ((__global word5 *)(o1))[k6] = ((__global const word5 *)(p1))[k6];
   }
   p2 = p1; p1 = o1;
   }
