@@ -565,7 +565,7 @@ def instantiate(x: Any) -> Any:
         return x
     if x.aval.dtype == float0:
         return np.zeros(x.aval.shape, float0)
-    return zeros_like_aval(x.aval)
+    return zeros_like_aval(x.aval) if x.aval.shape else constant_like(0, x.aval)  # no NumPy scalar
 
 
 def constant_like(value: Any, aval: ShapedArray) -> Any:

@@ -89,6 +89,15 @@ def test_tangents_of_numbers_are_arrays(f, one):
     assert float(t) == pytest.approx(float(fx.grad(f)(3.0)))
 
 
+@pytest.mark.parametrize("f", [lambda x: fnp.zeros(()), lambda x: (x > 0).astype(np.float32)])
+def test_derivatives_that_are_zero_are_arrays(f):
+    """Not NumPy's scalars, which have no `.at`, no `.weak_type` and no device."""
+    for x, weak in ((2.0, True), (fnp.float32(2), False)):
+        for slope in (fx.grad(f)(x), fx.vjp(f, x)[1](fnp.float32(1))[0]):
+            assert (type(slope), slope.weak_type, float(slope)) == (fx.Array, weak, 0)
+        assert type(fx.jvp(f, (x,), (fx.grad(f)(x),))[1]) is fx.Array
+
+
 def test_jacfwd_of_integers():
     with pytest.raises(TypeError, match=r"jacfwd requires real-valued inputs.*int32"):
         fx.jacfwd(lambda x: x * 1.0)(3)

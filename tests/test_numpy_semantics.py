@@ -65,6 +65,16 @@ def test_result_types(value, dtype, weak):
     assert (value.dtype.name, value.weak_type) == (dtype, weak)
 
 
+def test_uint64_and_a_signed_scalar_are_a_weak_float():
+    """As beside a signed array, so that the sum does not widen what it meets."""
+    with fx.enable_x64(True):
+        x = fnp.arange(3, dtype=np.uint64)
+        for y in (np.int32(7), np.int64(7), fnp.asarray(np.int64(7))):
+            total = x + y
+            assert (total.dtype, total.weak_type) == (np.float64, True)
+            assert (total * np.float32(1)).dtype == np.float32
+
+
 def test_wide_dtypes_need_x64():
     with pytest.warns(UserWarning, match="will be truncated to dtype float32"):
         assert fnp.zeros(2, "float64").dtype == np.float32

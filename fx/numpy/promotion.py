@@ -144,7 +144,9 @@ def convert(x: Any, dtype: np.dtype, weak: bool = False) -> Any:
     if isinstance(x, np.ndarray):
         return captured(x, dtype, weak)
     if isinstance(x, np.generic):
-        return x if x.dtype == dtype and not weak else _scalar(x, dtype)
+        if weak:  # of all strong dtypes only uint64 and a signed one have a weak join
+            return _python_kind(dtype)(x)
+        return x if x.dtype == dtype else _scalar(x, dtype)
     aval = core.get_aval(x)
     if aval.dtype == dtype and aval.weak_type == weak:
         return x
