@@ -231,6 +231,14 @@ def inner_while(b, v):
     return lax.while_loop(lambda c: c[1] < 3, step, (b, 0))[0], b[3]
 
 
+def insert(i, x):
+    value = x[i]
+    goes_on = lambda c: (c[0] > 0) & (c[1][c[0] - 1] > value)
+    move = lambda c: (c[0] - 1, c[1].at[c[0]].set(c[1][c[0] - 1]))
+    j, x = lax.while_loop(goes_on, move, (i, x))
+    return x.at[j].set(value)
+
+
 N = 300
 CARRIES = {
     "read before it is updated": lambda x: lax.scan(
@@ -245,14 +253,15 @@ CARRIES = {
         (x, x * 2),
     ),
     "a loop inside": lambda x: lax.scan(inner_while, x * 0, x),
+    "two change places": lambda x: lax.fori_loop(
+        0, N, lambda i, c: (c[1].at[i].set(c[0][i] + x[i]), c[0]), (x * 0, x)
+    ),
+    "a loop inside, then an update by what was there": lambda x: lax.fori_loop(1, N, insert, x),
     "loops inside a loop": lambda x: lax.fori_loop(
         0, 4, lambda k, x: lax.fori_loop(1, N, lambda i, x: x.at[i].set(x[i - 1] * 0.9 + k), x), x
     ),
 }  # fmt: skip
 OTHERS = {
-    "two change places": lambda x: lax.fori_loop(
-        0, N, lambda i, c: (c[1].at[i].set(c[0][i] + x[i]), c[0]), (x * 0, x)
-    ),
     "an inner loop and the array before it": lambda x: lax.scan(
         lambda b, v: (inner_while(b, v)[0], b), x * 0, x
     ),
@@ -289,6 +298,8 @@ def test_carries_are_updated_where_they_stand(name, rng):
     for got, value in zip(fx.tree.leaves(fx.jit(f)(x)), want, strict=True):
         np.testing.assert_allclose(got, value, rtol=1e-4, atol=1e-5)
     graph = fx.jit(f).lower(x).compile()._runner.graph
-    plan = make_plan(graph, devices.default_device().profile, condense=False, loops=False)
+    plan = make_plan(
+        graph, devices.default_device().profile, condense=False, loops=False, merge=False
+    )
     most = max(copied(plan.steps), default=0)
     assert (most < x.nbytes) == (name in CARRIES), most

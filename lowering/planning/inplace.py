@@ -69,16 +69,24 @@ def place_for_update(
 
 def read_by(fusion: Fusion, group: Group) -> set[int]:
     """The ids of what stands in memory that a group reads."""
-    found: set[int] = set()
+    return {id(a) for a in _reached(fusion, group) if _stands(fusion, a)}
+
+
+def _stands(fusion: Fusion, n: g.Node) -> bool:
+    return isinstance(n.form, g.Input) or id(n) in fusion.stored
+
+
+def _reached(fusion: Fusion, group: Group) -> list[g.Node]:
+    """What a group reads, and what it computes on the way from there to its roots."""
+    found: list[g.Node] = []
     todo, seen = group.operands, set()
     while todo:
         a = todo.pop()
         if id(a) in seen:
             continue
         seen.add(id(a))
-        if isinstance(a.form, g.Input) or id(a) in fusion.stored:
-            found.add(id(a))
-        else:
+        found.append(a)
+        if not _stands(fusion, a):
             todo.extend(a.args)
     return found
 
@@ -169,6 +177,7 @@ def keep_carries(p: Planner, region: Region, loop: g.Node) -> None:
         last = region.last_reads.get(id(x)) == region.position
         if last and not held.stride and slots.count(held.slot) == 1:
             region.places[id(get)] = held
+            region.owned |= {id(get)}
 
 
 def share_memory(region: Region, x: g.Node, others: Iterable[g.Node]) -> bool:
@@ -202,7 +211,7 @@ def to_keep(
     """What updates of memory that could be taken over had better find computed already: then a
     small buffer is written, and not the whole array copied.
     """
-    found: dict[int, tuple[g.Node, str]] = {}
+    found = _elements_read_behind(region)
     nests = {key: nest for key, (nest, _) in made.items()}
     updates = {
         id(group): group.roots[0].node
@@ -221,6 +230,23 @@ def to_keep(
             for n in node.args[1:]:
                 if id(n) not in region.fusion.stored and not isinstance(n.form, g.Input | g.Const):
                     found[id(n)] = (n, "what it reads is updated in place")
+    return found
+
+
+def _elements_read_behind(region: Region) -> dict[int, tuple[g.Node, str]]:
+    """Elements of what an inner loop takes over that are read with what it makes, so after it."""
+    found: dict[int, tuple[g.Node, str]] = {}
+    groups = [group for group in region.fusion.groups if group.single is None]
+    for loop in [group.single for group in region.fusion.groups if group.single is not None]:
+        taken = {id(x) for x in _updated(loop)} & region.owned
+        for group in groups if taken else ():
+            reached = _reached(region.fusion, group)
+            if not any(isinstance(n.form, g.Get) and n.args[0] is loop for n in reached):
+                continue
+            for n in reached:
+                x = n.args[0] if n.args else n
+                if id(x) in taken and 4 * n.size <= x.size and not _stands(region.fusion, n):
+                    found[id(n)] = n, "what it reads is taken over by a loop"
     return found
 
 
