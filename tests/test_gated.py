@@ -159,3 +159,28 @@ def test_what_has_few_elements_stays_in_its_kernel(data):
     x = np.zeros((5, 40), np.float32)
     f = fx.jit(fx.vmap(lambda *v: long(branch, *v)))
     assert "it is one kernel" in str(fx.explain(f)(x, ys, limits))
+
+
+@pytest.mark.parametrize("mode", [None, "drop", "clip"])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("rows", ["each", "some", "beyond"])
+def test_choices_along_an_axis_that_an_index_goes_along(rows, axis, mode, data):
+    """Whether a row (or a column) is updated is looked up by the index of each update."""
+    at = {"each": np.arange(20), "some": [3, 3, -1, 7], "beyond": [25, -30, 4, 0]}[rows]
+    x, p = np.zeros((20, N), np.float32), np.sin(np.arange(N * 9)).reshape(9, N) > 0
+
+    def run(x, p, at):
+        def step(k, carry):
+            x, n = carry
+            test = p[k, :20, None] if axis == 0 else p[k, None]
+            new = x.at[at, n].set(1.0 * k + fnp.arange(len(at)), mode=mode)
+            return fnp.where(test, new, x), (n + 7 * k) % N
+
+        return lax.fori_loop(0, 9, step, (x, 5 * fnp.arange(len(at)) - 3))[0]
+
+    args = fnp.asarray(x), fnp.asarray(p), fnp.asarray(at)
+    with fx.disable_jit():
+        want = run(*args)
+    np.testing.assert_array_equal(fx.jit(run)(*args), want)
+    graph = canon.canonicalize(fx.jit(run).lower(*args).compile()._runner.graph)
+    assert (chosen(graph, x.size) == 0) == (axis == 0)  # 20 elements a lane stay in registers

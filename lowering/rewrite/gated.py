@@ -32,7 +32,7 @@ def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], users: Users) -> 
     if n.form.op != "select":
         return None
     p, yes, no = args
-    found = _varies(p)
+    found = _varies(b, p)
     if found is None or prod(found[0].shape) * (MAX_VECTORS if found[1] else MAX_STATE) >= n.size:
         return None
     for made, x, original, wanted in ((yes, no, n.args[1], True), (no, yes, n.args[2], False)):
@@ -87,29 +87,46 @@ def _chosen(b: g.Builder, p: g.Node, wanted: bool, x: g.Node, other: g.Node) -> 
     return b.select(p, x, other) if wanted else b.select(p, other, x)
 
 
-def _varies(p: g.Node) -> Test | None:
+def _varies(b: g.Builder, p: g.Node) -> Test | None:
     if isinstance(p.form, g.Const):
         return None
     if isinstance(p.form, g.Broadcast):
         inner, dims = p.args[0], p.form.dims
-        whole = all(m == p.shape[d] for m, d in zip(inner.shape, dims, strict=True))
-        return (inner, dims) if whole else None
+        own = tuple(d for m, d in zip(inner.shape, dims, strict=True) if m == p.shape[d])
+        if any(m not in (1, p.shape[d]) for m, d in zip(inner.shape, dims)):
+            return None
+        return b.reshape(inner, tuple(p.shape[d] for d in own)), own
     return p, tuple(range(p.ndim))
 
 
 def _places(b: g.Builder, made: g.Node, x: g.Node, p: Test, wanted: bool) -> g.Node | None:
-    inner, dims = p
-    found = _dropping(b, made) if set(dims) <= set(made.form.x_batch) else None
-    if found is None:
+    found = _dropping(b, made)
+    spread = None if found is None else _by_update(b, found, p)
+    if found is None or spread is None:
         return None
     f, (_, indices, updates) = found.form, found.args
-    axes = tuple(f.index_batch[f.x_batch.index(d)] for d in dims)
-    if list(axes) != sorted(axes):
-        return None
-    spread = b.broadcast(inner, indices.shape, axes)
     nowhere = b.const(int(np.iinfo(indices.dtype).max), indices.dtype, indices.shape)
     indices = _chosen(b, spread, wanted, indices, nowhere)
     return b.node(f, (x, indices, updates), made.shape, made.dtype)
+
+
+def _by_update(b: g.Builder, made: g.Node, p: Test) -> g.Node | None:
+    """The predicate for each of the updates, in the shape of their indices: along an axis that they
+    have in common with x it is the same, along one that a component goes along it is looked up.
+    """
+    (inner, dims), f, indices = p, made.form, made.args[1]
+    if set(dims) <= set(f.x_batch):
+        axes = tuple(f.index_batch[f.x_batch.index(d)] for d in dims)
+        return b.broadcast(inner, indices.shape, axes) if list(axes) == sorted(axes) else None
+    if len(dims) != 1 or dims[0] not in f.start_map or _window_sizes(made)[dims[0]] != 1:
+        return None
+    k, lead = f.start_map.index(dims[0]), indices.shape[:-1]
+    place = b.slice(indices, (*(0 for _ in lead), k), (*lead, k + 1))
+    if f.wrap:
+        end, zero = (b.const(v, place.dtype, place.shape) for v in (made.shape[dims[0]], 0))
+        place = b.select(b.map("lt", place, zero), b.map("add", place, end), place)
+    form = g.Gather((1,), (), (0,), (0,), (), (), "clip")
+    return b.broadcast(b.gather(inner, place, lead, form), indices.shape, range(len(lead)))
 
 
 def _dropping(b: g.Builder, made: g.Node) -> g.Node | None:
