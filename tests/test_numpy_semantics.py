@@ -58,6 +58,8 @@ def test_questions_of_one_number_are_answered_by_an_array(name, dtype):
         (fnp.heaviside(2.5, True), "float32", True),
         (fnp.heaviside(2.5, fnp.ones(1, np.float16)), "float16", False),
         (fnp.logaddexp2(1, 2.5), "float32", True),
+        (fnp.hypot(np.array([1, 2]), 0.5), "float32", False),
+        (fnp.hypot(3.0, 4), "float32", True),
         (fnp.logaddexp2(1, fnp.ones(1, np.float16)), "float16", False),
     ],
 )

@@ -138,8 +138,8 @@ def logaddexp2(x1: Any, x2: Any, /) -> Any:
     """log2(2**x1 + 2**x2) without overflow; as logaddexp otherwise, imaginary parts from -pi /
     log(2) to pi / log(2).
     """
+    weak = all(core.get_aval(value(x)).weak_type for x in (x1, x2))
     x1, x2 = promote_inexact("logaddexp2", x1, x2)
-    weak = core.get_aval(x1).weak_type
     return convert(_logaddexp_of(True)(x1, x2), dtype_of(x1), weak)
 
 
@@ -151,6 +151,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     """sqrt(x1**2 + x2**2) without overflow; inf if either is infinite. ValueError for complex
     numbers. Both derivatives at (0, 0) are 1/2.
     """
+    weak = all(core.get_aval(value(x)).weak_type for x in (x1, x2))
     x1, x2 = promote_inexact("hypot", x1, x2)
     if dtype_of(x1).kind == "c":
         raise ValueError("fx.numpy.hypot is not well defined for complex-valued inputs.")
@@ -160,7 +161,7 @@ def hypot(x1: Any, x2: Any, /) -> Any:
     divisor = base.where_(lax.eq(large, const_as(large, 0)), const_as(large, 1), large)
     ratio = lax.div(small, divisor)
     out = lax.mul(large, lax.sqrt(lax.add(const_as(x1, 1), lax.integer_pow(ratio, 2))))
-    return base.where_(infinite, const_as(out, np.inf), out)
+    return convert(base.where_(infinite, const_as(out, np.inf), out), dtype_of(x1), weak)
 
 
 def copysign(x1: Any, x2: Any, /) -> Any:
@@ -313,8 +314,9 @@ def sinc(x: Any, /) -> Any:
 @explained(TWO, FLOATS)
 def heaviside(x1: Any, x2: Any, /) -> Any:
     """0 below zero, x2 at zero, 1 above, NaN for NaN. TypeError for complex numbers."""
+    weak = core.get_aval(value(x1)).weak_type
     x1, x2 = promote_inexact("heaviside", x1, x2)
-    weak = core.get_aval(x1).weak_type
+    weak = weak and core.get_aval(x1).weak_type
     zero, one = const_as(x1, 0), const_as(x1, 1)
     out = base.where_(lax.lt(x1, zero), zero, base.where_(lax.gt(x1, zero), one, x2))
     return convert(base.where_(u.isnan(x1), x1, out), dtype_of(x1), weak)
