@@ -18,22 +18,25 @@ UNITS_PER_US = 4000.0  # of schedule.work, one core
 CALL_US = 0.01  # of a stage, inside a kernel
 WAKE_US = 60.0  # until a sleeping thread of the driver begins, and until the host sees its end
 TURNS = 100  # of a while loop, which only the data know
+INNER_TURNS = 10  # of one inside another loop: a search, a few corrections, a list that is followed
 LONGEST_US = 500.0  # that a call may keep the calling thread busy
 LONGEST_ALONE_US = 5000.0  # the same where the driver has one thread, which is not faster
 
 
-def steps_of(s: LoopStep) -> int:
+def steps_of(s: LoopStep, inner: bool = False) -> int:
     """How often a loop turns; a guess where only the data know. One without a condition repeats a
-    launch of many turns, which is hardly ever needed.
+    launch of many turns, which is hardly ever needed. `inner`: it stands in a loop.
     """
     if s.count is not None:
         return s.count
-    return TURNS if s.cond else 0
+    return (INNER_TURNS if inner else TURNS) if s.cond else 0
 
 
-def one_task_us(stages: Sequence[Stage], s: Step, host: float | None = None) -> float | None:
+def one_task_us(
+    stages: Sequence[Stage], s: Step, host: float | None = None, inner: bool = False
+) -> float | None:
     """Microseconds of a step on one core, None if it cannot run inside a kernel; `host` is what the
-    host's functions count for.
+    host's functions count for, `inner`: in a loop.
     """
     if isinstance(s, Launch):
         if s.stage is None or stages[s.stage].local != 1:
@@ -45,16 +48,17 @@ def one_task_us(stages: Sequence[Stage], s: Step, host: float | None = None) -> 
         return host
     groups = s.branches if isinstance(s, CondStep) else (s.body + s.cond,)
     sums: list[float] = []
+    within = inner or isinstance(s, LoopStep)
     for group in groups:
-        parts = [one_task_us(stages, x, host) for x in group]
+        parts = [one_task_us(stages, x, host, within) for x in group]
         if any(x is None for x in parts):
             return None
         sums.append(sum(x for x in parts if x is not None))
-    times = steps_of(s) if isinstance(s, LoopStep) else 1
+    times = steps_of(s, inner) if isinstance(s, LoopStep) else 1
     return max(sums, default=0.0) * times
 
 
-def host_us(stages: Sequence[Stage], cores: int, s: Step) -> float:
+def host_us(stages: Sequence[Stage], cores: int, s: Step, inner: bool = False) -> float:
     """Microseconds of a step whose launches the host makes, for `cores` threads."""
     if isinstance(s, Launch):
         busy = max(1, min(cores, s.groups))
@@ -66,20 +70,20 @@ def host_us(stages: Sequence[Stage], cores: int, s: Step) -> float:
     if isinstance(s, HostStep):
         return 0.0
     if isinstance(s, CondStep):
-        branches = (_in_turn_us(stages, cores, b) for b in s.branches)
+        branches = (_in_turn_us(stages, cores, b, inner) for b in s.branches)
         return 3 * LAUNCH_US + max(branches, default=0)
-    once = _in_turn_us(stages, cores, (*s.body, *s.cond))
-    return steps_of(s) * (once + (3 * LAUNCH_US if s.count is None else 0))
+    once = _in_turn_us(stages, cores, (*s.body, *s.cond), True)
+    return steps_of(s, inner) * (once + (3 * LAUNCH_US if s.count is None else 0))
 
 
-def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step]) -> float:
+def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step], inner: bool) -> float:
     """Microseconds of steps; launches that do not wait for each other will be one (`merge`)."""
     total, groups = 0.0, 0
     read: set[int] = set()
     written: set[int] = set()
     for s in steps:
         if not isinstance(s, Launch) or s.stage is None:
-            total += host_us(stages, cores, s)
+            total += host_us(stages, cores, s, inner)
             groups = 0
             continue
         reads, writes = set(s.reads), set(s.writes)

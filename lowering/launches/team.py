@@ -70,7 +70,7 @@ def _in_turn_us(stages: Sequence[Stage], cores: int, steps: Sequence[Step]) -> f
                 return None
             once = max((us for us in parts if us is not None), default=0.0)
             decides = isinstance(s, CondStep) or s.count is None
-            times = steps_of(s) if isinstance(s, LoopStep) else 1
+            times = steps_of(s, inner=True) if isinstance(s, LoopStep) else 1
             total += times * (once + MEET_US * decides)
     return total
 
