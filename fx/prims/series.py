@@ -16,10 +16,13 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray, is_floating
 from fx.core import AxisData
+from fx.lazy import LazyModule
 from fx.lower import constant, lower_eqns
 from fx.prims import compare, shape, temme
 from fx.prims.elementwise import abs_p, matched
 from fx.prims.registry import spread
+
+special = LazyModule("scipy.special")
 
 MAX_STEPS = 2000
 
@@ -34,21 +37,15 @@ class NumpyOps:
 
     @staticmethod
     def erfc(x: np.ndarray) -> np.ndarray:
-        import scipy.special
-
-        return scipy.special.erfc(x)
+        return special.erfc(x)
 
     @staticmethod
     def lgamma(x: np.ndarray) -> np.ndarray:
-        import scipy.special
-
-        return scipy.special.gammaln(x)
+        return special.gammaln(x)
 
     @staticmethod
     def digamma(x: np.ndarray) -> np.ndarray:
-        import scipy.special
-
-        return scipy.special.digamma(x)
+        return special.digamma(x)
 
     @staticmethod
     def iterate(active: Any, step: Any, carry: list[Any], consts: list[Any]) -> list[Any]:
@@ -60,38 +57,20 @@ class NumpyOps:
         return carry
 
 
+def _bound(name: str) -> Callable[[Any], Any]:
+    """A primitive by its name: not all of them are imported yet."""
+    return lambda x: core.PRIMITIVES[name].bind(x)
+
+
 class TracedOps:
     """The same on values of the current trace; used by lower rules."""
 
     abs = staticmethod(abs_p.bind)
 
-    @staticmethod
-    def exp(x: Any) -> Any:
-        return core.PRIMITIVES["exp"].bind(x)
-
-    @staticmethod
-    def log(x: Any) -> Any:
-        return core.PRIMITIVES["log"].bind(x)
-
-    @staticmethod
-    def log1p(x: Any) -> Any:
-        return core.PRIMITIVES["log1p"].bind(x)
-
-    @staticmethod
-    def sqrt(x: Any) -> Any:
-        return core.PRIMITIVES["sqrt"].bind(x)
-
-    @staticmethod
-    def erfc(x: Any) -> Any:
-        return core.PRIMITIVES["erfc"].bind(x)
-
-    @staticmethod
-    def lgamma(x: Any) -> Any:
-        return core.PRIMITIVES["lgamma"].bind(x)
-
-    @staticmethod
-    def digamma(x: Any) -> Any:
-        return core.PRIMITIVES["digamma"].bind(x)
+    exp, log, log1p, sqrt, erfc, lgamma, digamma = (
+        staticmethod(_bound(name))
+        for name in ("exp", "log", "log1p", "sqrt", "erfc", "lgamma", "digamma")
+    )
 
     @staticmethod
     def where(mask: Any, x: Any, y: Any) -> Any:

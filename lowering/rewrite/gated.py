@@ -123,8 +123,7 @@ def _by_update(b: g.Builder, made: g.Node, p: Test) -> g.Node | None:
     k, lead = f.start_map.index(dims[0]), indices.shape[:-1]
     place = b.slice(indices, (*(0 for _ in lead), k), (*lead, k + 1))
     if f.wrap:
-        end, zero = (b.const(v, place.dtype, place.shape) for v in (made.shape[dims[0]], 0))
-        place = b.select(b.map("lt", place, zero), b.map("add", place, end), place)
+        place = _from_the_end(b, place, [made.shape[dims[0]]])
     form = g.Gather((1,), (), (0,), (0,), (), (), "clip")
     return b.broadcast(b.gather(inner, place, lead, form), indices.shape, range(len(lead)))
 
@@ -139,11 +138,16 @@ def _dropping(b: g.Builder, made: g.Node) -> g.Node | None:
     if f.mode == "drop":
         return made
     if f.wrap:
-        zero = b.const(0, indices.dtype, indices.shape)
-        ends = _by_component(b, indices, [x.shape[k] for k in f.start_map])
-        indices = b.select(b.map("lt", indices, zero), b.map("add", indices, ends), indices)
+        indices = _from_the_end(b, indices, [x.shape[k] for k in f.start_map])
     form = replace(f, mode="drop", wrap=False)
     return b.node(form, (x, _inside(b, indices, highs), updates), made.shape, made.dtype)
+
+
+def _from_the_end(b: g.Builder, indices: g.Node, ends: list[int]) -> g.Node:
+    """Indices of which negative ones counted from the end, each component from its own."""
+    zero = b.const(0, indices.dtype, indices.shape)
+    moved = b.map("add", indices, _by_component(b, indices, ends))
+    return b.select(b.map("lt", indices, zero), moved, indices)
 
 
 def _inside(b: g.Builder, indices: g.Node, highs: list[int]) -> g.Node:
