@@ -456,14 +456,19 @@ def find_device(device: Any) -> Any:
 
 
 def list_devices(kind: str | None = None) -> list[Any]:
-    """All devices, the process's default first, then the best; or those of one kind or driver."""
+    """All devices, the process's default first, then the best; or those of one kind or driver,
+    RuntimeError where there are none.
+    """
     found = runtime().devices()
     if kind is None:
         first = runtime().default_device(_platforms)
         return [first, *(d for d in found if d is not first)]
     if kind == "interpreter":
         return [runtime().interpreter()]
-    return [d for d in found if kind in (d.platform, d.driver)]
+    if chosen := [d for d in found if kind in (d.platform, d.driver)]:
+        return chosen
+    there = ", ".join(sorted({d.platform for d in found}))
+    raise RuntimeError(f"Unknown backend {kind!r}: no such device is present. There are: {there}.")
 
 
 def put(x: Any, device: Any = None) -> Array:

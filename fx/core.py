@@ -89,15 +89,15 @@ class Primitive:
     effects of one application.
     """
 
+    call_primitive = map_primitive = False  # interpreters of jaxprs ask; none here is either
+
     def __init__(self, name: str, multiple_results: bool = False, **rules: Any):
         self.name = name
         self.multiple_results = multiple_results
         self.doc: str = rules.pop("doc", "")
         self.abstract: Any = None
         self.numpy: Any = None
-        self.numpy_of: Any = (
-            None  # (avals, params) -> (function, *more arguments): `numpy` of these
-        )
+        self.numpy_of: Any = None  # (avals, params) -> (function, *more arguments) for `numpy`
         self.jvp: Any = None
         self.transpose: Any = None
         self.batch: Any = None

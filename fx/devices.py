@@ -19,9 +19,9 @@ from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
 
 def devices(backend: str | None = None) -> list[Any]:
     """The devices that OpenCL offers, the default first; `backend` selects a kind (cpu, gpu,
-    interpreter).
+    interpreter) or a driver. RuntimeError where it names none.
     """
-    return array.list_devices(backend)
+    return array.list_devices(_KINDS.get(backend, backend))
 
 
 def local_devices(
@@ -66,7 +66,7 @@ def _follow_platforms(value: Any, thread_only: bool) -> None:
     array.set_platforms([_KINDS.get(n.strip(), n.strip()) for n in names if n.strip()])
 
 
-_KINDS = {"cuda": "gpu", "rocm": "gpu"}
+_KINDS: dict[str | None, str] = {"cuda": "gpu", "rocm": "gpu"}
 """JAX's names of platforms that are kinds here."""
 
 on_change("default_device", _follow_device)

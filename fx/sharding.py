@@ -380,8 +380,18 @@ class NamedSharding(Sharding):
 
     @property
     def device_set(self) -> set[Any]:
-        """The set of the mesh's devices."""
+        """The set of the mesh's devices; ValueError for an abstract mesh, which has none."""
+        if isinstance(self.mesh, AbstractMesh):
+            raise ValueError(f"{self} is over an abstract mesh, which names no devices.")
         return set(self.mesh.devices.flat)
+
+    num_devices = property(lambda self: self.mesh.size, doc="How many devices the mesh spans.")
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        """Whether no dimension is split: the axes that the spec names all have size 1."""
+        parts = (p if isinstance(p, tuple | list) else (p,) for p in self.spec)
+        return prod(self.mesh.shape.get(name, 1) for part in parts for name in part) == 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NamedSharding) and (

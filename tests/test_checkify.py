@@ -78,3 +78,14 @@ def test_derivatives_through_checked_branches() -> None:
     take = np.array([True, False])
     grad = fx.grad(lambda x: checkify(fx.vmap(branching))(take, x)[1].sum())
     np.testing.assert_allclose(grad(np.array([2.0, -3.0], np.float32)), [0.5, 2.0], 1e-6)
+
+
+def test_a_failed_check_raises_a_value_error_of_checkify():
+    from fx.experimental.checkify import JaxRuntimeError
+
+    assert issubclass(JaxRuntimeError, ValueError)
+    with pytest.raises(JaxRuntimeError, match="never"):
+        check(False, "never")
+    error, _ = checkify(lambda x: check(x > 0, "{} is not positive", x))(fnp.float32(-1))
+    with pytest.raises(JaxRuntimeError, match=r"-1\.0 is not positive"):
+        error.throw()

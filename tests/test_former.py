@@ -98,6 +98,28 @@ def test_an_arrays_sharding_has_a_spec_and_a_mesh():
     assert fx.sharding.NamedSharding(sharding.mesh, sharding.spec).is_equivalent_to(sharding, 2)
 
 
+def test_the_sharding_of_a_type_names_no_devices_and_splits_nothing():
+    where = fx.typeof(jnp.ones((2, 3))).sharding
+    assert where.is_fully_replicated
+    with pytest.raises(ValueError, match="abstract mesh"):
+        where.device_set  # noqa: B018  # the property is what raises
+    mesh = fx.sharding.AbstractMesh((2, 1), ("x", "y"))
+    over = [fx.sharding.NamedSharding(mesh, P(*spec)) for spec in ((), (None, "y"), (("y", "x"),))]
+    assert [s.is_fully_replicated for s in over] == [True, True, False]
+    assert [s.num_devices for s in over] == [2, 2, 2]
+
+
+def test_devices_of_a_kind_that_is_not_there_raise():
+    for ask in (fx.devices, fx.device_count, lambda kind: fx.local_devices(backend=kind)):
+        with pytest.raises(RuntimeError, match="Unknown backend 'abacus'"):
+            ask("abacus")
+
+
+def test_no_primitive_is_a_call_for_interpreters_of_jaxprs():
+    eqns = fx.make_jaxpr(fx.jit(jnp.sin))(1.0).eqns
+    assert not any(e.primitive.call_primitive or e.primitive.map_primitive for e in eqns)
+
+
 def test_pcast_is_the_value_inside_its_axis():
     x = jnp.arange(3.0)
     y = fx.vmap(lambda v: lax.pcast(v, "i", to="varying"), axis_name="i")(x)

@@ -19,7 +19,6 @@ from fx import lax
 from fx.avals import ShapedArray, is_inexact
 from fx.core import ClosedJaxpr, JaxprEqn, Literal, get_aval, is_array_value, is_undefined
 from fx.core import Zero as Zero
-from fx.errors import JaxRuntimeError
 from fx.jaxpr import Effect
 from fx.jit import jit
 from fx.prims.registry import Case, primitive
@@ -30,6 +29,7 @@ __all__ = [
     "DivisionByZeroError",
     "Error",
     "FailedCheckError",
+    "JaxRuntimeError",
     "NaNError",
     "OOBError",
     "all_checks",
@@ -49,6 +49,10 @@ __all__ = [
 
 class JaxException(Exception):
     """What a failed check amounts to."""
+
+
+class JaxRuntimeError(ValueError):
+    """A check failed: raised by `Error.throw` and by checks that run at once."""
 
 
 class FailedCheckError(JaxException):
