@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from lowering.compile import make_plan
 from lowering.graph import Builder
 from lowering.profile import AVX2, AVX512
 from lowering.runtime import ahead, builders, cache, later, lean, parts, shelf, stock
+from lowering.runtime.counters import counts
 
 F32 = np.dtype(np.float32)
 
@@ -57,6 +60,29 @@ def test_a_part_that_calls_others_is_dealt_behind_them():
     assert leaves < set(alone[text.keys[whole],])
 
 
+def alike() -> Iterator[Any]:
+    """What is common, of other sizes."""
+    for kind in ("add", "max", "min"):
+        b = Builder()
+        yield b.graph([b.reduce(kind, b.input((3_000_001,), F32), (0,))])
+    yield product(1024, 640)
+    yield product(1024, 640, turned=True)
+    b = Builder()
+    yield b.graph([b.contract(b.input((200, 320), F32), b.input((200, 640), F32), ((0,), (0,)))])
+    for n, count in ((8, 9000), (16, 3000), (32, 1000), (64, 300)):
+        b = Builder()
+        x, y = b.input((count, n, n), F32), b.input((count, n, n), F32)
+        yield b.graph([b.contract(x, y, ((2,), (1,)), ((0,), (0,)))])
+
+
+@pytest.mark.parametrize("profile", [AVX2, AVX512], ids=["AVX2", "AVX512"])
+def test_common_programs_are_the_same_for_other_sizes(profile):
+    made, wanted = list(stock.common()), list(alike())
+    assert len(made) == len(wanted)
+    for one, other in zip(made, wanted):
+        assert make_plan(one, profile).programs == make_plan(other, profile).programs
+
+
 def kept(key: str) -> bool:
     return cache.load(stock.KIND, key) is not None
 
@@ -71,18 +97,35 @@ def test_who_builds_after_a_rest_finds_all_parts(device, asked, tmp_path, monkey
     assert any(map(within_seconds, done))
     from plans import run
 
-    plan = make_plan(product(640, 384), device.profile)
     rng = np.random.default_rng(0)
-    x, y = (rng.standard_normal(plan.buffers[k].shape).astype(F32) for k in plan.inputs)
-    (got,) = run(plan, device, [x, y])
-    np.testing.assert_allclose(got, x @ y, rtol=1e-4, atol=1e-4)
-    ((known, texts),) = asked
-    assert known and not texts
+
+    def result(graph):
+        plan = make_plan(graph, device.profile)
+        x, y = (rng.standard_normal(plan.buffers[k].shape).astype(F32) for k in plan.inputs)
+        (got,) = run(plan, device, [x, y])
+        return got, x @ y
+
+    before = counts.compiles
+    np.testing.assert_allclose(*result(product(640, 384)), rtol=1e-4, atol=1e-4)
+    assert counts.compiles == before and not asked  # a program that is common
+    b = Builder()
+    x, y = b.input((640, 300), F32), b.input((300, 384), F32)
+    z = b.contract(x, y, ((1,), (0,)))
+    got, want = result(b.graph([b.map("mul", z, z)]))
+    np.testing.assert_allclose(got, want**2, rtol=1e-3, atol=1e-3)
+    assert counts.compiles == before + 1
+    ((known, _),) = asked  # a program that has some of their parts
+    assert known
     later.settle()
     stock.ask(device)  # by now it is known to be there
     later.settle()
     assert not made._owed
     monkeypatch.setattr(saved, "VERSIONS", "another")  # whose parts may be others
+    monkeypatch.setenv("FX_STOCK", "0")
+    stock.ask(device)
+    later.settle()
+    assert not made._owed
+    monkeypatch.delenv("FX_STOCK")
     stock.ask(device)
     later.settle()
     assert made._owed == 1
@@ -105,7 +148,7 @@ def test_what_makes_it_ends_with_its_builder(device, monkeypatch):  # noqa: F811
 def test_a_shelf_makes_nothing_until_it_is_asked_and_once(monkeypatch, tmp_path):
     file = tmp_path / "made"
 
-    def make(piece, *words):
+    def make(builds, *words):
         with open(file, "a") as f:
             f.write(" ".join(words))
 
@@ -116,7 +159,7 @@ def test_a_shelf_makes_nothing_until_it_is_asked_and_once(monkeypatch, tmp_path)
     empty = shelf.Shelf()
     empty.work(nothing, ())
     assert not empty.busy
-    empty.take("this", "that")
+    empty.take(nothing, "this", "that")
     empty.work(nothing, ())
     assert within_seconds(lambda: not empty.busy)
     assert file.read_text() == "this that"

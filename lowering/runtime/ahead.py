@@ -55,6 +55,9 @@ VARIANTS = "1-1-1-goffs0", "1-1-1-goffs0-smallgrid"
 RESTS = 0.01
 """Seconds without a job after which a process of its own gets its twin."""
 
+SHELF = "shelf"
+"""Beside the folder of PoCL's files, that of a process which works while nobody waits."""
+
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
 _PLATFORM_NAME, _DEVICE_NAME = 0x0902, 0x102B
@@ -380,7 +383,16 @@ def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
 
 
 def _stock(compiler: Compiler, job: Any, files: str, kept_in: str) -> None:
-    compiler.shelf.take(*job)
+    """What it asks for is made in a fork, which has a folder of its own and no twin."""
+    folder = os.path.join(os.path.dirname(files), SHELF)
+
+    def build(*whole: Any) -> bytes | None:
+        os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
+        compiler.twin = None
+        made = _join(compiler, (*whole, ()), os.path.join(folder, "files"), kept_in)
+        return made and made[0]
+
+    compiler.shelf.take(build, *job)
 
 
 ANSWERS: dict[str, Any] = {"whole": _whole, "join": _join, "stock": _stock}

@@ -121,7 +121,7 @@ def _pieces(device: Device, job: tuple[str, tuple[Program, Any]]) -> _Pieces | N
     if text is None:
         return None
     at = cache.key_of(*lean.machine(device), lean.prelude(), program.options)
-    known = _known(at, text.keys.values())
+    known = on_disk(at, text.keys.values())
     main, lists = text.deal(known, builders.processes() - 1)
     if not (known or lists):
         return None
@@ -131,7 +131,7 @@ def _pieces(device: Device, job: tuple[str, tuple[Program, Any]]) -> _Pieces | N
     return _Pieces(Apart(job_, pieces, texts), at, [m for modules in lists for m in modules])
 
 
-def _known(at: str, keys: Iterable[str]) -> dict[str, Piece]:
+def on_disk(at: str, keys: Iterable[str]) -> dict[str, Piece]:
     """The pieces on disk that have these parts, by key, if the parts that they call are there."""
     found: dict[str, tuple[bytes, bytes, list[str]]] = {}
     for key in keys:

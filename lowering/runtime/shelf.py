@@ -22,11 +22,12 @@ class Shelf:
 
     def __init__(self) -> None:
         self._asked: tuple[Any, ...] = ()
+        self._build: Callable[..., bytes | None] | None = None
         self._child = 0
 
-    def take(self, *asked: Any) -> None:
-        """What `stock.make` is to be asked for."""
-        self._asked = asked
+    def take(self, build: Callable[..., bytes | None], *asked: Any) -> None:
+        """What `stock.make` is to be asked for; `build` makes programs of a job and of pieces."""
+        self._build, self._asked = build, asked
 
     def work(self, piece: Callable[[str, str], Any], others: Iterable[int]) -> None:
         """Begin to make it, by `piece`; `others` are files that must end with this process."""
@@ -53,14 +54,14 @@ class Shelf:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             os.nice(10)
             if os.getppid() == parent:
-                _make(piece, *self._asked)
+                _make((piece, self._build), *self._asked)
         os._exit(0)
 
 
-def _make(piece: Callable[[str, str], Any], path: Sequence[str], *asked: Any) -> None:
-    """`path`: where imports are found, which a builder does not know."""
+def _make(builds: tuple[Any, Any], path: Sequence[str], *asked: Any) -> None:
+    """`builds`: of parts, of programs; `path`: where imports are found, unknown to builders."""
     sys.path[:] = path
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     from lowering.runtime import stock
 
-    stock.make(piece, *asked)
+    stock.make(*builds, *asked)

@@ -1,9 +1,9 @@
-"""Stock: parts that most programs ask for, compiled before one does, while nobody waits.
+"""Stock: parts and programs that many ask for, compiled before one does, while nobody waits.
 
 A tile, a panel, the loops of a product and the functions of a team are the same in many programs
-(parts.py), and more than half of what a first product takes. So a process that has built something
+(parts.py), and a sum's or a product's program in all sizes. So a process that has built something
 asks its builder once to make those that the disk has not got when it rests (shelf.py); whoever
-builds next finds them there.
+builds next finds them there. FX_STOCK=0: nobody asks.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import marshal
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from lowering import ending, saved
-from lowering.runtime import builders, cache, later, lean, parts
+from lowering.plan import Program
+from lowering.runtime import ahead, builders, cache, later, lean, parts
 from lowering.runtime.aside import Piece
 
 KIND = "stock"
@@ -35,7 +36,8 @@ def _ask(device: Any) -> None:
     machine = lean.machine(device)
     key = cache.key_of(*machine, lean.prelude(), device.profile.key, saved.VERSIONS)
     root = cache.directory()
-    if ending.over or root is None or (root, key) in _asked:
+    off = os.environ.get("FX_STOCK") == "0"
+    if ending.over or off or root is None or (root, key) in _asked:
         return
     profile = {f.name: getattr(device.profile, f.name) for f in fields(device.profile)}
     if cache.has(KIND, key) or builders.tell(KIND, sys.path, str(root), key, machine, profile):
@@ -43,7 +45,12 @@ def _ask(device: Any) -> None:
 
 
 def make(
-    piece: Callable[[str, str], Piece], root: str, key: str, machine: Any, profile: Any
+    piece: Callable[[str, str], Piece],
+    build: Callable[[ahead.Job, Sequence[Piece]], bytes | None],
+    root: str,
+    key: str,
+    machine: Any,
+    profile: Any,
 ) -> None:
     """In a process of a builder: make and keep, in the disk cache at `root`, what is not there."""
     os.environ["FX_CACHE_DIR"] = root
@@ -53,20 +60,67 @@ def make(
             made = piece(*lean.piece(module.source, options))
             for name in names:
                 cache.keep("piece", name, marshal.dumps((*made, list(module.calls))))
+    for program in _programs(profile, common()):
+        name = cache.key_of(*machine, lean.prelude(), program.options, program.source)
+        if not cache.has("bitcode", name):
+            code = build(*_job(program, machine, name))
+            if code is not None:
+                cache.keep("bitcode", name, code)
     cache.keep(KIND, key, b"")
 
 
 def _modules(profile: Any, machine: Any) -> Iterator[tuple[str, parts.Module, str]]:
     """The texts of parts, with the beginning of the disk's keys, and options."""
+    for program in _programs(profile, graphs()):
+        text = parts.read(program.source)
+        at = cache.key_of(*machine, lean.prelude(), program.options)
+        for module in text.alone() if text is not None else ():
+            yield at, module, program.options
+
+
+def _job(program: Program, machine: Any, name: str) -> tuple[ahead.Job, list[Piece]]:
+    """A program as `Compiler.join` takes it, for many items and for few; and its parts on disk."""
+    from lowering.runtime import programs
+
+    source, known = program.source, {}
+    text = parts.read(source)
+    if text is not None:
+        at = cache.key_of(*machine, lean.prelude(), program.options)
+        known = programs.on_disk(at, text.keys.values())
+        source = text.deal(known, 0)[0].source
+    launches = [("fx", size, 1) for size in (1, ahead.SMALL_GRID)]
+    pieces = list({piece[0]: piece for piece in known.values()}.values())
+    return lean.job(source, program.options, name[:32], launches), pieces
+
+
+def _programs(profile: Any, of: Iterable[Any]) -> Iterator[Program]:
     from lowering.compile import make_plan
     from lowering.profile import Profile
 
-    for graph in graphs():
-        for program in make_plan(graph, Profile(**profile)).programs:
-            text = parts.read(program.source)
-            at = cache.key_of(*machine, lean.prelude(), program.options)
-            for module in text.alone() if text is not None else ():
-                yield at, module, program.options
+    for graph in of:
+        yield from make_plan(graph, Profile(**profile)).programs
+
+
+def common() -> Iterator[Any]:
+    """What has programs that are the same for most sizes, and that libraries bring along: folds of
+    all elements; products, plain and with either side turned; products of many small matrices.
+    """
+    import numpy as np
+
+    from lowering.graph import Builder
+
+    f32 = np.float32
+    for kind in ("add", "max", "min"):
+        b = Builder()
+        yield b.graph([b.reduce(kind, b.input((1 << 22,), f32), (0,))])
+    for sides in ((1, 0), (1, 1), (0, 0)):
+        b = Builder()
+        x, y = b.input((512, 512), f32), b.input((512, 512), f32)
+        yield b.graph([b.contract(x, y, ((sides[0],), (sides[1],)))])
+    for n in (8, 16, 32, 64):
+        b = Builder()
+        x, y = b.input((1 << 11, n, n), f32), b.input((1 << 11, n, n), f32)
+        yield b.graph([b.contract(x, y, ((2,), (1,)), ((0,), (0,)))])
 
 
 def graphs() -> Iterator[Any]:

@@ -232,7 +232,8 @@ class _ProductEmitter(_Emitter):
         depths = blocks.depth // blocks.k
         sizes += [together * self.a_size] if form.a.panel else []
         sizes += [depths * blocks.strip * self.b_size] if form.b.panel else []
-        room = _room(sum(sizes), self.node.dtype.itemsize)
+        itemsize = self.node.dtype.itemsize
+        room = _room(max(sum(sizes), ROOMS[-1] // itemsize * self.whole), itemsize)
         self.line(f"{self.kind} acc[{room}] __attribute__((aligned(64)));")
         kept = str(form.rows * form.columns)
         if not self.whole:
@@ -299,18 +300,24 @@ class _ProductEmitter(_Emitter):
         return first, found
 
     def shared_stage(self, store: Store, outer: list[tuple[int, tuple[int, int, int]]]) -> None:
-        """All of the stage as a call."""
+        """All of the stage as a call; its text is the same for all shapes, and may be on disk."""
         form = self.form
         high, low = [(1, (0, 0, 0)), (1, (0, 0, 0)), *outer][-2:]
-        strides = ", ".join(f"{x}, {y}" for x, y in zip(high[1], low[1]))
-        row = store.index.coef(self.axes.rows[0]) if self.axes.rows else 0
+        inner, strides = str(low[0]), ", ".join(["0"] * 6)
+        if outer:
+            self.int("inner", low[0])
+            names = [f"{x}_{y}" for x in ("a", "b", "out") for y in ("outer", "inner")]
+            for name, value in zip(names, (x for xs in zip(high[1], low[1]) for x in xs)):
+                self.int(name, value, "long")
+            inner, strides = "inner", ", ".join(names)
+        self.int("ld", store.index.coef(self.axes.rows[0]) if self.axes.rows else 0, "long")
+        self.int("start", store.index.const, "long")
         a, b = (f"b{k} + {side}_start" for k, side in zip(self.operands, "ab"))
         x, y = ("ap" if form.a.panel else "0"), ("bp" if form.b.panel else "0")
         self.line(
             f"{self.begin('whole')}, item, {a}, {b}, {x}, x_step, {y}, y_step, y_last, "
             "a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, KD, "
-            f"acc, {low[0]}, {strides}, {row}, "
-            f"b{store.buffer} + {store.index.const});"
+            f"acc, {inner}, {strides}, ld, b{store.buffer} + start);"
         )
 
     def begin(self, first: str) -> str:
