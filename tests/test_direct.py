@@ -151,3 +151,64 @@ def test_a_loop_that_is_launched_again_is_done_again(device, monkeypatch, calls)
         assert (int(k), float(y), float(z)) == (n, 2.0 * n, 3.0 * n)
         assert bool(runs.long) == (n > 256 or bool(runs.long))
     assert isinstance(runs, DirectExecutable) and runs.long
+
+
+def refuse(x):
+    """A host function that some branch calls."""
+    if x > 1000:
+        raise ValueError(f"{x} is too large")
+    return np.float32(-x)
+
+
+def checked(x):
+    """A loop, a branch that calls the host where its result is above 40, and another such check."""
+    y = lax.while_loop(lambda c: c < 10, lambda c: c * 1.5 + 1, x)
+    out = fx.ShapeDtypeStruct((), np.float32)
+    z = lax.cond(y > 40, lambda y: fx.pure_callback(refuse, out, y), lambda y: y, y)
+    kept = fx.ShapeDtypeStruct((), np.bool_)
+    ok = lax.switch(
+        fnp.int32(z),
+        [lambda y: y > 1, lambda y: fx.pure_callback(lambda y: y < 0, kept, y), lambda y: y > 1],
+        z,
+    )
+    w = lax.cond(z > 30, lambda y: fx.pure_callback(refuse, out, y), lambda y: y * 2, z)
+    return w + y, z, ok
+
+
+@pytest.mark.parametrize("calls", [1, 600])
+def test_branches_that_call_the_host_are_launches_where_they_are_not_taken(device, calls):
+    """A call presumes the branch without the host, also where it is written out; where another is
+    to be taken all is done again, and after some such calls nothing is presumed any more.
+    """
+    check = fx.jit(lambda x: checked(x)[:2])
+    runs = executable(check, np.float32(3))
+    assert isinstance(runs, DirectExecutable)
+    assert runs._straight
+    for x in [*[3.0] * calls, 35.0, 50.0, 3.0, 60.0, 70.0, 80.0, 3.0]:
+        w, z = check(np.float32(x))
+        y = {3.0: 14.875}.get(x, x)
+        expected = -y if y > 40 else y
+        expected = expected, -expected if expected > 30 else 2 * expected
+        assert (float(z), float(w)) == (expected[0], expected[1] + y), x
+    assert runs.long
+    with pytest.raises(ValueError, match="too large"):
+        fx.block_until_ready(check(np.float32(2000)))
+
+
+def test_of_several_branches_without_the_host_none_is_presumed(device):
+    assert not executable(fx.jit(checked), np.float32(3))._straight
+    for x in (3.0, 50.0, 0.5):
+        given, found = checked(np.float32(x)), fx.jit(checked)(np.float32(x))
+        assert [float(a) for a in found] == [float(a) for a in given]
+
+
+def test_a_copy_in_a_branch_beside_the_host_is_a_launch(device):
+    out = fx.ShapeDtypeStruct((), np.float32)
+
+    def f(x):
+        y = fnp.sin(x)
+        return lax.cond(x.sum() > 5, lambda y: fx.pure_callback(refuse, out, y), lambda y: y, y) + 1
+
+    runs = executable(fx.jit(f), np.float32(3))
+    assert runs._straight
+    assert float(fx.jit(f)(np.float32(3))) == float(np.sin(np.float32(3)) + np.float32(1))

@@ -16,7 +16,7 @@ import numpy as np
 from lowering import scalar
 from lowering.emit.scope import Stage
 from lowering.nest import NestBuffer
-from lowering.plan import CondStep, CopyStep, IntArg, Launch, LoopStep, Step
+from lowering.plan import CondStep, CopyStep, HostStep, IntArg, Launch, LoopStep, Step
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -43,8 +43,15 @@ def _within(p: Planner, s: Step) -> Step:
     if isinstance(s, LoopStep):
         return replace(s, cond=tuple(as_launches(p, s.cond)), body=tuple(as_launches(p, s.body)))
     if isinstance(s, CondStep):
-        return replace(s, branches=tuple(tuple(as_launches(p, b)) for b in s.branches))
+        calls = any(isinstance(x, HostStep) for b in s.branches for x in b)
+        return replace(s, branches=tuple(tuple(_branch(p, b, calls)) for b in s.branches))
     return s
+
+
+def _branch(p: Planner, steps: Sequence[Step], calls: bool) -> list[Step]:
+    """One of which another `calls` the host is no more than launches as a rule: see `direct`."""
+    out = as_launches(p, steps)
+    return [_launch(p, s) if calls and _plain(s) else s for s in out]
 
 
 def _plain(s: Step) -> bool:

@@ -9,12 +9,12 @@ A frame whose call was interrupted is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from lowering.plan import BufferRef, Launch, LoopStep, Plan, Step
+from lowering.plan import BufferRef, Launch, Plan, Step
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import CALLS_AHEAD, Device, marker
 from lowering.runtime.memory import Slice, Storage, size_class, taken
@@ -26,6 +26,16 @@ Results = tuple[list[Any], Any]
 TRAY_BYTES = 8 << 10
 """Results that are together smaller than this share one block: a block costs a call 0.5 us, a
 place in one 0.15. Whoever keeps one of them keeps the block."""
+
+
+class Look(NamedTuple):
+    """What a call finds in the arena as a rule: `usual` at `offset`. Where it does not, a loop has
+    to go `on`, or a branch is taken that is not only launches.
+    """
+
+    offset: int
+    usual: bytes
+    on: bool
 
 
 class Frame:
@@ -51,13 +61,14 @@ class Frame:
         self.launches: list[tuple[Any, Any, Any, Any, tuple[tuple[int, int], ...]]] = []
         self.temps: list[tuple[Any, int, int, int]] = []  # setter, argument, offset, bytes
         self.results: list[tuple[Any, int, int]] = []  # setter, argument, which part of the tray
-        self.looks: dict[int, int] = {}  # after which launch a flag is looked at: its offset
-        self.flags: dict[int, Any] = {}  # the same: its part of the arena
+        self.looks: dict[int, list[Look]] = {}  # after which launch there is what to look at
+        self.flags: dict[int, list[tuple[Any, Look]]] = {}  # the same, with its part of the arena
 
     def bind_arena(self, block: Any) -> None:
         for setter, k, offset, nbytes in self.temps:
             setter(k, block.part(offset, nbytes).arg)
-        self.flags = {k: block.part(offset, 1) for k, offset in self.looks.items()}
+        for k, looks in self.looks.items():
+            self.flags[k] = [(block.part(x.offset, len(x.usual)), x) for x in looks]
         self.arena = block
 
     def bind_tray(self, block: Any, sizes: tuple[int, ...]) -> None:
@@ -65,6 +76,10 @@ class Frame:
         for setter, k, which in self.results:
             setter(k, parts[which].arg)
         self.tray = block
+
+
+def _moves(s: Launch) -> bool:
+    return any(isinstance(a, BufferRef) and (a.offset or a.step) for a in s.args)
 
 
 class Executable:
@@ -88,7 +103,7 @@ class Executable:
             for b in plan.buffers
             if b.kind == "const"
         }
-        self._straight = all(map(self._is_straight, plan.steps))
+        self._straight = self._are_straight(plan.steps)
         self._launches = 0
         self._frames: list[Frame] = []
         self._frames.append(self._new_frame())
@@ -137,10 +152,9 @@ class Executable:
         frame = Frame(bind_steps(plan.steps, plan, self._built, self.lane))
         if not self._straight:
             return frame
-        for step, s in zip(plan.steps, frame.steps):
-            if isinstance(step, LoopStep):
-                assert step.flag is not None
-                frame.looks[len(frame.launches) - 1] = plan.buffers[step.flag.id].offset or 0
+        for s in self._in_line(plan.steps, frame.steps):
+            if isinstance(s, Look):
+                frame.looks.setdefault(len(frame.launches) - 1, []).append(s)
                 continue
             kernel = s.kernel
             setter = kernel._set_arg_svm if device.shared else kernel.set_arg
@@ -163,15 +177,13 @@ class Executable:
         self._launches = len(frame.launches)
         return frame
 
-    def _is_straight(self, s: Step) -> bool:
-        """Whether a call needs no more of a step than to enqueue it."""
-        if not isinstance(s, Launch):
-            return self.looks_only(s)
-        return not any(isinstance(a, BufferRef) and (a.offset or a.step) for a in s.args)
+    def _are_straight(self, steps: Sequence[Step]) -> bool:
+        """Whether a call needs no more of steps than to enqueue them."""
+        return all(isinstance(s, Launch) and not _moves(s) for s in steps)
 
-    def looks_only(self, s: Step) -> bool:
-        """Whether a step is as a rule done with a look at a flag; not while launches pend."""
-        return False
+    def _in_line(self, steps: Sequence[Step], bound: Sequence[Any]) -> Iterator[Any]:
+        """The launches of straight steps, bound, and what is looked at in between."""
+        yield from bound
 
     # ------------------------------------------------------------ calling
 

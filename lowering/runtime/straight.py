@@ -179,8 +179,9 @@ class _Writer:
                 lines += [f"  f[{setter}]({k}, {source}.arg)", f"  f[{at}] = {source}.token"]
             self.out.names |= {f"global{i}": global_size, f"local{i}": local_size}
             lines.append(f"enqueue(queue, f[{kernel}], global{i}, local{i})")
-            if i in self.e._frames[0].looks:
-                lines += [f"if f[{FRAME}].flags[{i}].host[0]:", "  long.append(True)"]
+            for n, look in enumerate(self.e._frames[0].looks.get(i, ())):
+                seen = f"f[{FRAME}].flags[{i}][{n}][0].host.tobytes()"
+                lines += [f"if {seen} != {look.usual!r}:", f"  unusual({look.on})"]
                 lines.append(f"  {self.otherwise}")
         return lines
 
@@ -189,7 +190,13 @@ class _Writer:
         frames: dict[Any, list[Any]] = {}
         names |= {"frames": frames, "any_frame": self._frame_finder(frames), "counts": counts}
         names |= {"device": e.device, "lane": e.lane, "queue": e.lane.queue, "enqueue": e._enqueue}
-        names |= {"long": e.long, "new": object.__new__, "Storage": Storage, "sizes": e._sizes}
+        names |= {
+            "long": e.long,
+            "unusual": e.unusual,
+            "new": object.__new__,
+            "Storage": Storage,
+            "sizes": e._sizes,
+        }
         names |= {f"home{j}": home for j, (home, _) in enumerate(e._takes)}
         if e._tray is not None:
             names["hometray"] = e._tray[0]
