@@ -12,6 +12,17 @@ from fx.flatten import argument_names, name_of
 from fx.tree_util import tree_flatten
 
 
+def safe_map(f: Callable[..., Any], *lists: Sequence[Any]) -> list[Any]:
+    """The list of `f` of an element of each; ValueError where their lengths differ.
+
+    >>> safe_map(max, [1, 5], [3, 4])
+    [3, 5]
+    """
+    if not lists:
+        raise TypeError("safe_map requires at least 2 arguments")
+    return [f(*xs) for xs in zip(*lists, strict=True)]
+
+
 def debug_info(
     traced_for: str, fun: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]
 ) -> DebugInfo:

@@ -30,7 +30,7 @@ def _flat(name: str, callback: Any, results: Any, args: Any, kwargs: Any) -> tup
 
     def on_leaves(*flat: Any) -> list[Any]:
         given, named = in_tree.unflatten(flat)
-        out, tree = tree_flatten(callback(*given, **named))
+        out, tree = tree_flatten(prims.called(name, callback, given, named))
         if tree != out_tree:
             raise RuntimeError(
                 f"{name}: the callback returned {tree}, but result_shape_dtypes has the structure "

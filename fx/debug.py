@@ -19,7 +19,7 @@ from fx.array import counters as counters
 from fx.array import reset_counters as reset_counters
 from fx.core import is_array_value
 from fx.prims.callback import CallbackEffect as CallbackEffect
-from fx.prims.callback import FlatCallback, debug_callback_p
+from fx.prims.callback import FlatCallback, called, debug_callback_p
 from fx.prims.callback import debug_effect as DebugEffect
 from fx.prims.callback import ordered_debug_effect as OrderedDebugEffect
 from fx.tree_util import tree_flatten
@@ -67,7 +67,7 @@ def _call(callback: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ordered:
         given = iter(flat)
         full = [next(given) if d else x for x, d in zip(leaves, dynamic)]
         positional, named = tree.unflatten(full)
-        callback(*positional, **named)
+        called("debug.callback", callback, positional, named)
         return []
 
     values = [x for x, d in zip(leaves, dynamic) if d]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import fx
+import fx.experimental
 import fx.numpy as jnp
 from fx import lax
 from fx.array import default_device
@@ -45,6 +46,31 @@ def test_print_in_a_loop(capsys: pytest.CaptureFixture[str]) -> None:
     for g in (f, fx.jit(f)):
         assert float(g(jnp.float32(1))) == 8
         assert capsys.readouterr().out == "1.0\n2.0\n4.0\n"
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+def test_what_a_callback_raises_is_the_cause_of_a_runtime_error(jitted: bool) -> None:
+    """As in JAX a JaxRuntimeError whose text names type and words; nothing wraps it twice."""
+
+    def raises(x: Any) -> Any:
+        raise KeyError(f"no {x}")
+
+    def inside(x: Any) -> Any:
+        return fx.pure_callback(raises, spec, x)
+
+    spec = fx.ShapeDtypeStruct((), np.float32)
+    programs = [
+        inside,
+        lambda x: fx.experimental.io_callback(raises, spec, x),
+        lambda x: fx.debug.callback(raises, x),
+        lambda x: fx.pure_callback(fx.jit(inside), spec, x),
+    ]
+    for f in programs:
+        with pytest.raises(fx.errors.JaxRuntimeError, match=r"raised KeyError: 'no 1\.0'$") as seen:
+            fx.block_until_ready((fx.jit(f) if jitted else f)(np.float32(1)))
+            fx.effects_barrier()
+        assert isinstance(seen.value.__cause__, KeyError)
+        assert str(seen.value).count("raised") == 1
 
 
 def test_pure_callback() -> None:

@@ -115,6 +115,16 @@ def test_devices_of_a_kind_that_is_not_there_raise():
             ask("abacus")
 
 
+def test_safe_map_takes_lists_of_one_length():
+    from fx.api_util import safe_map
+
+    assert safe_map(lambda x, y: x + y, [1, 2], (3, 4)) == [4, 6]
+    with pytest.raises(ValueError, match="shorter"):
+        safe_map(max, [1, 2], [3])
+    with pytest.raises(TypeError, match="at least 2"):
+        safe_map(max)
+
+
 def test_no_primitive_is_a_call_for_interpreters_of_jaxprs():
     eqns = fx.make_jaxpr(fx.jit(jnp.sin))(1.0).eqns
     assert not any(e.primitive.call_primitive or e.primitive.map_primitive for e in eqns)

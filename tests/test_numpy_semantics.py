@@ -263,6 +263,8 @@ def test_vectorize():
         dot(fnp.ones((4, 3)), fnp.ones(2))
     scaled = fnp.vectorize(lambda a, k: a * k, excluded={1})
     assert scaled(fnp.arange(3.0), 2).tolist() == [0, 2, 4]
+    digits = fnp.vectorize(lambda x, y: x.sum() + y, signature="(2),()->()")  # a name, no size
+    assert digits(fnp.ones((4, 3)), 1).tolist() == [4.0] * 4
 
 
 def test_ufunc_objects():

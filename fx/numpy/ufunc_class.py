@@ -383,7 +383,7 @@ def _vectorized(call: Callable[..., Any], args: list[Any], signature: str | None
                 f"dimensions {dims}"
             )
         for d, s in zip(dims, a.shape[a.ndim - n :]):
-            want = int(d) if d.isdigit() else sizes.setdefault(d, s)
+            want = sizes.setdefault(d, s)
             if want != s:
                 raise ValueError(f"inconsistent size for core dimension {d!r}: {s} vs {want}")
         leads.append(a.shape[: a.ndim - n])
@@ -426,6 +426,6 @@ def _check_outputs(out: Any, outs: Any, sizes: dict[str, int]) -> None:
         if len(shape) != len(dims):
             raise ValueError(f"output shape {shape} does not match core dimensions {dims}")
         for d, s in zip(dims, shape):
-            want = int(d) if d.isdigit() else sizes.setdefault(d, s)
+            want = sizes.setdefault(d, s)
             if want != s:
                 raise ValueError(f"inconsistent size for core dimension {d!r}: {s} vs {want}")

@@ -16,6 +16,7 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray, canonicalize_dtype
 from fx.core import Zero, get_aval, is_undefined, no
+from fx.errors import JaxRuntimeError
 from fx.jaxpr import Effect
 from fx.prims import parts, shape
 from fx.prims.registry import Case, primitive
@@ -35,6 +36,18 @@ io_effect = CallbackEffect("IO", False)
 ordered_io_effect = CallbackEffect("OrderedIO", True)
 debug_effect = CallbackEffect("Debug", False)
 ordered_debug_effect = CallbackEffect("OrderedDebug", True)
+
+
+def called(name: str, callback: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """What the user's function returns; what it raises arrives as JaxRuntimeError, with its type
+    and text in the message and itself as the cause.
+    """
+    try:
+        return callback(*args, **kwargs)
+    except JaxRuntimeError:  # of a callback inside
+        raise
+    except Exception as e:
+        raise JaxRuntimeError(f"{name}: the callback raised {type(e).__name__}: {e}") from e
 
 
 class FlatCallback:
