@@ -8,10 +8,12 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lowering import ending
 from lowering.runtime import cache, devices, later, memory
+from lowering.runtime.counters import counts
 
 ROOT = Path(__file__).parent.parent
 
@@ -115,3 +117,37 @@ def test_large_blocks_are_there_for_a_program_that_is_built_meanwhile(monkeypatc
     with pool.ahead([(large, memory.AHEAD[1] + 1)]):
         later.settle()
     assert not large
+
+
+@pytest.mark.driver
+@pytest.mark.parametrize("able", [True, False])
+def test_a_call_has_a_block_whose_pages_are_still_given(monkeypatch, able):
+    """A second block would take as long again."""
+    device = next((d for d in devices.devices() if getattr(d, "shared", False)), None)
+    if device is None:
+        pytest.skip("needs a device that shares the host's memory")
+    pool, nbytes = memory.Pool(device), 3 * memory.STEP
+    monkeypatch.setattr(device, "pool", pool)
+    home, free = pool.home(nbytes), []
+
+    def given(host):
+        for step in range(3 * able):
+            free.append((step, len(home)))
+            yield memory.STEP
+
+    monkeypatch.setattr(memory, "pages", given)
+    with pool.ahead([(home, nbytes)]):
+        later.settle()
+    assert free == [(0, 0), (1, 1), (2, 1)][: 3 * able]
+    made = counts.alloc_count
+    assert len(home) == 1 and pool.take(nbytes).block.nbytes >= nbytes
+    assert counts.alloc_count == made
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another system's memory")
+def test_given_pages_keep_what_is_written():
+    host = np.arange(3 * memory.STEP // 8 + 5)[2:]
+    want = host.copy()
+    given = list(memory.pages(host))
+    np.testing.assert_array_equal(host, want)
+    assert not given or len(given) == 3  # Linux before 5.14 gives none
