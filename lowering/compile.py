@@ -26,7 +26,7 @@ def make_plan(
     """The plan of a graph on a device with this profile; no driver is needed."""
     from lowering import debug, loops
     from lowering.planning.planner import Planner
-    from lowering.rewrite import alternate, bounds, canon, layout, lift, motion, unstack
+    from lowering.rewrite import bounds, canon, layout, lift, motion, unstack
 
     if not profile.fp64:
         _refuse_doubles(graph, profile)
@@ -46,8 +46,6 @@ def make_plan(
         graph = bounds.narrow(graph)
     if moving:
         graph = lift.lift(graph)
-    if options.pop("alternate", True):
-        graph = alternate.alternate(graph)
     _refuse_huge(graph, profile)
     plan = Planner(profile, options).plan(graph, tuple(donated), name)
     if "FX_DUMP" in os.environ:

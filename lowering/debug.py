@@ -23,6 +23,7 @@ from lowering.plan import (
     IterArg,
     Launch,
     LoopStep,
+    Pairs,
     Plan,
     Step,
 )
@@ -159,14 +160,18 @@ def _steps_text(steps: Iterable[Step], indent: str) -> list[str]:
             lines.append(f"{indent}copy b{s.src.id} -> b{s.dst.id}, {s.nbytes} bytes")
         elif isinstance(s, LoopStep):
             times = "while" if s.count is None else f"{s.count} times"
-            swaps = "".join(f", swap b{a} b{b}" for a, b in s.swaps)
-            lines.append(f"{indent}loop {times}{swaps}")
+            lines.append(f"{indent}loop {times}{_swaps_text(s.swaps)}")
             lines += _steps_text((*s.cond, *s.body), indent + "  ")
         elif isinstance(s, CondStep):
             lines.append(f"{indent}branch on b{s.index.id}")
             for k, branch in enumerate(s.branches):
-                lines += [f"{indent}  case {k}", *_steps_text(branch, indent + "    ")]
+                swaps = _swaps_text(s.swaps[k]) if s.swaps else ""
+                lines += [f"{indent}  case {k}{swaps}", *_steps_text(branch, indent + "    ")]
     return lines
+
+
+def _swaps_text(pairs: Pairs) -> str:
+    return "".join(f", swap b{a} b{b}" for a, b in pairs)
 
 
 def _arg_text(a: Any) -> str:

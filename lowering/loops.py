@@ -3,7 +3,7 @@
 - written out: a few steps of a small body become plain nodes (Graph -> Graph, before canon);
 - one kernel: independent lanes, or a state of a few scalars; time runs inside, state in registers;
 - one launch: the body's stages run by one work-item or by a `team` (`condense`, on finished steps);
-- the host: launches one after the other, carries alternate between two buffers (`singles`).
+- the host: launches one after the other, carries change places between buffers (`singles`).
 """
 
 from __future__ import annotations
@@ -187,8 +187,9 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
             place = Place(p.slot("temp", end.shape, end.dtype))
         own = p.slots[place.slot].kind == "output"
         news[k] = olds[k] = place
+        p.slots[place.slot].spare = False
         if not _own(made[0], starts[k], end):
-            olds[k] = Place(p.slot("temp", end.shape, end.dtype, own))
+            olds[k] = p.spare(end.shape, end.dtype, own)
         begin[k] = p.place_of(region, inits[k])
     flag = Place(p.slot("temp", (), np.dtype(bool)))
     off = g.Node(g.Const(False), (), (), np.dtype(bool))

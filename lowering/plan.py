@@ -110,6 +110,7 @@ class LocalArg:
 
 
 Arg = BufferRef | IntArg | IterArg | LocalArg
+Pairs = tuple[tuple[int, int], ...]
 
 
 # ---------------------------------------------------------------- programs and steps
@@ -198,30 +199,44 @@ class CopyStep:
 class LoopStep:
     """Run `body` `count` times, or, given `flag`, while the byte there is not 0 after `cond` ran.
 
-    After each iteration the ids of every pair in `swaps` exchange their memory, so an id always
-    means "the newest"; after the loop that stays so. A swapped id is an output or a temp; an
-    output's partner is an output or a temp with offset None, of the same size. `reverse`:
-    IterArgs and steps count from count-1 down to 0. `check_every` n > 1 promises that iterations
-    after the flag fell are no-ops (no swaps then): the host looks only every n-th time.
+    After each iteration the ids of every pair in `swaps`, in turn, exchange their memory, so an id
+    always means "the newest"; after the loop that stays so. A swapped id is an output or a temp; an
+    output's partner is an output or a temp with offset None, of the same size. `reverse`: IterArgs
+    and steps count from count-1 down to 0. `check_every` n > 1 promises that iterations after the
+    flag fell are no-ops (no swaps then): the host looks only every n-th time.
     """
 
     body: tuple[Step, ...]
     count: int | None = None
-    swaps: tuple[tuple[int, int], ...] = ()
+    swaps: Pairs = ()
     reverse: bool = False
     cond: tuple[Step, ...] = ()
     flag: BufferRef | None = None
     check_every: int = 1
     label: str = ""
 
+    @property
+    def period(self) -> int:
+        """After how many iterations each id has the memory that it began with."""
+        first = {k: k for pair in self.swaps for k in pair}
+        now, period = dict(first), 0
+        while not period or now != first:
+            period += 1
+            for a, b in self.swaps:
+                now[a], now[b] = now[b], now[a]
+        return period
+
 
 @dataclass(frozen=True, slots=True)
 class CondStep:
-    """Read the int32 at `index`, clamp it to the branches, run that branch's steps."""
+    """Read the int32 at `index`, clamp it to the branches, run that branch's steps; then the ids of
+    its pairs in `swaps` (none: nothing in any branch) exchange their memory in turn, as a loop's.
+    """
 
     index: BufferRef
     branches: tuple[tuple[Step, ...], ...]
     label: str = ""
+    swaps: tuple[Pairs, ...] = ()
 
 
 Step = Launch | HostStep | CopyStep | LoopStep | CondStep
@@ -362,17 +377,18 @@ def _check_launch(plan: Plan, s: Launch, loops: tuple[LoopStep, ...]) -> None:
 
 def _check_loop(plan: Plan, s: LoopStep) -> None:
     _require((s.count is None) != (s.flag is None), f"{s.label}: count or flag, one of the two")
-    seen: set[int] = set()
-    for pair in s.swaps:
+    _check_swaps(plan, s.swaps, s.label)
+
+
+def _check_swaps(plan: Plan, swaps: Pairs, label: str) -> None:
+    for pair in swaps:
         a, b = (plan.buffers[k] for k in pair)
-        _require(a.nbytes == b.nbytes, f"{s.label}: swap of unequal buffers {pair}")
+        _require(a.nbytes == b.nbytes and a is not b, f"{label}: swap of unequal buffers {pair}")
         kinds = {a.kind, b.kind}
-        _require(kinds <= {"temp", "output"}, f"{s.label}: swap of {kinds}")
+        _require(kinds <= {"temp", "output"}, f"{label}: swap of {kinds}")
         if "output" in kinds:
             held = all(x.kind == "output" or x.offset is None for x in (a, b))
-            _require(held, f"{s.label}: output swapped with an arena temp {pair}")
-        _require(not seen & set(pair), f"{s.label}: a buffer stands in two swaps")
-        seen |= set(pair)
+            _require(held, f"{label}: output swapped with an arena temp {pair}")
 
 
 def _check_steps(plan: Plan, steps: tuple[Step, ...], loops: tuple[LoopStep, ...]) -> None:
@@ -394,5 +410,8 @@ def _check_steps(plan: Plan, steps: tuple[Step, ...], loops: tuple[LoopStep, ...
             _check_steps(plan, s.body, (*loops, s))
         else:
             _check_ref(plan, s.index, 4, loops, s.label)
+            _require(len(s.swaps) in (0, len(s.branches)), f"{s.label}: swaps of each branch")
+            for pairs in s.swaps:
+                _check_swaps(plan, pairs, s.label)
             for branch in s.branches:
                 _check_steps(plan, branch, loops)

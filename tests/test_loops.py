@@ -11,7 +11,8 @@ from random_loops import Loops
 from lowering import compile as compiler
 from lowering import graph as g
 from lowering import interp
-from lowering.rewrite import alternate, layout, lift, motion
+from lowering.planning import exchange
+from lowering.rewrite import layout, lift, motion
 from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
@@ -71,10 +72,10 @@ def test_random_loops_that_exchange_what_they_carry(seed, monkeypatch):
     made = Loops(seed, exchange=True)
     graph = made.graph()
     run(graph, made.inputs)
-    monkeypatch.setattr(alternate, "MIN_MOVED", 1)
-    monkeypatch.setattr(alternate, "stays_in_registers", lambda loop: False)
+    monkeypatch.setattr(exchange, "LEAST", 1)
     run(graph, made.inputs)
     run(graph, made.inputs, loops=False, unroll=False)
+    run(graph, made.inputs, loops=False, unroll=False, condense=False)
 
 
 @pytest.mark.parametrize("length", (126, 127))

@@ -24,6 +24,7 @@ from lowering.launches.team import Scratch, TeamWriter, team_us
 from lowering.launches.writer import Writer
 from lowering.nest import NestBuffer
 from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
+from lowering.planning import exchange
 from lowering.planning.live import touched
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _branches(p: Planner, s: CondStep) -> Step:
     if not few or us > min(host_us(p.stages, p.profile.compute_units, s), LONGEST_US):
         return s
     w = Writer(p)
-    w.branch(s)
+    with w.at_home(exchange.of_branches([s])):
+        w.branch(s)
     p.reasons.append((s.label or "cond", "it is one task: the host would wait for its number"))
     return _launch(p, s, w, us, 1)
 

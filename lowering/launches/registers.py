@@ -8,10 +8,12 @@ array that the compiler keeps in registers; it is loaded before the loop and sto
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lowering.emit.scope import Stage
-from lowering.plan import BufferRef, Launch, LoopStep, Step
+from lowering.plan import BufferRef, CondStep, Launch, LoopStep, Step
+from lowering.planning import exchange
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -23,7 +25,9 @@ MAX_BYTES = 32
 def registers(p: Planner, s: LoopStep) -> set[int]:
     """Slots of both sides of such carries, and the flag's."""
     steps = (*s.cond, *s.body)
-    pairs = [pair for pair in s.swaps if all(_fits(p, k, steps) for k in pair)]
+    times = Counter(k for pair in exchange.of_loop(s) for k in pair)
+    alone = [x for x in s.swaps if p.slots[x[1]].spare and all(times[k] == 1 for k in x)]
+    pairs = [pair for pair in alone if all(_fits(p, k, steps) for k in pair)]
     found = {k for pair in pairs for k in pair}
     if s.flag is not None and not s.flag.step and not s.flag.offset and _fits(p, s.flag.id, steps):
         found.add(s.flag.id)
@@ -75,8 +79,9 @@ def touched(step: Step) -> set[int]:
             for name in ("src", "dst", "index"):
                 ref = getattr(x, name, None)
                 found |= {ref.id} if ref is not None else set()
-            for branch in getattr(x, "branches", ()):
-                todo += branch
+            if isinstance(x, CondStep):
+                found |= {k for pairs in x.swaps for pair in pairs for k in pair}
+                todo += [y for branch in x.branches for y in branch]
     return found
 
 

@@ -24,6 +24,7 @@ from lowering.launches.effort import CALL_US, UNITS_PER_US, one_task_us, steps_o
 from lowering.launches.merge import Merger
 from lowering.launches.writer import Writer
 from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, Launch, LoopStep, Step
+from lowering.planning import exchange
 from lowering.templates.team import SAID
 
 if TYPE_CHECKING:
@@ -150,7 +151,11 @@ class TeamWriter(Writer):
                     super().steps(list(same))
 
     def little(self, s: Step) -> bool:
-        """Whether dealing out a step would take longer than the step."""
+        """Whether dealing out a step would take longer than the step; not where buffers come to
+        be elsewhere, which all must know.
+        """
+        if exchange.of_branches([s]):
+            return False
         us = one_task_us(self.p.stages, s)
         return us is not None and us < LITTLE_US
 
@@ -199,6 +204,13 @@ class TeamWriter(Writer):
             return
         with self.one():
             super().copy(src, dst, nbytes)
+
+    def exchange(self, one: str, other: str, nbytes: int) -> None:
+        if self.alone:
+            super().exchange(one, other, nbytes)
+            return
+        with self.one():
+            super().exchange(one, other, nbytes)
 
     def test(self, flag: BufferRef, turn: str) -> None:
         if self.alone:

@@ -1,12 +1,13 @@
 """A loop's steps as the C text of one stage: the stages of its body become functions that it calls.
 
-Buffers are variables of type `__global uchar *`, so that carries that alternate between two buffers
-exchange pointers. In: a LoopStep. Out: text, helper functions, and the slots behind the parameters.
+Buffers are variables of type `__global uchar *`, so that carries that change places exchange
+pointers. In: a LoopStep. Out: text, helper functions, and the slots behind the parameters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lowering import scalar
@@ -14,7 +15,18 @@ from lowering.emit.scope import Stage
 from lowering.launches.recurrence import Recurrence, recurrence, with_last
 from lowering.launches.registers import INLINE, places, registers, without_space
 from lowering.nest import NestBuffer
-from lowering.plan import BufferRef, CondStep, CopyStep, IntArg, IterArg, Launch, LoopStep, Step
+from lowering.plan import (
+    BufferRef,
+    CondStep,
+    CopyStep,
+    IntArg,
+    IterArg,
+    Launch,
+    LoopStep,
+    Pairs,
+    Step,
+)
+from lowering.planning import exchange
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -69,26 +81,50 @@ class Writer:
     def loop(self, s: LoopStep, chunk: int) -> None:
         self.remember(s)
         mine = self.variables(s)
-        swaps = [pair for pair in s.swaps if pair[0] not in mine]
-        pairs = [(self.pointer(a), self.pointer(b), self.p.slots[a].nbytes) for a, b in swaps]
-        kept = []
-        for a, _, _ in pairs:
-            kept.append(self.fresh("o"))
-            self.line(f"__global uchar *const {kept[-1]} = {a};")
-        self.line("{")
-        for slot in sorted(mine):
-            self.take(slot)
-        self.turns(s, chunk, pairs)
-        for slot in sorted(mine):
-            self.give(slot)
-        self.line("}")
-        for (a, b, nbytes), held in zip(pairs, kept):
-            self.line(f"if ({a} != {held}) {{")
-            self.copy(a, held, nbytes)
-            self.line(f"{b} = {a}; {a} = {held};")
+        with self.at_home(pair for pair in exchange.of_loop(s) if pair[0] not in mine):
+            self.line("{")
+            for slot in sorted(mine):
+                self.take(slot)
+            self.turns(s, chunk, tuple(pair for pair in s.swaps if pair[0] not in mine))
+            for slot in sorted(mine):
+                self.give(slot)
             self.line("}")
 
-    def turns(self, s: LoopStep, chunk: int, pairs: list[tuple[str, str, int]]) -> None:
+    @contextmanager
+    def at_home(self, pairs: Iterable[tuple[int, int]]) -> Iterator[None]:
+        """What is written here may exchange these pairs; behind it each buffer is where it was."""
+        groups = exchange.groups(pairs)
+        homes = {}
+        for slot in (k for group in groups for k in group if not self.p.slots[k].spare):
+            pointer, home = self.pointer(slot), self.fresh("o")
+            homes[slot] = home
+            self.line(f"__global uchar *const {home} = {pointer};")
+        yield
+        for group in groups:
+            rest = list(group)
+            for slot in [k for k in group if k in homes]:
+                rest.remove(slot)
+                if rest:
+                    self.put_back(slot, homes[slot], rest)
+
+    def put_back(self, slot: int, home: str, others: Sequence[int]) -> None:
+        """Let a buffer be where it was; one of `others` is there, which goes where it is now."""
+        here, nbytes = self.pointer(slot), self.p.slots[slot].nbytes
+        self.line(f"if ({here} != {home}) {{")
+        for k in others:
+            there = self.pointer(k)
+            if len(others) > 1:
+                self.line(f"if ({there} == {home}) {{")
+            if self.p.slots[k].spare:
+                self.copy(here, home, nbytes)
+            else:
+                self.exchange(here, home, nbytes)
+            self.line(f"{there} = {here};" + (" }" if len(others) > 1 else f" {here} = {home};"))
+        if len(others) > 1:
+            self.line(f"{here} = {home};")
+        self.line("}")
+
+    def turns(self, s: LoopStep, chunk: int, swaps: Pairs) -> None:
         k, t = self.fresh("k"), self.fresh("t")
         most = chunk if s.count is None else s.count
         limit = f"{k} < {self.number(most)}" if most or s.count == 0 else ""
@@ -105,10 +141,13 @@ class Writer:
                 to, frm = self.held[a], self.held[b]
                 n = self.elements(a)[1]
                 self.line(" ".join(f"{to}[{j}] = {frm}[{j}];" for j in range(n)))
-        for a, b, _ in pairs:
-            self.line(f"{{ __global uchar *const x = {a}; {a} = {b}; {b} = x; }}")
+        self.swap(swaps)
         self.times.pop()
         self.line("}")
+
+    def swap(self, pairs: Pairs) -> None:
+        for a, b in ((self.pointer(a), self.pointer(b)) for a, b in pairs):
+            self.line(f"{{ __global uchar *const x = {a}; {a} = {b}; {b} = x; }}")
 
     def test(self, flag: BufferRef, turn: str) -> None:
         """Leave the loop where its condition has come to 0."""
@@ -158,6 +197,7 @@ class Writer:
             test = "" if j == last else f"if ({which} <= {j}) "
             self.line(("else " if j else "") + test + "{")
             self.steps(b)
+            self.swap(s.swaps[j] if s.swaps else ())
             self.line("}")
 
     def which(self, index: BufferRef) -> str:
@@ -171,18 +211,30 @@ class Writer:
         return text + (f" + {self.number(ref.offset)}" if ref.offset else "")
 
     def copy(self, src: str, dst: str, nbytes: int) -> None:
-        """Whole words where the size allows it: every element size that does has such offsets. They
-        stand for elements of any type: C lets the compiler believe that a uint is no float.
+        """Copy bytes that do not overlap."""
+        k, kind, loop = self.words(nbytes)
+        source = f"((__global const {kind} *)({src}))[{k}]"
+        target = f"((__global {kind} *)({dst}))[{k}]"
+        self.line(f"{loop} {target} = {source};")
+
+    def exchange(self, one: str, other: str, nbytes: int) -> None:
+        """Exchange bytes that do not overlap."""
+        k, kind, loop = self.words(nbytes)
+        a, b = (f"((__global {kind} *)({at}))[{k}]" for at in (one, other))
+        self.line(f"{loop} {{ const {kind} x = {a}; {a} = {b}; {b} = x; }}")
+
+    def words(self, nbytes: int) -> tuple[str, str, str]:
+        """A variable that counts words, their type and the head of the loop. Whole words where the
+        size allows it: every element size that does has such offsets. They stand for elements of
+        any type: C lets the compiler believe that a uint is no float.
         """
         kind, size = "uchar", 1
         if nbytes % 4 == 0:
             kind, size = self.fresh("word"), 4
             self.line(f"typedef uint __attribute__((may_alias)) {kind};")
         k, end = self.fresh("k"), self.fresh("e")
-        source = f"((__global const {kind} *)({src}))[{k}]"
-        target = f"((__global {kind} *)({dst}))[{k}]"
         self.line(f"const long {end} = {self.number(nbytes // size)};")
-        self.line(f"for (long {k} = 0; {k} < {end}; ++{k}) {target} = {source};")
+        return k, kind, f"for (long {k} = 0; {k} < {end}; ++{k})"
 
     def launch(self, s: Launch) -> None:
         assert s.stage is not None

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lowering.plan import BufferRef, CondStep, CopyStep, HostStep, Launch, LoopStep, Step
+from lowering.planning import exchange
 from lowering.planning.memory import Span
 
 if TYPE_CHECKING:
@@ -24,22 +25,10 @@ def spans(p: Planner, steps: Sequence[Step]) -> dict[int, Span]:
     """First and last use of every temporary of the arena."""
     temps = {k for k, s in enumerate(p.slots) if s.kind == "temp" and not s.own}
     times, _ = _of_steps(steps, 0)
-    pairs = _exchanged(steps)
+    pairs = exchange.exchanged(steps, lasting=True)
     for a, b in pairs * len(pairs):  # a buffer of two loops' pairs widens both: as often as needed
         times[a] = times[b] = (min(times[a][0], times[b][0]), max(times[a][1], times[b][1]))
     return {k: Span(p.slots[k].nbytes, *times[k]) for k in times if k in temps}
-
-
-def _exchanged(steps: Sequence[Step]) -> list[tuple[int, int]]:
-    """Pairs of buffers that a loop, of an odd or unknown number of steps, may leave exchanged."""
-    found: list[tuple[int, int]] = []
-    for s in steps:
-        if isinstance(s, LoopStep):
-            found += _exchanged((*s.cond, *s.body))
-            found += s.swaps if s.count is None or s.count % 2 else ()
-        elif isinstance(s, CondStep):
-            found += _exchanged([x for branch in s.branches for x in branch])
-    return found
 
 
 def _of_steps(steps: Sequence[Step], now: int) -> tuple[Times, int]:
@@ -60,12 +49,13 @@ def _of_steps(steps: Sequence[Step], now: int) -> tuple[Times, int]:
 def _of_step(s: Step, now: int) -> tuple[Times, int]:
     if isinstance(s, LoopStep):
         times, end = _of_steps((*s.cond, *s.body), now)
-        handed_on = [k for pair in s.swaps for k in pair]
+        handed_on = [k for pair in exchange.of_loop(s) for k in pair]
         handed_on += [s.flag.id] if s.flag is not None else []
         return times | dict.fromkeys(handed_on, (now, end - 1)), end
     if isinstance(s, CondStep):
         times, end = _of_steps([x for branch in s.branches for x in branch], now + 1)
-        return times | {s.index.id: (now, end - 1)}, end
+        changed = [s.index.id, *(k for pairs in s.swaps for pair in pairs for k in pair)]
+        return times | dict.fromkeys(changed, (now, end - 1)), end
     return dict.fromkeys(touched(s), (now, now)), now + 1
 
 
@@ -81,4 +71,5 @@ def touched(s: Step) -> set[int]:
         found = set().union(*(touched(x) for x in (*s.body, *s.cond)))
         found |= {k for pair in s.swaps for k in pair}
         return found | ({s.flag.id} if s.flag is not None else set())
-    return {s.index.id}.union(*(touched(x) for b in s.branches for x in b))
+    found = {k for pairs in s.swaps for pair in pairs for k in pair}
+    return found.union({s.index.id}, *(touched(x) for b in s.branches for x in b))

@@ -29,6 +29,7 @@ class Slot:
     dtype: np.dtype
     alias: int | None = None  # input whose contents an output starts with
     own: bool = False  # a temp outside the arena (it is swapped with an output)
+    spare: bool = False  # there to be written and swapped: what it then holds is of no use
     data: bytes | None = None  # of a constant that the plan brings along
 
     @property

@@ -36,7 +36,7 @@ from lowering.plan import (
     Plan,
     Step,
 )
-from lowering.planning import arguments, inplace, live, memory, origin, program, singles
+from lowering.planning import arguments, exchange, inplace, live, memory, origin, program, singles
 from lowering.planning.equal import Texts
 from lowering.planning.lend import lend, renamed
 from lowering.planning.places import Place, Region, Slot
@@ -108,6 +108,7 @@ class Planner:
         return self.assemble(inputs, outputs, region.steps, name)
 
     def assemble(self, inputs: list[int], outputs: list[int], steps: list[Step], name: str) -> Plan:
+        exchange.of_one_kind(self.slots, steps)
         if self.options.get("condense", True):
             steps = condense(self, steps)
         if self.options.get("merge", True):
@@ -144,6 +145,14 @@ class Planner:
     def slot(self, kind: str, shape: tuple[int, ...], dtype: np.dtype, own: bool = False) -> int:
         self.slots.append(Slot(kind, tuple(shape), np.dtype(dtype), None, own))
         return len(self.slots) - 1
+
+    def spare(self, shape: tuple[int, ...], dtype: np.dtype, own: bool = False) -> Place:
+        """Memory for the next contents of a buffer, which it then exchanges its own with: no longer
+        spare if an inner loop carries what stands there.
+        """
+        slot = self.slot("temp", shape, dtype, own)
+        self.slots[slot].spare = True
+        return Place(slot)
 
     def place_of(self, region: Region, node: g.Node) -> Place:
         """Where a stored node stands; constants get a buffer when first asked for."""

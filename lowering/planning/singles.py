@@ -29,7 +29,7 @@ from lowering.plan import (
     Program,
     Step,
 )
-from lowering.planning import inplace, written
+from lowering.planning import exchange, inplace, written
 from lowering.planning.places import Place, Region, result_places
 from lowering.rewrite.deal import Deal
 from lowering.templates import deal, positions, scatter_cpu, scatter_gpu, sorting, topk
@@ -205,7 +205,7 @@ def finish(p: Planner, inner: Region, nodes: tuple[g.Node, ...], outs: list[Plac
 
 
 def _loop(p: Planner, region: Region, node: g.Node) -> None:
-    """A loop that the host drives: launches are bound before it, carries alternate between two
+    """A loop that the host drives: launches are bound before it, carries change places between
     buffers.
     """
     if p.options.get("loops", True) and loops.in_kernel(p, region, node):
@@ -292,10 +292,11 @@ def _body(
     spare: list[Place | None] = []
     outs: list[Place] = []
     for k, (o, carry) in enumerate(zip(body.outputs, carries)):
+        p.slots[carry.slot].spare = False
         kept = o is body.inputs[n_c + k]  # handed through unchanged: nothing to write
         own = p.slots[carry.slot].kind == "output"
         shape, dtype = p.slots[carry.slot].shape, p.slots[carry.slot].dtype
-        other = None if kept else Place(p.slot("temp", shape, dtype, own))
+        other = None if kept else p.spare(shape, dtype, own)
         spare.append(other)
         outs.append(carry if other is None else other)
     stacked: list[Place] = []
@@ -303,16 +304,9 @@ def _body(
         stacked.append(Place(place.slot, prod(y.shape), p.depth))
     outs += stacked
     inner = p.inner_region(body, inputs, outs, tuple(range(n_c, n_c + n_k)))
-    swaps = []
-    for k, (o, carry) in enumerate(zip(body.outputs, carries)):
-        other = spare[k]
-        if other is None or inner.places.get(id(o)) == carry:
-            continue  # unchanged, or updated in place
-        if inner.places.get(id(o)) != other:
-            p.fill(inner, o, other)
-        swaps.append((carry.slot, other.slot))
+    stands = exchange.stands(p, inner, body.outputs, carries, spare)
     finish(p, inner, body.outputs[n_k:], stacked)
-    return (*before, *inner.steps), tuple(swaps)
+    return (*before, *inner.steps), exchange.in_turn(stands)
 
 
 def _sliced(p, before: list[Step], place: Place, window: Place, node: g.Node) -> Place:

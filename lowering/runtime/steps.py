@@ -28,6 +28,7 @@ from lowering.plan import (
     Launch,
     LocalArg,
     LoopStep,
+    Pairs,
     Plan,
     Step,
     Times,
@@ -39,6 +40,9 @@ from lowering.runtime.programs import make_kernel
 IN_FLIGHT = 512
 """Launches of a loop that may be queued unseen. Bounds the driver's memory (0.3 to 1.5 KB each)
 and the time until Ctrl-C is noticed; the wait is for a launch long past, so nothing runs dry."""
+
+MOST_PHASES = 4
+"""Iterations whose launches are bound beforehand, each to the memory that it finds."""
 
 
 class State:
@@ -301,14 +305,13 @@ class BoundLoop:
 
     __slots__ = ("body", "cond", "leaf", "step", "twins")
 
-    def __init__(self, step: LoopStep, body: list[Any], cond: list[Any], twins: list[Any]):
+    def __init__(self, step: LoopStep, body: list[Any], cond: list[Any], twins: list[list[Any]]):
         self.step = step
         self.body = body
         self.cond = cond
-        self.twins = twins  # the body's launches once more, for odd iterations of a swapping leaf
-        self.leaf = step.count is not None and all(
-            isinstance(s, BoundLaunch) and not s.moving for s in body
-        )
+        self.twins = twins  # the body's launches for each later iteration of a swapping leaf's turn
+        bound = step.count is not None and len(twins) == step.period - 1
+        self.leaf = bound and all(isinstance(s, BoundLaunch) and not s.moving for s in body)
 
     def run(self, state: State) -> None:
         state.iters.append(0)
@@ -322,16 +325,12 @@ class BoundLoop:
         finally:
             state.iters.pop()
 
-    def _swap(self, env: list[Any]) -> None:
-        for a, b in self.step.swaps:
-            env[a], env[b] = env[b], env[a]
-
     def _run_count(self, state: State, count: int) -> None:
         for k in range(count):
             state.iters[-1] = count - 1 - k if self.step.reverse else k
             for s in self.body:
                 s.run(state)
-            self._swap(state.env)
+            swap(self.step.swaps, state.env)
 
     def _run_while(self, state: State) -> None:
         step = self.step
@@ -345,7 +344,7 @@ class BoundLoop:
                 return
             for s in self.body:
                 s.run(state)
-            self._swap(state.env)
+            swap(step.swaps, state.env)
             iteration += 1
 
     def _run_leaf(self, state: State, count: int) -> None:
@@ -353,7 +352,7 @@ class BoundLoop:
         from pyopencl import enqueue_nd_range_kernel as enqueue
 
         phases = []
-        for launches in (self.body, self.twins) if self.step.swaps else (self.body,):
+        for launches in (self.body, *self.twins):
             for s in launches:
                 s.set_args(state)
             phases.append(
@@ -369,9 +368,9 @@ class BoundLoop:
                     if 0 not in s.global_size
                 ]
             )
-            self._swap(state.env)
-        if self.step.swaps and count % 2:
-            self._swap(state.env)
+            swap(self.step.swaps, state.env)
+        for _ in range(count % len(phases)):
+            swap(self.step.swaps, state.env)
         n, queue, period = len(phases[0]), state.queue, len(phases)
         if not n:
             return
@@ -396,8 +395,17 @@ class BoundCond:
 
     def run(self, state: State) -> None:
         index = state.read(self.step.index, np.dtype(np.int32))
-        for s in self.branches[min(max(index, 0), len(self.branches) - 1)]:
+        taken = min(max(index, 0), len(self.branches) - 1)
+        for s in self.branches[taken]:
             s.run(state)
+        if self.step.swaps:
+            swap(self.step.swaps[taken], state.env)
+
+
+def swap(pairs: Pairs, env: list[Any]) -> None:
+    """Let each pair of ids in turn exchange their memory."""
+    for a, b in pairs:
+        env[a], env[b] = env[b], env[a]
 
 
 def bind_steps(steps: Sequence[Step], plan: Plan, built: Sequence[Any], device: Any) -> list[Any]:
@@ -414,7 +422,8 @@ def bind_steps(steps: Sequence[Step], plan: Plan, built: Sequence[Any], device: 
             body = bind_steps(s.body, plan, built, device)
             cond = bind_steps(s.cond, plan, built, device)
             leaf = s.count is not None and all(isinstance(b, BoundLaunch) for b in body)
-            twins = bind_steps(s.body, plan, built, device) if leaf and s.swaps else []
+            more = s.period - 1 if leaf and s.period <= MOST_PHASES else 0
+            twins = [bind_steps(s.body, plan, built, device) for _ in range(more)]
             bound.append(BoundLoop(s, body, cond, twins))
         else:
             branches = [bind_steps(b, plan, built, device) for b in s.branches]

@@ -1,4 +1,4 @@
-"""Loops whose arrays change places make several steps in one: the same numbers, and no copies."""
+"""Loops whose arrays change places exchange buffers: the same numbers, and no copies."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import fx.numpy as jnp
 from benchmarks.driverless import lower_function
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering.plan import CopyStep, Launch, LoopStep
+from lowering.plan import Launch, LoopStep
+from lowering.planning import exchange
 from lowering.profile import AVX512
-from lowering.rewrite import alternate
 
 N = 400
 
@@ -86,27 +86,83 @@ def test_slopes_and_lanes(name):
         assert_equal(fx.tree.map(lambda x, k=k: x[k], every), fx.jit(run)(*one))
 
 
-def loop_of(history, on):
+def program_until(name, length):
+    """The same steps, until the numbers are large or there are enough of them."""
+    many = CARRIES.get(name, 2)
+
+    def run(*args):
+        carry, xs = args[:many], args[many]
+
+        def goes_on(state):
+            k, (first, *_) = state
+            return (k < length) & (abs(first[0]) < 1e9)
+
+        def step(state):
+            k, carry = state
+            return k + 1, STEPS[name](carry, xs[k])[0]
+
+        return fx.lax.while_loop(goes_on, step, (0, carry))
+
+    return run, program(name, length)[1]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 11, 12])
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_whose_number_only_the_data_know(name, length):
+    run, args = program_until(name, length)
+    with fx.disable_jit():
+        wanted = run(*args)
+    assert_equal(fx.jit(run)(*args), wanted)
+
+
+@pytest.mark.parametrize("name", ["waves", "swapped", "a longer one"])
+def test_a_loop_inside_finds_the_buffers_where_they_were(name):
+    def twice(length):
+        run, args = program_until(name, length)
+
+        def again(*args):
+            def step(carry, x):
+                n, carry = run(*carry, args[-1])
+                return carry, carry[0][3] + n
+
+            return fx.lax.scan(step, tuple(args[:-1]), np.arange(5))
+
+        return again, args
+
+    for length in (3, 4):
+        run, args = twice(length)
+        with fx.disable_jit():
+            wanted = run(*args)
+        assert_equal(fx.jit(run)(*args), wanted, 2e-3)
+
+
+def loop_of(history, until=False):
     """The steps of a loop over grids: the newest from the oldest and the last one."""
-    b, c = g.Builder(), g.Builder()
+    b, c, d = g.Builder(), g.Builder(), g.Builder()
     shape = (400, 50)
     carry = [c.input(shape, np.float32) for _ in range(history)]
     moved = c.concat([c.slice(carry[0], (1, 0), shape), c.slice(carry[0], (0, 0), (1, 50))], 0)
     body = c.graph([c.map("sub", moved, carry[-1]), *carry[:-1]])
     starts = [b.input(shape, np.float32) for _ in range(history)]
-    outs = b.loop(body, [], starts, length=12 * history)
-    plan = compiler.make_plan(b.graph(outs), AVX512, condense=False, merge=False, alternate=on)
+    if until:
+        first, *_ = [d.input(shape, np.float32) for _ in range(history)]
+        low = d.reshape(d.slice(first, (0, 0), (1, 1)), ())
+        outs = b.while_loop(
+            d.graph([d.map("lt", low, d.const(9.0, low.dtype))]), [], body, [], starts
+        )
+    else:
+        outs = b.loop(body, [], starts, length=12)
+    plan = compiler.make_plan(b.graph(outs), AVX512, condense=False, merge=False).check()
     (loop,) = [s for s in plan.steps if isinstance(s, LoopStep)]
     return loop
 
 
-@pytest.mark.parametrize("history", [2, 3, 4])
-def test_a_step_over_grids_moves_what_it_computes(history):
-    before, after = loop_of(history, False), loop_of(history, True)
-    assert before.count == history * after.count
-    kinds = [[type(s) for s in loop.body] for loop in (before, after)]
-    assert kinds[0].count(Launch) + kinds[0].count(CopyStep) == history
-    assert kinds[1] == [Launch] * history
+@pytest.mark.parametrize("until", [False, True])
+@pytest.mark.parametrize("history", [1, 2, 3, 4, 7])
+def test_a_step_over_grids_moves_what_it_computes(history, until):
+    loop = loop_of(history, until)
+    assert [type(s) for s in loop.body] == [Launch]
+    assert 1 <= loop.period <= history + 1
 
 
 def test_an_update_of_what_changes_places_is_made_in_place():
@@ -117,5 +173,24 @@ def test_an_update_of_what_changes_places_is_made_in_place():
         run = lambda a, b: fx.lax.fori_loop(1, 99, step, (a, b))
         return lower_function(run, (np.ones(n, np.float32),) * 2).plan.programs[0].source
 
-    counted = [text(n).count("for (long k") for n in (alternate.MIN_MOVED - 1, 5000)]
+    counted = [text(n).count("for (long k") for n in (exchange.LEAST // 4 - 1, 5000)]
     assert counted[1] < counted[0]  # the loops that copy
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exchanges_in_turn_bring_what_is_wanted(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 8))
+    stands = dict(zip(map(int, rng.permutation(n)), map(int, rng.permutation(n + 2)[:n])))
+    memory = list(range(n + 2))
+    pairs = exchange.in_turn(stands)
+    for a, b in pairs:
+        memory[a], memory[b] = memory[b], memory[a]
+    assert all(memory[slot] == at for slot, at in stands.items())
+    assert sorted(memory) == list(range(n + 2))
+    loop = LoopStep((), 1, pairs)
+    memory = list(range(n + 2))
+    for _ in range(loop.period):
+        for a, b in pairs:
+            memory[a], memory[b] = memory[b], memory[a]
+    assert memory == list(range(n + 2))
