@@ -277,6 +277,18 @@ def test_ufunc_objects():
     assert power.reduce(fnp.array([2, 3, 4])) == 24
 
 
+def test_labels_of_einsum_are_whatever_sorts():
+    x, y = fnp.arange(6.0).reshape(2, 3), fnp.arange(12.0).reshape(3, 4)
+    for a, b, c in [("rows", "m", "z"), (7, -1, 40), ((1,), (0,), (2, 1)), ("é", "b", "B")]:
+        np.testing.assert_array_equal(fnp.einsum(x, [a, b], y, [b, c], [a, c]), x @ y)
+        np.testing.assert_array_equal(fnp.einsum(x, [..., b], y, [b, c], [c, ...]), (x @ y).T)
+    np.testing.assert_array_equal(fnp.einsum(x, ["z", "m"], y, ["m", "a"]), (x @ y).T)  # sorted
+    with pytest.raises(TypeError, match="compared"):
+        fnp.einsum(x, ["a", 1], y, [1, "c"])
+    with pytest.raises(ValueError, match="label 'q' is in no operand"):
+        fnp.einsum(x, ["a", "b"], ["q"])
+
+
 def test_einsum_path_is_cheap_first():
     x, y, z = fnp.ones((2, 50)), fnp.ones((50, 50)), fnp.ones((50, 1))
     path, _ = fnp.einsum_path("ij,jk,kl->il", x, y, z)

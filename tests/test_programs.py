@@ -165,6 +165,35 @@ def test_a_primitive_of_the_user():
     assert float(fx.jit(fx.grad(f))(3.0)) == 6.0
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_lowering_rule_may_hand_its_operands_on(many):
+    """As primitives do that only mark values; what builds MLIR is refused by name."""
+    tag_p = Primitive(f"users_tag_{many}")
+    tag_p.multiple_results = many
+    outs = (lambda x, y: (y, x)) if many else (lambda x, y: y)
+    tag_p.def_impl(outs)
+    tag_p.def_abstract_eval(outs)
+    seen = []
+
+    def rule(context: mlir.LoweringRuleContext, x, y):
+        seen.append((context.primitive, [a.shape for a in context.avals_in]))
+        return [y, x][: 1 + many]
+
+    mlir.register_lowering(tag_p, rule)
+    x, y = fnp.arange(3.0), fnp.ones(2)
+    given, found = tag_p.bind(x, y), fx.jit(tag_p.bind)(x, y)
+    for a, b in zip(fx.tree.leaves(given), fx.tree.leaves(found), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert seen == [(tag_p, [(3,), (2,)])]
+    builds_p = Primitive(f"users_builder_{many}")
+    builds_p.multiple_results = many
+    builds_p.def_impl(outs)
+    builds_p.def_abstract_eval(outs)
+    mlir.register_lowering(builds_p, lambda ctx, x, y: [x.owner, ctx.module_context])
+    with pytest.raises(fx.errors.NoRuleError, match=r"'users_builder_.*builds MLIR"):
+        fx.jit(builds_p.bind)(x, y)
+
+
 # ---------------------------------------------------------------- rotations
 
 

@@ -238,3 +238,13 @@ def test_errors(call: Any, error: type, text: str) -> None:
     """Bad keys, dtypes and shapes say what is wrong."""
     with pytest.raises(error, match=text):
         call()
+
+
+def test_bounds_of_a_uniform_sample_may_have_axes_of_size_one_before_it():
+    key = R.key(0)
+    for shape, low, high in [((), (), (1,)), ((4,), (1, 1, 4), (1, 1)), ((2, 3), (1, 2, 1), (3,))]:
+        lows, highs = np.zeros(low, np.float32), np.full(high, 5, np.float32)
+        found = R.uniform(key, shape, minval=lows, maxval=highs)
+        np.testing.assert_array_equal(found, R.uniform(key, shape, maxval=5.0))
+    with pytest.raises(ValueError, match="broadcast-compatible"):
+        R.uniform(key, (4,), maxval=np.ones((2, 4)))

@@ -129,15 +129,24 @@ def _parse(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str], str, 
 
 
 def _interleaved(args: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
-    """einsum(x, [0, 1], y, [1, 2], [0, 2]) as letters."""
+    """einsum(x, [0, 1], y, [1, 2], [0, 2]) as letters; labels are whatever sorts."""
     arrays, lists = list(args[0:-1:2]), list(args[1::2])
     output = args[-1] if len(args) % 2 else None
+    try:
+        labels = sorted({i for labels in lists for i in labels if i is not Ellipsis})
+    except TypeError as e:
+        raise TypeError(
+            "the lists of einsum must contain Ellipsis or labels that can be hashed and compared "
+            f"with each other, such as int or str: {e}"
+        ) from None
+    letters = {i: chr(ord("a") + k if k < 26 else 0x100 + k) for k, i in enumerate(labels)}
+
+    absent = [i for i in output or () if i is not Ellipsis and i not in letters]
+    if absent:
+        raise ValueError(f"einsum: output label {absent[0]!r} is in no operand")
 
     def spell(labels: Any) -> str:
-        return "".join(
-            "..." if i is Ellipsis else chr(ord("a") + i) if i < 26 else chr(0x100 + i)
-            for i in labels
-        )
+        return "".join("..." if i is Ellipsis else letters[i] for i in labels)
 
     text = ",".join(spell(labels) for labels in lists)
     return text + ("" if output is None else "->" + spell(output)), tuple(arrays)

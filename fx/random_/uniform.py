@@ -51,7 +51,7 @@ def uniform(
     """Samples of the uniform distribution on [minval, maxval).
 
     Random bits fill the mantissa of a number in [1, 2), less 1: multiples of 2^-23 in float32.
-    minval and maxval broadcast to the shape.
+    minval and maxval broadcast to the shape; axes of size 1 before it are dropped.
 
     >>> uniform(fx.random.key(0), (2,))
     Array([0.947667 , 0.9785799], dtype=float32)
@@ -67,10 +67,16 @@ def _uniform(
     floats = unit_floats(k, shape, dtype)
     if type(low) is float and type(high) is float and (low, high) == (0.0, 1.0):
         return floats
-    low, high = param(low, dtype), param(high, dtype)
+    low, high = (_of_rank(param(x, dtype), len(shape)) for x in (low, high))
     sample_shape("uniform", shape, low, high)
     low, high = jnp.broadcast_to(low, shape), jnp.broadcast_to(high, shape)
     return lax.max(low, stored(stored(floats * stored(high - low)) + low))
+
+
+def _of_rank(x: Any, rank: int) -> Any:
+    """Without leading axes of size 1 above the rank: a bound `[1]` of a scalar sample."""
+    lead = max(np.ndim(x) - rank, 0)
+    return jnp.reshape(x, np.shape(x)[lead:]) if {*np.shape(x)[:lead]} == {1} else x
 
 
 def unit_floats(k: Any, shape: tuple[int, ...], dtype: np.dtype) -> Any:
