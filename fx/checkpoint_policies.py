@@ -39,6 +39,15 @@ class _Word:
 Saveable, Recompute = _Word("Saveable", True), _Word("Recompute", False)
 
 
+def check(policy: Any) -> None:
+    """TypeError for what is no policy; None is the default one."""
+    if policy is not None and not callable(policy):
+        raise TypeError(
+            "checkpoint: policy must be a function of a primitive, avals and parameters, for "
+            f"example checkpoint_policies.dots_saveable; got {policy!r}"
+        )
+
+
 def saves(answer: Any) -> bool:
     """What a policy's answer means; TypeError where it is no boolean and none of the words."""
     if not isinstance(answer, bool | np.bool_ | _Word | Offloadable):

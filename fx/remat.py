@@ -48,7 +48,8 @@ def checkpoint(
 
     policy: a function of a primitive, its operands' avals and its parameters, as in
     `checkpoint_policies`. static_argnums: arguments that are Python values. Raises
-    NotImplementedError for concrete=True, as JAX does.
+    NotImplementedError for concrete=True, as JAX does, TypeError for a policy that is no function,
+    and, when called, ValueError for static_argnums beyond the arguments.
 
     >>> import fx
     >>> round(float(fx.grad(checkpoint(lambda x: fx.numpy.sin(fx.numpy.sin(x))))(1.0)), 5)
@@ -68,13 +69,14 @@ def checkpoint(
         raise NotImplementedError(
             "The 'concrete' option of checkpoint is deprecated; in its place, use static_argnums."
         )
+    checkpoint_policies.check(policy)
     nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
     named = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     function = fun
 
     @wraps(fun)
     def checkpointed(*args: Any, **kwargs: Any) -> Any:
-        static = {n % len(args) for n in nums if -len(args) <= n < len(args)}
+        static = _positions(nums, len(args))
         fixed = {k: kwargs.pop(k) for k in named if k in kwargs}
         fun = partial(function, **fixed) if fixed else function
         if live:
@@ -89,6 +91,17 @@ def checkpoint(
         return out_tree.unflatten(checkpoint_p.bind(*operands, jaxpr=closed, waits=0, **options))
 
     return checkpointed
+
+
+def _positions(nums: Sequence[int], given: int) -> set[int]:
+    """The static arguments' positions among those given, none of them negative."""
+    if any(not -given <= n < given for n in nums):
+        raise ValueError(
+            "the `static_argnums` argument of checkpoint can only take integer values greater than "
+            f"or equal to `-len(args)` and less than `len(args)`, but got {tuple(nums)}, while "
+            f"`len(args)` = {given}"
+        )
+    return {n % given for n in nums}
 
 
 def _traced(

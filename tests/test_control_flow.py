@@ -186,6 +186,7 @@ def test_fori_map_associative() -> None:
     assert int(dynamic(5)) == 58
     close(lax.map(lambda a: a * W, XS), XS * W)
     close(lax.map(lambda a: a * W, XS, batch_size=3), XS * W)
+    close(lax.map(lambda a: a * W, XS, batch_size=0), XS * W)
     for n in range(1, 9):
         x = np.linspace(0.5, 1.5, n).astype(np.float32)
         close(lax.associative_scan(jnp.multiply, x), np.cumprod(x))

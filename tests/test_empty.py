@@ -43,6 +43,16 @@ EMPTY = {
     "lstsq without columns": (
         jnp.linalg.lstsq, [(3, 0), (3, 2)], [((0, 2), F), ((2,), F), ((), I), ((0,), F)],
     ),
+    "unique": (
+        lambda x: jnp.unique(x, True, True, True, size=2),
+        [(0,)], [((2,), F), ((2,), I), ((0,), I), ((2,), I)],
+    ),
+    "unique rows": (lambda x: jnp.unique(x, axis=0, size=3), [(0, 2)], [((3, 2), F)]),
+    "intersect1d": (
+        lambda x, y: jnp.intersect1d(x, y, return_indices=True, size=2),
+        [(0,), (3,)], [((2,), F), ((2,), I), ((2,), I)],
+    ),
+    "setxor1d": (lambda x, y: jnp.setxor1d(x, y, size=2), [(0,), (0,)], [((2,), F)]),
     "view": (lambda x: x.view(U), [(0, 3)], [((0, 12), U)]),
     "view of an empty axis": (lambda x: x.view("bfloat16"), [(3, 0)], [((3, 0), "bfloat16")]),
     "stft": (signal.stft, [(3, 0)], [((3, 0), F), ((3, 0), F), ((3, 0), C)]),
@@ -66,7 +76,11 @@ def test_empty_arrays_have_results(name, wrap):
 
 
 def test_what_is_there_of_empty_problems():
-    """No unknowns leave b as the residual; no roots are the polynomial 1."""
+    """No unknowns leave b as the residual; no roots are the polynomial 1; sets are padded."""
     resid = jnp.linalg.lstsq(jnp.ones((3, 0)), jnp.array([[1.0, 2.0], [2.0, 0.0], [2.0, 0.0]]))[1]
     np.testing.assert_allclose(resid, [9.0, 4.0])
     assert jnp.poly(jnp.ones(0)) == 1
+    common = jnp.intersect1d(jnp.ones(0), jnp.ones(3), return_indices=True, size=2, fill_value=7)
+    assert [p.tolist() for p in common] == [[7, 7], [0, 0], [3, 3]]
+    counted = jnp.unique(jnp.ones((0, 2)), return_counts=True, axis=0, size=1, fill_value=7)
+    assert [p.tolist() for p in counted] == [[[7, 7]], [0]]

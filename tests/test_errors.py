@@ -50,6 +50,15 @@ def custom_forward(rule):
     return fx.grad(same)(1.0)
 
 
+def _closed_over(x):
+    @fx.custom_jvp
+    def product(y):
+        return x * y
+
+    product.defjvp(lambda p, t: (product(p[0]), t[0]))
+    return product(3.0)
+
+
 def changing_structure():
     """A body whose output depends on how often it was called."""
     calls = []
@@ -240,6 +249,41 @@ MISTAKES = {
         lambda: lax.pad(np.ones(3), 0.0, [(1, 1, -1)]),
         ValueError,
         ["interior padding", "(1, 1, -1)"],
+    ),
+    "traced vectors as ranges": (
+        lambda: fx.jit(lambda x: fnp.arange(0, x))(np.ones(3)),
+        fx.errors.ConcretizationTypeError,
+        ["argument stop", "arange", "float32[3]"],
+    ),
+    "elements of nothing": (
+        lambda: fnp.take(np.ones((2, 0)), 1, axis=1),
+        IndexError,
+        ["empty axis", "axis 1", "(2, 0)"],
+    ),
+    "batches of a map": (
+        lambda: lax.map(lambda x: x, np.ones(3), batch_size=-2),
+        ValueError,
+        ["batch_size", "-2"],
+    ),
+    "policies of checkpoint": (
+        lambda: fx.checkpoint(lambda x: x, policy=3),
+        TypeError,
+        ["policy", "dots_saveable", "3"],
+    ),
+    "static arguments of checkpoint": (
+        lambda: fx.checkpoint(lambda x: x, static_argnums=4)(1.0),
+        ValueError,
+        ["static_argnums", "(4,)", "len(args)` = 1"],
+    ),
+    "closures of custom rules": (
+        lambda: fx.grad(_closed_over)(2.0),
+        fx.errors.UnexpectedTracerError,
+        ["'mul'", "custom derivative rules", "make it an argument"],
+    ),
+    "pads that cut more": (
+        lambda: lax.pad(np.ones(3), 0.0, [(-4, 0, 0)]),
+        ValueError,
+        ["Dimension size after padding", "(-1,)", "(3,)"],
     ),
     "negative pads": (lambda: fnp.pad(np.ones(3), -1), ValueError, ["pad_width", "slice"]),
     "keys of a negative number": (

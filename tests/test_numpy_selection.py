@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, nanx, p
 
+import fx
+import fx.numpy as fnp
+
 pytestmark = pytest.mark.eager
 
 CASES = [
@@ -87,3 +90,11 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_selection(case):
     check(case)
+
+
+@pytest.mark.parametrize("density", [False, True])
+def test_counts_of_histograms_have_the_dtypes_of_jax(density):
+    with fx.enable_x64(True):
+        x = fnp.arange(6, dtype="float32")
+        counts, _, _ = fnp.histogram2d(x, x, bins=2, density=density)
+        assert counts.dtype == ("float32" if density else "int64")

@@ -179,6 +179,10 @@ CASES = [
     (lambda xp: xp.logical_or.reduce(b(3, 4), axis=1), "bool"),
     (lambda xp: xp.bitwise_or.reduce(i(4)), "int32"),
     (lambda xp: xp.logaddexp.reduce(f(4)), "float32"),
+    (lambda xp: xp.logaddexp.reduce(np.arange(1, 4)), "float32"),
+    (lambda xp: xp.logaddexp2.accumulate(np.arange(1, 4)), "float32"),
+    (lambda xp: xp.logical_and.accumulate(np.array([3, 2, 0, 1])), "bool"),
+    (lambda xp: xp.logical_xor.reduceat(np.array([3, 2, 0, 1]), np.array([0, 2])), "bool"),
 ]
 
 

@@ -77,6 +77,20 @@ def test_collectives_refuse_dimensions_that_do_not_divide():
         over(lambda v: lax.pshuffle(v, "i", [1, 0]), fnp.arange(3.0))
 
 
+COLLECTIVES = {
+    "all_gather": lambda v: lax.all_gather(v, "i", axis=3),
+    "all_to_all": lambda v: lax.all_to_all(v, "i", 0, 0),
+    "psum_scatter": lambda v: lax.psum_scatter(v, "i"),
+    "ppermute": lambda v: lax.ppermute(v, "i", [(0, 3)]),
+}
+
+
+@pytest.mark.parametrize("name", COLLECTIVES)
+def test_collectives_refuse_places_that_are_not_there(name):
+    with pytest.raises(ValueError, match=f"{name}: .*(out of bounds|positions 0 to 2)"):
+        fx.vmap(COLLECTIVES[name], axis_name="i")(fnp.arange(3.0))
+
+
 def test_the_least_integers_are_found():
     for x in (np.array([1, -(2**31), 0], np.int32), np.array([3, 0, 255], np.uint8)):
         values, indices = lax.approx_min_k(fnp.array(x), 2)

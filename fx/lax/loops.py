@@ -373,21 +373,26 @@ def concrete_int(x: Any) -> int | None:
 def map(f: Callable[[Any], Any], xs: Any, *, batch_size: int | None = None) -> Any:
     """f on each slice along the leading axis of xs, one after the other, stacked.
 
-    batch_size: how many slices are vmapped together in each step.
+    batch_size: how many slices are vmapped together in each step, 0 for all of them.
 
     The results have the leading size in front. Without batch_size it is a scan without carry, and
-    differentiates like one. ValueError where leading sizes differ or are missing.
+    differentiates like one. ValueError where leading sizes differ or are missing, and for a
+    negative batch_size.
 
     >>> map(lambda x: x * x, fx.numpy.arange(3.0))
     Array([0., 1., 4.], dtype=float32)
     """
     if batch_size is None:
         return scan(lambda _, x: ((), f(x)), (), xs)[1]
+    if batch_size < 0:
+        raise ValueError(
+            f"map: batch_size must be positive, or 0 for all slices at once; got {batch_size}."
+        )
     from fx.vmap import vmap
 
     flat, tree = tree_flatten(xs)
     length = _scan_length(flat, tree, None)
-    count = length // batch_size
+    count = length // batch_size if batch_size else 0
     whole = count * batch_size
     g = vmap(f)
     results = []

@@ -45,6 +45,13 @@ def _no_groups(groups: Any, name: str) -> None:
         )
 
 
+def _dimension(name: str, k: int, ndim: int) -> int:
+    """The dimension k as a non-negative number."""
+    if not -ndim <= k < ndim:
+        raise ValueError(f"{name}: axis {k} is out of bounds for array of dimension {ndim}.")
+    return k % ndim
+
+
 def _check_divided(name: str, x: Any, dimension: int, axis_name: Any, tiled: bool) -> None:
     """The examples share the dimension out: one place each, or (tiled) equal pieces."""
     have, n = core.get_aval(x).shape[dimension], axis_size(axis_name)
@@ -148,13 +155,15 @@ def all_gather(
     """The values of all examples, stacked along `axis` (tiled: joined along it).
 
     Every example has all n of them: x [*s] becomes [n, *s] (tiled: the axis is n times as long).
+    ValueError for an axis out of bounds.
     """
     _no_groups(axis_index_groups, "all_gather")
 
     def one(leaf: Any) -> Any:
         ndim = core.get_aval(leaf).ndim + (0 if tiled else 1)
+        dim = _dimension("all_gather", axis, ndim)
         return prims.all_gather_p.bind(
-            leaf, axes=axes_of(axis_name), all_gather_dimension=axis % ndim, tiled=tiled
+            leaf, axes=axes_of(axis_name), all_gather_dimension=dim, tiled=tiled
         )
 
     return tree_map(one, x)
@@ -177,7 +186,7 @@ def psum_scatter(
     _no_groups(axis_index_groups, "psum_scatter")
 
     def one(leaf: Any) -> Any:
-        dim = scatter_dimension % core.get_aval(leaf).ndim
+        dim = _dimension("psum_scatter", scatter_dimension, core.get_aval(leaf).ndim)
         _check_divided("psum_scatter", leaf, dim, axis_name, tiled)
         return prims.psum_scatter_p.bind(
             leaf, axes=axes_of(axis_name), scatter_dimension=dim, tiled=tiled
@@ -189,9 +198,15 @@ def psum_scatter(
 def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
     """Send values along (source, destination) pairs; an example that receives nothing gets zeros.
 
-    ValueError where a source or a destination occurs twice.
+    ValueError where a source or a destination occurs twice or is no position on the axis.
     """
     pairs = tuple((int(a), int(b)) for a, b in perm)
+    n = axis_size(axis_name)
+    if any(not 0 <= k < n for pair in pairs for k in pair):
+        raise ValueError(
+            f"ppermute: sources and destinations must be positions 0 to {n - 1} on the axis "
+            f"{axis_name!r}, got {pairs}."
+        )
     if len({a for a, _ in pairs}) < len(pairs) or len({b for _, b in pairs}) < len(pairs):
         raise ValueError(f"ppermute sources and destinations must be unique, got {pairs}.")
     return tree_map(
@@ -228,13 +243,10 @@ def all_to_all(
 
     def one(leaf: Any) -> Any:
         ndim = core.get_aval(leaf).ndim
-        _check_divided("all_to_all", leaf, split_axis % ndim, axis_name, tiled)
+        split, joined = (_dimension("all_to_all", k, ndim) for k in (split_axis, concat_axis))
+        _check_divided("all_to_all", leaf, split, axis_name, tiled)
         return prims.all_to_all_p.bind(
-            leaf,
-            axes=axes_of(axis_name),
-            split_axis=split_axis % ndim,
-            concat_axis=concat_axis % ndim,
-            tiled=tiled,
+            leaf, axes=axes_of(axis_name), split_axis=split, concat_axis=joined, tiled=tiled
         )
 
     return tree_map(one, x)

@@ -60,10 +60,12 @@ def arange(
     """
     given = {"start": start, "stop": stop, "step": step}
     for key, x in given.items():
-        if x is not None and np.ndim(x) != 0:
+        if x is not None and np.ndim(x) != 0 and not isinstance(x, core.Tracer):
             raise ValueError(f"fx.numpy.arange: arguments must be scalars; got {key}={x}")
-    context = "It arose in the argument of fx.numpy.arange; use lax.iota or a static argument."
-    bounds: list[Any] = [None if x is None else concrete(x, context)[()] for x in given.values()]
+    context = "It arose in the argument {} of fx.numpy.arange; use lax.iota or a static argument."
+    bounds: list[Any] = [
+        None if x is None else concrete(x, context.format(key))[()] for key, x in given.items()
+    ]
     if start is None and stop is None:
         raise TypeError("arange() requires at least one of start and stop")
     if dtype is None:

@@ -243,6 +243,9 @@ def _unique_sized(
     """Sort the rows, mark where a new one begins, and gather the first `size` beginnings."""
     n = core.get_aval(rows).shape[0]
     index = canonicalize_dtype(np.int64)
+    if n == 0:
+        back = lax.full(shape if flat_axis else (0,), 0, index)
+        return _unique_of_none(x, axis, back, flags, size, 0 if fill_value is None else fill_value)
     keys = lax.reshape(rows, (n, int(np.prod(core.get_aval(rows).shape[1:], dtype=np.int64))))
     width = core.get_aval(keys).shape[1]
     columns = [lax.squeeze(lax.slice_in_dim(keys, c, c + 1, axis=1), (1,)) for c in range(width)]
@@ -280,6 +283,18 @@ def _unique_sized(
     if flags[2]:
         ends = lax.slice_in_dim(nexts, 1, size + 1)
         out.append(where(found, u.subtract(ends, places), 0))
+    return out[0] if len(out) == 1 else tuple(out)
+
+
+def _unique_of_none(
+    x: Any, axis: int, back: Any, flags: tuple[bool, bool, bool], size: int, fill_value: Any
+) -> Any:
+    """Where the axis is empty: fill_value `size` times, with positions and counts 0."""
+    dims, dtype = core.get_aval(x).shape, core.get_aval(x).dtype
+    fill = convert(asarray(fill_value), dtype)
+    values = broadcast_value(fill, (*dims[:axis], size, *dims[axis + 1 :]))
+    none = lax.full((size,), 0, core.get_aval(back).dtype)
+    out = [values, *(part for part, flag in zip((none, back, none), flags) if flag)]
     return out[0] if len(out) == 1 else tuple(out)
 
 
@@ -456,7 +471,7 @@ def histogramdd(
 ) -> tuple[Any, list[Any]]:
     """(counts, list of d edges) of points [n, d] on a grid of d axes: `bins` is a count or one
     count or vector of edges for each axis, `range` one pair or None each (ValueError else). Counts
-    are int32, sums of weights and densities floats; edges as in histogram.
+    are int32 (int64 with x64), sums of weights and densities floats; edges as in histogram.
     """
     from fx.numpy.diagonals import ravel_multi_index
 
@@ -484,7 +499,7 @@ def histogramdd(
         edges.append(e)
     flat = ravel_multi_index(places, sizes, mode="clip")
     ones = (
-        lax.full((n,), 1, np.dtype(np.int32))
+        lax.full((n,), 1, canonicalize_dtype(np.int64))
         if weights is None
         else convert(asarray(weights), core.get_aval(points).dtype)
     )
@@ -497,7 +512,8 @@ def histogramdd(
         from fx.numpy.calculus import diff
 
         volume: Any = sum_(counts)
-        counts = u.divide(counts, volume)
+        dtype = core.get_aval(points).dtype
+        counts = u.divide(convert(counts, dtype), convert(volume, dtype))
         for k, e in enumerate(edges):
             widths = diff(e)
             shape = tuple(core.get_aval(widths).shape[0] if j == k else 1 for j in np.arange(d))

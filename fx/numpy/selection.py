@@ -62,7 +62,7 @@ def take(
     place, the dtype stays. Negative indices count from the end. Out of bounds gives NaN (the least
     signed, the largest unsigned integer) or fill_value, unless mode is "clip" (negative indices
     become 0 too) or "wrap"; "raise" is a NotImplementedError. TypeError for indices of floats,
-    ValueError for an empty axis.
+    IndexError for an empty axis.
 
     >>> import fx.numpy as fnp
     >>> fnp.take(fnp.array([10., 20., 30.]), fnp.array([2, 0]))
@@ -81,7 +81,10 @@ def take(
         index = convert(index, np.dtype(np.int32))
     n = core.get_aval(x).shape[k]
     if n == 0 and core.get_aval(index).size:
-        raise ValueError("cannot do a non-empty take() from an empty axis.")
+        raise IndexError(
+            f"cannot do a non-empty take() from an empty axis: axis {k} of shape "
+            f"{core.get_aval(x).shape}"
+        )
     if mode == "raise":
         raise NotImplementedError("The 'raise' mode to fx.numpy.take is not supported.")
     if mode == "wrap":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fx import core, lax
+from fx.avals import canonicalize_dtype
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
 from fx.numpy.joining import concatenate
@@ -116,6 +117,8 @@ def setdiff1d(
 
 
 def _picked(x: Any, keep: Any, size: int, fill_value: Any) -> Any:
+    if core.get_aval(x).size == 0:
+        return _filler(x, fill_value, (size,))
     (index,) = nonzero(keep, size=size, fill_value=core.get_aval(x).size)
     found = u.less(index, core.get_aval(x).size)
     picked = take(x, index, mode="clip")
@@ -183,13 +186,15 @@ def intersect1d(
         common = take(x, wrap(i.astype(np.int32)))
         return (common, wrap(i), wrap(j)) if return_indices else common
     limit = min(core.get_aval(x).size, core.get_aval(y).size) if size is None else size
+    n, m = core.get_aval(x).size, core.get_aval(y).size
+    if n == 0 or m == 0:
+        out = _filler(x, fill_value, (limit,))
+        ends = [lax.full((limit,), k, canonicalize_dtype(np.int64)) for k in (n, m)]
+        return (out, *ends) if return_indices else out
     order = argsort(x)
     ordered = take(x, order, mode="clip")
-    n = core.get_aval(x).size
-    changes = u.not_equal(
-        lax.slice_in_dim(ordered, 1, n), lax.slice_in_dim(ordered, 0, max(n - 1, 0))
-    )
-    first = lax.concatenate([lax.full((min(n, 1),), True, np.dtype(np.bool_)), changes], 0)
+    changes = u.not_equal(lax.slice_in_dim(ordered, 1, n), lax.slice_in_dim(ordered, 0, n - 1))
+    first = lax.concatenate([lax.full((1,), True, np.dtype(np.bool_)), changes], 0)
     keep = u.logical_and(first, isin(ordered, y))
     (index,) = nonzero(keep, size=limit, fill_value=n)
     found = u.less(index, n)
@@ -201,5 +206,5 @@ def intersect1d(
     where_x = where(found, take(order, index, mode="clip"), n)
     order_y = argsort(y)
     place = searchsorted(take(y, order_y, mode="clip"), out)
-    where_y = where(found, take(order_y, place, mode="clip"), core.get_aval(y).size)
+    where_y = where(found, take(order_y, place, mode="clip"), m)
     return out, where_x, where_y

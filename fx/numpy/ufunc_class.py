@@ -19,6 +19,7 @@ from fx.numpy.manipulation import moveaxis
 from fx.numpy.selection import where as where_
 from fx.numpy.ufunc_base import no_out
 from fx.numpy.util import broadcast_value, canonical_axes, canonical_axis, check_arraylike, convert
+from fx.trace import eval_shape
 
 __all__ = ["frompyfunc", "ufunc", "vectorize"]
 
@@ -112,11 +113,21 @@ class ufunc:
             )
         return self._fold(asarray(a), axis, dtype, keepdims, initial, where)
 
+    def _begun(self, x: Any, dtype: Any) -> Any:
+        """x in the dtype of folds: `dtype`, or what the function makes of two such elements: of
+        integers logaddexp makes floats, logical_and booleans. Other booleans say how elements
+        compare, and cannot be compared with the next.
+        """
+        if dtype is not None:
+            return x.astype(dtype)
+        made = eval_shape(self._call, x, x).dtype
+        compares = made == np.bool_ and not self.__name__.startswith("logical")
+        return x if compares or made == x.dtype else x.astype(made)
+
     def _fold(self, x: Any, axis: Any, dtype: Any, keepdims: bool, initial: Any, where: Any) -> Any:
         shape = x.shape
         axes = canonical_axes(axis, x.ndim)
-        if dtype is not None:
-            x = x.astype(dtype)
+        x = self._begun(x, dtype)
         if where is not None:
             x = where_(where, x, self.identity if initial is None else initial)
         kept = tuple(k for k in range(x.ndim) if k not in axes)
@@ -152,7 +163,7 @@ class ufunc:
                 "accumulate with axis=None; a one-dimensional array has axis=0"
             )
         k = canonical_axis(axis, x.ndim)
-        x = moveaxis(x if dtype is None else x.astype(dtype), k, 0)
+        x = moveaxis(self._begun(x, dtype), k, 0)
         if x.shape[0] == 0:
             return moveaxis(x, 0, k)
 
@@ -212,7 +223,7 @@ class ufunc:
         if not hasattr(axis, "__index__"):
             raise ValueError("reduceat requires integer axis")
         k = canonical_axis(axis, x.ndim)
-        x = moveaxis(x if dtype is None else x.astype(dtype), k, 0)
+        x = moveaxis(self._begun(x, dtype), k, 0)
         n = x.shape[0]
         ends = lax.concatenate([index[1:], lax.full((1,), n, index.dtype)], 0)
         ends = where_(ends > index, ends, index + 1)

@@ -146,7 +146,7 @@ def _pad_abstract(x: ShapedArray, value: ShapedArray, *, padding_config: Any) ->
         lo + hi + n + max(n - 1, 0) * i for (lo, hi, i), n in zip(padding_config, x.shape)
     )
     if any(n < 0 for n in shape):
-        raise TypeError(
+        raise ValueError(
             f"Dimension size after padding is not at least 0, got result shape {shape}, for "
             f"padding_config {padding_config} and operand shape {x.shape}"
         )
