@@ -36,6 +36,42 @@ def test_products(wrap):
     assert np.array_equal(wrap(lambda m: (m * m).todense())(M), D * D)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_matmul_with_batches_is_numpys(wrap):
+    """Axes of the dense operand before its last two are a batch, and stay in front."""
+    batched = fnp.arange(24.0).reshape(2, 3, 4) % 3
+    ours = [
+        (M, D),
+        (sparse.BCSR.fromdense(D), D),
+        (sparse.BCOO.fromdense(D[0]), D[0]),
+        (sparse.BCOO.fromdense(batched, n_batch=1), np.asarray(batched)),
+    ]
+    for m, d in ours:
+        for shape in [(4,), (4, 5), (2, 4, 5), (6, 2, 4, 1)]:
+            v = np.sin(np.arange(float(np.prod(shape)), dtype=np.float32)).reshape(shape)
+            given, found = d @ v, wrap(lambda m, v: m @ v)(m, v)
+            assert (found.shape, found.dtype) == (given.shape, given.dtype)
+            np.testing.assert_allclose(found, given, atol=1e-5)
+        size = d.shape[max(d.ndim - 2, 0)]
+        for lead in [(), (5,), (2, 5), (6, 2, 1)]:
+            v = np.sin(np.arange(float(np.prod(lead) * size), dtype=np.float32))
+            v = v.reshape(*lead, size)
+            given, found = v @ d, wrap(lambda m, v: v @ m)(m, v)
+            assert (found.shape, found.dtype) == (given.shape, given.dtype)
+            np.testing.assert_allclose(found, given, atol=1e-5)
+
+
+def test_products_of_other_sizes_raise():
+    for product in (
+        lambda: M @ fnp.ones((2, 5)),
+        lambda: fnp.ones((5, 4)) @ M,
+        lambda: M @ fnp.ones(3),
+        lambda: sparse.BCSR.fromdense(D) @ fnp.ones((3, 2)),
+    ):
+        with pytest.raises(TypeError, match="contracting dimensions to have the same shape"):
+            product()
+
+
 def test_structure():
     assert np.array_equal(M.T.todense(), D.T)
     assert np.array_equal(M.reshape(2, 6).todense(), D.reshape(2, 6))

@@ -17,6 +17,7 @@ from fx import numpy as fnp
 class JAXSparse:
     """Base of sparse arrays: a shape, stored values, and `todense`."""
 
+    __array_priority__ = 200  # NumPy's arrays leave operators to us
     parts: ClassVar[tuple[str, ...]]  # the names of the arrays, stored values first
     shape: tuple[int, ...]
     data: Any

@@ -54,8 +54,6 @@ class BCOO(JAXSparse):
     [20.0, 3.0]
     """
 
-    __array_priority__ = 200
-
     parts = ("data", "indices")
     n_batch = property(lambda self: self.indices.ndim - 2, doc="The number of batch axes.")
     n_sparse = property(
@@ -129,14 +127,14 @@ class BCOO(JAXSparse):
         return bcoo_getitem(self, idx)
 
     def __matmul__(self, other: Any) -> Any:
-        other_ndim = other.ndim if isinstance(other, JAXSparse) else np.ndim(other)
-        contract = ((self.ndim - 1,), (max(other_ndim - 2, 0),))
-        return bcoo_dot_general(self, other, dimension_numbers=(contract, ((), ())))
+        from fx.experimental.sparse.products import bcoo_matmul
+
+        return bcoo_matmul(self, other)
 
     def __rmatmul__(self, other: Any) -> Any:
-        other = fnp.asarray(other)
-        flat = self.T @ other.T if other.ndim > 1 else self.T @ other
-        return flat.T if other.ndim > 1 else flat
+        from fx.experimental.sparse.products import matmul_bcoo
+
+        return matmul_bcoo(other, self)
 
     def __mul__(self, other: Any) -> BCOO:
         if isinstance(other, BCOO):
@@ -515,6 +513,11 @@ def bcoo_dot_general(
         return lax.dot_general(lhs.todense(), rhs, dimension_numbers)
     k = int(lc[0]) % lhs.ndim
     rows = fnp.moveaxis(rhs, int(rc[0]), 0)
+    if rows.shape[0] != lhs.shape[k]:
+        raise TypeError(
+            "dot_general requires contracting dimensions to have the same shape, got "
+            f"({lhs.shape[k]},) and ({rows.shape[0]},)."
+        )
     free = [d for d in range(lhs.ndim) if d != k]
     inside = fnp.all(lhs.indices < np.array(lhs.shape), axis=-1)
     dtype = fnp.result_type(lhs.data, rhs)

@@ -1,4 +1,6 @@
-"""Products of two BCOO arrays: every pair of stored elements whose contracted indices agree."""
+"""Products with BCOO arrays: `@`, and of two of them every pair of stored elements whose contracted
+indices agree.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,37 @@ import numpy as np
 
 from fx import core
 from fx import numpy as fnp
-from fx.experimental.sparse.coordinates import BCOO, bcoo_sum_duplicates
+from fx.experimental.sparse.base import JAXSparse
+from fx.experimental.sparse.coordinates import BCOO, bcoo_dot_general, bcoo_sum_duplicates
+
+
+def bcoo_matmul(lhs: BCOO, rhs: Any) -> Any:
+    """`lhs @ rhs` as `fnp.matmul` has it, dense unless both are sparse; axes of the second before
+    its last two are a batch. What has batch or dense axes, or more than two, is made dense.
+    """
+    rank = rhs.ndim if isinstance(rhs, JAXSparse) else np.ndim(rhs)
+    if isinstance(rhs, BCOO):
+        contract = (lhs.ndim - 1,), (max(rank - 2, 0),)
+        return bcoo_dot_general(lhs, rhs, dimension_numbers=(contract, ((), ())))
+    if not _plain(lhs) or rank == 0:
+        return fnp.matmul(lhs.todense(), fnp.asarray(rhs))
+    contract = (lhs.ndim - 1,), (max(rank - 2, 0),)
+    out = bcoo_dot_general(lhs, rhs, dimension_numbers=(contract, ((), ())))
+    return fnp.moveaxis(out, 0, -2) if lhs.ndim == 2 and rank > 2 else out
+
+
+def matmul_bcoo(lhs: Any, rhs: BCOO) -> Any:
+    """`lhs @ rhs` of a dense array and a sparse one, dense; see `bcoo_matmul`."""
+    lhs = fnp.asarray(lhs)
+    if not _plain(rhs) or lhs.ndim == 0:
+        return fnp.matmul(lhs, rhs.todense())
+    contract = (max(rhs.ndim - 2, 0),), (lhs.ndim - 1,)
+    out = bcoo_dot_general(rhs, lhs, dimension_numbers=(contract, ((), ())))
+    return fnp.moveaxis(out, 0, -1) if rhs.ndim == 2 else out
+
+
+def _plain(m: BCOO) -> bool:
+    return m.ndim <= 2 and not m.n_batch and not m.n_dense
 
 
 def bcoo_spdot_general(lhs: BCOO, rhs: BCOO, *, dimension_numbers: Any) -> BCOO:
