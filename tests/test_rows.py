@@ -139,3 +139,37 @@ def test_results_of_another_shape_are_written_where_they_stand(rng, f):
 )
 def test_one_array_as_several_results(rng, f):
     agree(lambda x: f(stacked(x)), fnp.asarray(rng.standard_normal((64, 96)), np.float32))
+
+
+def texts_of(f, *shapes):
+    found = lower_function(f, [np.zeros(s, np.float32) for s in shapes], profile=AVX2)
+    return [p.source for p in found.plan.programs]
+
+
+def scaled(x, gain):
+    return (x - x.mean(-1, keepdims=True)) * lax.rsqrt(x.var(-1, keepdims=True) + 1e-5) * gain
+
+
+@pytest.mark.parametrize("f", [fx.nn.softmax, fx.nn.log_softmax, fnp.cumsum, scaled])
+def test_long_rows_share_a_text(f):
+    """Rows of 512 to 1024 elements that strips divide, in one axis or in two."""
+    gains = [(n,) for n in (1024, 608, 1056, 250)] if f is scaled else []
+    g = (lambda x: fnp.cumsum(x, -1)) if f is fnp.cumsum else f
+    one, other, longer, odd = (
+        texts_of(g, shape, *gains[k : k + 1])
+        for k, shape in enumerate([(500, 1024), (9, 90, 608), (700, 1056), (500, 250)])
+    )
+    assert one == other and one != odd
+    kept = "k1[" in one[0] or "k2[" in one[0]
+    assert (one == longer) == (not kept)
+
+
+@pytest.mark.parametrize("n", [512, 1024, 1088, 4160, 16384])
+def test_long_rows_are_right(rng, n):
+    x = fnp.asarray(rng.standard_normal((7, n)), np.float32)
+    agree(lambda x: fx.nn.softmax(x), x)
+    agree(
+        lambda x: (scaled(x, x[0]), x.argmax(-1), fnp.cumsum(x, -1), x[::-1].max(-1)), x, atol=1e-3
+    )
+    agree(lambda x: fx.grad(lambda x: (fx.nn.log_softmax(x) ** 2).sum())(x), x, atol=1e-2)
+    agree(lambda x: lax.cumlogsumexp(x, axis=1, reverse=True), x, atol=1e-3)

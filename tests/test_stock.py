@@ -12,6 +12,9 @@ import pytest
 from test_parts import asked, device  # noqa: F401 (fixtures)
 from test_twin import TEXT, children, within_seconds
 
+import fx
+from fx import lax, nn
+from fx.executable import graph_of
 from lowering import saved
 from lowering.compile import make_plan
 from lowering.graph import Builder
@@ -73,6 +76,25 @@ def alike() -> Iterator[Any]:
         b = Builder()
         x, y = b.input((count, n, n), F32), b.input((count, n, n), F32)
         yield b.graph([b.contract(x, y, ((2,), (1,)), ((0,), (0,)))])
+    for kind in ("add", "max"):
+        b = Builder()
+        yield b.graph([b.reduce(kind, b.input((9, 100, 4096), F32), (2,))])
+    for shape in ((16, 500, 768), (1000, 768)):
+        yield rows(nn.softmax, shape)
+        yield rows(normalised, shape, shape[-1:], shape[-1:])
+
+
+def normalised(x, gain, bias):
+    """As it is written."""
+    centred = x - x.mean(-1, keepdims=True)
+    variance = (centred * centred).mean(-1, keepdims=True)
+    return centred * lax.rsqrt(variance + 1e-5) * gain + bias
+
+
+def rows(f, *shapes):
+    """The graph of a function."""
+    args = [fx.ShapeDtypeStruct(shape, F32) for shape in shapes]
+    return graph_of(fx.make_jaxpr(f)(*args))
 
 
 @pytest.mark.parametrize("profile", [AVX2, AVX512], ids=["AVX2", "AVX512"])

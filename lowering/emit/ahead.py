@@ -65,7 +65,10 @@ class Ahead(Keeping):
         for buffer, index in found:
             if not index.axes <= self.scope.open:
                 continue
-            self.ask(buffer, index, self.width * self.unroll, f", 0, {level}")
+            row, step = "", index.coef(self.s.rows[-1])
+            if self.long_rows and step == self.nest.extents[self.s.v]:
+                row, index = f" + {self.stride(step)}", index + -step
+            self.ask(buffer, index, self.width * self.unroll, f", 0, {level}", row)
 
     def ask(self, buffer: int, index: Affine, count: int, how: str = "", row: str = "") -> None:
         """Ask for the lines of `count` elements from an index on, of the row that begins at `row`;

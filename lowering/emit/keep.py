@@ -18,6 +18,7 @@ from lowering.schedule import MOST_PANEL
 
 LEAST_COST = 10.0  # operations an element, below which a value is computed again
 MOST_BYTES = 65536  # of private memory for the kept rows of one stage
+ROOMS = 1024, 4096, MOST_BYTES // 4  # elements of a kept row whose length is no part of the text
 
 
 @dataclass(slots=True)
@@ -138,7 +139,8 @@ class Keeping(Values):
         self.kept_bytes += size
         row = Row(self.fresh("k"), k)
         kind = scalar.register_type(v.dtype, 1)
-        self.line(f"{kind} {row.name}[{n * lanes}] __attribute__((aligned(64)));")
+        room = next(x for x in ROOMS if x >= n) if self.long_rows and not panel else n * lanes
+        self.line(f"{kind} {row.name}[{room}] __attribute__((aligned(64)));")
         self.rows[k] = row
 
     def compute(self, k: int, v: Value, u: int, scope: Scope) -> str:

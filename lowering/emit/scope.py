@@ -103,6 +103,7 @@ class Emission:
         self.ints: list[int] = []  # integer arguments of the stage
         self.numbers: dict[int, str] = {}  # constant value -> the argument that is its number
         self.extents: dict[int, str] = {}  # axis -> the argument that says how long it is
+        self.long_rows = False  # v's extent, and strides of it, are that argument
         self.sizes: dict[int, str] = {}  # buffer -> the argument that says how large it is
         self.partials: dict[int, Fold] = {}
         self.joins = nest.joins and nest.contract_fp
@@ -127,6 +128,11 @@ class Emission:
             self.extents[axis] = f"e{axis}"
             self.outermost(f"const {self.ix} e{axis} = {self.int_argument(n)};")
         return self.extents[axis]
+
+    def stride(self, c: int) -> str:
+        """A number of elements: of a long row its argument, as all lengths of it share the text."""
+        v = self.s.v
+        return self.extent(v, c) if self.long_rows and c == self.nest.extents[v] else str(c)
 
     def size_argument(self, buffer: int) -> str:
         """How many elements a buffer has."""
@@ -155,7 +161,7 @@ class Emission:
         for a, c in e.terms:
             name = f"i{a}"
             big = "(long)" if far or self.nest.extents[a] * abs(c) >= 2**31 else ""
-            parts.append(big + name if c == 1 else f"{big}{c} * {name}")
+            parts.append(big + name if c == 1 else f"{big}{self.stride(c)} * {name}")
             if a == self.s.v and self.width > 1 and u:
                 if self.distance:
                     times = f"{c * u} * " if c * u > 1 else ""

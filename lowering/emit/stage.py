@@ -7,6 +7,7 @@ lanes, `unroll` of them side by side. The text is canonical: equal nests give eq
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from itertools import groupby
 from math import prod
@@ -42,6 +43,16 @@ def emit(nest: Nest, schedule: Schedule) -> Stage:
     return _Emitter(nest, schedule).stage()
 
 
+_AXIS = re.compile(r"\b(i|e|far)(\d+)\b")
+
+
+def counted(text: str) -> str:
+    """A stage's text with its axes counted from 0 on: axes that are one are named as one."""
+    axes = sorted({int(axis) for _, axis in _AXIS.findall(text)})
+    names = {str(axis): str(k) for k, axis in enumerate(axes)}
+    return _AXIS.sub(lambda m: m[1] + names[m[2]], text)
+
+
 class _Emitter(Dealer):
     """Which loops there are, and what happens in which."""
 
@@ -50,13 +61,29 @@ class _Emitter(Dealer):
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
         self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
+        self.long_rows = self.has_long_rows()
+        if self.long_rows:
+            v, ix, least = s.v, self.ix, FEW_STRIPS * s.width * s.unroll
+            self.extents[v] = f"e{v}"  # else LLVM leaves constants in loops that might have no turn
+            n = self.int_argument(nest.extents[v])
+            self.line(f"const {ix} e{v} = max(({ix}){n}, ({ix}){least});")
         self.split_item("ig = item")
         events = self.store_events()
         self.partial_start()
         self.body(events)
         self.partial_end()
-        text = "\n".join(self.scope.lines)
+        text = counted("\n".join(self.scope.lines))
         return Stage(text, nest.buffers, self.ints, s.items[0] * s.items[1], 1, nest.label)
+
+    def has_long_rows(self) -> bool:
+        """Whether rows are folded that strips divide, and so many strips that LLVM gains nothing by
+        their number.
+        """
+        s = self.s
+        if s.v not in s.folds or not s.rows or s.tile is not None or self.nest.dealt is not None:
+            return False
+        n, step = self.nest.extents[s.v], s.width * s.unroll
+        return s.width > 1 and n % step == 0 and n >= FEW_STRIPS * step
 
     def split_item(self, alone: str) -> None:
         """Which block of rows (ig) and which strips of v (is) are this item's."""
@@ -139,6 +166,9 @@ class _Emitter(Dealer):
         step = w * u
         if not s.rows and n is not None and n > SHORT and not self.spelled(n):
             hi, n = self.extent(v, n), None
+        full = n is not None and hi == str(n)
+        if n is not None and full and v in s.folds:
+            hi = self.stride(n)
         name, ix = f"i{v}", self.ix
         start = lo
         if w > 1 and (n is None or n >= step):
@@ -149,19 +179,19 @@ class _Emitter(Dealer):
                 whole = f"({hi} - {lo}) / {step} * {step}" if n is None else str(n // step * step)
                 start = whole if lo == "0" else f"{lo} + {whole}"
             self.run_strip(events, w, u, head)
-            if n is not None and n % step == 0 and hi == str(n):
+            if n is not None and full and n % step == 0:
                 return
             left = v in s.folds and n is not None and n // w % u > 0
             if (u == WIDE or left) and not reverse:
                 head = f"for ({ix} {name} = {start}; {name} + {w} <= {hi}; {name} += {w}) {{"
                 self.run_strip(events, w, 1, head)
-                if n is not None and n % w == 0 and hi == str(n):
+                if n is not None and full and n % w == 0:
                     return
                 start = f"{lo} + ({hi} - {lo}) / {w} * {w}"
         if reverse:
             top = f"({hi} - {lo}) % {step} + {lo}" if w > 1 else hi
             head = f"for ({ix} {name} = {top} - 1; {name} >= {lo}; --{name}) {{"
-        elif n is not None and w > 1 and hi == str(n) and self.open_rest(events, n):
+        elif n is not None and full and w > 1 and self.open_rest(events, n):
             return
         else:
             head = f"for ({ix} {name} = {start}; {name} < {hi}; ++{name}) {{"

@@ -199,7 +199,7 @@ class Values(Weaving):
                 ]
                 parts.append(f"(int{width})({', '.join(f'-{t}' for t in tests)})")
             elif r.index.coef(self.s.v):
-                e = self.fresh("e")
+                e = self.fresh("at")
                 self.line(f"const int{width} {e} = {self.index_text(r.index, INT, width, u)};")
                 parts.append(f"({e} >= {r.low}) & ({e} < {r.high})")
             else:
@@ -303,7 +303,7 @@ class Values(Weaving):
         ahead = w.index.coef(self.s.v) == 1 == index.coef(self.s.v)
         if not ahead or not _as_masks(v.dtype) or self.s.wide or self.far(index):
             return False
-        at, e = self.fresh("e"), self.fresh("e")
+        at, e = self.fresh("at"), self.fresh("at")
         self.line(f"  const int {at} = {base.removeprefix(f'b{buffer} + ')};")
         self.line(f"  const int{width} {e} = {self.index_text(w.index, INT, width, u)};")
         here, back = (

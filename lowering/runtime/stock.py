@@ -14,12 +14,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lowering import ending, saved
 from lowering.plan import Program
 from lowering.runtime import ahead, builders, cache, later, lean, parts
 from lowering.runtime.aside import Piece
+
+if TYPE_CHECKING:
+    import numpy as np
 
 KIND = "stock"
 """Of the entry of the disk cache which says that all of them were made."""
@@ -103,13 +106,14 @@ def _programs(profile: Any, of: Iterable[Any]) -> Iterator[Program]:
 
 def common() -> Iterator[Any]:
     """What has programs that are the same for most sizes, and that libraries bring along: folds of
-    all elements; products, plain and with either side turned; products of many small matrices.
+    all elements; products, plain and with either side turned; products of many small matrices; rows
+    of up to 1024 or 2048 elements, a few and many.
     """
     import numpy as np
 
     from lowering.graph import Builder
 
-    f32 = np.float32
+    f32 = np.dtype(np.float32)
     for kind in ("add", "max", "min"):
         b = Builder()
         yield b.graph([b.reduce(kind, b.input((1 << 22,), f32), (0,))])
@@ -121,6 +125,38 @@ def common() -> Iterator[Any]:
         b = Builder()
         x, y = b.input((1 << 11, n, n), f32), b.input((1 << 11, n, n), f32)
         yield b.graph([b.contract(x, y, ((2,), (1,)), ((0,), (0,)))])
+    for kind in ("add", "max"):
+        b = Builder()
+        yield b.graph([b.reduce(kind, b.input((512, 1024), f32), (1,))])
+    for rows in (1 << 13, 1 << 9):
+        yield _softmax((rows, 1024), f32)
+        yield _normalised((rows, 1024), f32)
+
+
+def _softmax(shape: tuple[int, int], dtype: np.dtype) -> Any:
+    from lowering.graph import Builder
+
+    b = Builder()
+    x = b.input(shape, dtype)
+    shifted = b.map("sub", x, b.broadcast(b.reduce("max", x, (1,)), shape, (0,)))
+    e = b.map("exp", shifted)
+    total = b.broadcast(b.reduce("add", e, (1,)), shape, (0,))
+    return b.graph([b.map("div", e, total)])
+
+
+def _normalised(shape: tuple[int, int], dtype: np.dtype) -> Any:
+    """Rows less their mean, by the root of their variance and 1e-5, scaled and moved."""
+    from lowering.graph import Builder
+
+    b = Builder()
+    x, size = b.input(shape, dtype), b.const(dtype.type(shape[1]), dtype, shape[:1])
+    mean = b.map("div", b.reduce("add", x, (1,)), size)
+    centred = b.map("sub", x, b.broadcast(mean, shape, (0,)))
+    variance = b.map("div", b.reduce("add", b.map("mul", centred, centred), (1,)), size)
+    scale = b.map("rsqrt", b.map("add", variance, b.const(dtype.type(1e-5), dtype, shape[:1])))
+    y = b.map("mul", centred, b.broadcast(scale, shape, (0,)))
+    gain, bias = (b.broadcast(b.input(shape[1:], dtype), shape, (1,)) for _ in range(2))
+    return b.graph([b.map("add", b.map("mul", y, gain), bias)])
 
 
 def graphs() -> Iterator[Any]:

@@ -319,21 +319,21 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
   const long ig = item;
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
   for (int g = g0; g < g1; ++g) {
-    const int i1 = g;
+    const int i0 = g;
     float k1[64] __attribute__((aligned(64)));
     float8 a2_0 = (float8)((-INFINITY));
     float8 a2_1 = (float8)((-INFINITY));
     float8 a2_2 = (float8)((-INFINITY));
     float8 a2_3 = (float8)((-INFINITY));
     float a2 = (-INFINITY);
-    for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
-      const float8 x3 = *(__global const float8_u *)(b0 + (64 * i1 + i2));
+    for (int i1 = 0; i1 + 32 <= 64; i1 += 32) {
+      const float8 x3 = *(__global const float8_u *)(b0 + (64 * i0 + i1));
       a2_0 = max_f32x8(a2_0, x3);
-      const float8 x4 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
+      const float8 x4 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 8));
       a2_1 = max_f32x8(a2_1, x4);
-      const float8 x5 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
+      const float8 x5 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 16));
       a2_2 = max_f32x8(a2_2, x5);
-      const float8 x6 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
+      const float8 x6 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 24));
       a2_3 = max_f32x8(a2_3, x6);
     }
     a2_0 = max_f32x8(a2_0, a2_2);
@@ -346,26 +346,26 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
     float8 a8_2 = (float8)(0.0f);
     float8 a8_3 = (float8)(0.0f);
     float a8 = 0.0f;
-    for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
-      const float8 x9 = *(__global const float8_u *)(b0 + (64 * i1 + i2));
+    for (int i1 = 0; i1 + 32 <= 64; i1 += 32) {
+      const float8 x9 = *(__global const float8_u *)(b0 + (64 * i0 + i1));
       const float8 x10 = (x9 - (float8)(a2));
       const float8 x11 = exp_down_f32x8(x10);
-      *(float8 *)(k1 + i2) = x11;
+      *(float8 *)(k1 + i1) = x11;
       a8_0 = (a8_0 + x11);
-      const float8 x12 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 8));
+      const float8 x12 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 8));
       const float8 x13 = (x12 - (float8)(a2));
       const float8 x14 = exp_down_f32x8(x13);
-      *(float8 *)(k1 + i2 + 8) = x14;
+      *(float8 *)(k1 + i1 + 8) = x14;
       a8_1 = (a8_1 + x14);
-      const float8 x15 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 16));
+      const float8 x15 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 16));
       const float8 x16 = (x15 - (float8)(a2));
       const float8 x17 = exp_down_f32x8(x16);
-      *(float8 *)(k1 + i2 + 16) = x17;
+      *(float8 *)(k1 + i1 + 16) = x17;
       a8_2 = (a8_2 + x17);
-      const float8 x18 = *(__global const float8_u *)(b0 + (64 * i1 + i2 + 24));
+      const float8 x18 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 24));
       const float8 x19 = (x18 - (float8)(a2));
       const float8 x20 = exp_down_f32x8(x19);
-      *(float8 *)(k1 + i2 + 24) = x20;
+      *(float8 *)(k1 + i1 + 24) = x20;
       a8_3 = (a8_3 + x20);
     }
     a8_0 = (a8_0 + a8_2);
@@ -373,19 +373,19 @@ FX_STAGE void stage_1(const long item, __global const float *b0, __global float 
     a8_0 = (a8_0 + a8_1);
     const float h21 = fold_add_f32x8(a8_0);
     a8 = (h21 + a8);
-    for (int i2 = 0; i2 + 32 <= 64; i2 += 32) {
-      const float8 x22 = *(float8 *)(k1 + i2);
+    for (int i1 = 0; i1 + 32 <= 64; i1 += 32) {
+      const float8 x22 = *(float8 *)(k1 + i1);
       const float8 x23 = (x22 / (float8)(a8));
-      *((__global float8_u *)(b1 + (64 * i1 + i2))) = x23;
-      const float8 x24 = *(float8 *)(k1 + i2 + 8);
+      *((__global float8_u *)(b1 + (64 * i0 + i1))) = x23;
+      const float8 x24 = *(float8 *)(k1 + i1 + 8);
       const float8 x25 = (x24 / (float8)(a8));
-      *((__global float8_u *)(b1 + (64 * i1 + i2 + 8))) = x25;
-      const float8 x26 = *(float8 *)(k1 + i2 + 16);
+      *((__global float8_u *)(b1 + (64 * i0 + i1 + 8))) = x25;
+      const float8 x26 = *(float8 *)(k1 + i1 + 16);
       const float8 x27 = (x26 / (float8)(a8));
-      *((__global float8_u *)(b1 + (64 * i1 + i2 + 16))) = x27;
-      const float8 x28 = *(float8 *)(k1 + i2 + 24);
+      *((__global float8_u *)(b1 + (64 * i0 + i1 + 16))) = x27;
+      const float8 x28 = *(float8 *)(k1 + i1 + 24);
       const float8 x29 = (x28 / (float8)(a8));
-      *((__global float8_u *)(b1 + (64 * i1 + i2 + 24))) = x29;
+      *((__global float8_u *)(b1 + (64 * i0 + i1 + 24))) = x29;
     }
   }
 }

@@ -145,28 +145,28 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
   const int z0 = n2;
   for (int g = g0; g < g1; ++g) {
-    const int i2 = g % 18;
+    const int i1 = g % 18;
     const int g_1 = g / 18;
-    const int i1 = g_1;
-    for (int i3 = 0; i3 + 8 <= 18; i3 += 8) {
+    const int i0 = g_1;
+    for (int i2 = 0; i2 + 8 <= 18; i2 += 8) {
       float8 x1 = (float8)(0.0f);
-      if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u) && ((uint)(i3 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17));
-      else if (((uint)(i2 + -1) < 16u) && (i3 + -1) < 16 && (i3 + -1) + 7 >= 0) {
-      const int8 e2 = (int8)((int)(i3 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= (256 * i1 + 16 * i2 + i3 + -17) && (256 * i1 + 16 * i2 + i3 + -17) <= z0 - 8)
-          x1 = ((e2 >= 0) & (e2 < 16)) ? *(__global const float8_u *)(b0 + (256 * i1 + 16 * i2 + i3 + -17)) : (float8)(0.0f);
+      if (((uint)(i1 + -1) < 16u) && ((uint)(i2 + -1) < 16u) && ((uint)(i2 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + -17));
+      else if (((uint)(i1 + -1) < 16u) && (i2 + -1) < 16 && (i2 + -1) + 7 >= 0) {
+      const int8 at2 = (int8)((int)(i2 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        if (0 <= (256 * i0 + 16 * i1 + i2 + -17) && (256 * i0 + 16 * i1 + i2 + -17) <= z0 - 8)
+          x1 = ((at2 >= 0) & (at2 < 16)) ? *(__global const float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + -17)) : (float8)(0.0f);
         else {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)
-          if (((uint)(i2 + -1) < 16u) && (0 <= (i3 + -1) + 1 * l && (i3 + -1) + 1 * l < 16)) ((float *)&t)[l] = (b0 + (256 * i1 + 16 * i2 + i3 + -17))[1 * l];
+          if (((uint)(i1 + -1) < 16u) && (0 <= (i2 + -1) + 1 * l && (i2 + -1) + 1 * l < 16)) ((float *)&t)[l] = (b0 + (256 * i0 + 16 * i1 + i2 + -17))[1 * l];
         x1 = t;
       }}
-      *((__global float8_u *)(b1 + (324 * i1 + 18 * i2 + i3))) = x1;
+      *((__global float8_u *)(b1 + (324 * i0 + 18 * i1 + i2))) = x1;
     }
-    for (int i3 = 16; i3 < 18; ++i3) {
+    for (int i2 = 16; i2 < 18; ++i2) {
       float x3 = 0.0f;
-      if (((uint)(i2 + -1) < 16u) && ((uint)(i3 + -1) < 16u)) x3 = *(b0 + (256 * i1 + 16 * i2 + i3 + -17));
-      *(b1 + (324 * i1 + 18 * i2 + i3)) = x3;
+      if (((uint)(i1 + -1) < 16u) && ((uint)(i2 + -1) < 16u)) x3 = *(b0 + (256 * i0 + 16 * i1 + i2 + -17));
+      *(b1 + (324 * i0 + 18 * i1 + i2)) = x3;
     }
   }
 }

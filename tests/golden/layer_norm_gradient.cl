@@ -1,30 +1,31 @@
 // launches: 1, programs: 1
 
-FX_STAGE void stage_0_0(const long item, __global const float *b0, __global const float *b1, __global const float *b2, __global const float *b3, __global const float *b4, __global const float *b5, __global float *b6, __global float *b7, __global float *b8, const long n0, const long n1) {
+FX_STAGE void stage_0_0(const long item, __global const float *b0, __global const float *b1, __global const float *b2, __global const float *b3, __global const float *b4, __global const float *b5, __global float *b6, __global float *b7, __global float *b8, const long n0, const long n1, const long n2) {
   #pragma OPENCL FP_CONTRACT OFF
+  const int e1 = max((int)n0, (int)512);
   const long ig = item;
   for (int k = 0; k < 768; ++k) *(b7 + item * 768 + k) = 0.0f;
   for (int k = 0; k < 768; ++k) *(b8 + item * 768 + k) = 0.0f;
-  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
+  const int g0 = ig * n2, g1 = min((long)n1, (ig + 1) * (long)n2);
   const float x10 = *(b1 + (0));
   const float x27 = *(b2 + (0));
   const float x29 = *(b3 + (0));
   for (int g = g0; g < g1; ++g) {
     const int i0 = g;
-    float k1[768] __attribute__((aligned(64)));
+    float k1[1024] __attribute__((aligned(64)));
     float16 a2_0 = (float16)(0.0f);
     float16 a2_1 = (float16)(0.0f);
     float16 a2_2 = (float16)(0.0f);
     float16 a2_3 = (float16)(0.0f);
     float a2 = 0.0f;
-    for (int i1 = 0; i1 + 64 <= 768; i1 += 64) {
-      const float16 x3 = *(__global const float16_u *)(b0 + (768 * i0 + i1));
+    for (int i1 = 0; i1 + 64 <= e1; i1 += 64) {
+      const float16 x3 = *(__global const float16_u *)(b0 + (e1 * i0 + i1));
       a2_0 = (a2_0 + x3);
-      const float16 x4 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 16));
+      const float16 x4 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 16));
       a2_1 = (a2_1 + x4);
-      const float16 x5 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 32));
+      const float16 x5 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 32));
       a2_2 = (a2_2 + x5);
-      const float16 x6 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 48));
+      const float16 x6 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 48));
       a2_3 = (a2_3 + x6);
     }
     a2_0 = (a2_0 + a2_2);
@@ -38,20 +39,20 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     float16 a8_3 = (float16)(0.0f);
     float a8 = 0.0f;
     const float x11 = (a2 / x10);
-    for (int i1 = 0; i1 + 64 <= 768; i1 += 64) {
-      const float16 x9 = *(__global const float16_u *)(b0 + (768 * i0 + i1));
+    for (int i1 = 0; i1 + 64 <= e1; i1 += 64) {
+      const float16 x9 = *(__global const float16_u *)(b0 + (e1 * i0 + i1));
       const float16 x12 = (x9 - (float16)(x11));
       const float16 x13 = (x12 * x12);
       a8_0 = (a8_0 + x13);
-      const float16 x14 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 16));
+      const float16 x14 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 16));
       const float16 x15 = (x14 - (float16)(x11));
       const float16 x16 = (x15 * x15);
       a8_1 = (a8_1 + x16);
-      const float16 x17 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 32));
+      const float16 x17 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 32));
       const float16 x18 = (x17 - (float16)(x11));
       const float16 x19 = (x18 * x18);
       a8_2 = (a8_2 + x19);
-      const float16 x20 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 48));
+      const float16 x20 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 48));
       const float16 x21 = (x20 - (float16)(x11));
       const float16 x22 = (x21 * x21);
       a8_3 = (a8_3 + x22);
@@ -69,8 +70,8 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     const float x28 = (a8 / x27);
     const float x30 = (x28 + x29);
     const float x31 = rsqrt_f32x1(x30);
-    for (int i1 = 0; i1 + 64 <= 768; i1 += 64) {
-      const float16 x25 = *(__global const float16_u *)(b0 + (768 * i0 + i1));
+    for (int i1 = 0; i1 + 64 <= e1; i1 += 64) {
+      const float16 x25 = *(__global const float16_u *)(b0 + (e1 * i0 + i1));
       const float16 x26 = (x25 - (float16)(x11));
       const float16 x32 = (x26 * (float16)(x31));
       const float16 x33 = *(__global const float16_u *)(b4 + (i1));
@@ -82,7 +83,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
       const float16 x39 = (x38 * x33);
       const float16 x40 = (x39 * x26);
       a24_0 = (a24_0 + x40);
-      const float16 x41 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 16));
+      const float16 x41 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 16));
       const float16 x42 = (x41 - (float16)(x11));
       const float16 x43 = (x42 * (float16)(x31));
       const float16 x44 = *(__global const float16_u *)(b4 + (i1 + 16));
@@ -94,7 +95,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
       const float16 x50 = (x49 * x44);
       const float16 x51 = (x50 * x42);
       a24_1 = (a24_1 + x51);
-      const float16 x52 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 32));
+      const float16 x52 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 32));
       const float16 x53 = (x52 - (float16)(x11));
       const float16 x54 = (x53 * (float16)(x31));
       const float16 x55 = *(__global const float16_u *)(b4 + (i1 + 32));
@@ -106,7 +107,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
       const float16 x61 = (x60 * x55);
       const float16 x62 = (x61 * x53);
       a24_2 = (a24_2 + x62);
-      const float16 x63 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 48));
+      const float16 x63 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 48));
       const float16 x64 = (x63 - (float16)(x11));
       const float16 x65 = (x64 * (float16)(x31));
       const float16 x66 = *(__global const float16_u *)(b4 + (i1 + 48));
@@ -145,12 +146,12 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     const float x92 = ((-0.5f) * x91);
     const float x93 = (a24 * x92);
     const float x94 = (x93 / x27);
-    for (int i1 = 0; i1 + 64 <= 768; i1 += 64) {
-      __builtin_prefetch(b0 + (768 * i0 + i1 + 768), 0, 3);
-      __builtin_prefetch(b0 + (768 * i0 + i1 + 784), 0, 3);
-      __builtin_prefetch(b0 + (768 * i0 + i1 + 800), 0, 3);
-      __builtin_prefetch(b0 + (768 * i0 + i1 + 816), 0, 3);
-      const float16 x80 = *(__global const float16_u *)(b0 + (768 * i0 + i1));
+    for (int i1 = 0; i1 + 64 <= e1; i1 += 64) {
+      __builtin_prefetch(b0 + (e1 * i0 + i1) + e1, 0, 3);
+      __builtin_prefetch(b0 + (e1 * i0 + i1 + 16) + e1, 0, 3);
+      __builtin_prefetch(b0 + (e1 * i0 + i1 + 32) + e1, 0, 3);
+      __builtin_prefetch(b0 + (e1 * i0 + i1 + 48) + e1, 0, 3);
+      const float16 x80 = *(__global const float16_u *)(b0 + (e1 * i0 + i1));
       const float16 x81 = (x80 - (float16)(x11));
       const float16 x82 = (x81 * (float16)(x31));
       const float16 x83 = *(__global const float16_u *)(b4 + (i1));
@@ -167,7 +168,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
       *(float16 *)(k1 + i1) = x97;
       const float16 x98 = (-x97);
       a79_0 = (a79_0 + x98);
-      const float16 x99 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 16));
+      const float16 x99 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 16));
       const float16 x100 = (x99 - (float16)(x11));
       const float16 x101 = (x100 * (float16)(x31));
       const float16 x102 = *(__global const float16_u *)(b4 + (i1 + 16));
@@ -184,7 +185,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
       *(float16 *)(k1 + i1 + 16) = x112;
       const float16 x113 = (-x112);
       a79_1 = (a79_1 + x113);
-      const float16 x114 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 32));
+      const float16 x114 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 32));
       const float16 x115 = (x114 - (float16)(x11));
       const float16 x116 = (x115 * (float16)(x31));
       const float16 x117 = *(__global const float16_u *)(b4 + (i1 + 32));
@@ -201,7 +202,7 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
       *(float16 *)(k1 + i1 + 32) = x127;
       const float16 x128 = (-x127);
       a79_2 = (a79_2 + x128);
-      const float16 x129 = *(__global const float16_u *)(b0 + (768 * i0 + i1 + 48));
+      const float16 x129 = *(__global const float16_u *)(b0 + (e1 * i0 + i1 + 48));
       const float16 x130 = (x129 - (float16)(x11));
       const float16 x131 = (x130 * (float16)(x31));
       const float16 x132 = *(__global const float16_u *)(b4 + (i1 + 48));
@@ -225,19 +226,19 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global cons
     const float h144 = fold_add_f32x16(a79_0);
     a79 = (h144 + a79);
     const float x146 = (a79 / x10);
-    for (int i1 = 0; i1 + 64 <= 768; i1 += 64) {
+    for (int i1 = 0; i1 + 64 <= e1; i1 += 64) {
       const float16 x145 = *(float16 *)(k1 + i1);
       const float16 x147 = (x145 + (float16)(x146));
-      *((__global float16_u *)(b6 + (768 * i0 + i1))) = x147;
+      *((__global float16_u *)(b6 + (e1 * i0 + i1))) = x147;
       const float16 x148 = *(float16 *)(k1 + i1 + 16);
       const float16 x149 = (x148 + (float16)(x146));
-      *((__global float16_u *)(b6 + (768 * i0 + i1 + 16))) = x149;
+      *((__global float16_u *)(b6 + (e1 * i0 + i1 + 16))) = x149;
       const float16 x150 = *(float16 *)(k1 + i1 + 32);
       const float16 x151 = (x150 + (float16)(x146));
-      *((__global float16_u *)(b6 + (768 * i0 + i1 + 32))) = x151;
+      *((__global float16_u *)(b6 + (e1 * i0 + i1 + 32))) = x151;
       const float16 x152 = *(float16 *)(k1 + i1 + 48);
       const float16 x153 = (x152 + (float16)(x146));
-      *((__global float16_u *)(b6 + (768 * i0 + i1 + 48))) = x153;
+      *((__global float16_u *)(b6 + (e1 * i0 + i1 + 48))) = x153;
     }
   }
 }
@@ -299,10 +300,10 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global const long *n = (__global const long *)p0 + 27;
   team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
-  stage_0_0(q1, (__global const float *)(p1), (__global const float *)(p2), (__global const float *)(p3), (__global const float *)(p4), (__global const float *)(p5), (__global const float *)(p6), (__global float *)(p7), (__global float *)(p8), (__global float *)(p9), n[1], n[2]);
+  stage_0_0(q1, (__global const float *)(p1), (__global const float *)(p2), (__global const float *)(p3), (__global const float *)(p4), (__global const float *)(p5), (__global const float *)(p6), (__global float *)(p7), (__global float *)(p8), (__global float *)(p9), n[1], n[2], n[3]);
   }
-  for (long q2; (q2 = team_next(&t, n[3])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[4], n[5], n[6], n[7], n[8], n[9]);
+  for (long q2; (q2 = team_next(&t, n[4])) >= 0;) {
+  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[5], n[6], n[7], n[8], n[9], n[10]);
   }
   team_leave(&t);
 }

@@ -11,9 +11,9 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
       float8 x1 = (float8)(0.0f);
       if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u) && ((uint)(i1 + 7) < 40u)) x1 = *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40));
       else if (((uint)(i0 + -1) < 30u) && (i1) < 40 && (i1) + 7 >= 0) {
-      const int8 e2 = (int8)((int)(i1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+      const int8 at2 = (int8)((int)(i1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
         if (0 <= (40 * i0 + i1 + -40) && (40 * i0 + i1 + -40) <= z0 - 8)
-          x1 = ((e2 >= 0) & (e2 < 40)) ? *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40)) : (float8)(0.0f);
+          x1 = ((at2 >= 0) & (at2 < 40)) ? *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40)) : (float8)(0.0f);
         else {
         float8 t = 0;
         for (int l = 0; l < 8; ++l)

@@ -30,9 +30,9 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
         float8 x15 = (float8)(0.0f);
         if (((uint)(i1 + 1) < 64u) && ((uint)(i1 + 8) < 64u)) x15 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1));
         else if ((i1 + 1) < 64 && (i1 + 1) + 7 >= 0) {
-        const int8 e16 = (int8)((int)(i1 + 1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        const int8 at16 = (int8)((int)(i1 + 1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
           if (0 <= (64 * i0 + i1 + 1) && (64 * i0 + i1 + 1) <= z0 - 8)
-            x15 = ((e16 >= 0) & (e16 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1)) : (float8)(0.0f);
+            x15 = ((at16 >= 0) & (at16 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + 1)) : (float8)(0.0f);
           else {
           float8 t = 0;
           for (int l = 0; l < 8; ++l)
@@ -43,9 +43,9 @@ FX_STAGE void stage_0_0(const long item, __global const float *b0, __global floa
         float8 x18 = (float8)(0.0f);
         if (((uint)(i1 + -1) < 64u) && ((uint)(i1 + 6) < 64u)) x18 = *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1));
         else if ((i1 + -1) < 64 && (i1 + -1) + 7 >= 0) {
-        const int8 e19 = (int8)((int)(i1 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
+        const int8 at19 = (int8)((int)(i1 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
           if (0 <= (64 * i0 + i1 + -1) && (64 * i0 + i1 + -1) <= z0 - 8)
-            x18 = ((e19 >= 0) & (e19 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1)) : (float8)(0.0f);
+            x18 = ((at19 >= 0) & (at19 < 64)) ? *(__global const float8_u *)(b0 + (64 * i0 + i1 + -1)) : (float8)(0.0f);
           else {
           float8 t = 0;
           for (int l = 0; l < 8; ++l)
