@@ -40,7 +40,7 @@ Saveable, Recompute = _Word("Saveable", True), _Word("Recompute", False)
 
 
 def check(policy: Any) -> None:
-    """TypeError for what is no policy; None is the default one."""
+    """TypeError unless `policy` is a function or None, which stands for the default one."""
     if policy is not None and not callable(policy):
         raise TypeError(
             "checkpoint: policy must be a function of a primitive, avals and parameters, for "

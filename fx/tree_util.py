@@ -388,7 +388,7 @@ def register_dataclass(
     drop_fields: Sequence[str] = (),
 ) -> type[T]:
     """Make a dataclass a node: data fields are children, meta fields (hashable) belong to the
-    structure.
+    structure. ValueError where these are not the fields of the dataclass, each in one list.
     """
     import dataclasses
 
@@ -398,6 +398,10 @@ def register_dataclass(
         fields = [f for f in dataclasses.fields(nodetype) if f.init]  # type: ignore[arg-type]
         data_fields = [f.name for f in fields if not f.metadata.get("static", False)]
         meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
+    if twice := set(data_fields) & set(meta_fields):
+        raise ValueError(
+            f"data_fields and meta_fields must not overlap. Overlapping fields: {sorted(twice)}."
+        )
     if dataclasses.is_dataclass(nodetype):
         init = {f.name for f in dataclasses.fields(nodetype) if f.init}
         given = {*data_fields, *meta_fields, *drop_fields}

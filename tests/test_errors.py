@@ -6,6 +6,8 @@ Each case is a program and what its message must contain. All are raised when tr
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,12 @@ def _closed_over(x):
 
     product.defjvp(lambda p, t: (product(p[0]), t[0]))
     return product(3.0)
+
+
+@dataclasses.dataclass
+class _Pair:
+    a: float
+    b: float
 
 
 def changing_structure():
@@ -279,6 +287,43 @@ MISTAKES = {
         lambda: fx.grad(_closed_over)(2.0),
         fx.errors.UnexpectedTracerError,
         ["'mul'", "custom derivative rules", "make it an argument"],
+    ),
+    "no strides of convolutions": (
+        lambda: lax.conv(np.ones((1, 2, 3, 3)), np.ones((1, 2, 3, 3)), (0, 1), "SAME"),
+        TypeError,
+        ["window_strides", "positive", "(0, 1)"],
+    ),
+    "no dilation of convolutions": (
+        lambda: lax.conv_general_dilated(
+            np.ones((1, 2, 3)), np.ones((1, 2, 3)), (1,), "VALID", rhs_dilation=(0,)
+        ),
+        TypeError,
+        ["rhs_dilation", "positive", "(0,)"],
+    ),
+    "no strides of windows": (
+        lambda: lax.reduce_window(np.ones(3), 0.0, lax.add, (2,), (0,), "SAME"),
+        TypeError,
+        ["window_strides", "positive", "(0,)"],
+    ),
+    "initial values of folds": (
+        lambda: lax.reduce(np.ones(3), np.ones(3), lax.add, (0,)),
+        TypeError,
+        ["scalars", "(3,)"],
+    ),
+    "powers that are no integers": (
+        lambda: lax.integer_pow(np.ones(3), 1.5),
+        TypeError,
+        ["float", "integer"],
+    ),
+    "blocks of unequal depth": (
+        lambda: fnp.block([[np.ones(3)], np.ones(3)]),
+        ValueError,
+        ["list depths", "[0, 1]"],
+    ),
+    "fields in both lists": (
+        lambda: fx.tree_util.register_dataclass(_Pair, ["a"], ["a", "b"]),
+        ValueError,
+        ["must not overlap", "'a'"],
     ),
     "pads that cut more": (
         lambda: lax.pad(np.ones(3), 0.0, [(-4, 0, 0)]),

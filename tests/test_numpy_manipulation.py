@@ -37,6 +37,8 @@ CASES = [
     (lambda xp: xp.roll(f(2, 3), 1), "float32"),
     (lambda xp: xp.roll(f(2, 3), (1, -1), (0, 1)), "float32"),
     (lambda xp: xp.roll(f(2, 3), 4, 1), "float32"),
+    (lambda xp: xp.roll(f(2, 3), (1, 1), (1,)), "float32"),
+    (lambda xp: xp.roll(f(2, 3), (1, 2), 0), "float32"),
     (lambda xp: xp.broadcast_to(f(3), (2, 3)), "float32"),
     (lambda xp: xp.broadcast_arrays(f(3), f(2, 1)), "float32"),
     (lambda xp: xp.tile(i(2), 3), "int32"),

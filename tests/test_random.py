@@ -182,6 +182,13 @@ def test_jit_and_vmap(name: str) -> None:
         np.testing.assert_allclose(batched[i], f(keys[i]), 1e-5, 1e-6)
 
 
+def test_one_integer_is_a_shape() -> None:
+    key = R.key(3)
+    for sample in (R.normal, R.bits, R.gumbel, R.rademacher):
+        np.testing.assert_array_equal(sample(key, 3), sample(key, (3,)))
+    np.testing.assert_array_equal(R.gamma(key, 2.0, 3), R.gamma(key, 2.0, (3,)))
+
+
 def test_keys_are_arrays() -> None:
     """Typed keys index, stack, select, and go through scan and cond."""
     keys = R.split(k, 4)
@@ -230,7 +237,7 @@ def test_moments() -> None:
         (lambda: R.uniform(k, (2,), "int32"), ValueError, "must be a float dtype"),
         (lambda: R.gamma(k, a, (3,)), ValueError, "broadcast"),
         (lambda: R.choice(k, 3, (4,), replace=False), ValueError, "Cannot take a larger sample"),
-        (lambda: R.normal(k, 3), TypeError, "Shapes must be 1D"),
+        (lambda: R.normal(k, 3.0), TypeError, "Shapes must be 1D"),
         (lambda: R.bernoulli(k, 0.5, mode="middle"), ValueError, "mode"),
     ],
 )

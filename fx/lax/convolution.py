@@ -115,8 +115,10 @@ def padtype_to_pads(
     """The pairs that "SAME", "SAME_LOWER" or "VALID" mean; SAME keeps ceil(size / stride).
 
     One (low, high) an axis; of an odd total SAME puts the larger part high, SAME_LOWER low.
-    RuntimeError for other names.
+    RuntimeError for other names, TypeError for strides that are not positive.
     """
+    if any(s < 1 for s in window_strides):
+        raise TypeError(f"window_strides must have every element be positive, got {window_strides}")
     name = getattr(padding, "name", padding)
     if not isinstance(name, str):
         return [(int(lo), int(hi)) for lo, hi in padding]

@@ -7,6 +7,7 @@ dtype. `accuracy` is accepted for JAX's sake: there is one implementation, with 
 from __future__ import annotations
 
 from enum import IntEnum
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -326,8 +327,10 @@ def reciprocal(x: ArrayLike) -> Array:
 def integer_pow(x: ArrayLike, y: int) -> Array:
     """x ** y for a Python integer y, by repeated squaring; x ** 0 is 1 everywhere.
 
-    The result has the shape and dtype of x. TypeError for an integer x and negative y.
+    The result has the shape and dtype of x. TypeError for an integer x and negative y, and for a y
+    that is no integer.
     """
+    y = index(y)
     if y == 0:
         from fx.prims import shape
 

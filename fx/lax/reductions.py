@@ -136,7 +136,7 @@ def reduce(
     Sums, products, extrema and bits are recognised; others are folded in log2(n) steps.
 
     The results lack these axes and have the operands' dtypes. ValueError for unequal numbers of
-    operands and initial values.
+    operands and initial values, TypeError for initial values that are no scalars.
 
     >>> import fx.lax as lax, numpy as np
     >>> float(lax.reduce(np.float32([1, 2, 4]), np.float32(0), lax.add, (0,)))
@@ -148,6 +148,11 @@ def reduce(
         raise ValueError(
             f"Operands must have the same tree structure as init_values: {len(xs)} operands, "
             f"{len(inits)} initial values."
+        )
+    begins = [core.get_aval(i).shape for i in inits]
+    if any(begins):
+        raise TypeError(
+            f"reduce: initial values must be scalars, one for each operand; got shapes {begins}"
         )
     dimensions = _axes(xs[0], dimensions)
     avals = [core.get_aval(x) for x in xs]

@@ -37,6 +37,12 @@ def _windows(
     strides = tuple(window_strides) if window_strides is not None else ones
     base = tuple(base_dilation) if base_dilation is not None else ones
     spread = tuple(window_dilation) if window_dilation is not None else ones
+    named = ("window_dimensions", "window_strides", "base_dilation", "window_dilation")
+    for what, given in zip(named, (window_dimensions, strides, base, spread)):
+        if any(k < 1 for k in given):
+            raise TypeError(
+                f"reduce_window {what} must have every element be positive, got {tuple(given)}."
+            )
     if isinstance(padding, str) or hasattr(padding, "name"):
         reach = [dilated(k, d) for k, d in zip(window_dimensions, spread)]
         padding = padtype_to_pads(shape, reach, strides, padding)

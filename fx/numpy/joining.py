@@ -186,11 +186,20 @@ def column_stack(tup: Any) -> Any:
 def block(arrays: Any) -> Any:
     """An array assembled from nested lists of blocks: the innermost lists join along the last axis,
     those around them along the axis before. Blocks of fewer axes get axes of size 1 in front.
-    ValueError for tuples and empty lists; dtypes and other errors as in concatenate.
+    ValueError for tuples, empty lists, and lists beside arrays; dtypes and other errors as in
+    concatenate.
     """
 
     def depth(x: Any) -> int:
-        return 1 + max((depth(i) for i in x), default=0) if isinstance(x, list) else 0
+        if not isinstance(x, list):
+            return 0
+        inside = {depth(i) for i in x}
+        if len(inside) > 1:
+            raise ValueError(
+                f"Mismatched list depths in fx.numpy.block: lists {sorted(inside)} deep stand side "
+                "by side; write every block at the same depth"
+            )
+        return 1 + max(inside, default=0)
 
     if isinstance(arrays, tuple):
         raise ValueError(f"fx.numpy.block does not allow tuples, got {arrays}")

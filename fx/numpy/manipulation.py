@@ -385,6 +385,8 @@ def roll(a: Any, shift: Any, axis: int | Sequence[int] | None = None) -> Any:
     axes = [
         canonical_axis(k, len(aval.shape)) for k in (axis if isinstance(axis, Sequence) else [axis])
     ]
+    if len(axes) == 1 < np.size(shift):
+        axes *= np.size(shift)
     shifts = _shifts(shift, len(axes))
     for s, k in zip(shifts, axes):
         x = _roll_one(x, s, k)

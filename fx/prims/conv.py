@@ -97,6 +97,11 @@ def _abstract(x: ShapedArray, w: ShapedArray, **p: Any) -> ShapedArray:
                 f"conv_general_dilated {what} must have one entry for each of the {x.ndim - 2} "
                 f"spatial axes, got {p[what]}."
             )
+    for what in ("window_strides", "lhs_dilation", "rhs_dilation"):
+        if any(k < 1 for k in p[what]):
+            raise TypeError(
+                f"conv_general_dilated {what} must have every element be positive, got {p[what]}."
+            )
     _check_groups(x, w, p)
     windows = _windows([w.shape[k] for k in w_space], p)
     space = windows.result_shape([x.shape[k] for k in x_space])

@@ -245,7 +245,9 @@ def bits(
 
 
 def canonical_shape(shape: Any) -> tuple[int, ...]:
-    """A shape as a tuple of Python integers."""
+    """A shape as a tuple of Python integers; one integer is the length of a vector."""
+    if isinstance(shape, int | np.integer):
+        shape = (shape,)
     try:
         sizes = tuple(map(operator.index, shape))
     except TypeError:
