@@ -92,3 +92,10 @@ def test_infinite_parts_beside_zeros(name):
     for x, y in ((got.real, want.real), (got.imag, want.imag)):
         np.testing.assert_allclose(x[known], y[known], rtol=1e-6)
         np.testing.assert_array_equal(np.signbit(x[known]), np.signbit(y[known]))
+
+
+@pytest.mark.parametrize("jit", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_complex_logaddexp_of_nothing_is_the_other(jit):
+    x, y = np.complex64([-np.inf, 1 + 2j]), np.complex64([2 + 1j, -np.inf])
+    for function in (jnp.logaddexp, jnp.logaddexp2):
+        np.testing.assert_allclose(jit(function)(x, y), [2 + 1j, 1 + 2j], rtol=1e-6)

@@ -325,6 +325,11 @@ MISTAKES = {
         ValueError,
         ["must not overlap", "'a'"],
     ),
+    "bits of booleans": (
+        lambda: lax.bitcast_convert_type(np.ones(3, np.uint8), bool),
+        TypeError,
+        ["bool or complex", "uint8"],
+    ),
     "pads that cut more": (
         lambda: lax.pad(np.ones(3), 0.0, [(-4, 0, 0)]),
         ValueError,

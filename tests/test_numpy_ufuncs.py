@@ -191,6 +191,12 @@ def test_ufuncs(case):
     check(case)
 
 
+def test_integer_powers_of_booleans_are_not_weak():
+    flags = fnp.array([True, False])
+    for out in (3**flags, flags**2, fnp.power(fnp.asarray(3), flags)):
+        assert out.dtype == "int32" and not out.weak_type
+
+
 COMPLEX = np.complex64([[1 + 2j, -3 + 0.5j, 1], [1 - 2j, -3 + 1j, 2j]])
 
 

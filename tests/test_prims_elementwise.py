@@ -302,3 +302,16 @@ def test_the_derivative_of_a_mantissa_is_the_power_of_two_it_was_divided_by():
     for slope in (fx.vmap(fx.grad(mantissa)), fx.jit(fx.vmap(fx.grad(mantissa)))):
         np.testing.assert_array_equal(slope(x), want)
     np.testing.assert_array_equal(fx.jvp(mantissa, (x,), (np.ones_like(x),))[1], want)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int8"])
+@pytest.mark.parametrize("jit", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_arithmetic_shifts_repeat_the_highest_bit(dtype, jit):
+    top = np.array(1, dtype) << np.array(np.dtype(dtype).itemsize * 8 - 1, dtype)
+    shifted = jit(lax.shift_right_arithmetic)(
+        np.array([top, top, 4], dtype), np.array([1, 99, 1], dtype)
+    )
+    ones = np.array(-1).astype(dtype)
+    np.testing.assert_array_equal(
+        shifted, np.array([top | top >> np.array(1, dtype), ones, 2], dtype)
+    )

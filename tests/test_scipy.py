@@ -467,3 +467,9 @@ def test_logarithms_times_nothing_keep_a_nan():
     for name in ("xlogy", "xlog1py"):
         got = getattr(special, name)(np.zeros(4, np.float32), y)
         np.testing.assert_array_equal(got, [np.nan, 0, 0, 0])
+
+
+def test_fresnel_integrals_are_a_half_far_out():
+    x = np.float32([1e8, 1e20, -1e38, np.inf])
+    for part in special.fresnel(x):
+        np.testing.assert_allclose(part, [0.5, 0.5, -0.5, 0.5], rtol=1e-6)

@@ -5,8 +5,11 @@ Comparisons give booleans; none but selection and clamping has a derivative.
 
 from __future__ import annotations
 
+import numpy as np
+
 from fx import core
 from fx.family_docs import elementwise_facts
+from fx.lax.convert import bitcast_convert_type as bitcast
 from fx.lax.spread import matched
 from fx.prims import compare, scalars
 from fx.typing import Array, ArrayLike
@@ -69,10 +72,16 @@ def shift_left(x: ArrayLike, y: ArrayLike) -> Array:
 
 
 def shift_right_arithmetic(x: ArrayLike, y: ArrayLike) -> Array:
-    """x shifted right by y bits, filled with its sign; only signs remain where y is the width or
-    more.
+    """x shifted right by y bits, filled with its highest bit, which is all that remains where y is
+    the width or more; of unsigned integers, too.
     """
-    return compare.shift_right_arithmetic_p.bind(*matched(x, y))
+    x, y = matched(x, y)
+    dtype = core.get_aval(x).dtype
+    if dtype.kind == "u":
+        signed = np.dtype(f"i{dtype.itemsize}")
+        x, y = bitcast(x, signed), bitcast(y, signed)
+        return bitcast(compare.shift_right_arithmetic_p.bind(x, y), dtype)
+    return compare.shift_right_arithmetic_p.bind(x, y)
 
 
 def shift_right_logical(x: ArrayLike, y: ArrayLike) -> Array:

@@ -256,7 +256,8 @@ def power(x1: Any, x2: Any, /) -> Any:
         return lax.pow(broadcast_value(base, shape), broadcast_value(convert(x2, d2), shape))
     x1, x2 = promote_numeric("power", x1, x2)
     if is_integer(dtype_of(x1)):
-        return _integer_power(x1, x2)
+        weak = d2 != np.bool_ and core.get_aval(x1).weak_type
+        return _integer_power(convert(x1, dtype_of(x1), weak), x2)
     return lax.pow(x1, x2)
 
 

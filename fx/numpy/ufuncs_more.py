@@ -103,12 +103,20 @@ def _replace(x: Any, what: float, by: float) -> Any:
     return base.where_(lax.eq(x, const_as(x, what)), const_as(x, by), x)
 
 
+def _times(z: Any, factor: float) -> Any:
+    """Complex numbers by a real one: as a product of complex numbers -inf would have an imaginary
+    part of NaN.
+    """
+    re, im = lax.real(z), lax.imag(z)
+    return lax.complex(lax.mul(re, const_as(re, factor)), lax.mul(im, const_as(im, factor)))
+
+
 def _complex_logaddexp(x: Any, y: Any, base2: bool) -> Any:
     factor = np.log(2.0) if base2 else 1.0
     larger = base.where_(lax.ge(lax.real(x), lax.real(y)), x, y)
     delta = base.where_(lax.ge(lax.real(x), lax.real(y)), lax.sub(y, x), lax.sub(x, y))
-    total = lax.log1p(lax.exp(lax.mul(delta, const_as(delta, factor))))
-    out = lax.add(larger, lax.div(total, const_as(x, factor)))
+    total = lax.log1p(lax.exp(_times(delta, factor)))
+    out = lax.add(larger, _times(total, 1 / factor))
     bound = np.pi / factor
     im = lax.imag(out)
     turn = const_as(im, 2 * bound)

@@ -111,7 +111,7 @@ def _bitcast_abstract(x: ShapedArray, *, new_dtype: Any) -> ShapedArray:
     old, new = x.dtype.itemsize, np.dtype(new_dtype).itemsize
     if x.dtype == new_dtype:
         return x
-    if np.dtype(new_dtype).kind == "c" or x.dtype.kind == "c":
+    if np.dtype(new_dtype).kind in "bc" or x.dtype.kind in "bc":
         raise TypeError(
             f"lax.bitcast_convert_type does not support bool or complex values unless the operand "
             f"and destination types match. Got operand dtype={x.dtype.name}, "

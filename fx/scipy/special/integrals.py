@@ -334,7 +334,7 @@ def _fresnel(x: Any) -> tuple[Any, Any]:
     s = _gauss(lambda t: fnp.sin(np.pi / 2 * t * t), near)
     c = _gauss(lambda t: fnp.cos(np.pi / 2 * t * t), near)
     # int_x^inf exp(i pi t^2 / 2) dt = (1 + i) / 2 erfc(sqrt(pi / 2) (1 - i) x / sqrt 2), by w
-    far = fnp.maximum(size, 4.0)
+    far = fnp.clip(size, 4.0, 1e18)  # beyond, both are 1/2, and squares overflow
     z = lax.complex(far, far) * np.sqrt(np.pi).astype(x.dtype) / 2
     tail = _weideman(z, 32)
     angle = np.pi / 2 * fnp.remainder(far * far, 4.0)
@@ -342,8 +342,6 @@ def _fresnel(x: Any) -> tuple[Any, Any]:
     rest = lax.complex(fnp.full_like(far, 0.5), fnp.full_like(far, 0.5)) * (1 - turn * tail)
     s = fnp.where(size > 4, rest.imag, s)
     c = fnp.where(size > 4, rest.real, c)
-    s = fnp.where(fnp.isinf(size), 0.5, s)
-    c = fnp.where(fnp.isinf(size), 0.5, c)
     return fnp.sign(x) * s, fnp.sign(x) * c
 
 
