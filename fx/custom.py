@@ -26,7 +26,7 @@ from fx.custom_rules import (
 )
 from fx.flatten import check_callable, flatten_function, name_after, name_of
 from fx.refs import apart
-from fx.tree_util import Partial, tree_flatten, tree_map, tree_structure
+from fx.tree_util import Partial, prefix_leaves, tree_flatten, tree_map, tree_structure
 
 
 class _Custom:
@@ -259,7 +259,9 @@ class CustomVJPPrimal:
 
 
 def _flat_cotangents(name: str, result: Any, in_tree: Any, avals: Sequence[Any]) -> list[Any]:
-    """One cotangent per argument leaf; None stands for zeros of a whole subtree."""
+    """One cotangent per argument leaf; None stands for zeros of a whole subtree, another leaf for
+    itself at each leaf of one.
+    """
     expected = in_tree.unflatten(range(in_tree.num_leaves))
     if not isinstance(result, tuple) or len(result) != len(expected):
         length = f" of length {len(result)}" if isinstance(result, tuple) else ""
@@ -277,14 +279,13 @@ def _flat_cotangents(name: str, result: Any, in_tree: Any, avals: Sequence[Any])
             flat += [Zero(avals[i].to_tangent_aval()) for i in indices]
             continue
         try:
-            cts = arg_tree.flatten_up_to(ct)
+            cts = prefix_leaves(ct, arg, name, none_is_leaf=True)
         except ValueError:
+            has = "is one array" if arg_tree == tree_structure(0) else f"has {arg_tree}"
             raise TypeError(
                 f"{name} must produce an output with the same container (pytree) structure as the "
-                "args "
-                f"tuple of the primal function: at args[{k}] it has {tree_structure(ct)}, the "
-                "argument "
-                f"has {arg_tree}"
+                f"args tuple of the primal function: at args[{k}] it has {tree_structure(ct)}, the "
+                f"argument {has}"
             ) from None
         flat += [_cotangent(name, c, avals[i], k) for i, c in zip(indices, cts)]
     return flat

@@ -182,7 +182,7 @@ class Pullback:
         expected = aval.to_tangent_aval()
         given = _tangent_aval(ct)
         if given.shape != expected.shape or (
-            given.dtype != expected.dtype and not (given.weak_type and expected.dtype != float0)
+            given.dtype != expected.dtype and not (given.weak_type or expected.dtype == float0)
         ):
             raise ValueError(
                 f"unexpected type for the argument of the vjp function of {self.name}: got "

@@ -65,7 +65,7 @@ class PartitionSpec(tuple):
     """For each dimension of an array: the mesh axis (or axes) it is split over, or None.
 
     >>> PartitionSpec("data", None)
-    PartitionSpec('data', None)
+    P('data', None)
     """
 
     UNCONSTRAINED = _Unconstrained()
@@ -74,11 +74,7 @@ class PartitionSpec(tuple):
         return super().__new__(cls, partitions)
 
     def __repr__(self) -> str:
-        return (
-            f"PartitionSpec{tuple.__repr__(self)}"
-            if len(self) != 1
-            else (f"PartitionSpec({self[0]!r},)")
-        )
+        return f"P{tuple.__repr__(self)}"
 
     def __reduce__(self) -> Any:
         return PartitionSpec, tuple(self)
@@ -123,6 +119,13 @@ class _MeshShape:
     auto_axes = property(lambda self: self._of_type(AxisType.Auto))
     explicit_axes = property(lambda self: self._of_type(AxisType.Explicit))
     manual_axes = property(lambda self: self._of_type(AxisType.Manual))
+
+    are_all_axes_auto = property(lambda self: self._all_of_type(AxisType.Auto))
+    are_all_axes_explicit = property(lambda self: self._all_of_type(AxisType.Explicit))
+    are_all_axes_manual = property(lambda self: self._all_of_type(AxisType.Manual))
+
+    def _all_of_type(self, kind: AxisType) -> bool:
+        return all(t is kind for t in self.axis_types)
 
     def _of_type(self, kind: AxisType) -> tuple[Any, ...]:
         return tuple(n for n, t in zip(self.axis_names, self.axis_types, strict=True) if t is kind)

@@ -452,3 +452,46 @@ def test_a_while_loop_after_other_work_begins_without_commands_for_copies():
     profile = devices.default_device().profile
     if profile.schedule == "cpu" and profile.driver != "interpreter":
         assert not any(type(s).__name__ == "CopyStep" for s in compiled._plan.steps)
+
+
+def test_what_all_branches_hand_on_is_no_result_of_the_choice():
+    """So vmap knows that it does not depend on a mapped choice, and the choice does not copy it."""
+
+    def chosen(i: Any, x: Any, y: Any) -> Any:
+        return lax.switch(i, [lambda x, y: (x + 1, y), lambda x, y: (x, y)], x, y)
+
+    def both(i: Any, x: Any, y: Any) -> Any:
+        return lax.cond(i > 0, lambda x, y: (y, x), lambda x, y: (y, x), x, y)
+
+    i, x = jnp.arange(2), jnp.ones(2)
+    for y in (7.0, np.arange(3.0, dtype=np.float32), jnp.arange(3)):
+        found = fx.vmap(chosen, in_axes=(0, 0, None), out_axes=(0, None))(i, x, y)
+        np.testing.assert_array_equal(found[0], [2, 1])
+        np.testing.assert_array_equal(found[1], y)
+        for wrap in (lambda f: f, fx.jit):
+            a, b = wrap(both)(1, x, y)
+            assert (a.dtype, a.weak_type) == (jnp.asarray(y).dtype, isinstance(y, float))
+            np.testing.assert_array_equal(a, y)
+            np.testing.assert_array_equal(b, x)
+    (_, _, cond) = fx.make_jaxpr(chosen)(1, 2.0, 3.0).eqns
+    assert len(cond.outvars) == 1
+    assert not any("cond" in e.primitive.name for e in fx.make_jaxpr(both)(1, 2.0, 3.0).eqns)
+    grads = fx.grad(lambda x, y: sum(chosen(0, x, y)), (0, 1))(2.0, 3.0)
+    assert [float(g) for g in grads] == [1.0, 1.0]
+
+
+def test_a_numpy_operand_that_is_handed_on_is_copied() -> None:
+    x = np.ones(3, np.float32)
+    found = lax.cond(True, lambda x: x, lambda x: x, x)
+    x[:] = 5
+    np.testing.assert_array_equal(found, [1, 1, 1])
+
+
+def test_operands_of_cond_may_be_callable() -> None:
+    """A module is a tree that can be called; only with arrays in front is it the older form."""
+    add = fx.tree_util.Partial(lambda y, x: x + y, 1.0)
+    times = fx.tree_util.Partial(lambda y, x: x * y, 4.0)
+    for pred, expected in ((True, 6.0), (False, 20.0)):
+        found = lax.cond(pred, lambda f, g: f(5.0), lambda f, g: g(5.0), add, times)
+        assert float(found) == expected
+    assert float(lax.cond(False, 1.0, lambda x: x, 2.0, lambda x: x + 1)) == 3.0

@@ -277,6 +277,21 @@ def test_missing_and_wrong_rules():
         fx.grad(g)(1.0, 2.0)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, fx.jit], ids=["eager", "jit"])
+def test_a_cotangent_may_stand_for_a_whole_subtree(wrap):
+    """Trees of cotangents are prefixes of the arguments', as where a container holds one array."""
+
+    @fx.custom_vjp
+    def f(d, y):
+        return d["a"] * y + d["b"][0] + d["c"][0] * d["c"][1]
+
+    f.defvjp(lambda d, y: (f(d, y), (d, y)), lambda r, ct: ({"a": ct * r[1], "b": ct, "c": 2 * ct},
+                                                           ct * r[0]["a"]))  # fmt: skip
+    grads = wrap(fx.grad(f, (0, 1)))({"a": 2.0, "b": [3.0], "c": (4.0, 5.0)}, 6.0)
+    assert [float(g) for g in fx.tree.leaves(grads)] == [6.0, 1.0, 2.0, 2.0, 2.0]
+    assert fx.tree.structure(grads[0]) == fx.tree.structure({"a": 0, "b": [0], "c": (0, 0)})
+
+
 def test_forward_mode_over_a_rule_that_cannot_be_transposed():
     @fx.custom_vjp
     def f(x):

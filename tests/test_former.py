@@ -115,6 +115,29 @@ def test_devices_of_a_kind_that_is_not_there_raise():
             ask("abacus")
 
 
+def test_meshes_say_whether_all_axes_are_of_a_type():
+    kinds = fx.sharding.AxisType
+    mesh = fx.make_mesh((1, 1), ("x", "y"), (kinds.Explicit, kinds.Explicit))
+    both = mesh, mesh.abstract_mesh
+    assert [(m.are_all_axes_explicit, m.are_all_axes_auto) for m in both] == [(True, False)] * 2
+    mixed = fx.sharding.AbstractMesh((1, 1), ("x", "y"), (kinds.Explicit, kinds.Manual))
+    assert not (mixed.are_all_axes_explicit or mixed.are_all_axes_manual)
+
+
+def test_specs_print_as_they_are_written():
+    assert [repr(s) for s in (P(), P(None), P("a", ("b", "c")))] == [
+        "P()",
+        "P(None,)",
+        "P('a', ('b', 'c'))",
+    ]
+
+
+def test_lax_dtype_takes_dtypes():
+    given = [np.dtype("int8"), jnp.float32, "float64", int, jnp.bfloat16, np.ones(2, np.int16), 1.0]
+    names = [lax.dtype(x).name for x in given]
+    assert names == ["int8", "float32", "float32", "int32", "bfloat16", "int16", "float32"]
+
+
 def test_safe_map_takes_lists_of_one_length():
     from fx.api_util import safe_map
 

@@ -307,3 +307,11 @@ def test_hessian_and_jacrev(rng):
     jac = fx.jacfwd(lambda x: fnp.int32(x))(fnp.ones(2))
     assert jac.dtype == np.int32
     np.testing.assert_array_equal(jac, np.zeros((2, 2)))
+
+
+def test_cotangents_of_integers_are_taken_and_ignored():
+    out, pull = fx.vjp(lambda x: ((x * 2).astype(int), x * x), 3.0)
+    for ct in (out[0], 1, 2.5, np.zeros((), fx.dtypes.float0)):
+        assert float(pull((ct, 1.0))[0]) == 6.0
+    with pytest.raises(ValueError, match=r"got int32\[2\], but expected float0\[\]"):
+        pull((fnp.zeros(2, int), 1.0))

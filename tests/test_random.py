@@ -255,3 +255,18 @@ def test_bounds_of_a_uniform_sample_may_have_axes_of_size_one_before_it():
         np.testing.assert_array_equal(found, R.uniform(key, shape, maxval=5.0))
     with pytest.raises(ValueError, match="broadcast-compatible"):
         R.uniform(key, (4,), maxval=np.ones((2, 4)))
+
+
+def test_a_number_is_the_size_of_one_axis():
+    key = R.key(0)
+    for draw in (R.normal, R.uniform, R.bits, R.gumbel, lambda k, s: R.gamma(k, 2.0, s)):
+        np.testing.assert_array_equal(draw(key, 4), draw(key, (4,)))
+    assert R.dirichlet(key, jnp.ones(3), 4).shape == (4, 3)
+    with pytest.raises(TypeError, match="Shapes must be 1D"):
+        R.normal(key, 4.0)
+
+
+def test_keys_are_close_where_they_are_equal():
+    keys = R.split(R.key(0), 3)
+    assert jnp.isclose(keys, keys[::-1]).tolist() == [False, True, False]
+    assert jnp.allclose(keys, keys)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from fx import core, ref_loops
+from fx.array import Array
 from fx.config import config
-from fx.core import Literal, get_aval
+from fx.core import Literal, Var, get_aval
 from fx.lax.carry import Traced, check_branches, equal_weak_types, trace_flat
 from fx.prims import cond as cond_prim
 from fx.prims import control as c
@@ -47,7 +48,8 @@ def cond(
                 "if 'operand' keyword is passed then no positional operands can be passed"
             )
         operands = (operand,)
-    if len(operands) == 2 and callable(false_fun) and callable(operands[1]):
+    older = not callable(true_fun) and callable(false_fun)
+    if older and len(operands) == 2 and callable(operands[1]):
         # the older form: pred, true_operand, true_fun, false_operand, false_fun
         if_true, if_false, each = false_fun, operands[1], (true_fun, operands[0])
         return cond(pred, lambda x, _: if_true(x), lambda _, y: if_false(y), *each)
@@ -132,9 +134,29 @@ def _choose(
     results = [traced[id(f)] for f in ordered]
     jaxprs = equal_weak_types(results)
     branches, consts = _with_common_inputs(jaxprs, results)
-    branches, consts, values = _drop_unread(branches, consts, values)
-    outs = cond_prim.bind(index, [*consts, *values], branches)
-    return results[0].out_tree.unflatten(outs)
+    operands = [*consts, *values]
+    handed = _handed_on(branches)
+    made = [k for k, at in enumerate(handed) if at is None]
+    branches = [c.reorder(b, outs=made) for b in branches]
+    branches, _, values = _drop_unread(branches, [], operands)
+    left = bool(branches[0].out_avals) or any(b.jaxpr.effects for b in branches)
+    outs = iter(cond_prim.bind(index, values, branches) if left else ())
+    out = [next(outs) if k is None else _as_array(operands[k]) for k in handed]
+    return results[0].out_tree.unflatten(out)
+
+
+def _handed_on(branches: Any) -> list[int | None]:
+    """Which operand each result is in every branch: no result of the choice then, so `vmap` knows
+    that it does not depend on it.
+    """
+    places = [{v: k for k, v in enumerate(b.jaxpr.invars)} for b in branches]
+    each = [[at.get(v) if isinstance(v, Var) else None for v in b.jaxpr.outvars]
+            for at, b in zip(places, branches)]  # fmt: skip
+    return [ks[0] if len(set(ks)) == 1 else None for ks in zip(*each)]
+
+
+def _as_array(x: Any) -> Any:
+    return x if isinstance(x, core.Tracer | Array) else core.PRIMITIVES["copy"].bind(x)
 
 
 def _with_common_inputs(jaxprs: Any, traced: Sequence[Traced]) -> tuple[list[Any], list[Any]]:

@@ -173,9 +173,14 @@ def batch_matmul(lhs: Array, rhs: Array, precision: PrecisionLike = None) -> Arr
 
 
 def dtype(x: Any) -> np.dtype:
-    """The dtype of an array value.
+    """The dtype of an array value, or a dtype itself as it is stored.
 
     Python scalars have the default dtypes int32, float32, complex64 (64 bits under enable_x64), or
     bool.
+
+    >>> dtype("float64")
+    dtype('float32')
     """
+    if isinstance(x, type | np.dtype | str):
+        return canonicalize_dtype(x)
     return core.get_aval(x).dtype

@@ -84,10 +84,14 @@ def _check(query: Any, key: Any, value: Any) -> None:
             f"dot_product_attention: key {key.shape} and value {value.shape} do not belong to "
             f"{query.shape}"
         )
-    if query.shape[3] != key.shape[3] or query.shape[2] % key.shape[2]:
+    if query.shape[2] % key.shape[2]:
         raise ValueError(
-            f"dot_product_attention: heads and widths of query {query.shape} and key {key.shape} "
-            "do not fit"
+            "dot_product_attention: the number of query heads must be a multiple of key/value "
+            f"heads, but got {query.shape[2]} vs {key.shape[2]}"
+        )
+    if query.shape[3] != key.shape[3]:
+        raise ValueError(
+            f"dot_product_attention: widths of query {query.shape} and key {key.shape} do not fit"
         )
 
 

@@ -453,10 +453,12 @@ def i0(x: Any) -> Any:
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     """Whether |a - b| <= atol + rtol * |b|, element by element: booleans of the broadcast shape.
     Infinities are close to equal ones only; NaNs to NaNs with `equal_nan`. Integers are compared as
-    floats.
+    floats, keys for equality.
     """
     a, b = promote("isclose", a, b)
     d = dtype_of(a)
+    if d.kind == "V":
+        return u.equal(a, b)
     if d == np.bool_ or is_integer(d):
         a, b = promote_inexact("isclose", a, b)
         d = dtype_of(a)
