@@ -39,7 +39,6 @@ from lowering.fuse_rules import (
     operands,
     own_cost,
     path_costs,
-    places,
     read_elsewhere,
     read_in_place,
     root_dims,
@@ -53,6 +52,7 @@ from lowering.fuse_rules import (
 )
 from lowering.groups import Fusion, Group, block_lead, column_axis, ordered, runs_along
 from lowering.pieces import Piece, pieces_of
+from lowering.reads import Reads
 from lowering.rewrite.deal import Dealt
 from lowering.rewrite.product import Packed, Product
 from lowering.walk import users_of
@@ -87,6 +87,7 @@ class _Fuser:
         self.users = users_of(self.order)
         self.costs = path_costs(self.order)
         self.follows = self.after_products()
+        self.reads = Reads()
         self.stored: set[int] = set()
         self.reasons: list[tuple[str, str]] = []
         self.groups: list[Group] = []
@@ -103,6 +104,7 @@ class _Fuser:
         for n in self.graph.outputs:
             self.stored.add(id(n))
         for n in reversed(self.order):
+            self.reads.stands(n)
             if isinstance(n.form, g.Input | g.Const) or id(n) in self.between:
                 if isinstance(n.form, g.Const) and id(n) in self.stored:
                     self.root(n)
@@ -141,6 +143,7 @@ class _Fuser:
             homes = self.joined(n, homes)
         why = self.kept.get(id(n)) or self.why_store(n, homes)
         if why is not None:
+            self.reads.stands(n)
             self.note(n, why)
             self.stored.add(id(n))
             self.root(n)
@@ -251,7 +254,8 @@ class _Fuser:
             folded = isinstance(user.form, g.Window) and cone_cost(n) > CHEAP
             if folded and self.pooled(user) is None:
                 return "overlapping windows would repeat it"
-        if (at := places(users)) > 1 and at * self.costs[id(n)] > MOST_PATHS:
+        at = self.reads.inside(n, users)
+        if at > 1 and at * self.costs[id(n)] > MOST_PATHS and not isinstance(n.form, VIEWS):
             return "it is read at several places and costs too much to repeat there"
         if isinstance(n.form, g.Concat) and is_index(n, users):
             return None  # each component is computed where it is used

@@ -272,11 +272,6 @@ def column_dims(n: g.Node, space: tuple[int, ...], dims: DimMap) -> DimMap | Non
     return found if order == sorted(set(order)) else None
 
 
-def places(users: Sequence[g.Node]) -> int:
-    """At how many places of an array its readers read, where they read parts of it."""
-    return sum(isinstance(u.form, g.Slice | g.Pad) for u in users)
-
-
 def operand_dims(user: g.Node, n: g.Node, dims: DimMap) -> DimMap:
     """Where n's axes lie in the space when `user`'s axes lie at `dims`."""
     form = user.form

@@ -197,3 +197,25 @@ def test_what_a_long_chain_leaves_behind_is_written_by_its_kernels(n):
     written = stored(f, (16,))
     assert len(written) <= 2 + 4 * n // 400
     assert sum(written) <= n + 1 + 2 * len(written)  # nothing of the chain but where it is cut
+
+
+def test_a_stencil_of_a_stencil_counts_all_its_places():
+    """What products stand between is read at 81 places all the same: the sum within is kept."""
+    w = np.arange(1, 10, dtype=np.float32)
+
+    def spread(x, axis):
+        ends = [((k, 8 - k), (0, 0)) if axis == 0 else ((0, 0), (k, 8 - k)) for k in range(9)]
+        return sum(fnp.pad(float(w[k]) * x, ends[k]) for k in range(9))
+
+    def f(x):
+        y = x * (x + 1) * (x + 2) - 3 * x * x
+        return spread(spread(y, 0), 1)
+
+    x = np.random.default_rng(0).standard_normal((40, 50)).astype(np.float32)
+    plan = lower_function(f, (x,), ()).plan
+    assert stored(f, x.shape) == [1, 1]
+    assert sum(len(p.source) for p in plan.programs) < 60_000
+    y = x * (x + 1) * (x + 2) - 3 * x * x
+    rows = np.apply_along_axis(np.convolve, 0, y, w)
+    expected = np.apply_along_axis(np.convolve, 1, rows, w)
+    np.testing.assert_allclose(fx.jit(f)(x), expected, rtol=1e-4, atol=1e-2)

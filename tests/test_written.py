@@ -199,7 +199,7 @@ def transforms(x, r, h):
     return [*whole, fft.rfft(r), fft.rfft2(r), fft.irfft(h, n=n), fft.irfft2(h, s=(m, n))]
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 8, 15, 36, 100, 320])
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 8, 15, 36, 91, 100, 320])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_transforms(dtype, n):
     rng = np.random.default_rng(n)
@@ -219,9 +219,43 @@ def test_transforms(dtype, n):
         )
 
 
-def test_long_rows_and_what_the_host_keeps():
+@pytest.mark.parametrize("n", [4200, 10010, 16384, 44100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_rows(dtype, n):
+    """Rows that are matrices: their columns, times roots, and the columns of that."""
+    rng = np.random.default_rng(n)
+    with fx.enable_x64(dtype == np.float64):
+        r = rng.standard_normal((2, n)).astype(dtype)
+        x = r + 1j * rng.standard_normal((2, n)).astype(dtype)
+        h = x[:, : n // 2 + 1]
+        f = fx.jit(transforms)
+        found, expected = f(x, r, h), transforms(x, r, h)
+        if here():
+            assert f.lower(x, r, h).compile()._plan.host_steps == 0
+    for got, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            got, e, rtol=0, atol=np.finfo(dtype).eps * 16 * np.abs(np.asarray(e)).max()
+        )
+
+
+def test_slopes_of_long_transforms():
     rng = np.random.default_rng(0)
-    for n, host in ((4096, 0), (8192, 0), (7, 1), (8190, 1)):
+    n = 9000
+    x, w = (rng.standard_normal(n).astype(np.float32) for _ in range(2))
+    half = rng.standard_normal(n // 2 + 1).astype(np.float32)
+    slope = fx.jit(fx.grad(lambda x: (jnp.fft.rfft(x).real * half).sum()))(x)
+    expected = sum(  # of the real part: cosines
+        half[k] * np.cos(2 * np.pi * k * np.arange(3) / n) for k in range(n // 2 + 1)
+    )
+    np.testing.assert_allclose(slope[:3], expected, rtol=1e-4, atol=1e-3)
+    back = fx.jit(fx.grad(lambda h: (jnp.fft.irfft(h + 0j) * w).sum()))(half)
+    np.testing.assert_allclose(back[0], w.sum() / n, rtol=1e-4, atol=1e-6)
+
+
+def test_what_the_host_keeps():
+    """Rows with factors above 13."""
+    rng = np.random.default_rng(0)
+    for n, host in ((4096, 0), (8192, 0), (7, 0), (17, 1), (8194, 1), (2 * 13**4, 0)):
         x = rng.standard_normal(n).astype(np.float32)
         f = fx.jit(jnp.fft.rfft)
         np.testing.assert_allclose(f(x), np.fft.rfft(x), rtol=0, atol=2e-6 * n)

@@ -18,7 +18,7 @@ from lowering.emit.scope import Stage
 from lowering.fuse_rules import operands
 from lowering.nest import NestBuffer
 from lowering.planning.places import Place, Region, result_places
-from lowering.templates import dense, fourier, orthogonal, reflections
+from lowering.templates import dense, fourier, fourier_long, orthogonal, reflections
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 128  # of a matrix; above, LAPACK's blocked code wins, and private memory ends
 MOST_PRIVATE = 1 << 16  # bytes
 MOST_POINTS = 4096  # of a transform: private memory, and a table of roots in the text
+MOST_SIDE = 2048  # of the sides of a longer one, as a matrix
 MOST_TURNED = 32  # rows or columns that are rotated pair by pair
 MOST_EIGEN = 64  # rows of a symmetric matrix
 IN_LOOPS = ("eigh", "svd")  # signs of vectors are not LAPACK's: where a step of the host costs most
@@ -236,28 +237,67 @@ def _fft(node: g.Node, profile: Profile) -> list[Written]:
     if not x.size or not lengths or x.dtype not in TYPES:
         return []
     along = {"RFFT": "half", "IRFFT": "real"}.get(kind, "complex")
-    points = [*lengths[:-1], fourier.points(lengths[-1], along)]
-    if any(n > MOST_POINTS or fourier.radices(n) is None for n in points):
-        return []
-    lanes, inverse = profile.lanes(x.dtype.itemsize), kind in ("IFFT", "IRFFT")
+    inverse = kind in ("IFFT", "IRFFT")
     spectrum = shape[:-1] if kind != "IRFFT" else x.shape[:-1]  # the parts are the last axis
-    n, last = lengths[-1], len(spectrum) - 1
-    text, table = fourier.rows(n, along, inverse, x.dtype, lanes)
-    stack = prod(spectrum[:-1])
-    chain = [Written(text, stack, _fft_work(n), (table,), (*spectrum, 2))]
+    if any(n > MOST_POINTS or fourier.radices(n) is None for n in lengths[:-1]):
+        return []
+    chain = _rows(lengths[-1], along, inverse, spectrum, x.dtype, profile)
+    lanes, last = profile.lanes(x.dtype.itemsize), len(spectrum) - 1
+    others: list[Written] = []
     for axis in range(last - 1, last - len(lengths), -1):
         n, inner = spectrum[axis], prod(spectrum[axis + 1 :])
         text, table, blocks = fourier.columns(n, inner, inverse, x.dtype, lanes)
-        problems, work = prod(spectrum[:axis]) * blocks, _fft_work(n) * inner / blocks
-        chain.append(Written(text, problems, work, (table,), (*spectrum, 2)))
-    if kind == "IRFFT":
-        chain = [*chain[1:], chain[0]]
+        problems, work = prod(spectrum[:axis]) * blocks, _fft_work(n, x.dtype) * inner / blocks
+        others.append(Written(text, problems, work, (table,), (*spectrum, 2)))
+    if not chain:
+        return []
+    chain = [*others, *chain] if kind == "IRFFT" else [*chain, *others]
     chain[-1] = replace(chain[-1], result=None)
     return chain
 
 
-def _fft_work(n: int) -> float:
-    return 5.0 * n * n.bit_length() + 10.0 * n
+def _rows(
+    n: int, along: str, inverse: bool, spectrum: tuple[int, ...], dtype: np.dtype, profile: Profile
+) -> list[Written]:
+    """Along the last axis, in one stage or, where it is long, in several."""
+    lanes, points, stack = profile.lanes(dtype.itemsize), fourier.points(n, along), spectrum[:-1]
+    if fourier.radices(points) is None:
+        return []
+    if points <= MOST_POINTS:
+        text, table = fourier.rows(n, along, inverse, dtype, lanes)
+        return [Written(text, prod(stack), _fft_work(n, dtype), (table,), (*spectrum, 2))]
+    sides = fourier_long.factors(points, lanes, MOST_SIDE)
+    if sides is None or (along != "complex" and points == n):
+        return []
+    m, k = sides
+    text, tables, blocks = fourier_long.crossed(m, k, inverse, dtype, lanes)
+    work = (_fft_work(m, dtype) + 2.0 * m) * k / blocks
+    chain = [Written(text, prod(stack) * blocks, work, tables, (*stack, points, 2))]
+    text, table, blocks = fourier.columns(k, m, inverse, dtype, lanes)
+    chain.append(
+        Written(
+            text,
+            prod(stack) * blocks,
+            _fft_work(k, dtype) * m / blocks,
+            (table,),
+            (*stack, points, 2),
+        )
+    )
+    if along == "complex":
+        return chain
+    made = {"half": fourier_long.split, "real": fourier_long.join}[along]
+    text, tables = made(points, dtype, lanes)
+    problems = prod(stack) * fourier_long.pieces(points)
+    shape = (*stack, points + 1 if along == "half" else points, 2)
+    ends = Written(text, problems, 2.0 * fourier_long.PIECE, tables, shape)
+    return [*chain, ends] if along == "half" else [ends, *chain]
+
+
+def _fft_work(n: int, dtype: np.dtype) -> float:
+    """Of one row, in the units of `schedule.work`: vectors do sixteen of its flops in the time of
+    one of those.
+    """
+    return (5.0 * n * n.bit_length() + 10.0 * n) * dtype.itemsize / 64
 
 
 _RULES = {

@@ -17,7 +17,7 @@ import numpy as np
 from lowering.plan import BufferRef, Launch, Plan, Step
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import CALLS_AHEAD, Device, marker
-from lowering.runtime.memory import Slice, Storage, size_class, taken
+from lowering.runtime.memory import Slice, Storage, aligned_bytes, size_class, taken
 from lowering.runtime.programs import build_all
 from lowering.runtime.steps import State, bind_steps, enqueue_copy
 
@@ -99,7 +99,7 @@ class Executable:
         self._consts = {
             b.id: device.upload(np.frombuffer(b.data or b"", np.uint8))
             if not device.shared
-            else device.put(np.frombuffer(b.data or b"\0", np.uint8).copy())
+            else device.put(_constant(b.data or b"\0"))
             for b in plan.buffers
             if b.kind == "const"
         }
@@ -331,3 +331,10 @@ class Executable:
                     env[b.id] = arena.part(b.offset, b.nbytes)
             frame.known = arena, env
         return frame.known[1].copy()
+
+
+def _constant(data: bytes) -> np.ndarray:
+    """A copy of the data; a team's words stand in it, each in a cache line of its own."""
+    made = aligned_bytes(len(data))
+    made[:] = np.frombuffer(data, np.uint8)
+    return made

@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import cmath
 from collections.abc import Callable, Iterator
-from math import cos, pi, sin, sqrt
+from math import cos, pi, sin
 from string import Template
 from typing import Any
 
 import numpy as np
 
-RADICES = (4, 2, 3, 5)
+RADICES = (4, 2, 3, 5, 7, 11, 13)
 Number = tuple[str, str]  # texts of the parts of a complex vector
 
 
 def radices(n: int) -> list[int] | None:
-    """The steps of a transform of n, None if it has other factors than 2, 3 and 5."""
+    """The steps of a transform of n, None if it has factors above 13."""
     found = []
     for r in RADICES:
         while n % r == 0:
@@ -51,14 +51,14 @@ def rows(n: int, kind: str, inverse: bool, dtype: np.dtype, lanes: int) -> tuple
     full, n = n, points(n, kind)
     w = width_of_rows(n, lanes)
     m = n // w
-    steps, table = _steps(m)
+    steps, table = stockham(m)
     if w > 1:
         steps += _across(m, w, len(table))
-        table += [_root(j * k, n) for k in range(m) for j in range(w)]
+        table += [root(j * k, n) for k in range(m) for j in range(w)]
     pairs = len(table)
     if full != n:
-        table += [_root(k, full) for k in range(n // 2 + 1)]
-    words = _words(dtype, w, m) | {"roots": len(table), "pairs": pairs}
+        table += [root(k, full) for k in range(n // 2 + 1)]
+    words = words_of(dtype, w, m) | {"roots": len(table), "pairs": pairs}
     forms = {"complex": (_INTERLEAVED, _OUT), "half": (_REAL_IN, _OUT), "real": (_HALF, _REAL_OUT)}
     if full != n:
         forms |= {"half": (_INTERLEAVED, _SPLIT), "real": (_JOIN, _OUT)}
@@ -67,8 +67,8 @@ def rows(n: int, kind: str, inverse: bool, dtype: np.dtype, lanes: int) -> tuple
     sizes: dict[str, Any] = {"n": n, "half": half, "count": half if kind == "half" else n}
     sizes["re"], sizes["im"] = ("i", "r") if inverse else ("r", "i")
     sizes["scale"] = f" * ({words['T']})({1 / n!r})" if inverse else ""
-    text = "".join(Template(t).substitute(words, **sizes) for t in (_BEGIN, load, steps, store))
-    return text, _table(table, words)
+    text = "".join(Template(t).substitute(words, **sizes) for t in (BEGIN, load, steps, store))
+    return text, table_of(table, words)
 
 
 def columns(n: int, inner: int, inverse: bool, dtype: np.dtype, lanes: int) -> tuple[str, str, int]:
@@ -77,19 +77,19 @@ def columns(n: int, inner: int, inverse: bool, dtype: np.dtype, lanes: int) -> t
     while w > inner:
         w //= 2
     blocks = -(-inner // w)
-    steps, table = _steps(n)
-    words = _words(dtype, w, n) | {"roots": len(table)}
+    steps, table = stockham(n)
+    words = words_of(dtype, w, n) | {"roots": len(table)}
     sizes: dict[str, Any] = {"n": n, "inner": inner, "blocks": blocks}
     sizes["re"], sizes["im"] = ("i", "r") if inverse else ("r", "i")
     sizes["scale"] = f" * ({words['V']})({1 / n!r})" if inverse else ""
-    words |= _shuffles(w, words)
+    words |= shuffles(w, words)
     text = "".join(
-        Template(t).substitute(words, **sizes) for t in (_BEGIN, _COLUMNS_IN, steps, _COLUMNS_OUT)
+        Template(t).substitute(words, **sizes) for t in (BEGIN, COLUMNS_IN, steps, _COLUMNS_OUT)
     )
-    return text, _table(table, words), blocks
+    return text, table_of(table, words), blocks
 
 
-def _root(k: int, n: int) -> complex:
+def root(k: int, n: int) -> complex:
     """exp(-2 pi i k / n), exact at quarters."""
     k %= n
     if 4 * k % n == 0:
@@ -97,13 +97,13 @@ def _root(k: int, n: int) -> complex:
     return cmath.exp(-2j * pi * k / n)
 
 
-def _words(dtype: np.dtype, w: int, m: int) -> dict[str, Any]:
+def words_of(dtype: np.dtype, w: int, m: int) -> dict[str, Any]:
     kind = "float" if dtype.itemsize == 4 else "double"
     lanes = "" if w == 1 else str(w)
     return {"T": kind, "V": kind + lanes, "U": kind + (f"{w}_u" if w > 1 else ""), "W": w, "m": m}
 
 
-def _table(table: list[complex], words: dict[str, Any]) -> str:
+def table_of(table: list[complex], words: dict[str, Any]) -> str:
     """Real parts, then imaginary ones."""
     kind = words["T"]
     suffix, digits = ("f", 9) if kind == "float" else ("", 17)
@@ -115,7 +115,7 @@ def _table(table: list[complex], words: dict[str, Any]) -> str:
 # ---------------------------------------------------------------- transforms of columns
 
 
-def _steps(m: int) -> tuple[str, list[complex]]:
+def stockham(m: int) -> tuple[str, list[complex]]:
     """Stockham's steps from `ar`, `ai`, with the result there again; their roots."""
     table: list[complex] = []
     lines: list[str] = []
@@ -126,7 +126,7 @@ def _steps(m: int) -> tuple[str, list[complex]]:
     for r in found:
         left //= r
         loops.append((r, left, stride, len(table)))
-        table += [_root(p * j, left * r) for p in range(left) for j in range(1, r)]
+        table += [root(p * j, left * r) for p in range(left) for j in range(1, r)]
         stride *= r
     source, target = "a", "b"
     for r, left, stride, at in loops:
@@ -198,32 +198,29 @@ def _butterfly(x: list[Number], fresh: Callable[[str], str]) -> list[Number]:
         return x
     if n == 2:
         return [both("+", *x), both("-", *x)]
-    if n == 3:
-        t, d = both("+", x[1], x[2]), both("-", x[1], x[2])
-        low, high = turned(sum_of([(-0.5, t)], x[0]), sum_of([(sqrt(0.75), d)]))
-        return [both("+", x[0], t), low, high]
-    if n == 5:
-        t, d = (
-            [both("+", x[k], x[5 - k]) for k in (1, 2)],
-            [both("-", x[k], x[5 - k]) for k in (1, 2)],
-        )
-        c, s = [cos(2 * pi * k / 5) for k in (1, 2)], [sin(2 * pi * k / 5) for k in (1, 2)]
-        one = turned(
-            sum_of([(c[0], t[0]), (c[1], t[1])], x[0]), sum_of([(s[0], d[0]), (s[1], d[1])])
-        )
-        two = turned(
-            sum_of([(c[1], t[0]), (c[0], t[1])], x[0]), sum_of([(s[1], d[0]), (-s[0], d[1])])
-        )
-        return [both("+", x[0], both("+", *t)), one[0], two[0], two[1], one[1]]
+    if n % 2:
+        half = range(1, n // 2 + 1)
+        t = [both("+", x[k], x[n - k]) for k in half]
+        d = [both("-", x[k], x[n - k]) for k in half]
+        total = x[0]
+        for z in t:
+            total = both("+", total, z)
+        out: list[Any] = [total, *x[1:]]
+        for j in half:
+            turns = [2 * pi * (j * k % n) / n for k in half]
+            even = sum_of([(cos(a), z) for a, z in zip(turns, t)], x[0])
+            odd = sum_of([(sin(a), z) for a, z in zip(turns, d)])
+            out[j], out[n - j] = turned(even, odd)
+        return out
     even, odd = _butterfly(x[::2], fresh), _butterfly(x[1::2], fresh)
-    out: list[Any] = [None] * n
+    out = [None] * n
     for k in range(n // 2):
         if 4 * k == n:
             out[k], out[k + n // 2] = turned(even[k], odd[k])
             continue
         z = odd[k]
         if k:
-            w = _root(k, n)
+            w = root(k, n)
             c, s = _constant(w.real), _constant(w.imag)
             z = fresh(f"({c}) * {z[0]} - ({s}) * {z[1]}"), fresh(f"({s}) * {z[0]} + ({c}) * {z[1]}")
         out[k], out[k + n // 2] = both("+", even[k], z), both("-", even[k], z)
@@ -239,32 +236,35 @@ def _constant(x: float) -> str:
 
 def _across(m: int, w: int, at: int) -> str:
     """Times their roots, W by W results transposed; a transform of W; to `br`, `bi` in order, and
-    back.
+    back. What all W of them do is a loop in the text as well: the compiler takes its time for each
+    line.
     """
     lines: list[str] = []
     for part in "ri":
-        lines += [f"$V {part}{k};" for k in range(w)]
-    for k in range(w):
-        place = f"{at} + (g + {k}) * {w}"
-        lines.append("{")
-        for part, start in (("cr", place), ("ci", f"$roots + {place}")):
-            lines.append(f"const $V {part} = *(__constant $U *)(@t + {start});")
-        lines.append(f"r{k} = ar[g + {k}] * cr - ai[g + {k}] * ci;")
-        lines.append(f"i{k} = ar[g + {k}] * ci + ai[g + {k}] * cr; }}")
-    for part in "ri":
-        lines += _transposed([f"{part}{k}" for k in range(w)])
+        names = [f"{part}{k}" for k in range(w)]
+        lines += [f"$V {name} = t{part}[{k}];" for k, name in enumerate(names)]
+        lines += transposed(names)
     for k, (re, im) in enumerate(_butterfly([(f"r{k}", f"i{k}") for k in range(w)], _namer(lines))):
         for part, value in (("r", re), ("i", im)):
             lines.append(f"*(private $U *)((private $T *)b{part} + {m * k} + g) = {value};")
     body = "\n".join("    " + line for line in lines)
     return (
         f"\n  for (int h = 0; h < {m}; h += {w}) {{"
-        f"\n    const int g = min(h, {m - w});\n{body}\n  }}"
+        f"\n    const int g = min(h, {m - w});"
+        f"\n    $V tr[{w}], ti[{w}];"
+        f"\n    #pragma clang loop unroll(disable)"
+        f"\n    for (int k = 0; k < {w}; ++k) {{"
+        f"\n      const int at = {at} + (g + k) * {w};"
+        f"\n      const $V cr = *(__constant $U *)(@t + at);"
+        f"\n      const $V ci = *(__constant $U *)(@t + $roots + at);"
+        f"\n      tr[k] = ar[g + k] * cr - ai[g + k] * ci;"
+        f"\n      ti[k] = ar[g + k] * ci + ai[g + k] * cr;"
+        f"\n    }}\n{body}\n  }}"
         f"\n  for (int i = 0; i < {m}; ++i) {{ ar[i] = br[i]; ai[i] = bi[i]; }}"
     )
 
 
-def _transposed(names: list[str]) -> Iterator[str]:
+def transposed(names: list[str]) -> Iterator[str]:
     """A square of vectors, by halves, quarters, ..."""
     w = len(names)
     step = 1
@@ -288,7 +288,7 @@ def _list(places: list[int]) -> str:
 # ---------------------------------------------------------------- in and out
 
 
-def _shuffles(w: int, words: dict[str, Any]) -> dict[str, str]:
+def shuffles(w: int, words: dict[str, Any]) -> dict[str, str]:
     """How two vectors of pairs are taken apart and put together."""
     if w == 1:
         return {"even": "u", "odd": "v", "low": "x", "high": "y"}
@@ -303,7 +303,7 @@ def _shuffles(w: int, words: dict[str, Any]) -> dict[str, str]:
     }
 
 
-_BEGIN = """
+BEGIN = """
   $V ar[$m], ai[$m], br[$m], bi[$m];
   private $T *const pr = (private $T *)ar;
   private $T *const pi = (private $T *)ai;"""
@@ -364,7 +364,7 @@ _JOIN = """
     p$re[h] = xr + yi;
     p$im[h] = yr - xi;
   }"""
-_COLUMNS_IN = """
+COLUMNS_IN = """
   const int column = min((int)(e % $blocks) * $W, $inner - $W);
   const long first = 2 * (e / $blocks * ($n * ${inner}L) + column);
   for (int k = 0; k < $n; ++k) {

@@ -1,0 +1,202 @@
+"""Fourier transforms of long rows, as stages that go along columns.
+
+A row of n = m k elements is a matrix of m rows of k: its columns are transformed, multiplied by
+roots and written as rows; then the columns of that are (the "four-step" method; Bailey, FFTs in
+external or hierarchical memory, 1990). Long real rows are complex ones of half the length, which
+are taken apart, or put together, by a stage of its own. In: sizes. Out: text for problem `e` over
+`b0` and `b1`, and the tables that it reads.
+"""
+
+from __future__ import annotations
+
+from math import isqrt
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from lowering.templates import fourier
+
+NEAR = 16
+"""Rows whose roots stand beside each other; the others are products of one of these."""
+
+PIECE = 2048
+"""Numbers of a spectrum that are taken apart as one problem, half of them from its end."""
+
+
+def factors(n: int, least: int, most: int) -> tuple[int, int] | None:
+    """n as a product of two, as near to each other as can be; None if they lie outside."""
+    for m in range(isqrt(n), least - 1, -1):
+        if n % m == 0:
+            return (m, n // m) if n // m <= most else None
+    return None
+
+
+def crossed(m: int, k: int, inverse: bool, dtype: np.dtype, lanes: int) -> Any:
+    """The transforms of k columns of m, times exp(-2 pi i row column / (m k)), as k rows of m; in
+    how many blocks. Both are at least `lanes`.
+    """
+    w, n = lanes, m * k
+    steps, table = fourier.stockham(m)
+    words = fourier.words_of(dtype, w, m)
+    far = len(table)
+    table += [fourier.root(NEAR * a * j, n) for a in range(-(-m // NEAR)) for j in range(w)]
+    near = len(table)
+    table += [fourier.root(b * j, n) for b in range(NEAR) for j in range(w)]
+    words |= {"roots": len(table), "far": far, "near": near}
+    words |= fourier.shuffles(w, words)
+    blocks = -(-k // w)
+    step = 1 << (isqrt(n).bit_length())
+    sizes: dict[str, Any] = {"n": m, "inner": k, "blocks": blocks, "step": step, "near_rows": NEAR}
+    sizes |= {"wide": -(-n // step), "last": m - w}
+    sizes["re"], sizes["im"] = ("i", "r") if inverse else ("r", "i")
+    sizes["scale"] = f" * ({words['V']})({1 / m!r})" if inverse else ""
+    text = "".join(
+        Template(t).substitute(words, **sizes)
+        for t in (fourier.BEGIN, fourier.COLUMNS_IN, steps, _rows_out(w))
+    )
+    return text, (fourier.table_of(table, words), _starts(n, step)), blocks
+
+
+def _starts(n: int, step: int) -> str:
+    """Every step-th root of n and the first ones, in double precision: their products are all."""
+    roots = [fourier.root(step * a, n) for a in range(-(-n // step))]
+    roots += [fourier.root(b, n) for b in range(step)]
+    return fourier.table_of(roots, {"T": "double"}).replace("@t", "@s")
+
+
+def _rows_out(w: int) -> str:
+    """W by W results times their roots, transposed, to W rows. What all W of them do is a loop in
+    the text as well: the compiler takes its time for each line.
+    """
+    lines: list[str] = []
+    for part in "ri":
+        names = [f"{part}{k}" for k in range(w)]
+        lines += [f"$V {name} = t{part}[{k}];" for k, name in enumerate(names)]
+        lines += fourier.transposed(names)
+        lines += [f"t{part}[{k}] = {name};" for k, name in enumerate(names)]
+    return _ROWS_OUT.replace("TRANSPOSED", "\n".join("    " + line for line in lines))
+
+
+# w^(row (column + lane)) = w^(row column) w^(row lane), the first a number, the second a vector.
+_ROWS_OUT = """
+  for (int h = 0; h < $n; h += $W) {
+    const int g = min(h, $last);
+    $V tr[$W], ti[$W];
+    #pragma clang loop unroll(disable)
+    for (int k = 0; k < $W; ++k) {
+      const int row = g + k, at = row * column, high = at / $step, low = $wide + at % $step;
+      const double hr = @s[high], hi = @s[$wide + $step + high];
+      const double lr = @s[low], li = @s[$wide + $step + low];
+      const $T sr = hr * lr - hi * li, si = hr * li + hi * lr;
+      const int far = $far + row / $near_rows * $W, near = $near + row % $near_rows * $W;
+      const $V fr = *(__constant $U *)(@t + far), fi = *(__constant $U *)(@t + $roots + far);
+      const $V nr = *(__constant $U *)(@t + near), ni = *(__constant $U *)(@t + $roots + near);
+      const $V vr = fr * nr - fi * ni, vi = fr * ni + fi * nr;
+      const $V cr = vr * sr - vi * si, ci = vr * si + vi * sr;
+      tr[k] = (ar[row] * cr - ai[row] * ci)$scale;
+      ti[k] = (ar[row] * ci + ai[row] * cr)$scale;
+    }
+TRANSPOSED
+    #pragma clang loop unroll(disable)
+    for (int k = 0; k < $W; ++k) {
+      const $V x = t$re[k], y = t$im[k];
+      __global $T *const to = b1 + 2 * ((e / $blocks * $inner + column + k) * ${n}L + g);
+      *(__global $U *)to = $low;
+      *(__global $U *)(to + $W) = $high;
+    }
+  }"""
+
+
+# ---------------------------------------------------------------- real rows
+
+
+def pieces(p: int) -> int:
+    """How many problems the spectrum of a real row of 2 p is."""
+    return -(-(p // 2) // PIECE)
+
+
+def split(p: int, dtype: np.dtype, lanes: int) -> tuple[str, tuple[str, ...]]:
+    """From the transform of p pairs of a real row to half the row's spectrum, p + 1 numbers."""
+    return _paired(p, dtype, lanes, _SPLIT_ENDS, _SPLIT, (2 * p, 2 * p + 2))
+
+
+def join(p: int, dtype: np.dtype, lanes: int) -> tuple[str, tuple[str, ...]]:
+    """Back: to what the inverse transform makes the pairs of a real row of."""
+    return _paired(p, dtype, lanes, _JOIN_ENDS, _JOIN, (2 * p + 2, 2 * p))
+
+
+def _paired(
+    p: int, dtype: np.dtype, w: int, ends: str, middle: str, rows: tuple[int, int]
+) -> tuple[str, tuple[str, ...]]:
+    """A text that goes along a row from both of its ends; p is at least twice w."""
+    table = [fourier.root(j, 2 * p) for j in range(w)]
+    step = 1 << isqrt(2 * p).bit_length()
+    words = fourier.words_of(dtype, w, 1) | {"roots": w, "step": step, "wide": -(-2 * p // step)}
+    words |= fourier.shuffles(w, words) | _reversed(w)
+    sizes = {"pieces": pieces(p), "piece": PIECE, "p": p, "last": p // 2 + 1 - w, "end": p // 2 + 1}
+    sizes |= {"given": rows[0], "made": rows[1]}
+    text = Template(_PAIRED.replace("ENDS", ends).replace("MIDDLE", middle))
+    return text.substitute(words, **sizes), (
+        fourier.table_of(table, words),
+        _starts(2 * p, step),
+    )
+
+
+def _reversed(w: int) -> dict[str, str]:
+    """The shuffles of `fourier.shuffles` for numbers that stand in the opposite order."""
+    far = [list(range(2 * w - 2 + k, -1, -2)) for k in (0, 1)]
+    pairs = [k for j in reversed(range(w)) for k in (j, w + j)]
+    lists = {"back_even": far[0], "back_odd": far[1]}
+    lists |= {"back_low": pairs[:w], "back_high": pairs[w:]}
+    names = {k: "u, v" if k in ("back_even", "back_odd") else "x, y" for k in lists}
+    return {
+        k: f"__builtin_shufflevector({names[k]}, {', '.join(map(str, v))})"
+        for k, v in lists.items()
+    }
+
+
+_PAIRED = """
+  const int piece = (int)(e % $pieces), first = 1 + piece * $piece;
+  __global const $T *const given = b0 + e / $pieces * ${given}L;
+  __global $T *const made = b1 + e / $pieces * ${made}L;
+  if (piece == 0) {ENDS}
+  for (int j = first; j < min(first + $piece, $end); j += $W) {
+    const int k = min(j, $last), h = $p - k - ($W - 1);
+    const int high = k / $step, low = $wide + k % $step;
+    const double ar = @s[high], ai = @s[$wide + $step + high];
+    const double br = @s[low], bi = @s[$wide + $step + low];
+    const $T sr = ar * br - ai * bi, si = ar * bi + ai * br;
+    const $V nr = *(__constant $U *)@t, ni = *(__constant $U *)(@t + $roots);
+    const $V wr = nr * sr - ni * si, wi = nr * si + ni * sr;
+    $V u = *(__global const $U *)(given + 2 * k), v = *(__global const $U *)(given + 2 * k + $W);
+    const $V zr = $even, zi = $odd;
+    u = *(__global const $U *)(given + 2 * h), v = *(__global const $U *)(given + 2 * h + $W);
+    const $V hr = $back_even, hi = $back_odd;
+    const $V xr = (zr + hr) / 2, xi = (zi - hi) / 2;MIDDLE
+    *(__global $U *)(made + 2 * k) = $low;
+    *(__global $U *)(made + 2 * k + $W) = $high;
+    x = cr;
+    y = ci;
+    *(__global $U *)(made + 2 * h) = $back_low;
+    *(__global $U *)(made + 2 * h + $W) = $back_high;
+  }"""
+_SPLIT_ENDS = """
+    made[0] = given[0] + given[1];
+    made[2 * $p] = given[0] - given[1];
+    made[1] = made[2 * $p + 1] = 0;
+  """
+_SPLIT = """
+    const $V yr = (zi + hi) / 2, yi = (hr - zr) / 2;
+    const $V tr = wr * yr - wi * yi, ti = wr * yi + wi * yr;
+    const $V cr = xr - tr, ci = ti - xi;
+    $V x = xr + tr, y = xi + ti;"""
+_JOIN_ENDS = """
+    made[0] = (given[0] + given[2 * $p]) / 2;
+    made[1] = (given[0] - given[2 * $p]) / 2;
+  """
+_JOIN = """
+    const $V tr = (zr - hr) / 2, ti = (zi + hi) / 2;
+    const $V yr = wr * tr + wi * ti, yi = wr * ti - wi * tr;
+    const $V cr = xr + yi, ci = yr - xi;
+    $V x = xr - yi, y = xi + yr;"""
