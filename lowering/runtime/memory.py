@@ -216,7 +216,6 @@ def host_view(store: Any, shape: tuple[int, ...], dtype: np.dtype, lease: Any = 
     return np.ndarray(shape, dtype, np.asarray(_Exporter(lease or store, store.host)))
 
 
-<<<<<<< HEAD
 def pages(host: Any) -> Iterator[int]:
     """Let the system give memory to a block, in steps of so many bytes; its contents stay, so it
     may be in use meanwhile. No step where the system cannot (Linux before 5.14).
@@ -231,13 +230,13 @@ def pages(host: Any) -> Iterator[int]:
         if advise(at, min(STEP, end - at), _POPULATE):
             return
         yield STEP
-=======
+
+
 def aligned_bytes(size: int) -> np.ndarray:
     """Host memory that begins with a cache line."""
     raw = np.empty(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size]
->>>>>>> 3f83b36 (Long Fourier transforms are stages; stencils of stencils count all places that they read)
 
 
 def size_class(nbytes: int) -> int:
