@@ -436,7 +436,8 @@ def check_shardings(shardings: Any) -> None:
     """Raise where one of a tree of shardings spans several devices."""
     kinds = (Sharding, PartitionSpec)
     for leaf in tree_leaves(shardings, is_leaf=lambda s: isinstance(s, kinds)):
-        if isinstance(leaf, Sharding):
+        abstract = isinstance(leaf, NamedSharding) and isinstance(leaf.mesh, AbstractMesh)
+        if isinstance(leaf, Sharding) and not (abstract and leaf.num_devices == 1):
             the_device(leaf)
 
 

@@ -115,6 +115,15 @@ def test_devices_of_a_kind_that_is_not_there_raise():
             ask("abacus")
 
 
+def test_constraints_over_an_abstract_mesh_of_one_device_are_met():
+    over = fx.sharding.NamedSharding(fx.sharding.AbstractMesh((1, 1), ("x", "y")), P("x", "y"))
+    x = jnp.ones((2, 3))
+    np.testing.assert_array_equal(fx.jit(lambda x: lax.with_sharding_constraint(x, over))(x), x)
+    two = fx.sharding.NamedSharding(fx.sharding.AbstractMesh((2,), ("x",)), P("x"))
+    with pytest.raises((ValueError, NotImplementedError), match=r"abstract mesh|one device"):
+        lax.with_sharding_constraint(x, two)
+
+
 def test_meshes_say_whether_all_axes_are_of_a_type():
     kinds = fx.sharding.AxisType
     mesh = fx.make_mesh((1, 1), ("x", "y"), (kinds.Explicit, kinds.Explicit))
