@@ -15,6 +15,7 @@ from lowering import scalar
 from lowering.build.group import BlockReduce
 from lowering.rewrite.deal import Deal, Dealt
 from lowering.rewrite.product import Packed, Product
+from lowering.templates.sorting import place_dtype
 
 SINGLE = (
     g.Sort,
@@ -89,9 +90,8 @@ def operands(n: g.Node) -> tuple[g.Node, ...]:
     if isinstance(n.form, Deal):
         return tuple(map(flat, n.args))
     if isinstance(n.form, g.Sort):  # what counts along the axis is known without memory
-        counts = (g.Iota(n.form.dim),)
-        k = n.form.num_keys
-        return (*n.args[:k], *(a for a in n.args[k:] if a.form not in counts))
+        k, dim = n.form.num_keys, n.form.dim
+        return (*n.args[:k], *(a for a in n.args[k:] if place_dtype(a, dim) is None))
     return n.args
 
 

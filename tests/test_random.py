@@ -182,6 +182,15 @@ def test_jit_and_vmap(name: str) -> None:
         np.testing.assert_allclose(batched[i], f(keys[i]), 1e-5, 1e-6)
 
 
+def test_floats_that_count_are_permuted_under_jit() -> None:
+    key = R.key(5)
+    for draw in (
+        lambda k: R.permutation(k, jnp.arange(9.0)),
+        lambda k: R.choice(k, jnp.arange(4.0), (2, 2), replace=False),
+    ):
+        np.testing.assert_array_equal(fx.jit(draw)(key), draw(key))
+
+
 def test_one_integer_is_a_shape() -> None:
     key = R.key(3)
     for sample in (R.normal, R.bits, R.gumbel, R.rademacher):

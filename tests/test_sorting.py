@@ -68,6 +68,15 @@ def test_a_key_and_places(name, dtype, rng):
     check(build, [x])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_key_and_counting_numbers_of_any_dtype(name, dtype, rng):
+    """Places are known without memory, floats that count are read."""
+    x = values(rng, SHAPES[name], np.int32)
+    dim = 0 if name == "columns" else x.ndim - 1
+    check(lambda b, x: list(b.sort([x, b.iota(x.shape, dim, dtype)], dim, 1)), [x])
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_two_keys_of_different_width(name, rng):
     shape = SHAPES[name]
