@@ -157,6 +157,16 @@ def test_config_reads_both_spellings_and_refuses_others():
         fx.config.update("jax_numpy_rank_promotion", "sometimes")
 
 
+def test_debug_nans_lets_a_nan_stand_that_is_not_chosen():
+    x = fnp.arange(3.0)
+    guarded = lambda x: fnp.where(x >= 0, x, fnp.nan)
+    with fx.debug_nans(True):
+        for f in (guarded, fx.vmap(guarded), fx.jit(guarded)):
+            np.testing.assert_array_equal(f(x), x)
+            with pytest.raises(FloatingPointError, match="nan"):
+                f(x - 1)
+
+
 def test_debug_nans_names_the_operation():
     with fx.debug_nans(True):
         with pytest.raises(FloatingPointError, match=r"nan.*log"):
