@@ -102,6 +102,8 @@ CASES = [
     (lambda xp: xp.einsum("ij,jk->ik", f(2, 3), f(3, 4)), "float32"),
     (lambda xp: xp.einsum("ij,jk", f(2, 3), f(3, 4)), "float32"),
     (lambda xp: xp.einsum("ii->i", f(3, 3)), "float32"),
+    (lambda xp: xp.einsum("ii", b(3, 3)), "bool"),
+    (lambda xp: xp.einsum("ij->i", b(3, 3)), "bool"),
     (lambda xp: xp.einsum("ii", f(3, 3)), "float32"),
     (lambda xp: xp.einsum("ij->ji", f(2, 3)), "float32"),
     (lambda xp: xp.einsum("ij->", f(2, 3)), "float32"),

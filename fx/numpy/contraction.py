@@ -194,6 +194,12 @@ def _path(
 # ---------------------------------------------------------------- one step
 
 
+def _summed(x: Any, axes: tuple[int, ...]) -> Any:
+    """The sum along axes; of booleans whether any is true."""
+    fold = lax.reduce_or if core.get_aval(x).dtype == np.bool_ else lax.reduce_sum
+    return fold(x, axes)
+
+
 def _reduce_unary(term: str, x: Any, keep: set[str]) -> tuple[str, Any]:
     """Diagonals of repeated labels, then sums over labels that nothing else needs."""
     while len(set(term)) != len(term):
@@ -206,11 +212,11 @@ def _reduce_unary(term: str, x: Any, keep: set[str]) -> tuple[str, Any]:
             )
         rows = lax.broadcasted_iota(np.dtype(np.int32), shape, i)
         cols = lax.broadcasted_iota(np.dtype(np.int32), shape, j)
-        x = lax.reduce_sum(where(lax.eq(rows, cols), x, base.const_as(x, 0)), (j,))
+        x = _summed(where(lax.eq(rows, cols), x, base.const_as(x, 0)), (j,))
         term = term[:j] + term[j + 1 :]
     gone = tuple(k for k, c in enumerate(term) if c not in keep)
     if gone:
-        x = lax.reduce_sum(x, gone)
+        x = _summed(x, gone)
         term = "".join(c for c in term if c in keep)
     return term, x
 
