@@ -19,12 +19,14 @@ from lowering.nest import Nest, NestBuffer, Store, Value
 from lowering.planning import origin
 from lowering.profile import Profile
 from lowering.rewrite.product import QUAD, Access, Tile
-from lowering.templates import masks, micro, prefetch, product_gpu, whole
+from lowering.templates import masks, micro, outline, prefetch, product_gpu, whole
 from lowering.templates.access import offset
 from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks
 
+_PRAGMA = "#pragma OPENCL FP_CONTRACT ON"
 HEAVY = 60.0  # flops of an epilogue that is not written out for each strip, nor one with gathers
 SHARED_FLOPS = 1 << 16  # of a product of two matrices, from which the shared function costs nothing
+OUTLINED_FLOPS = 3 << 18  # of a row tile, of which calls in loops not optimised are under 1%
 ROOMS = (1 << 18, 1 << 20)  # bytes of private arrays, most of which need not be touched
 HALVES = 32  # bytes of a vector; larger ones some processors take in two steps
 LINE = 16  # elements: the parts of an array begin apart from what is before them
@@ -161,6 +163,11 @@ class _ProductEmitter(_Emitter):
         self.together = prod(nest.extents[a] for a in folds)  # rows that the epilogue folds
         self.index = tile.attr[1]
         self.ints: list[int] = []
+        self.helpers: list[str] = []
+        near = None not in (self.form.a.lane, self.form.a.k)  # else lists of offsets are filled
+        sums = node.form.rows * self.blocks.strip * node.form.columns
+        depth = min(node.form.k, self.blocks.depth)
+        self.outlined = not self.whole and near and 2 * sums * depth >= OUTLINED_FLOPS
         # the last tile is moved to the left, so that it ends where the rows do
         self.shifted = not (self.form.b.packed or self.form.b.panel or self.form.streamed)
 
@@ -192,7 +199,7 @@ class _ProductEmitter(_Emitter):
         counts |= {"RT": blocks.rows * form.rows, "CT": blocks.columns * form.columns}
         counts |= {"OT": blocks.outer, "OB": batch}
         counts |= {"ST": blocks.strip * form.columns, "KB": blocks.k, "KD": blocks.depth}
-        self.line("#pragma OPENCL FP_CONTRACT ON")
+        self.line(_PRAGMA)
         for name, value in counts.items():
             self.int(name, value)
         self.arrays()
@@ -201,9 +208,11 @@ class _ProductEmitter(_Emitter):
             self.shared_stage(*shared)
         else:
             self.own_loops()
-        text, head = "\n".join(self.scope.lines), "FX_STAGE" if shared is None else "FX_LIST"
+        text, listed = "\n".join(self.scope.lines), shared is not None or self.outlined
         items = row_blocks * column_blocks * -(-batch // blocks.outer)
-        return Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label, head=head)
+        made = Stage(text, self.nest.buffers, self.ints, items, 1, self.nest.label)
+        made.head, made.helpers = "FX_LIST" if listed else "FX_STAGE", tuple(self.helpers)
+        return made
 
     def own_loops(self) -> None:
         """The item's outer numbers and strips of columns: sums, then the epilogue."""
@@ -393,9 +402,22 @@ class _ProductEmitter(_Emitter):
                 f"{_min('m1 - r0', str(some))}, M - r0, ke - d0, ap, x_step);"
             )
         self.line(f"{self.kind} *sums = acc + (r0 - m0) / {form.rows} * sums_step;")
+        sums = len(self.scope.lines)
         self.row_sums()
-        self.line("if (ke < K) continue;")
+        end = len(self.scope.lines)
         self.epilogue()
+        regions = self.scope.lines[sums:end], self.scope.lines[end:]
+        del self.scope.lines[sums:]
+        around = outline.around(self.scope, self.nest, ("o", "s0", "d0", "r0"))
+        for k, (name, lines) in enumerate(zip(("@sums", "@end"), regions, strict=True)):
+            if self.outlined:
+                text, call = outline.function(name, lines, around, _PRAGMA)
+                self.helpers.append(text)
+                self.line(call)
+            else:
+                self.scope.lines.extend(lines)
+            if not k:
+                self.line("if (ke < K) continue;")
         self.pop(rows, f"for (int r0 = m0; r0 < m1; r0 += {form.rows}) {{")
         self.pop(deep, "for (int d0 = 0; d0 < K; d0 += KD) {")
 
