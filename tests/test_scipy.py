@@ -473,3 +473,41 @@ def test_fresnel_integrals_are_a_half_far_out():
     x = np.float32([1e8, 1e20, -1e38, np.inf])
     for part in special.fresnel(x):
         np.testing.assert_allclose(part, [0.5, 0.5, -0.5, 0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("top", [0, 1, 2, 9])
+def test_tables_of_legendre_functions_are_scipys(top):
+    from math import factorial, pi
+
+    from scipy.special import lpmv
+
+    from fx.scipy.special import lpmn_values
+
+    z = np.linspace(-1, 1, 11)
+    k, degree = np.arange(top + 1)[:, None, None], np.arange(top + 1)[:, None]
+    expected = np.where(k <= degree, lpmv(k, degree, z), 0)
+    with fx.enable_x64():
+        np.testing.assert_allclose(
+            lpmn_values(top, top, z, False), expected, rtol=1e-12, atol=1e-12
+        )
+        norm = [
+            [np.sqrt((2 * n + 1) / (4 * pi) * factorial(n - m) / factorial(n + m)) if m <= n else 0
+             for n in range(top + 1)] for m in range(top + 1)
+        ]  # fmt: skip
+        found = lpmn_values(top, top, z, True)
+        np.testing.assert_allclose(found, expected * np.array(norm)[:, :, None], atol=1e-13)
+    found = lpmn_values(top, top, z.astype(np.float32), True)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected * np.array(norm)[:, :, None], atol=2e-6)
+
+
+def test_tables_of_legendre_functions_say_what_they_need():
+    from fx.scipy.special import lpmn_values
+
+    z = np.zeros(3, np.float32)
+    with pytest.raises(NotImplementedError, match="equal, got 1 and 2"):
+        lpmn_values(1, 2, z, True)
+    with pytest.raises(TypeError, match="int32"):
+        lpmn_values(1, 1, np.arange(3, dtype=np.int32), True)
+    with pytest.raises(ValueError, match="one axis"):
+        lpmn_values(1, 1, z[None], True)

@@ -5,4 +5,5 @@ from __future__ import annotations
 from fx.scipy.special.basic import *  # noqa: F403
 from fx.scipy.special.bessel import *  # noqa: F403
 from fx.scipy.special.integrals import *  # noqa: F403
+from fx.scipy.special.legendre import *  # noqa: F403
 from fx.scipy.special.series import *  # noqa: F403
