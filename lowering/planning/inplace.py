@@ -7,6 +7,7 @@ same time reads that array nowhere but where it writes (`reads_elsewhere`): item
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from math import prod
 from typing import TYPE_CHECKING
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from lowering.groups import Group
     from lowering.nest import Nest, Store, Value
     from lowering.planning.planner import Planner
+
+
+UPDATES = (g.DynamicUpdate, g.Scatter, Dealt)
 
 
 def take_over(p: Planner, region: Region, x: g.Node, node: g.Node, apart: bool) -> None:
@@ -112,6 +116,23 @@ def updates_last(region: Region) -> None:
             groups.insert(later[-1], groups.pop(k))
 
 
+def given_back(node: g.Node) -> dict[int, int]:
+    """Result -> operand of a Cond, its index not counted, that most branches give back there."""
+    votes: Counter[tuple[int, int]] = Counter()
+    for branch in node.form.branches:
+        number = {id(x): j for j, x in enumerate(branch.inputs)}
+        for k, o in enumerate(branch.outputs):
+            while isinstance(o.form, UPDATES):
+                o = o.args[0]
+            if id(o) in number:
+                votes[k, number[id(o)]] += 1
+    found: dict[int, int] = {}
+    for (k, j), _ in votes.most_common():
+        if k not in found and j not in found.values():
+            found[k] = j
+    return found
+
+
 def _updated(node: g.Node) -> tuple[g.Node, ...]:
     """What a node may overwrite; nothing, if it must run in its turn."""
     f = node.form
@@ -119,6 +140,8 @@ def _updated(node: g.Node) -> tuple[g.Node, ...]:
         return node.args[:1]
     if isinstance(f, g.Loop) and not f.body.effects:
         return node.args[f.n_cond_consts + f.n_consts :][: f.n_carry]
+    if isinstance(f, g.Cond) and not any(branch.effects for branch in f.branches):
+        return tuple(node.args[1 + j] for j in given_back(node).values())
     return ()
 
 
@@ -129,23 +152,33 @@ def make_in_place(
     copied there; not where one of the region's inputs, which stand at `given`, stands.
     """
     computed = {id(r.node) for group in region.fusion.groups for r in group.roots}
+    computed |= {id(get) for gets in region.gets.values() for get in gets.values()}
     taken = {place.slot for place in given}
     for k in range(len(region.fusion.groups) - 1, -1, -1):
         group = region.fusion.groups[k]
         node = group.single or group.roots[0].node
-        place = region.wanted.get(id(node))
-        if place is None or place.stride or place.slot in taken:
-            continue
-        x = node.args[0] if node.args else node
-        if isinstance(node.form, g.DynamicUpdate | Dealt):
-            apart = reads_elsewhere(nests[id(group)][0], x, node)
-        elif isinstance(node.form, g.Scatter):
-            apart = any(flat(a) is x for a in node.args[1:])
-        else:
-            continue
-        mine = id(x) in computed or isinstance(x.form, g.Scatter)
-        if mine and not apart and region.last_reads.get(id(x)) == k:
-            region.wanted.setdefault(id(x), place)
+        for made, x in _over(region, node):
+            place = region.wanted.get(id(made))
+            if place is None or place.stride or place.slot in taken:
+                continue
+            if isinstance(node.form, g.DynamicUpdate | Dealt):
+                apart = reads_elsewhere(nests[id(group)][0], x, node)
+            else:
+                apart = any(flat(a) is x for a in node.args if a is not x)
+            mine = id(x) in computed or isinstance(x.form, g.Scatter)
+            if mine and not apart and region.last_reads.get(id(x)) == k:
+                region.wanted.setdefault(id(x), place)
+
+
+def _over(region: Region, node: g.Node) -> list[tuple[g.Node, g.Node]]:
+    """What a node makes of which operand, where that stands."""
+    if isinstance(node.form, UPDATES):
+        return [(node, node.args[0])]
+    if not isinstance(node.form, g.Cond):
+        return []
+    gets = region.gets.get(id(node), {})
+    pairs = [(gets.get(k), node.args[1 + j]) for k, j in given_back(node).items()]
+    return [(get, x) for get, x in pairs if get is not None and sum(a is x for a in node.args) == 1]
 
 
 def hand_on(p: Planner, region: Region, x: g.Node, place: Place, loop: g.Node) -> bool:
@@ -278,27 +311,33 @@ def alias_output(p: Planner, region: Region, n: g.Node, nest: Nest) -> None:
     """
     if p.taken >= p.donated:
         return
-    store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
     target = p.slots[region.places[id(n)].slot]
-    if store is None or not _may_alias(p, target) or _several_read_one(nest, store.index.axes):
+    if not _may_alias(p, target):
         return
-    for b, buffer in enumerate(nest.buffers):
-        m = buffer.node
+    for m in (buffer.node for buffer in nest.buffers):
         if not isinstance(m.form, g.Input) or id(m) not in region.places:
-            continue
-        if nest.product is not None and m in nest.product.args:
             continue
         slot = region.places[id(m)].slot
         if slot in p.taken or slot not in p.donated:
             continue
-        if region.last_reads.get(id(m)) != region.position:
-            continue
-        same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
-        loads = [v for v in nest.values if v.op == "load" and v.attr[0] == b]
-        here = all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads)
-        if same and here and _reads_first(nest, loads, store):
+        if region.last_reads.get(id(m)) == region.position and overwrites(nest, m, n):
             p.take(target, slot)
             return
+
+
+def overwrites(nest: Nest, m: g.Node, n: g.Node) -> bool:
+    """Whether n, which the nest stores, may be written over m: it reads an element of m only for
+    the element of n that takes its place, and before that is stored.
+    """
+    store = next((s for s in nest.stores if nest.buffers[s.buffer].node is n), None)
+    if store is None or _several_read_one(nest, store.index.axes):
+        return False
+    if nest.product is not None and m in nest.product.args:
+        return False
+    same = m.dtype.itemsize == n.dtype.itemsize and m.size == n.size
+    loads = [v for v in nest.values if v.op == "load" and nest.buffers[v.attr[0]].node is m]
+    here = all(v.attr[1] == store.index and not (v.args or v.attr[3]) for v in loads)
+    return same and here and _reads_first(nest, loads, store)
 
 
 def _may_alias(p: Planner, target: Slot) -> bool:

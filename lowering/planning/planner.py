@@ -36,7 +36,17 @@ from lowering.plan import (
     Plan,
     Step,
 )
-from lowering.planning import arguments, exchange, inplace, live, memory, origin, program, singles
+from lowering.planning import (
+    arguments,
+    branches,
+    exchange,
+    inplace,
+    live,
+    memory,
+    origin,
+    program,
+    singles,
+)
 from lowering.planning.equal import Texts
 from lowering.planning.lend import lend, renamed
 from lowering.planning.places import Place, Region, Slot
@@ -82,6 +92,7 @@ class Planner:
         self.chunk_flags: set[int] = set()  # of while loops whose launches are bounded already
         self.depth = 0  # open loops
         self.nested = 0  # open loops and branches
+        self.carried: frozenset[int] = frozenset()  # by the innermost open loop
 
     # ------------------------------------------------ the whole
 
@@ -186,6 +197,7 @@ class Planner:
         inplace.updates_last(region)
         region.last_reads = _last_reads(region.fusion, graph)
         inplace.make_in_place(self, region, nests, places.values())
+        branches.stay_clear(region, nests)
         for k, group in enumerate(region.fusion.groups):
             region.position = k
             self.make_places(region, group, nests.get(id(group)))

@@ -29,7 +29,7 @@ from lowering.plan import (
     Program,
     Step,
 )
-from lowering.planning import exchange, inplace, written
+from lowering.planning import branches, exchange, inplace, written
 from lowering.planning.places import Place, Region, result_places
 from lowering.rewrite.deal import Deal
 from lowering.templates import deal, positions, scatter_cpu, scatter_gpu, sorting, topk
@@ -184,24 +184,19 @@ def _kernel_call(p: Planner, region: Region, node: g.Node) -> None:
 def _cond(p: Planner, region: Region, node: g.Node) -> None:
     """Each branch writes the same results; the host reads the index."""
     index, *operands = node.args
-    outs = result_places(p, region, node)
     chosen = _standing(p, region, index)
     places = [p.place_of(region, a) for a in operands]
-    branches = []
+    kept = branches.keep(p, region, node)
+    outs = result_places(p, region, node)
+    for k, j in kept.items():
+        places[j] = outs[k]
+    made, swaps = [], []
     for branch in node.form.branches:
-        inner = p.inner_region(branch, places, outs)
-        finish(p, inner, branch.outputs, outs)
-        branches.append(tuple(inner.steps))
-    region.steps.append(CondStep(BufferRef(chosen.slot), tuple(branches), node.tag or ""))
-
-
-def finish(p: Planner, inner: Region, nodes: tuple[g.Node, ...], outs: list[Place]) -> None:
-    """Copy results that stand elsewhere (inputs handed through, one node wanted twice) to their
-    places.
-    """
-    for o, place in zip(nodes, outs):
-        if inner.places.get(id(o)) != place:
-            p.fill(inner, o, place)
+        inner = p.inner_region(branch, places, outs, tuple(kept.values()))
+        swaps.append(branches.bring(p, inner, branch.outputs, outs))
+        made.append(tuple(inner.steps))
+    pairs = tuple(swaps) if any(swaps) else ()
+    region.steps.append(CondStep(BufferRef(chosen.slot), tuple(made), node.tag or "", pairs))
 
 
 def _loop(p: Planner, region: Region, node: g.Node) -> None:
@@ -271,7 +266,7 @@ def _condition(
         return (), None
     flag = Place(p.slot("temp", (), np.dtype(bool)))
     inner = p.inner_region(f.cond, inputs, [flag])
-    finish(p, inner, f.cond.outputs, [flag])
+    branches.bring(p, inner, f.cond.outputs, [flag])
     return tuple(inner.steps), BufferRef(flag.slot)
 
 
@@ -303,9 +298,11 @@ def _body(
     for y, place in zip(body.outputs[n_k:], ys):
         stacked.append(Place(place.slot, prod(y.shape), p.depth))
     outs += stacked
+    before_that, p.carried = p.carried, frozenset(c.slot for c in carries)
     inner = p.inner_region(body, inputs, outs, tuple(range(n_c, n_c + n_k)))
+    p.carried = before_that
     stands = exchange.stands(p, inner, body.outputs, carries, spare)
-    finish(p, inner, body.outputs[n_k:], stacked)
+    branches.bring(p, inner, body.outputs[n_k:], stacked)
     return (*before, *inner.steps), exchange.in_turn(stands)
 
 
