@@ -17,6 +17,9 @@ import numpy as np
 
 from lowering.templates import fourier
 
+_STARTS = """
+  __constant const double *const starts = (__constant const double *)@s;"""
+
 NEAR = 16
 """Rows whose roots stand beside each other; the others are products of one of these."""
 
@@ -53,7 +56,7 @@ def crossed(m: int, k: int, inverse: bool, dtype: np.dtype, lanes: int) -> Any:
     sizes["scale"] = f" * ({words['V']})({1 / m!r})" if inverse else ""
     text = "".join(
         Template(t).substitute(words, **sizes)
-        for t in (fourier.BEGIN, fourier.COLUMNS_IN, steps, _rows_out(w))
+        for t in (fourier.BEGIN, _STARTS, fourier.COLUMNS_IN, steps, _rows_out(w))
     )
     return text, (fourier.table_of(table, words), _starts(n, step)), blocks
 
@@ -62,7 +65,7 @@ def _starts(n: int, step: int) -> str:
     """Every step-th root of n and the first ones, in double precision: their products are all."""
     roots = [fourier.root(step * a, n) for a in range(-(-n // step))]
     roots += [fourier.root(b, n) for b in range(step)]
-    return fourier.table_of(roots, {"T": "double"}).replace("@t", "@s")
+    return fourier.table_of(roots, {"T": "double"}, "@s")
 
 
 def _rows_out(w: int) -> str:
@@ -86,12 +89,14 @@ _ROWS_OUT = """
     #pragma clang loop unroll(disable)
     for (int k = 0; k < $W; ++k) {
       const int row = g + k, at = row * column, high = at / $step, low = $wide + at % $step;
-      const double hr = @s[high], hi = @s[$wide + $step + high];
-      const double lr = @s[low], li = @s[$wide + $step + low];
+      const double hr = starts[high], hi = starts[$wide + $step + high];
+      const double lr = starts[low], li = starts[$wide + $step + low];
       const $T sr = hr * lr - hi * li, si = hr * li + hi * lr;
       const int far = $far + row / $near_rows * $W, near = $near + row % $near_rows * $W;
-      const $V fr = *(__constant $U *)(@t + far), fi = *(__constant $U *)(@t + $roots + far);
-      const $V nr = *(__constant $U *)(@t + near), ni = *(__constant $U *)(@t + $roots + near);
+      const $V fr = *(__constant $U *)(table + far);
+      const $V fi = *(__constant $U *)(table + $roots + far);
+      const $V nr = *(__constant $U *)(table + near);
+      const $V ni = *(__constant $U *)(table + $roots + near);
       const $V vr = fr * nr - fi * ni, vi = fr * ni + fi * nr;
       const $V cr = vr * sr - vi * si, ci = vr * si + vi * sr;
       tr[k] = (ar[row] * cr - ai[row] * ci)$scale;
@@ -136,7 +141,7 @@ def _paired(
     words |= fourier.shuffles(w, words) | _reversed(w)
     sizes = {"pieces": pieces(p), "piece": PIECE, "p": p, "last": p // 2 + 1 - w, "end": p // 2 + 1}
     sizes |= {"given": rows[0], "made": rows[1]}
-    text = Template(_PAIRED.replace("ENDS", ends).replace("MIDDLE", middle))
+    text = Template(_STARTS + _PAIRED.replace("ENDS", ends).replace("MIDDLE", middle))
     return text.substitute(words, **sizes), (
         fourier.table_of(table, words),
         _starts(2 * p, step),
@@ -157,6 +162,7 @@ def _reversed(w: int) -> dict[str, str]:
 
 
 _PAIRED = """
+  __constant const $T *const table = (__constant const $T *)@t;
   const int piece = (int)(e % $pieces), first = 1 + piece * $piece;
   __global const $T *const given = b0 + e / $pieces * ${given}L;
   __global $T *const made = b1 + e / $pieces * ${made}L;
@@ -164,10 +170,10 @@ _PAIRED = """
   for (int j = first; j < min(first + $piece, $end); j += $W) {
     const int k = min(j, $last), h = $p - k - ($W - 1);
     const int high = k / $step, low = $wide + k % $step;
-    const double ar = @s[high], ai = @s[$wide + $step + high];
-    const double br = @s[low], bi = @s[$wide + $step + low];
+    const double ar = starts[high], ai = starts[$wide + $step + high];
+    const double br = starts[low], bi = starts[$wide + $step + low];
     const $T sr = ar * br - ai * bi, si = ar * bi + ai * br;
-    const $V nr = *(__constant $U *)@t, ni = *(__constant $U *)(@t + $roots);
+    const $V nr = *(__constant $U *)table, ni = *(__constant $U *)(table + $roots);
     const $V wr = nr * sr - ni * si, wi = nr * si + ni * sr;
     $V u = *(__global const $U *)(given + 2 * k), v = *(__global const $U *)(given + 2 * k + $W);
     const $V zr = $even, zi = $odd;
