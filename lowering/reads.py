@@ -50,9 +50,9 @@ class Reads:
             return [(_moved(at, form.starts, 1), view) for at, view in places]
         if user.args[0] is n and isinstance(form, g.Pad) and not any(form.interior):
             return [(_moved(at, form.low, -1), view) for at, view in places]
-        start = (0,) * n.ndim
-        views = self._views
-        return [(start, views.setdefault((id(user), p), len(views) + 1)) for p in places]
+        start, views = (0,) * n.ndim, self._views
+        view = 0 if isinstance(form, g.Reshape | g.Broadcast) else id(user)  # the same elements
+        return [(start, views.setdefault((view, p), len(views) + 1)) for p in places]
 
 
 def _moved(at: tuple[int, ...], by: Iterable[int], sign: int) -> tuple[int, ...]:
