@@ -442,8 +442,8 @@ def _process_foreign(p: Primitive, args: Sequence[Any], params: dict[str, Any]) 
             check_alive(a)
     raise UnexpectedTracerError(
         f"'{p.name}' was asked to run at once on a traced value of type "
-        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}: not concrete, "
-        "as what is traced outside of eval_context or of custom derivative rules; make it an argument."
+        f"{next(a for a in args if isinstance(a, Tracer)).aval.str_short()}: not concrete, like "
+        "all from outside of eval_context or of custom derivative rules; make it an argument."
     )
 
 
