@@ -400,7 +400,8 @@ def register_dataclass(
         meta_fields = [f.name for f in fields if f.metadata.get("static", False)]
     if twice := set(data_fields) & set(meta_fields):
         raise ValueError(
-            f"data_fields and meta_fields must not overlap. Overlapping fields: {sorted(twice)}."
+            f"register_dataclass: data_fields and meta_fields must not overlap; {sorted(twice)} of "
+            f"{nodetype.__name__} stand in both lists."
         )
     if dataclasses.is_dataclass(nodetype):
         init = {f.name for f in dataclasses.fields(nodetype) if f.init}

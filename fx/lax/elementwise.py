@@ -330,7 +330,13 @@ def integer_pow(x: ArrayLike, y: int) -> Array:
     The result has the shape and dtype of x. TypeError for an integer x and negative y, and for a y
     that is no integer.
     """
-    y = index(y)
+    try:
+        y = index(y)
+    except TypeError:
+        raise TypeError(
+            f"integer_pow takes an integer power; given was {y!r} of type {type(y).__name__}. "
+            "lax.pow and ** take others."
+        ) from None
     if y == 0:
         from fx.prims import shape
 
