@@ -150,6 +150,8 @@ def _paired(
 
 def _reversed(w: int) -> dict[str, str]:
     """The shuffles of `fourier.shuffles` for numbers that stand in the opposite order."""
+    if w == 1:
+        return {"back_even": "u", "back_odd": "v", "back_low": "x", "back_high": "y"}
     far = [list(range(2 * w - 2 + k, -1, -2)) for k in (0, 1)]
     pairs = [k for j in reversed(range(w)) for k in (j, w + j)]
     lists = {"back_even": far[0], "back_odd": far[1]}
