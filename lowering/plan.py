@@ -238,6 +238,11 @@ class CondStep:
     label: str = ""
     swaps: tuple[Pairs, ...] = ()
 
+    @property
+    def pairs(self) -> Pairs:
+        """Those of all branches."""
+        return tuple(pair for pairs in self.swaps for pair in pairs)
+
 
 Step = Launch | HostStep | CopyStep | LoopStep | CondStep
 

@@ -80,7 +80,7 @@ def touched(step: Step) -> set[int]:
                 ref = getattr(x, name, None)
                 found |= {ref.id} if ref is not None else set()
             if isinstance(x, CondStep):
-                found |= {k for pairs in x.swaps for pair in pairs for k in pair}
+                found |= {k for pair in x.pairs for k in pair}
                 todo += [y for branch in x.branches for y in branch]
     return found
 

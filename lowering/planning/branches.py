@@ -82,14 +82,9 @@ def _heirs(region: Region, x: g.Node) -> set[int]:
     for group in region.fusion.groups:
         node = group.single or group.roots[0].node
         several = isinstance(node.form, g.Loop | g.Cond)
-        taken = (
-            node.args
-            if several
-            else node.args[:1]
-            if isinstance(node.form, inplace.UPDATES)
-            else ()
-        )
-        if any(id(a) in found for a in taken):
+        if not several and not isinstance(node.form, inplace.UPDATES):
+            continue
+        if any(id(a) in found for a in (node.args if several else node.args[:1])):
             found |= {id(n) for n in made_by(region, group)}
     return found
 

@@ -44,7 +44,7 @@ def exchanged(steps: Iterable[Step], lasting: bool = False) -> list[tuple[int, i
             if not lasting or s.count is None or s.count % s.period:
                 found += s.swaps
         elif isinstance(s, CondStep):
-            found += [pair for pairs in s.swaps for pair in pairs]
+            found += s.pairs
             found += exchanged((x for branch in s.branches for x in branch), lasting)
     return found
 
@@ -81,7 +81,7 @@ def of_branches(steps: Iterable[Step]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for s in steps:
         if isinstance(s, CondStep):
-            found += [pair for pairs in s.swaps for pair in pairs]
+            found += s.pairs
             found += of_branches(x for branch in s.branches for x in branch)
     return found
 

@@ -65,7 +65,7 @@ def _swapped(s: Step) -> set[int]:
     if isinstance(s, LoopStep):
         return {k for pair in s.swaps for k in pair}.union(*map(_swapped, (*s.body, *s.cond)))
     if isinstance(s, CondStep):
-        found = {k for pairs in s.swaps for pair in pairs for k in pair}
+        found = {k for pair in s.pairs for k in pair}
         return found.union(*(_swapped(x) for branch in s.branches for x in branch))
     return set()
 

@@ -54,7 +54,7 @@ def _of_step(s: Step, now: int) -> tuple[Times, int]:
         return times | dict.fromkeys(handed_on, (now, end - 1)), end
     if isinstance(s, CondStep):
         times, end = _of_steps([x for branch in s.branches for x in branch], now + 1)
-        changed = [s.index.id, *(k for pairs in s.swaps for pair in pairs for k in pair)]
+        changed = [s.index.id, *(k for pair in s.pairs for k in pair)]
         return times | dict.fromkeys(changed, (now, end - 1)), end
     return dict.fromkeys(touched(s), (now, now)), now + 1
 
@@ -71,5 +71,5 @@ def touched(s: Step) -> set[int]:
         found = set().union(*(touched(x) for x in (*s.body, *s.cond)))
         found |= {k for pair in s.swaps for k in pair}
         return found | ({s.flag.id} if s.flag is not None else set())
-    found = {k for pairs in s.swaps for pair in pairs for k in pair}
+    found = {k for pair in s.pairs for k in pair}
     return found.union({s.index.id}, *(touched(x) for b in s.branches for x in b))

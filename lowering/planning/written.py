@@ -242,18 +242,26 @@ def _fft(node: g.Node, profile: Profile) -> list[Written]:
     if any(n > MOST_POINTS or fourier.radices(n) is None for n in lengths[:-1]):
         return []
     chain = _rows(lengths[-1], along, inverse, spectrum, x.dtype, profile)
-    lanes, last = profile.lanes(x.dtype.itemsize), len(spectrum) - 1
-    others: list[Written] = []
-    for axis in range(last - 1, last - len(lengths), -1):
-        n, inner = spectrum[axis], prod(spectrum[axis + 1 :])
-        text, table, blocks = fourier.columns(n, inner, inverse, x.dtype, lanes)
-        problems, work = prod(spectrum[:axis]) * blocks, _fft_work(n, x.dtype) * inner / blocks
-        others.append(Written(text, problems, work, (table,), (*spectrum, 2)))
     if not chain:
         return []
+    last = len(spectrum) - 1
+    others = [
+        _columns(spectrum, axis, inverse, x.dtype, profile)
+        for axis in range(last - 1, last - len(lengths), -1)
+    ]
     chain = [*others, *chain] if kind == "IRFFT" else [*chain, *others]
     chain[-1] = replace(chain[-1], result=None)
     return chain
+
+
+def _columns(
+    shape: tuple[int, ...], axis: int, inverse: bool, dtype: np.dtype, profile: Profile
+) -> Written:
+    """Along an axis that is not the last, of complex numbers in this shape."""
+    n, inner, lanes = shape[axis], prod(shape[axis + 1 :]), profile.lanes(dtype.itemsize)
+    text, table, blocks = fourier.columns(n, inner, inverse, dtype, lanes)
+    problems, work = prod(shape[:axis]) * blocks, _fft_work(n, dtype) * inner / blocks
+    return Written(text, problems, work, (table,), (*shape, 2))
 
 
 def _rows(
@@ -273,16 +281,7 @@ def _rows(
     text, tables, blocks = fourier_long.crossed(m, k, inverse, dtype, lanes)
     work = (_fft_work(m, dtype) + 2.0 * m) * k / blocks
     chain = [Written(text, prod(stack) * blocks, work, tables, (*stack, points, 2))]
-    text, table, blocks = fourier.columns(k, m, inverse, dtype, lanes)
-    chain.append(
-        Written(
-            text,
-            prod(stack) * blocks,
-            _fft_work(k, dtype) * m / blocks,
-            (table,),
-            (*stack, points, 2),
-        )
-    )
+    chain.append(_columns((*stack, k, m), len(stack), inverse, dtype, profile))
     if along == "complex":
         return chain
     made = {"half": fourier_long.split, "real": fourier_long.join}[along]

@@ -243,9 +243,7 @@ def _across(m: int, w: int, at: int) -> str:
     """
     lines: list[str] = []
     for part in "ri":
-        names = [f"{part}{k}" for k in range(w)]
-        lines += [f"$V {name} = t{part}[{k}];" for k, name in enumerate(names)]
-        lines += transposed(names)
+        lines += turned(part, w)
     for k, (re, im) in enumerate(_butterfly([(f"r{k}", f"i{k}") for k in range(w)], _namer(lines))):
         for part, value in (("r", re), ("i", im)):
             lines.append(f"*(private $U *)((private $T *)b{part} + {m * k} + g) = {value};")
@@ -266,7 +264,14 @@ def _across(m: int, w: int, at: int) -> str:
     )
 
 
-def transposed(names: list[str]) -> Iterator[str]:
+def turned(part: str, w: int) -> Iterator[str]:
+    """The W vectors of `tr` or `ti` under the names r0 or i0, ..., columns for rows."""
+    names = [f"{part}{k}" for k in range(w)]
+    yield from (f"$V {name} = t{part}[{k}];" for k, name in enumerate(names))
+    yield from _transposed(names)
+
+
+def _transposed(names: list[str]) -> Iterator[str]:
     """A square of vectors, by halves, quarters, ..."""
     w = len(names)
     step = 1

@@ -19,6 +19,11 @@ from lowering.templates import fourier
 
 _STARTS = """
   __constant const double *const starts = (__constant const double *)@s;"""
+_NUMBER = """
+    const int high = AT / $step, low = $wide + AT % $step;
+    const double ur = starts[high], ui = starts[$wide + $step + high];
+    const double lr = starts[low], li = starts[$wide + $step + low];
+    const $T sr = ur * lr - ui * li, si = ur * li + ui * lr;"""
 
 NEAR = 16
 """Rows whose roots stand beside each other; the others are products of one of these."""
@@ -49,23 +54,26 @@ def crossed(m: int, k: int, inverse: bool, dtype: np.dtype, lanes: int) -> Any:
     words |= {"roots": len(table), "far": far, "near": near}
     words |= fourier.shuffles(w, words)
     blocks = -(-k // w)
-    step = 1 << (isqrt(n).bit_length())
-    sizes: dict[str, Any] = {"n": m, "inner": k, "blocks": blocks, "step": step, "near_rows": NEAR}
-    sizes |= {"wide": -(-n // step), "last": m - w}
+    starts, sizes = _starts(n)
+    sizes |= {"n": m, "inner": k, "blocks": blocks, "near_rows": NEAR, "last": m - w}
     sizes["re"], sizes["im"] = ("i", "r") if inverse else ("r", "i")
     sizes["scale"] = f" * ({words['V']})({1 / m!r})" if inverse else ""
     text = "".join(
         Template(t).substitute(words, **sizes)
         for t in (fourier.BEGIN, _STARTS, fourier.COLUMNS_IN, steps, _rows_out(w))
     )
-    return text, (fourier.table_of(table, words), _starts(n, step)), blocks
+    return text, (fourier.table_of(table, words), starts), blocks
 
 
-def _starts(n: int, step: int) -> str:
-    """Every step-th root of n and the first ones, in double precision: their products are all."""
+def _starts(n: int) -> tuple[str, dict[str, Any]]:
+    """Every step-th root of n and the first ones, in double precision: their products are all
+    (`_NUMBER`). With the numbers of both.
+    """
+    step = 1 << isqrt(n).bit_length()
     roots = [fourier.root(step * a, n) for a in range(-(-n // step))]
     roots += [fourier.root(b, n) for b in range(step)]
-    return fourier.table_of(roots, {"T": "double"}, "@s")
+    table = fourier.table_of(roots, {"T": "double"}, "@s")
+    return table, {"step": step, "wide": -(-n // step)}
 
 
 def _rows_out(w: int) -> str:
@@ -74,11 +82,10 @@ def _rows_out(w: int) -> str:
     """
     lines: list[str] = []
     for part in "ri":
-        names = [f"{part}{k}" for k in range(w)]
-        lines += [f"$V {name} = t{part}[{k}];" for k, name in enumerate(names)]
-        lines += fourier.transposed(names)
-        lines += [f"t{part}[{k}] = {name};" for k, name in enumerate(names)]
-    return _ROWS_OUT.replace("TRANSPOSED", "\n".join("    " + line for line in lines))
+        lines += fourier.turned(part, w)
+        lines += [f"t{part}[{k}] = {part}{k};" for k in range(w)]
+    body = "\n".join("    " + line for line in lines)
+    return _ROWS_OUT.replace("TRANSPOSED", body).replace("NUMBER", _NUMBER.replace("AT", "at"))
 
 
 # w^(row (column + lane)) = w^(row column) w^(row lane), the first a number, the second a vector.
@@ -88,10 +95,7 @@ _ROWS_OUT = """
     $V tr[$W], ti[$W];
     #pragma clang loop unroll(disable)
     for (int k = 0; k < $W; ++k) {
-      const int row = g + k, at = row * column, high = at / $step, low = $wide + at % $step;
-      const double hr = starts[high], hi = starts[$wide + $step + high];
-      const double lr = starts[low], li = starts[$wide + $step + low];
-      const $T sr = hr * lr - hi * li, si = hr * li + hi * lr;
+      const int row = g + k, at = row * column;NUMBER
       const int far = $far + row / $near_rows * $W, near = $near + row % $near_rows * $W;
       const $V fr = *(__constant $U *)(table + far);
       const $V fi = *(__constant $U *)(table + $roots + far);
@@ -136,16 +140,14 @@ def _paired(
 ) -> tuple[str, tuple[str, ...]]:
     """A text that goes along a row from both of its ends; p is at least twice w."""
     table = [fourier.root(j, 2 * p) for j in range(w)]
-    step = 1 << isqrt(2 * p).bit_length()
-    words = fourier.words_of(dtype, w, 1) | {"roots": w, "step": step, "wide": -(-2 * p // step)}
+    words = fourier.words_of(dtype, w, 1) | {"roots": w}
     words |= fourier.shuffles(w, words) | _reversed(w)
-    sizes = {"pieces": pieces(p), "piece": PIECE, "p": p, "last": p // 2 + 1 - w, "end": p // 2 + 1}
-    sizes |= {"given": rows[0], "made": rows[1]}
-    text = Template(_STARTS + _PAIRED.replace("ENDS", ends).replace("MIDDLE", middle))
-    return text.substitute(words, **sizes), (
-        fourier.table_of(table, words),
-        _starts(2 * p, step),
-    )
+    starts, sizes = _starts(2 * p)
+    sizes |= {"pieces": pieces(p), "piece": PIECE, "p": p, "last": p // 2 + 1 - w}
+    sizes |= {"end": p // 2 + 1, "given": rows[0], "made": rows[1]}
+    text = _STARTS + _PAIRED.replace("ENDS", ends).replace("MIDDLE", middle)
+    text = text.replace("NUMBER", _NUMBER.replace("AT", "k"))
+    return Template(text).substitute(words, **sizes), (fourier.table_of(table, words), starts)
 
 
 def _reversed(w: int) -> dict[str, str]:
@@ -170,11 +172,7 @@ _PAIRED = """
   __global $T *const made = b1 + e / $pieces * ${made}L;
   if (piece == 0) {ENDS}
   for (int j = first; j < min(first + $piece, $end); j += $W) {
-    const int k = min(j, $last), h = $p - k - ($W - 1);
-    const int high = k / $step, low = $wide + k % $step;
-    const double ar = starts[high], ai = starts[$wide + $step + high];
-    const double br = starts[low], bi = starts[$wide + $step + low];
-    const $T sr = ar * br - ai * bi, si = ar * bi + ai * br;
+    const int k = min(j, $last), h = $p - k - ($W - 1);NUMBER
     const $V nr = *(__constant $U *)table, ni = *(__constant $U *)(table + $roots);
     const $V wr = nr * sr - ni * si, wi = nr * si + ni * sr;
     $V u = *(__global const $U *)(given + 2 * k), v = *(__global const $U *)(given + 2 * k + $W);
