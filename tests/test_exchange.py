@@ -10,7 +10,7 @@ import fx.numpy as jnp
 from benchmarks.driverless import lower_function
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering.plan import Launch, LoopStep
+from lowering.plan import BufferRef, CondStep, Launch, LoopStep
 from lowering.planning import exchange
 from lowering.profile import AVX512
 
@@ -194,3 +194,43 @@ def test_exchanges_in_turn_bring_what_is_wanted(seed):
         for a, b in pairs:
             memory[a], memory[b] = memory[b], memory[a]
     assert memory == list(range(n + 2))
+
+
+def random_steps(rng, depth=2):
+    """Loops and branches, in each other, that exchange some of six buffers."""
+
+    def pairs():
+        drawn = [rng.permutation(6) for _ in range(rng.integers(3))]
+        return tuple((int(a), int(b)) for a, b, *_ in drawn)
+
+    steps = []
+    for _ in range(rng.integers(1, 3) if depth else 0):
+        if rng.random() < 0.5:
+            steps.append(LoopStep(random_steps(rng, depth - 1), int(rng.integers(1, 7)), pairs()))
+        else:
+            inside = (random_steps(rng, depth - 1), random_steps(rng, depth - 1))
+            steps.append(CondStep(BufferRef(9), inside, swaps=(pairs(), ())))
+    return tuple(steps)
+
+
+def run_exchanges(steps, rng, memory):
+    for s in steps:
+        for _ in range((s.count or 0) if isinstance(s, LoopStep) else 1):
+            k = int(rng.integers(2))
+            loop = isinstance(s, LoopStep)
+            run_exchanges(s.body if loop else s.branches[k], rng, memory)
+            for a, b in s.swaps if loop else s.swaps[k]:
+                memory[a], memory[b] = memory[b], memory[a]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_buffers_are_elsewhere_only_within_the_groups_that_last(seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(50):
+        steps = random_steps(rng)
+        groups = exchange.groups(exchange.exchanged(steps, lasting=True))
+        for _ in range(20):
+            memory = list(range(6))
+            run_exchanges(steps, rng, memory)
+            for k, at in enumerate(memory):
+                assert k == at or any(k in group and at in group for group in groups)

@@ -35,13 +35,14 @@ def in_turn(stands: Mapping[int, int]) -> Pairs:
 
 def exchanged(steps: Iterable[Step], lasting: bool = False) -> list[tuple[int, int]]:
     """Every pair that steps exchange, those inside them too; `lasting`: but for loops after which
-    all is as it was.
+    all is as it was. Where something inside exchanges, too, whole periods of turns do not say so.
     """
     found: list[tuple[int, int]] = []
     for s in steps:
         if isinstance(s, LoopStep):
-            found += exchanged((*s.cond, *s.body), lasting)
-            if not lasting or s.count is None or s.count % s.period:
+            inside = exchanged((*s.cond, *s.body), lasting)
+            found += inside
+            if not lasting or inside or s.count is None or s.count % s.period:
                 found += s.swaps
         elif isinstance(s, CondStep):
             found += s.pairs
