@@ -422,8 +422,18 @@ def default_device() -> Any:
     set_default_device was told, else FX_DEVICE, else the best device of the first platform of
     `set_platforms` that there is, else the best device.
     """
-    chosen = _of_thread.devices[-1] if _of_thread.devices else _default
+    chosen = chosen_device()
     return runtime().default_device(_platforms) if chosen is None else chosen
+
+
+def chosen_device() -> Any:
+    """The default device where this thread or the process has chosen one, else None."""
+    return _of_thread.devices[-1] if _of_thread.devices else _default
+
+
+def device_is_open() -> bool:
+    """Whether the back end has been loaded, which the first use of a device does."""
+    return "lowering.runtime.devices" in sys.modules
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from fx.array import Array
 from fx.config import config
 from fx.jaxpr import ClosedJaxpr
 from fx.numpy import fast
+from fx.numpy.large import with_kernel
 from fx.numpy.replay import written
 from fx.tree_util import tree_flatten
 
@@ -170,7 +171,8 @@ def record(function: Any, args: Any, kwargs: Any, leaves: list[Any]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             jaxpr, consts = core.trace_to_jaxpr(flat, [x.aval for x in leaves])
-        return written(ClosedJaxpr(jaxpr, consts), tree)
+        closed = ClosedJaxpr(jaxpr, consts)
+        return with_kernel(closed, tree, written(closed, tree))
     except Exception:  # the ordinary path raises it again, where it is one of the user's
         return None
 
