@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,8 @@ from fx.lower import subgraph
 from fx.prims.linalg_orthogonal import geqrf_p
 from lowering import compile as compiler
 from lowering import graph as g
-from lowering.runtime import devices
+from lowering.planning import written
+from lowering.runtime import devices, execute
 from lowering.saved import key_of
 
 pytestmark = [pytest.mark.driver, pytest.mark.lowering]
@@ -227,6 +230,36 @@ def test_transforms(dtype, n):
 def test_long_rows(dtype, n):
     """Rows that are matrices: their columns, times roots, and the columns of that."""
     assert_transforms(dtype, 2, n, 16)
+
+
+@pytest.mark.driver
+@pytest.mark.parametrize("n", [4116, 8232, 90000])
+@pytest.mark.parametrize("kind", ["fft", "rfft", "irfft"])
+def test_problems_of_long_transforms_may_be_done_in_any_order(kind, n, monkeypatch):
+    """Each number of a result has one owner: threads that race for it would leave chance bits."""
+    if not here():
+        pytest.skip("stages of a CPU's driver")
+    rng = np.random.default_rng(n)
+    x = rng.standard_normal((2, n)).astype(np.float32)
+    x = x + 1j * x[:, ::-1] if kind == "fft" else x if kind == "rfft" else x[:, : n // 2 + 1] + 0j
+    f = getattr(jnp.fft, kind)
+    graph = subgraph(g.Builder(), fx.make_jaxpr(lambda x: f(x, n=n))(x))
+    device = devices.default_device()
+
+    def bits():
+        plan = compiler.make_plan(graph, device.profile)
+        (store,), _ = execute.Executable(plan, device)([device.put(x)])
+        device.finish()
+        return device.fetch(store, graph.outputs[0].shape, graph.outputs[0].dtype).tobytes()
+
+    forward, stage = bits(), written._stage
+
+    def backward(made, *rest):
+        head = f"{{ const long r = {made.problems - 1}L - e; {{ const long e = r;"
+        return stage(replace(made, text=f"{head}{made.text} }} }}"), *rest)
+
+    monkeypatch.setattr(written, "_stage", backward)
+    assert bits() == forward
 
 
 def test_slopes_of_long_transforms():

@@ -286,7 +286,7 @@ def _rows(
         return chain
     made = {"half": fourier_long.split, "real": fourier_long.join}[along]
     text, tables = made(points, dtype, lanes)
-    problems = prod(stack) * fourier_long.pieces(points)
+    problems = prod(stack) * fourier_long.pieces(points, lanes)
     shape = (*stack, points + 1 if along == "half" else points, 2)
     ends = Written(text, problems, 2.0 * fourier_long.PIECE, tables, shape)
     return [*chain, ends] if along == "half" else [ends, *chain]

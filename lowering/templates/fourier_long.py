@@ -89,6 +89,8 @@ def _rows_out(w: int) -> str:
 
 
 # w^(row (column + lane)) = w^(row column) w^(row lane), the first a number, the second a vector.
+# The last block leaves the columns of the one before alone: there roots are rounded otherwise, and
+# whoever came last would decide.
 _ROWS_OUT = """
   for (int h = 0; h < $n; h += $W) {
     const int g = min(h, $last);
@@ -108,7 +110,7 @@ _ROWS_OUT = """
     }
 TRANSPOSED
     #pragma clang loop unroll(disable)
-    for (int k = 0; k < $W; ++k) {
+    for (int k = (int)(e % $blocks) * $W - column; k < $W; ++k) {
       const $V x = t$re[k], y = t$im[k];
       __global $T *const to = b1 + 2 * ((e / $blocks * $inner + column + k) * ${n}L + g);
       *(__global $U *)to = $low;
@@ -120,9 +122,11 @@ TRANSPOSED
 # ---------------------------------------------------------------- real rows
 
 
-def pieces(p: int) -> int:
-    """How many problems the spectrum of a real row of 2 p is."""
-    return -(-(p // 2) // PIECE)
+def pieces(p: int, lanes: int) -> int:
+    """How many problems the spectrum of a real row of 2 p is. The last one takes what would be less
+    than a vector along: no two write the same number, which is rounded by where a vector begins.
+    """
+    return max(1, (p // 2 + PIECE - lanes) // PIECE)
 
 
 def split(p: int, dtype: np.dtype, lanes: int) -> tuple[str, tuple[str, ...]]:
@@ -143,7 +147,7 @@ def _paired(
     words = fourier.words_of(dtype, w, 1) | {"roots": w}
     words |= fourier.shuffles(w, words) | _reversed(w)
     starts, sizes = _starts(2 * p)
-    sizes |= {"pieces": pieces(p), "piece": PIECE, "p": p, "last": p // 2 + 1 - w}
+    sizes |= {"pieces": pieces(p, w), "piece": PIECE, "p": p, "last": p // 2 + 1 - w}
     sizes |= {"end": p // 2 + 1, "given": rows[0], "made": rows[1]}
     text = _STARTS + _PAIRED.replace("ENDS", ends).replace("MIDDLE", middle)
     text = text.replace("NUMBER", _NUMBER.replace("AT", "k"))
@@ -171,7 +175,8 @@ _PAIRED = """
   __global const $T *const given = b0 + e / $pieces * ${given}L;
   __global $T *const made = b1 + e / $pieces * ${made}L;
   if (piece == 0) {ENDS}
-  for (int j = first; j < min(first + $piece, $end); j += $W) {
+  const int end = piece == $pieces - 1 ? $end : first + $piece;
+  for (int j = first; j < end; j += $W) {
     const int k = min(j, $last), h = $p - k - ($W - 1);NUMBER
     const $V nr = *(__constant $U *)table, ni = *(__constant $U *)(table + $roots);
     const $V wr = nr * sr - ni * si, wi = nr * si + ni * sr;
