@@ -41,6 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(lambda: shutil.rmtree(os.environ.pop(FOLDER), ignore_errors=True))
     os.environ["FX_CACHE_DIR"] = os.path.join(os.environ[FOLDER], "cache")
     os.environ["MPLBACKEND"] = "Agg"
+    os.environ["FX_STOCK"] = "0"  # what is on disk is what a test has built (test_stock asks)
+    # threads of BLAS spin for each other while other workers have the cores: SciPy's factors that
+    # test_lapack compares with took 56 s of two cores' time, and take 3
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -61,15 +65,6 @@ def seeds() -> None:
     """The same random numbers in every run."""
     random.seed(0)
     np.random.seed(0)
-
-
-@pytest.fixture(autouse=True)
-def nothing_in_stock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is on disk is what a test has built; builders have no children but twins and forks."""
-    if request.module.__name__ != "test_stock":
-        from lowering.runtime import stock
-
-        monkeypatch.setattr(stock, "ask", lambda device: None)
 
 
 @pytest.fixture(autouse=True)

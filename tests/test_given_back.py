@@ -19,6 +19,8 @@ from lowering.runtime import devices, execute
 
 pytestmark = pytest.mark.lowering
 N = 260
+LARGEST = 6
+"""Arrays that a random program computes, as it is written: each is compiled five times."""
 
 
 class Branches:
@@ -30,6 +32,7 @@ class Branches:
         self.shape = (N,) if self.rng.random() < 0.6 else (13, 20)
         self.inputs = [self.rng.standard_normal(self.shape, np.float32) for _ in range(self.many)]
         self.steps = int(self.rng.choice([0, 1, 2, 5, 9]))
+        self.left = LARGEST
         self.until = bool(self.rng.integers(2))
 
     def pick(self, items):
@@ -58,6 +61,8 @@ class Branches:
             if self.chance(0.15):
                 arrays[j] = self.made(arrays, j, k)
             if self.chance(0.15):
+                arrays[j] = self.pick(arrays)
+            if self.chance(0.15):
                 arrays = [arrays[i] for i in self.rng.permutation(self.many)]
             taken = [int(i) for i in self.rng.permutation(self.many)[: self.rng.integers(1, 5)]]
             count = int(self.rng.integers(2, 4))
@@ -76,9 +81,10 @@ class Branches:
             outer, many = self.rng, self.many
             self.rng, self.many = rng, len(given)
             try:
-                if depth > 1 and self.chance(0.25):
+                inner = self.left > 0
+                if inner and depth > 1 and self.chance(0.25):
                     return self.body(given, k, depth - 1)
-                if self.chance(0.15):
+                if inner and self.chance(0.15):
                     return lax.fori_loop(0, 3, lambda _, c: self.body(c, k + 1, 1), list(given))
                 return [self.made(given, j, k) for j in range(len(given))]
             finally:
@@ -102,7 +108,11 @@ class Branches:
             "constant": lambda: jnp.full(a.shape, 0.25, a.dtype),
             "another": lambda: b,
         }
-        return kinds[self.pick(list(kinds))]() if self.chance(0.5) else a
+        if self.chance(0.5):
+            return a
+        kind = self.pick(list(kinds)) if self.left > 0 else "another"
+        self.left -= kind != "another"
+        return kinds[kind]()
 
 
 @pytest.mark.driver

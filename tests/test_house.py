@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@lru_cache(1)  # the rules of one file are asked about in turn
 def tree_of(path: Path) -> ast.Module:
     """The syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
@@ -61,6 +63,7 @@ FORBIDDEN = (
 PRIMS_MAY_IMPORT = ("lowering.graph", "lowering.scalar")
 
 
+@lru_cache(1)
 def imports_of(path: Path) -> list[tuple[str, int]]:
     """Absolute names of the modules (and of `from m import n` the name m.n) with their lines."""
     found = []
@@ -82,8 +85,8 @@ def below(name: str, module: str) -> bool:
     return name == module or name.startswith(module + ".")
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_imports_follow_the_arrows(path):
+def imports_against_the_arrows(path: Path) -> list[tuple[str, int]]:
+    """What a file imports and may not."""
     name = name_of(path)
     wrong = []
     for files, module, exempt in FORBIDDEN:
@@ -96,44 +99,30 @@ def test_imports_follow_the_arrows(path):
             if below(n, "lowering") and not any(below(n, m) for m in PRIMS_MAY_IMPORT)
             and n not in [f"lowering.{m.split('.')[1]}" for m in PRIMS_MAY_IMPORT]
         ]  # fmt: skip
-    assert wrong == []
+    return wrong
 
 
 # ---------------------------------------------------------------- lengths and words
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_files_are_short(path):
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= FILE_LINES
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_functions_are_short(path):
-    long = {
+def long_functions(path: Path) -> dict[str, int]:
+    """The lines of functions that have too many."""
+    return {
         node.name: node.end_lineno - node.lineno + 1
         for node in ast.walk(tree_of(path))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and node.end_lineno - node.lineno + 1 > FUNCTION_LINES
     }
-    assert long == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_modules_say_what_they_are(path):
-    source = path.read_text(encoding="utf-8")
-    assert not source.strip() or ast.get_docstring(ast.parse(source))
+def left_for_later(path: Path) -> list[str]:
+    """Words that say that something is to be done."""
+    return re.findall(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b", path.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *MARKDOWN], ids=name_of)
-def test_nothing_is_left_for_later(path):
-    words = re.findall(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b", path.read_text("utf-8"))
-    assert words == []
-
-
-@pytest.mark.parametrize("path", LIBRARY, ids=name_of)
-def test_public_names_have_docstrings(path):
-    missing = [
+def names_without_docstrings(path: Path) -> list[str]:
+    """Names that users reach and that nothing is said of."""
+    return [
         node.name
         for node in tree_of(path).body
         if isinstance(node, (ast.FunctionDef, ast.ClassDef))
@@ -141,13 +130,31 @@ def test_public_names_have_docstrings(path):
         and not ast.get_docstring(node)
         and is_public_module(path)
     ]
-    assert missing == []
 
 
 def is_public_module(path: Path) -> bool:
     """Whether users reach the module's names: the surfaces."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return parts[0] == "fx" and parts[1] in {s.split(".")[1] for s in SURFACES}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_file_keeps_the_rules(path):
+    """Imports follow the arrows, files and functions are short, modules say what they are, nothing
+    is left for later, public names have docstrings.
+    """
+    source = path.read_text("utf-8")
+    assert imports_against_the_arrows(path) == []
+    assert len(source.splitlines()) <= FILE_LINES
+    assert long_functions(path) == {}
+    assert not source.strip() or ast.get_docstring(tree_of(path))
+    assert left_for_later(path) == []
+    assert names_without_docstrings(path) == []
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=name_of)
+def test_no_page_is_left_for_later(path):
+    assert left_for_later(path) == []
 
 
 # ---------------------------------------------------------------- import

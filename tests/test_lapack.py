@@ -40,7 +40,7 @@ def test_a_matrix_turned_by_strips_is_the_matrix(shape, dtype):
 
 
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES[:-1], (160, 512)])  # lines apart, square and wide
 @pytest.mark.parametrize("full", [False, True])
 def test_factors_are_those_of_scipy(shape, dtype, full):
     a = matrix(*shape, dtype)

@@ -371,7 +371,18 @@ def test_one_thread_of_blas_is_for_all_who_asked_for_it():
         change(before)
 
 
-def test_a_factor_has_the_same_bits_in_every_thread():
+@pytest.fixture
+def two_threads_of_blas():
+    """As where nobody has limited them."""
+    before = [(pool, pool.ask()) for pool in blas_threads.pools()]
+    for pool, _ in before:
+        pool.change(2)
+    yield
+    for pool, n in before:
+        pool.change(n)
+
+
+def test_a_factor_has_the_same_bits_in_every_thread(two_threads_of_blas):
     x = np.random.default_rng(0).standard_normal((300, 257)).astype(np.float32)
     f, found = fx.jit(lambda x: jnp.linalg.cholesky(x @ x.T + 50 * jnp.eye(300))), []
     f(x)

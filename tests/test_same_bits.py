@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -77,9 +78,10 @@ def main(threads: int) -> None:
 
 @pytest.mark.driver
 def test_bits_do_not_depend_on_run_process_or_cores():
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_NUM_THREADS"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, threads],
+            [sys.executable, "-c", PROGRAM, threads], env=environment,
             stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent,
         )
         for threads in ("1", "2", "2")

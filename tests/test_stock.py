@@ -25,6 +25,11 @@ from lowering.runtime.counters import counts
 F32 = np.dtype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def in_stock_as_for_users(monkeypatch):
+    monkeypatch.delenv("FX_STOCK", raising=False)  # conftest.py: other tests have none
+
+
 def in_stock(profile) -> set[str]:
     """The keys of all parts that are made."""
     programs = [p for g in stock.graphs() for p in make_plan(g, profile).programs]
@@ -115,7 +120,7 @@ def test_who_builds_after_a_rest_finds_all_parts(device, asked, tmp_path, monkey
     stock.ask(device)
     job = lean.job(TEXT, "-w", f"stock{os.getpid()}", [("fx", 1, 1)])
     assert made.build(*job) is not None  # and not the answer to what was told
-    done = (lambda: list(tmp_path.glob(f"v*/{stock.KIND}/*/*")),) * 20  # others come first
+    done = (lambda: list(tmp_path.glob(f"v*/{stock.KIND}/*/*")),) * 4  # others come first
     assert any(map(within_seconds, done))
     from plans import run
 
@@ -200,12 +205,13 @@ def test_a_full_disk_keeps_nothing_and_says_so_once(monkeypatch, tmp_path):
 
 
 @pytest.mark.driver
-def test_who_asks_waits_for_a_thread_that_tells(device):  # noqa: F811
-    assert builders._lock.acquire(blocking=False)
+def test_who_asks_waits_for_a_thread_that_tells(device, monkeypatch):  # noqa: F811
     import threading
 
-    threading.Timer(builders.TOLD / 4, builders._lock.release).start()
     (made,) = builders._builders
     assert within_seconds(lambda: made.ready)
     job: ahead.Job = lean.job(TEXT, "-w", f"waits{os.getpid()}", [("fx", 1, 1)])
+    assert builders._lock.acquire(blocking=False)
+    threading.Timer(builders.TOLD / 4, builders._lock.release).start()
+    monkeypatch.setattr(builders, "TOLD", 20.0)  # the timer is late where others have the cores
     assert builders.share([job])[0] is not None

@@ -40,7 +40,7 @@ def children(pid: int) -> list[int]:
 
 
 def within_seconds(what) -> bool:
-    for _ in range(300):
+    for _ in range(1500):
         if what():
             return True
         time.sleep(0.02)
