@@ -14,7 +14,7 @@ import fx
 import fx.numpy as fnp
 from fx import core, lax
 from fx.jaxpr import ClosedJaxpr
-from fx.numpy import exact, large
+from fx.numpy import exact, fast, large
 from fx.numpy.recorded import recorded
 from fx.numpy.replay import written
 from fx.prims.coverage import cases_of
@@ -36,6 +36,7 @@ def values(dtype: Any, seed: int = 0) -> fx.Array:
 X, Y, I, J = values("f4"), values("f4", 1), values("i4"), values("i4", 2)
 ROWS = fnp.asarray(np.random.default_rng(3).integers(0, 67, 200))
 KEY = fx.random.key(0)
+TOP = {"k": 3, "axis": 1}
 FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "where": (lambda x: fnp.where(x > 0, x, -0.0), (X,)),
     "polynomial": (lambda x, y: x * y + x - y / 3.0 * x + 0.0, (X, Y)),
@@ -218,6 +219,30 @@ def test_another_device_is_not_the_kernels(clock, counted):
     assert launches(counted, function, x) == 1
     with fx.default_device(fx.devices("interpreter")[0]):
         assert launches(counted, function, x) == 0
+
+
+def test_primitives_become_kernels(clock, counted):
+    """Functions of fx.lax are not recorded; evaluation asks for each primitive."""
+    x = X[:54] * 1.0
+    for _ in range(9):
+        lax.max(x, x)
+        lax.top_k(x, 3)
+    built()
+    clock(0.5)
+    assert launches(counted, lax.max, x, x) == 1
+    assert launches(counted, lax.top_k, x, 3) >= 1
+    same(list(lax.top_k(x, 3)), list(core.EVAL.apply(lax.top_k_p, [np.asarray(x)], TOP)))
+
+
+def test_arithmetic_of_large_arrays_becomes_a_kernel(clock, counted, monkeypatch):
+    monkeypatch.setattr(fast, "SMALL", 100)
+    x, y = X[:55] * 1.0, fnp.zeros((10, 10)) + 1.0
+    for _ in range(9):
+        x + x
+    built()
+    clock(0.5)
+    assert launches(counted, lambda: x + x) == 1
+    assert launches(counted, lambda: y + y) == 0
 
 
 def test_results_stay_when_arguments_go(clock, counted):

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from test_scatter import graph_of, on_cpu, run
 
+import fx
+import fx.numpy as fnp
+from fx import lax
 from lowering import graph as g
 from lowering import host_sort, interp
 from lowering.plan import HostStep
@@ -184,3 +187,23 @@ def test_halves_of_a_long_row_make_the_row(dtype):
         np.testing.assert_array_equal(host_sort.sort(row, 0), want)
         np.testing.assert_array_equal(host_sort.sort(row[None], 1)[0], want)
         np.testing.assert_array_equal(host_sort.sort(row[:, None], 0)[:, 0], want)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u4", "f2"])
+def test_eager_sorts_are_stable(dtype, axis):
+    """NumPy's quick sorts are not: zeros of both signs, and places, come in their order."""
+    rng = np.random.default_rng(0)
+    x = (rng.integers(-40, 40, (90, 80)) / 4).astype("f4")
+    x[x == 0] *= rng.choice([1, -1], np.sum(x == 0))
+    x[rng.random(x.shape) < 0.05] = np.nan if dtype[0] == "f" else 7
+    x = (np.abs(x) * 1e8 if dtype == "u4" else x).astype(dtype)
+    expected = np.sort(x, axis, kind="stable")
+    order = np.argsort(x, axis, kind="stable")
+    numbers = np.arange(x.size).reshape(x.shape)
+    with fx.enable_x64(True):
+        assert np.asarray(fnp.sort(x, axis)).tobytes() == expected.tobytes()
+        np.testing.assert_array_equal(fnp.argsort(x, axis), order)
+        values, places = lax.sort_key_val(fnp.asarray(x), fnp.asarray(numbers), axis)
+    np.testing.assert_array_equal(places, np.take_along_axis(numbers, order, axis))
+    np.testing.assert_array_equal(values, expected)

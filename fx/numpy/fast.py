@@ -43,6 +43,10 @@ def silently(op: Any, *args: Any) -> Any:
 
 
 MISS = object()
+SMALL = 1 << 21
+"""Elements: more may be a kernel's (fx.numpy.large). Up to here NumPy's one thread has them in the
+caches, and no kernel is much quicker."""
+
 _FLOATS = frozenset(map(np.dtype, ("float32", "float64")))
 _NUMBERS = _FLOATS | frozenset(
     map(np.dtype, ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"))
@@ -62,7 +66,7 @@ def binary(
         if a is None:
             return MISS
         dtype = a.dtype
-        if dtype not in dtypes:
+        if dtype not in dtypes or a.size > SMALL:
             return MISS
         kind = type(y)
         if kind is Array:
@@ -132,14 +136,16 @@ FUNCTIONS: dict[str, tuple[Any, frozenset[np.dtype], bool]] = {
 """Functions of fx.numpy that are the same."""
 
 
-def unary(op: Any, dtypes: frozenset[np.dtype]) -> Callable[[Any], Any]:
-    """A function of an array that gives the result, in its dtype, or MISS."""
+def unary(op: Any, dtypes: frozenset[np.dtype], small: float) -> Callable[[Any], Any]:
+    """A function of an array that gives the result, in its dtype, or MISS; `small`: elements that
+    it may have.
+    """
 
     def fast(x: Any) -> Any:
         if _STATE.trace is not _EVAL or core.checker is not None:
             return MISS
         a = x._host
-        if a is None or a.dtype not in dtypes:
+        if a is None or a.dtype not in dtypes or a.size > small:
             return MISS
         before = begin_quiet(QUIET)
         try:
@@ -151,15 +157,16 @@ def unary(op: Any, dtypes: frozenset[np.dtype]) -> Callable[[Any], Any]:
     return fast
 
 
-negative = unary(np.negative, _NUMBERS)
+negative = unary(np.negative, _NUMBERS, SMALL)
 
 UNARY: dict[str, Callable[[Any], Any]] = {
-    name: unary(getattr(np, name), _FLOATS)
-    for name in (
-        *("sqrt", "square", "abs", "absolute", "floor", "ceil", "exp", "exp2", "expm1", "log"),
-        *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
-        *("arcsinh", "arccosh", "arctanh"),
+    name: unary(getattr(np, name), _FLOATS, small)
+    for names, small in (
+        ("sqrt square abs absolute floor ceil", SMALL),
+        ("exp exp2 expm1 log sin cos tan arcsin arccos arctan sinh cosh tanh", np.inf),
+        ("arcsinh arccosh arctanh", np.inf),
     )
+    for name in names.split()
 }
 """Functions of fx.numpy whose primitive's NumPy rule is this ufunc."""
 

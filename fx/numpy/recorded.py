@@ -180,21 +180,25 @@ def record(function: Any, args: Any, kwargs: Any, leaves: list[Any]) -> Any:
 # ---------------------------------------------------------------- which functions
 
 _NAMES = """
-    abs absolute acos acosh add all allclose amax amin angle any arccos arccosh arcsin arcsinh
-    arctan arctan2 arctanh argmax argmin argsort around asin asinh astype atan atan2 atanh
-    atleast_1d atleast_2d atleast_3d bitwise_and bitwise_not bitwise_or bitwise_xor broadcast_to
-    cbrt ceil clip column_stack concat concatenate conj conjugate convolve copysign cos cosh
-    count_nonzero cross cumprod cumsum cumulative_prod cumulative_sum deg2rad degrees diag
-    diagonal diff divide divmod dot dstack einsum equal exp exp2 expand_dims expm1 fabs flip
-    fliplr flipud floor floor_divide fmax fmin fmod full_like greater greater_equal heaviside
-    hstack hypot i0 imag inner interp invert isclose isfinite isinf isnan isneginf isposinf kron
-    less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and logical_not logical_or
-    logical_xor matmul matrix_transpose matvec max maximum mean median min minimum mod moveaxis
-    multiply nan_to_num nanmax nanmean nanmin nansum negative not_equal ones_like outer
-    permute_dims positive prod ptp quantile rad2deg radians ravel real reciprocal remainder
-    reshape rint rollaxis rot90 round select sign signbit sin sinc sinh sort split sqrt square
-    squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tensordot tile trace
-    transpose tril triu true_divide trunc unstack var vdot vecdot vecmat vstack where zeros_like
+    abs absolute acos acosh add all allclose amax amin angle any append arccos arccosh arcsin
+    arcsinh arctan arctan2 arctanh argmax argmin argsort around array_equal asin asinh astype
+    atan atan2 atanh atleast_1d atleast_2d atleast_3d average bitwise_and bitwise_not bitwise_or
+    bitwise_xor broadcast_to cbrt ceil choose clip column_stack compress concat concatenate conj
+    conjugate convolve copysign corrcoef cos cosh count_nonzero cov cross cumprod cumsum
+    cumulative_prod cumulative_sum deg2rad degrees diag diagonal diff digitize divide divmod dot
+    dstack ediff1d einsum equal exp exp2 expand_dims expm1 fabs flip fliplr flipud floor
+    floor_divide fmax fmin fmod full_like gcd geomspace gradient greater greater_equal heaviside
+    hstack hypot i0 imag inner interp invert isclose isfinite isin isinf isnan isneginf isposinf
+    kron lcm left_shift less less_equal log log10 log1p log2 logaddexp logaddexp2 logical_and
+    logical_not logical_or logical_xor logspace matmul matrix_transpose matvec max maximum mean
+    median meshgrid min minimum mod moveaxis multiply nan_to_num nanargmax nanargmin nancumsum
+    nanmax nanmean nanmedian nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar
+    negative not_equal ones_like outer packbits pad percentile permute_dims polyadd polyder
+    polyint polymul polysub polyval positive prod ptp quantile rad2deg radians ravel real
+    reciprocal remainder reshape right_shift rint rollaxis rot90 round searchsorted select sign
+    signbit sin sinc sinh sort split sqrt square squeeze stack std subtract sum swapaxes take
+    take_along_axis tan tanh tensordot tile trace transpose trapezoid tri tril triu true_divide
+    trunc unpackbits unstack unwrap vander var vdot vecdot vecmat vstack where zeros_like
 """.split()  # noqa: SIM905 (a list literal takes two hundred lines)
 _MADE = ["arange", "empty", "eye", "full", "identity", "linspace", "ones", "zeros"]
 _VALUES = ("float_power", "pow", "power", "roll")  # 0-d arrays decide what these compute
