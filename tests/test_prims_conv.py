@@ -6,9 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from case_checks import operands
 
 import fx
 from fx import lax
+from fx.prims import conv_blocks
+from fx.prims.conv import conv_general_dilated_p
 
 F = np.float32
 
@@ -211,3 +214,29 @@ def test_ragged_products(rng) -> None:
     expected = np.concatenate([x[:2] @ w[0], x[2:5] @ w[2], np.zeros((1, 2))])
     for f in (lax.ragged_dot, fx.jit(lax.ragged_dot)):
         same(f(x, w, np.int32([2, 0, 3])), expected)
+
+
+@pytest.mark.parametrize("case", range(len(list(conv_general_dilated_p.cases()))))
+@pytest.mark.parametrize("block", [7, 200])
+def test_blocks_of_windows_are_the_whole(case, block, monkeypatch):
+    """Large convolutions outside jit: products of blocks, whose ends lie anywhere."""
+    found = list(conv_general_dilated_p.cases())[case]
+    arrays = [x.astype("f8") for x in operands(found)]
+    params = {**found.params, "preferred_element_type": None}
+    expected = conv_general_dilated_p.numpy(*arrays, **params)
+    monkeypatch.setattr(conv_blocks, "LARGE", 0)
+    monkeypatch.setattr(conv_blocks, "BLOCK", block)
+    monkeypatch.setattr(conv_blocks, "ROWS", 2)
+    got = conv_general_dilated_p.numpy(*arrays, **params)
+    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_large_convolutions_go_by_blocks(monkeypatch):
+    calls = []
+    whole = conv_blocks.correlate
+    monkeypatch.setattr(conv_blocks, "correlate", lambda *a: calls.append(1) or whole(*a))
+    x, w = np.ones((2, 8, 64, 64), "f4"), np.ones((8, 8, 3, 3), "f4")
+    assert np.asarray(lax.conv(x, w, (1, 1), "SAME")).max() == 72
+    assert lax.conv(x[:, :, :8, :8], w, (1, 1), "SAME").shape == (2, 8, 8, 8)
+    assert calls == [1]

@@ -16,7 +16,7 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray, is_floating
 from fx.core import Zero, is_undefined
-from fx.prims import shape
+from fx.prims import conv_blocks, shape
 from fx.prims.convert import convert
 from fx.prims.registry import Case, primitive
 from fx.prims.window import Windows, backward_padding, dilated
@@ -162,27 +162,30 @@ def _numpy(x: np.ndarray, w: np.ndarray, **p: Any) -> np.ndarray:
     lhs_spec, rhs_spec, out_spec = p["dimension_numbers"]
     dtype = np.dtype(p["preferred_element_type"] or x.dtype)
     wide = np.dtype(np.float32) if is_floating(dtype) and dtype.itemsize <= 2 else dtype
-    x, w = x.transpose(lhs_spec).astype(wide), w.transpose(rhs_spec).astype(wide)
+    x = x.transpose(lhs_spec).astype(wide, copy=False)
+    w = w.transpose(rhs_spec).astype(wide, copy=False)
     groups = p["feature_group_count"]
     if p["batch_group_count"] > 1:
         groups = p["batch_group_count"]
         x = x.reshape(groups, x.shape[0] // groups, *x.shape[1:]).swapaxes(0, 1)
         x = x.reshape(x.shape[0], groups * x.shape[2], *x.shape[3:])
     out = _correlate(x, w, _windows(w.shape[2:], p), groups)
-    return out.transpose(_inverse(out_spec)).astype(dtype)
+    return out.transpose(_inverse(out_spec)).astype(dtype, copy=False)
 
 
 def _correlate(x: np.ndarray, w: np.ndarray, windows: Windows, groups: int) -> np.ndarray:
     from fx.prims.parts import pad_p
     from fx.prims.window import window_views
 
-    config = ((0, 0, 0), (0, 0, 0), *windows.pad_config())
-    padded = pad_p.numpy(x, np.zeros((), x.dtype), padding_config=config)
     n, c, o = x.shape[0], x.shape[1], w.shape[0]
     space, rank = windows.result_shape(x.shape[2:]), x.ndim - 2
-    whole = windows.with_axis(0).with_axis(0)
     if 0 in (n, c, o, *space, *w.shape):
         return np.zeros((n, o, *space), x.dtype)
+    if groups == 1 and rank and conv_blocks.worth(x, w, windows):
+        return conv_blocks.correlate(x, w, windows)
+    config = ((0, 0, 0), (0, 0, 0), *windows.pad_config())
+    padded = pad_p.numpy(x, np.zeros((), x.dtype), padding_config=config)
+    whole = windows.with_axis(0).with_axis(0)
     views = window_views(padded, whole).reshape(
         n, groups, c // groups, *space, *windows.window_dimensions
     )
