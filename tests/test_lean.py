@@ -73,6 +73,16 @@ def test_large_arguments_of_sin_in_float64(device, monkeypatch):
     np.testing.assert_allclose(short, np.sin(x), rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_remainders_go_the_short_way(device, dtype):
+    """fmod is in PoCL's library, and half a second is its reading."""
+    x, y = np.array([5.5, -5.5, 6e4, 3, 0], dtype), np.array([2, 3, 2**-14, 0, 7], dtype)
+    plan = plan_of(lambda b, *xy: [b.map("rem", *xy)], x, y)
+    assert lean.suits(device, plan.programs[0].source)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(run(plan, device, [x, y])[0], np.fmod(x, y))
+
+
 def test_what_it_cannot_do_goes_the_long_way(device):
     assert not lean.suits(device, SIMPLE.replace("fx(", "other("))
     assert not lean.suits(device, SIMPLE.replace("1.0f", "fmod(1.0f, 2.0f)"))

@@ -343,7 +343,9 @@ PAIRS = {
 @pytest.fixture(scope="module", params=[(k, w) for k in KINDS for w in WIDTHS])
 def pair_program(request, queue):
     kind, width = request.param
-    texts = [f"{name}_{kind}x{width}(a, b)" for name in PAIRS]
+    at = f"{kind}x{width}"
+    texts = [f"{name}_{at}(a, b)" for name in PAIRS]
+    texts.append(f"rem_bits_{at}(abs_{at}(a), abs_{at}(b))")  # without fused multiply-add, it alone
     return kind, Program(queue, KINDS[kind], width, texts)
 
 
@@ -394,6 +396,25 @@ def test_remainders_are_exact_where_quotients_round(pair_program):
     near = np.concatenate([x, np.nextafter(x, x * 0), np.nextafter(x, x * np.inf), -x])
     got = program(list(PAIRS).index("rem"), near, np.tile(y, 4))
     np.testing.assert_array_equal(got, np.fmod(near, np.tile(y, 4)))
+
+
+def test_remainders_are_exact_for_numbers_of_all_sizes(pair_program):
+    kind, program = pair_program
+    dtype, rng = KINDS[kind], np.random.default_rng(8)
+    patterns = np.uint32 if kind == "f32" else np.uint64
+    x, y = (
+        np.append(
+            rng.integers(0, np.iinfo(patterns).max, 4000, patterns, True).view(dtype),
+            rng.integers(0, 40, 400).astype(patterns).view(dtype)
+            * dtype.type(-1) ** k,  # subnormal
+        )
+        for k in (0, 1)
+    )
+    with np.errstate(all="ignore"):
+        y[:500] = x[:500] / 2 ** rng.integers(0, 62, 500)  # near multiples
+        np.testing.assert_array_equal(program(list(PAIRS).index("rem"), x, y), np.fmod(x, y))
+        x, y = abs(x), abs(y)
+        np.testing.assert_array_equal(program(len(PAIRS), x, y), np.fmod(x, y))
 
 
 def test_pow_is_right_where_its_result_is_large(pair_program):

@@ -142,24 +142,33 @@ $F nextafter_$N($F x, $F y) {
     # past the caches, where the address allows it: such a store faults on others
     "stream": {"float": _STREAM, "int": _STREAM},
     "rsqrt": {"float": "$F rsqrt_$N($F x) { return $c{1.0} / sqrt_$N(x); }"},
-    # fmod lane by lane: exact for any quotient
-    "rem_lanes": {
-        "floatx1": "$F rem_lanes_$N($F x, $F y) { return fmod(x, y); }",
+    # bit by bit, for any quotient of what is not negative: the largest y 2^k that is not above x is
+    # subtracted, which is exact. PoCL's fmod would ask for all of PoCL's library (lean.py)
+    "rem_bits": {
         "float": """
-$F rem_lanes_$N($F x, $F y) {
-  union { $F all; $E lane[$W]; } a, b;
-  a.all = x, b.all = y;
-  for (int i = 0; i < $W; i++) a.lane[i] = fmod(a.lane[i], b.lane[i]);
-  return a.all;
+$F rem_bits_$N($F a, $F b) {
+  $M none = !((a < ($F)(INFINITY)) & (b > $c{0.0}));
+  $F rest = none ? $v{0.0} : a, least = none ? $v{1.0} : b, y = least;
+  for ($M less = rest * $c{0x1p-16} >= y; any_$NI(less); less = rest * $c{0x1p-16} >= y)
+    y = less ? y * $c{65536.0} : y;
+  for ($M less = rest * $c{0.5} >= y; any_$NI(less); less = rest * $c{0.5} >= y)
+    y = less ? y + y : y;
+  for ($M more = y > least; any_$NI(more); more = y > least) {
+    rest = rest >= y ? rest - y : rest;
+    y = more ? y * $c{0.5} : y;
+  }
+  rest = rest >= y ? rest - y : rest;
+  return none ? ($F)(NAN) : rest;
 }""",
     },
     # x - whole y in one rounding is exact, the quotient's rounding moves `whole` by one at most
     "rem": _both("""
 $F rem_$N($F x, $F y) {
+  $F a = abs_$N(x), b = abs_$N(y);
 #if defined(POCL_DEVICE_ADDRESS_BITS) && !defined(__FMA__)
-  return rem_lanes_$N(x, y);
+  $F rest = rem_bits_$N(a, b);
 #else
-  $F a = abs_$N(x), b = abs_$N(y), quotient = a / b, whole = trunc_$N(quotient);
+  $F quotient = a / b, whole = trunc_$N(quotient);
 #ifdef POCL_DEVICE_ADDRESS_BITS
   $F rest = mad_$N(-whole, b, a);
 #else
@@ -168,11 +177,10 @@ $F rem_$N($F x, $F y) {
   rest = rest < $c{0.0} ? rest + b : rest;
   rest = rest >= b ? rest - b : rest;
   rest = a < b ? a : rest;
-  rest = $asF($asI(rest) | ($asI(x) & ($I)(@TOP)));
   $M many = !((quotient < $c{4e6}) | (a < b));
-  if (any_$NI(many)) rest = many ? rem_lanes_$N(x, y) : rest;
-  return rest;
+  if (any_$NI(many)) rest = many ? rem_bits_$N(a, b) : rest;
 #endif
+  return $asF($asI(rest) | ($asI(x) & ($I)(@TOP)));
 }"""),
     # in one rounding where the device has it, also in kernels that switch contraction off: nothing
     # computes it twice

@@ -72,7 +72,7 @@ _NAME = re.compile(r"([a-z]\w*?)_(bf16|[fiu](?:8|16|32|64))x(1|2|4|8|16)")
 _HEADER = "#define FX_INLINE static inline __attribute__((always_inline))\n"
 _RARE = "static __attribute__((noinline, cold))"  # what a branch calls that is hardly ever taken
 _OFTEN = "static __attribute__((noinline))"
-RARE = ("large_reduce", "rem_lanes")
+RARE = ("large_reduce", "rem_bits")
 SITES, LINES = 6, 12
 """A function of one lane that is called from so many places, and is so long, is called indeed."""
 
