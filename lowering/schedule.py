@@ -9,12 +9,14 @@ results do not depend on the machine.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import inf, prod
 from typing import Any
 
-from lowering import scalar, tiles
-from lowering.affine import Affine, Range
+from lowering import rests, scalar, tiles
+from lowering.affine import Affine, Range, axis
+from lowering.build.turns import Wrap
 from lowering.cells import Cells, cells_of
 from lowering.nest import LoopBody, Nest, Store, Value
 from lowering.profile import Profile
@@ -47,6 +49,7 @@ class Schedule:
     wide: bool = False  # axes are counted with 64 bits
     tile: tiles.Tile | None = None  # for transposed reads; then a row block counts tiles
     cells: Cells | None = None  # for results in small blocks
+    again: str = ""  # whether what strips leave of v is one more strip, and how: see `rests`
     apart: bool = False  # the text has blocks of v, be it one: then as many as any size asks for
 
 
@@ -97,52 +100,6 @@ def work(nest: Nest) -> float:
     return total
 
 
-PRODUCT_WORK = 0.1  # of a multiply-add in a register tile, where an operation of a nest counts one
-DOT_WORK = 0.15  # of a multiply-add, and of what it reads, along rows that stand in one piece
-LONG_DOT = 32  # elements of such rows at least
-
-
-def total_work(nest: Nest) -> float:
-    """Flops of the whole nest, roughly: every value as often as the axes it varies over have
-    points.
-    """
-    total = 0.0
-    if nest.product is not None:
-        total += nest.product.size * nest.product.form.k * PRODUCT_WORK
-    dots = _dots(nest)
-    for k, v in enumerate(nest.values):
-        axes = v.mask
-        once = 1.0
-        if k in dots:
-            once = DOT_WORK
-        elif v.op == "map":
-            once = scalar.cost(v.attr)
-        elif v.op == "bits":
-            once = 100.0
-        elif v.op in ("const", "index", "guard", "get", "carry", "loop"):
-            continue
-        if v.op in ("reduce", "mad", "argreduce"):
-            axes = axes.union(*(nest.values[a].mask for a in v.args))
-        total += once * prod(n if (n := nest.extents[a]) < MAX_COUNTED else 100 for a in axes)
-    for s in nest.stores:
-        total += prod(nest.extents[a] for a in s.index.axes | nest.values[s.value].mask)
-    return total
-
-
-def _dots(nest: Nest) -> set[int]:
-    """Sums of products along rows in one piece, and their loads: strips without anything else."""
-    found: set[int] = set()
-    for k, v in enumerate(nest.values):
-        if v.op != "mad" or len(v.attr) != 1:
-            continue
-        (a,) = v.attr
-        loads = [nest.values[x] for x in v.args]
-        whole = all(x.op == "load" and not x.args and x.attr[1].coef(a) == 1 for x in loads)
-        if whole and nest.extents[a] >= LONG_DOT:
-            found |= {k, *v.args}
-    return found
-
-
 # ---------------------------------------------------------------- merging axes
 
 
@@ -155,25 +112,37 @@ def merge_axes(nest: Nest) -> Nest:
         _merge(nest, *pair)
 
 
-def _indices(nest: Nest):
+def _indices(nest: Nest) -> Iterator[Affine]:
+    yield from _places(nest)
+    yield from (q.index for q in _conditions(nest))
+
+
+def _places(nest: Nest) -> Iterator[Affine]:
     for v in nest.values:
-        if v.op == "load":
+        if v.op in ("load", "argreduce"):
             yield v.attr[1]
-            yield from (r.index for r in (*v.attr[2], *v.attr[3]))
         elif v.op == "index":
             yield v.attr
-        elif v.op == "guard":
-            yield from (r.index for r in v.attr)
-        elif v.op == "argreduce":
-            yield v.attr[1]
     for s in all_stores(nest):
         yield s.index
-        yield from (r.index for r in s.guards)
+
+
+def _conditions(nest: Nest) -> Iterator[Range | Wrap]:
+    for v in nest.values:
+        if v.op == "load":
+            yield from v.attr[2]
+            yield from v.attr[3]
+        elif v.op == "guard":
+            yield from v.attr
+    for s in all_stores(nest):
+        yield from s.guards
 
 
 def _mergeable(nest: Nest) -> tuple[int, int] | None:
+    places, asked = set(_places(nest)), list(_conditions(nest))
+    conditions = {q.index for q in asked}
     live = sorted(
-        {a for e in _indices(nest) for a in e.axes} | {a for v in nest.values for a in v.mask}
+        {a for e in places | conditions for a in e.axes} | {a for v in nest.values for a in v.mask}
     )
     folded = folded_axes(nest)
     fixed = {v.attr[1] for v in nest.values if v.op == "cumscan"}
@@ -181,19 +150,50 @@ def _mergeable(nest: Nest) -> tuple[int, int] | None:
     groups = [v.attr[1] for v in nest.values if v.op == "reduce"]
     groups += [v.attr for v in nest.values if v.op == "mad"]
     groups += [v.attr[2] for v in nest.values if v.op == "argreduce"]
-    groups += [v.mask for v in nest.values]
+    groups += [v.mask for v in nest.values if v.op != "guard"]
     groups += [_block_axes(nest, s) for s in nest.stores if s.partial]
-    indices = set(_indices(nest))
+    guards = [v.mask for v in nest.values if v.op == "guard"]
+
+    def together(a: int, b: int, indices: Collection[Affine], groups: Collection) -> bool:
+        n = nest.extents[b]
+        return all(e.coef(a) == e.coef(b) * n for e in indices) and all(
+            (a in group) == (b in group) for group in groups
+        )
+
     for a in live:
         for b in live:
             if a == b or a in fixed or b in fixed or (a in folded) != (b in folded):
                 continue
-            n = nest.extents[b]
-            if all(e.coef(a) == e.coef(b) * n for e in indices) and all(
-                (a in group) == (b in group) for group in groups
-            ):
+            if not together(a, b, places, groups):
+                continue
+            if together(a, b, conditions, guards):
+                return a, b
+            if not folded and all(_carried(nest, q, a, b) for q in asked):
                 return a, b
     return None
+
+
+ROW_STRIP, CARRIED, MOSTLY = 16, 64, 0.75
+"""Elements of a strip, and of a row that is part of a longer one though strips then meet edges:
+columns and their channels, 3 (5x to 18x), 12 or 24 (2x to 3x). Rows of whole strips stay, whose
+edges are asked once a row; of 32 or 48, that is a tenth or a fifth slower, and a third less text.
+"""
+
+
+def _carried(nest: Nest, q: Range | Wrap, a: int, b: int) -> bool:
+    """Whether a condition may be on rows of b in place of a: it goes along with them, or holds for
+    most of a alone, so that strips hardly ask it (`emit.inside`).
+    """
+    n, m = nest.extents[b], nest.extents[a]
+    if q.index.coef(a) == q.index.coef(b) * n:
+        return True
+    short = n <= ROW_STRIP or (n < CARRIED and n % ROW_STRIP)
+    if not short or isinstance(q, Wrap) or q.index.terms not in (((a, 1),), ((a, -1),)):
+        return False
+    first, last = q.low - q.index.const, q.high - 1 - q.index.const
+    if q.index.coef(a) < 0:
+        first, last = -last, -first
+    return min(m - 1, last) - max(0, first) + 1 >= MOSTLY * m
 
 
 def _block_axes(nest: Nest, s: Store) -> frozenset[int]:
@@ -202,17 +202,25 @@ def _block_axes(nest: Nest, s: Store) -> frozenset[int]:
 
 
 def _merge(nest: Nest, a: int, b: int) -> None:
-    """Axis a disappears into axis b."""
+    """Axis a disappears into axis b. A condition on a alone is then one on rows of b."""
+    n = nest.extents[b]
     nest.extents[b] *= nest.extents[a]
 
     def fix(e: Affine) -> Affine:
         return Affine(e.const, tuple(t for t in e.terms if t[0] != a))
 
     def drop(axes: frozenset[int]) -> frozenset[int]:
-        return axes - {a}
+        return axes - {a} | {b} if a in axes else axes
+
+    def rows(r: Range) -> Range:
+        if a not in r.index.axes or b in r.index.axes:
+            return Range(fix(r.index), r.low, r.high)
+        sign, k = r.index.coef(a), r.index.const * n
+        e = axis(b) * sign + (k if sign > 0 else k + n - 1)  # -(at // n) is (n - 1 - at) // n
+        return Range(e, r.low * n, r.high * n)
 
     def ranges(rs: tuple[Range, ...]) -> tuple[Range, ...]:
-        return tuple(Range(fix(r.index), r.low, r.high) for r in rs)
+        return tuple(map(rows, rs))
 
     for v in nest.values:
         _rewrite(v, fix, drop, ranges)
@@ -265,10 +273,8 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         return _by_cells(nest, profile, parallel, folded, cells)
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
-    columns = v not in folded and prod(nest.extents[a] for a in folded) > FEW
-    width = 1 if v is None else _width(nest, v, profile, columns)
-    if wide and any(len(e) for e in _guards(nest)):
-        width = 1  # guards of strips are 32-bit lanes
+    again = rests.again(nest) if v in parallel else ""
+    width = 1 if v is None else _lanes(nest, v, folded, profile, bool(again), wide)
     if width == 1:
         v = None if v in folded else v
     rows = tuple(a for a in parallel if a != v)
@@ -301,7 +307,20 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
     streams = _streams(nest, profile)
     alone = v is not None and v in parallel and not rows and tile is None and blocks is None
     apart = items[1] > 1 or (v is not None and alone and nest.extents[v] >= APART)
-    return Schedule(*placed, "cpu", 1, streams=streams, wide=wide, tile=tile, apart=apart)
+    told = {"streams": streams, "wide": wide, "tile": tile, "again": again, "apart": apart}
+    return Schedule(*placed, "cpu", 1, **told)
+
+
+LITTLE = 16  # operations and accesses of an element that asks for its neighbours nothing
+
+
+def _one_by_one(nest: Nest, v: int) -> bool:
+    """Whether a strip would be as many loads and stores as it has lanes, each with its question:
+    the margins of an image, a column each.
+    """
+    if any(abs(e.coef(v)) <= NEAR for e, _ in accesses(nest)) or work(nest) > LITTLE:
+        return False
+    return any(q.index.coef(v) for q in _conditions(nest))
 
 
 def _dealt(nest: Nest, profile: Profile, live: list[int]) -> Schedule:
@@ -434,7 +453,19 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
     return best if best is not None else across
 
 
-def _width(nest: Nest, v: int, profile: Profile, columns: bool = False) -> int:
+def _lanes(
+    nest: Nest, v: int, folded: frozenset[int], profile: Profile, again: bool, wide: bool
+) -> int:
+    """Lanes of a strip, 1 where there are none."""
+    if wide and any(len(e) for e in _guards(nest)):
+        return 1  # guards of strips are 32-bit lanes
+    if v not in folded and _one_by_one(nest, v):
+        return 1
+    columns = v not in folded and prod(nest.extents[a] for a in folded) > FEW
+    return _width(nest, v, profile, columns, again)
+
+
+def _width(nest: Nest, v: int, profile: Profile, columns: bool = False, again: bool = False) -> int:
     """Lanes of a strip: a full register of the widest common type, no more than the axis has."""
     sizes = [x.dtype.itemsize for x in nest.values if x.dtype.kind != "b" and v in x.mask]
     width = profile.lanes(max([4, *sizes]))
@@ -444,6 +475,7 @@ def _width(nest: Nest, v: int, profile: Profile, columns: bool = False) -> int:
     while width > n:
         width //= 2
     fewer = width == 16 and n < HALVED_ROW and n // 8 + n % 8 < n // 16 + n % 16
+    fewer = fewer and not again
     if fewer and prod(nest.extents) >= HALVED_ROWS * n:  # a batch alone has one text for all sizes
         width = 8  # what strips leave of a row goes one by one
     return max(1, width)

@@ -8,8 +8,11 @@ so small that waking the driver's threads would cost more than they save.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
+from lowering import scalar, schedule
 from lowering.emit.scope import Stage
+from lowering.nest import Nest
 from lowering.plan import CondStep, CopyStep, HostStep, Launch, LoopStep, Step
 from lowering.profile import Profile
 
@@ -21,6 +24,52 @@ TURNS = 100  # of a while loop, which only the data know
 INNER_TURNS = 10  # of one inside another loop: a search, a few corrections, a list that is followed
 LONGEST_US = 500.0  # that a call may keep the calling thread busy
 LONGEST_ALONE_US = 5000.0  # the same where the driver has one thread, which is not faster
+PRODUCT_WORK = 0.1  # of a multiply-add in a register tile, where an operation of a nest counts one
+DOT_WORK = 0.15  # of a multiply-add, and of what it reads, along rows that stand in one piece
+LONG_DOT = 32  # elements of such rows at least
+
+
+def total_work(nest: Nest) -> float:
+    """Flops of the whole nest, roughly: every value as often as the axes it varies over have
+    points.
+    """
+    total = 0.0
+    if nest.product is not None:
+        total += nest.product.size * nest.product.form.k * PRODUCT_WORK
+    dots = _dots(nest)
+    for k, v in enumerate(nest.values):
+        axes = v.mask
+        once = 1.0
+        if k in dots:
+            once = DOT_WORK
+        elif v.op == "map":
+            once = scalar.cost(v.attr)
+        elif v.op == "bits":
+            once = 100.0
+        elif v.op in ("const", "index", "guard", "get", "carry", "loop"):
+            continue
+        if v.op in ("reduce", "mad", "argreduce"):
+            axes = axes.union(*(nest.values[a].mask for a in v.args))
+        total += once * prod(
+            n if (n := nest.extents[a]) < schedule.MAX_COUNTED else 100 for a in axes
+        )
+    for s in nest.stores:
+        total += prod(nest.extents[a] for a in s.index.axes | nest.values[s.value].mask)
+    return total
+
+
+def _dots(nest: Nest) -> set[int]:
+    """Sums of products along rows in one piece, and their loads: strips without anything else."""
+    found: set[int] = set()
+    for k, v in enumerate(nest.values):
+        if v.op != "mad" or len(v.attr) != 1:
+            continue
+        (a,) = v.attr
+        loads = [nest.values[x] for x in v.args]
+        whole = all(x.op == "load" and not x.args and x.attr[1].coef(a) == 1 for x in loads)
+        if whole and nest.extents[a] >= LONG_DOT:
+            found |= {k, *v.args}
+    return found
 
 
 def steps_of(s: LoopStep, inner: bool = False) -> int:

@@ -148,7 +148,8 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
     const int i1 = g % 18;
     const int g_1 = g / 18;
     const int i0 = g_1;
-    for (int i2 = 0; i2 + 8 <= 18; i2 += 8) {
+    for (int from2 = 0; from2 < 18; from2 += 8) {
+      const int i2 = min(from2, (int)10);
       float8 x1 = (float8)(0.0f);
       if (((uint)(i1 + -1) < 16u) && ((uint)(i2 + -1) < 16u) && ((uint)(i2 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + -17));
       else if (((uint)(i1 + -1) < 16u) && (i2 + -1) < 16 && (i2 + -1) + 7 >= 0) {
@@ -162,11 +163,6 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
         x1 = t;
       }}
       *((__global float8_u *)(b1 + (324 * i0 + 18 * i1 + i2))) = x1;
-    }
-    for (int i2 = 16; i2 < 18; ++i2) {
-      float x3 = 0.0f;
-      if (((uint)(i1 + -1) < 16u) && ((uint)(i2 + -1) < 16u)) x3 = *(b0 + (256 * i0 + 16 * i1 + i2 + -17));
-      *(b1 + (324 * i0 + 18 * i1 + i2)) = x3;
     }
   }
 }

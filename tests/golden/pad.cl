@@ -7,7 +7,8 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
   const int z0 = n2;
   for (int g = g0; g < g1; ++g) {
     const int i0 = g;
-    for (int i1 = 0; i1 + 8 <= 43; i1 += 8) {
+    for (int from1 = 0; from1 < 43; from1 += 8) {
+      const int i1 = min(from1, (int)35);
       float8 x1 = (float8)(0.0f);
       if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u) && ((uint)(i1 + 7) < 40u)) x1 = *(__global const float8_u *)(b0 + (40 * i0 + i1 + -40));
       else if (((uint)(i0 + -1) < 30u) && (i1) < 40 && (i1) + 7 >= 0) {
@@ -21,11 +22,6 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
         x1 = t;
       }}
       *((__global float8_u *)(b1 + (43 * i0 + i1))) = x1;
-    }
-    for (int i1 = 40; i1 < 43; ++i1) {
-      float x3 = 0.0f;
-      if (((uint)(i0 + -1) < 30u) && ((uint)(i1) < 40u)) x3 = *(b0 + (40 * i0 + i1 + -40));
-      *(b1 + (43 * i0 + i1)) = x3;
     }
   }
 }
