@@ -16,6 +16,7 @@ import numpy as np
 from fx import core
 from fx.array import Array
 from fx.numpy.promotion import modes
+from fx.prims.dealt import LONG
 
 try:  # np.errstate costs 2 µs, the context variable beneath it 0.2
     from numpy._core.umath import _extobj_contextvar, _make_extobj
@@ -136,7 +137,7 @@ FUNCTIONS: dict[str, tuple[Any, frozenset[np.dtype], bool]] = {
 """Functions of fx.numpy that are the same."""
 
 
-def unary(op: Any, dtypes: frozenset[np.dtype], small: float) -> Callable[[Any], Any]:
+def unary(op: Any, dtypes: frozenset[np.dtype], small: int) -> Callable[[Any], Any]:
     """A function of an array that gives the result, in its dtype, or MISS; `small`: elements that
     it may have.
     """
@@ -163,8 +164,8 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     name: unary(getattr(np, name), _FLOATS, small)
     for names, small in (
         ("sqrt square abs absolute floor ceil", SMALL),
-        ("exp exp2 expm1 log sin cos tan arcsin arccos arctan sinh cosh tanh", np.inf),
-        ("arcsinh arccosh arctanh", np.inf),
+        ("exp exp2 expm1 log sin cos tan arcsin arccos arctan sinh cosh tanh", LONG),
+        ("arcsinh arccosh arctanh", LONG),
     )
     for name in names.split()
 }

@@ -87,19 +87,21 @@ def with_kernels(known: dict[Any, Any]) -> Callable[..., Any]:
 
 
 def _of_primitive(p: Primitive, avals: Any, params: Any) -> Any:
-    """A primitive as a function that may become a kernel; None where it never does."""
+    """A primitive as a function that may become a kernel, or that NumPy deals to the cores; None
+    where it is neither.
+    """
 
     def applied(*xs: Any) -> list[Any]:
         out = p.bind(*xs, **params)
         return list(out) if p.multiple_results else [out]
 
     closed = ClosedJaxpr(*core.trace_to_jaxpr(applied, list(avals)))
-    if not any(map(exact, closed.jaxpr.eqns)):
+    if not p.elementwise and not any(map(exact, closed.jaxpr.eqns)):
         return None
     tree = tree_flatten([0] * len(closed.out_avals) if p.multiple_results else 0)[1]
     host = written(closed, tree)
     found = with_kernel(closed, tree, host)
-    return None if found is host else found
+    return None if found is host and not p.elementwise else found
 
 
 class _Signature:

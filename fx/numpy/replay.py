@@ -21,6 +21,7 @@ from fx.jaxpr import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from fx.numpy import fast
 from fx.numpy.fast import silently
 from fx.passes import dce_jaxpr
+from fx.prims.dealt import LONG, dealt
 
 _FOLDED = 1 << 14  # bytes of a constant that is computed when recorded
 _CALLS = frozenset(("custom_jvp_call", "custom_vjp_call"))
@@ -92,6 +93,8 @@ class _Function:
         avals = [a.aval for a in eqn.invars]
         of = eqn.primitive.numpy_of
         function, *more = (of and of(avals, eqn.params)) or (_with(rule, eqn.params),)
+        if eqn.primitive.elementwise and not more and eqn.outvars[0].aval.size >= LONG:
+            function = dealt(function)
         given = [self.variables[k] for k in ins] + [self._named("c", m) for m in more]
         call = f"{self._named('f', function)}({', '.join(given)})"
         results = [self._named("v", None) for _ in eqn.outvars]
