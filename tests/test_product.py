@@ -13,6 +13,7 @@ from lowering import graph as g
 from lowering import interp, profile
 from lowering.plan import IntArg, Launch
 from lowering.runtime import devices, execute
+from lowering.templates import progress, shared
 
 pytestmark = pytest.mark.driver
 
@@ -405,9 +406,9 @@ def test_large_operands_of_an_epilogue_are_asked_for_ahead():
 
     for n, expected in ((530, True), (64, False)):
         plan = check(moved, normal(300, 70), normal(70, n), normal(300, n))
-        assert ("g; __builtin_prefetch" in plan.programs[0].source.replace("\n", "")) is False
-        loop = plan.programs[0].source.split("tile_f32")[-2]
-        assert ("__builtin_prefetch(b" in loop) == expected
+        _, found, asking = plan.programs[0].source.partition("FX_STAGE void stage_0_ask(")
+        assert bool(found) == expected
+        assert not expected or asking.count("__builtin_prefetch(b") == 2
 
 
 # ---------------------------------------------------------------- convolutions
@@ -468,8 +469,20 @@ def test_convolution(name, channels_last):
 
 @pytest.mark.parametrize("op", ["ge", "gt", "le", "lt"])
 @pytest.mark.parametrize("side", [0, 1])
-def test_tiles_that_a_mask_discards_are_not_computed(op, side):
-    """What is masked may be infinite; what is not must be computed."""
+@pytest.mark.parametrize("k", [8, 40])
+def test_tiles_that_a_mask_discards_are_not_computed(op, side, k, monkeypatch):
+    """What is masked may be infinite; what is not must be computed. In loops of their own, and in
+    those that products share.
+    """
+    seen = []
+    arguments = shared.Shared.arguments
+
+    def caught(self, *args):
+        found = arguments(self, *args)
+        seen.append((dict(zip(progress.NUMBERS, found)), self.form.rows, self.form.columns))
+        return found
+
+    monkeypatch.setattr(shared.Shared, "arguments", caught)
 
     def build(b, x, y):
         z = b.contract(x, y, ((2,), (2,)), ((0,), (0,)))
@@ -480,10 +493,22 @@ def test_tiles_that_a_mask_discards_are_not_computed(op, side):
         e = b.map("exp", b.map("sub", z, b.broadcast(b.reduce("max", z, (2,)), z.shape, (0, 1))))
         return b.map("add", e, b.broadcast(b.reduce("add", e, (2,)), z.shape, (0, 1)))
 
-    x, y = normal(2, 70, 40), normal(2, 75, 40)
+    x, y = normal(2, 70, k), normal(2, 75, k)
     plan = check(build, x, y)
-    if devices.default_device().profile.schedule == "cpu":
-        assert "if (" in plan.programs[0].source and ">= 0) tile_" in plan.programs[0].source
+    if devices.default_device().profile.schedule != "cpu":
+        return
+    assert bool(seen) == (k == 40)
+    if not seen:
+        assert ">= 0) tile_" in plan.programs[0].source
+    holds = getattr(
+        np, {"ge": "greater_equal", "gt": "greater", "le": "less_equal"}.get(op, "less")
+    )
+    for n, height, width in seen:
+        for r in range(0, 70, height):
+            for t in range(0, 75, width):
+                tile = np.indices((height, width)) + np.array([r, t])[:, None, None]
+                read = np.any(holds(*tile) == (side == 0))
+                assert (n["needed"] + n["by_row"] * r + n["by_column"] * t >= 0) == read
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,12 @@ from lowering.nest import Nest, NestBuffer, Value
 from lowering.schedule import Schedule
 
 
+def parameter(buffer: NestBuffer, j: int) -> str:
+    """Buffer j as a parameter of a function."""
+    const = "" if buffer.written else "const "
+    return f"__global {const}{scalar.memory_type(buffer.dtype)} *b{j}"
+
+
 @dataclass(slots=True)
 class Stage:
     """One stage: the body of `stage(item, buffers..., ints...)`, its signature and its launch
@@ -38,10 +44,7 @@ class Stage:
 
     def signature(self, name: str) -> str:
         """The head of the C function that holds the stage."""
-        params = ["const long item"]
-        for j, b in enumerate(self.buffers):
-            const = "" if b.written else "const "
-            params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
+        params = ["const long item", *(parameter(b, j) for j, b in enumerate(self.buffers))]
         params += [f"const long n{j}" for j in range(len(self.ints))]
         return f"{self.head} void {name}({', '.join(params)})"
 

@@ -21,7 +21,7 @@ def origins(nest: Nest) -> Origins:
     """The buffers of which the nest touches a part at a place that is known, and that place."""
     least: dict[int, int] = {}
     ends: dict[int, tuple[int, int]] = {}
-    for buffer, index, known in _accesses(nest):
+    for buffer, index, known in accesses(nest):
         low, high = bounds(index, nest.extents) if known else (0, nest.buffers[buffer].size - 1)
         least[buffer] = min(index.const, least.get(buffer, index.const))
         lowest, highest = ends.get(buffer, (low, high))
@@ -49,7 +49,7 @@ def with_arguments(stage: Stage, found: Origins) -> Stage:
     return replace(stage, text=text, ints=[*stage.ints, *found.values()])
 
 
-def _accesses(nest: Nest) -> Iterator[tuple[int, Affine, bool]]:
+def accesses(nest: Nest) -> Iterator[tuple[int, Affine, bool]]:
     """Buffer and index of each load and store, and whether that is all of where it may be."""
     stores = list(nest.stores)
     for v in nest.values:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from lowering import mathlib, scalar
+from lowering.emit.scope import parameter
 from lowering.emit.stage import Stage
 from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
 from lowering.profile import INSTRUCTIONS, Profile
@@ -215,10 +216,7 @@ def functions(stages: Sequence[Stage]) -> tuple[list[str], list[str]]:
 
 def own_kernel(k: int, s: Stage) -> str:
     """A stage as a kernel; windows into stacked arrays move by the iteration."""
-    params = []
-    for j, b in enumerate(s.buffers):
-        const = "" if b.written else "const "
-        params.append(f"__global {const}{scalar.memory_type(b.dtype)} *b{j}")
+    params = [parameter(b, j) for j, b in enumerate(s.buffers)]
     params += [f"const long n{j}" for j in range(len(s.ints) + len(s.windows))]
     moves = [f"  b{j} += n{len(s.ints) + w};" for w, (j, _) in enumerate(s.windows)]
     text = s.text.split("\n")

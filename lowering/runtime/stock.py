@@ -160,8 +160,8 @@ def _normalised(shape: tuple[int, int], dtype: np.dtype) -> Any:
 
 
 def graphs() -> Iterator[Any]:
-    """What has them: a sum in two steps; products, plain, turned, of few columns, of small
-    matrices.
+    """What has them: a sum in two steps; products that are only stored, plain, turned, of few
+    columns, of small matrices; the same and a convolution with something done to their sums.
     """
     import numpy as np
 
@@ -169,11 +169,19 @@ def graphs() -> Iterator[Any]:
 
     b, f32 = Builder(), np.float32
     yield b.graph([b.reduce("add", b.input((1 << 22,), f32), (0,))])
-    x, y, few = b.input((512, 512), f32), b.input((512, 512), f32), b.input((512, 10), f32)
-    for other, axis in ((y, 0), (y, 1), (few, 0)):
-        yield b.graph([b.contract(x, other, ((1,), (axis,)))])
+    for then in (None, "tanh"):
+        for rows, columns, sides in (
+            *((512, 512, sides) for sides in ((1, 0), (1, 1), (0, 0))),
+            *((rows, 10, (1, 0)) for rows in (512, 64)),
+        ):
+            b = Builder()
+            x, y = b.input((rows, 512), f32), b.input((512, columns), f32)
+            out = b.contract(x, y, ((sides[0],), (sides[1],)))
+            yield b.graph([b.map(then, out) if then else out])
+    b = Builder()
     x, y = b.input((512, 16, 16), f32), b.input((512, 16, 16), f32)
     yield b.graph([b.contract(x, y, ((2,), (1,)), ((0,), (0,)))])
+    b = Builder()
     x, y = b.input((16, 28, 28, 32), f32), b.input((3, 3, 32, 64), f32)
     images, filters = b.transpose(x, (0, 3, 1, 2)), b.transpose(y, (3, 2, 0, 1))
     same = (1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1

@@ -13,15 +13,13 @@ from string import Template
 
 import numpy as np
 
-from lowering.rewrite.product import Access, Product
-from lowering.templates import micro
-from lowering.templates.blocks import GROUP
+from lowering.rewrite.product import Product
+from lowering.templates import micro, progress
 
 _CALLS = [  # each begins with letters: found many times faster
     re.compile(rf"({first})_([fiu]\d+)x(\d+)_(\d+)x(\d+)\(by_(\w+), fill_(\w+), fill_(\w+)(?=,)")
     for first in ("fills", "whole")
 ]
-_FILLS = {"rows": "r", "columns": "c"}  # as `micro.fill` has them
 
 
 def begin(first: str, form: Product, dtype: np.dtype, width: int, last: int = 0) -> str:
@@ -30,13 +28,8 @@ def begin(first: str, form: Product, dtype: np.dtype, width: int, last: int = 0)
     """
     tile = micro.name(form, dtype, width).removeprefix("tile_")
     family, walk = tile.rsplit("_", 1)
-    return f"{first}_{family}(by_{walk}{last or ''}, fill_{_fill(form.a)}, fill_{_fill(form.b)}"
-
-
-def _fill(access: Access) -> str:
-    if not access.panel:
-        return "none"
-    return "columns" if access.k == 1 else "rows"
+    a, b = progress.fill(form.a), progress.fill(form.b)
+    return f"{first}_{family}(by_{walk}{last or ''}, fill_{a}, fill_{b}"
 
 
 def source(text: str) -> str:
@@ -53,41 +46,24 @@ def source(text: str) -> str:
         calls = [call for call in calls if call[0] == "whole"]
         if calls:
             functions.append(_whole(family, calls))
+    functions.append(progress.source(text))
     own = "\n".join(x for x in (*numbers, *functions) if x)
     return "\n".join(part for part in (micro.source(own + text), own) if part)
-
-
-def _words(family: tuple[str, ...]) -> dict[str, str | int]:
-    """What stands in the texts below for a family of tiles."""
-    number, width, rows, vectors = family
-    kind = micro.KINDS[number]
-    return {
-        "family": f"{number}x{width}_{rows}x{vectors}",
-        "number": number,
-        "fill_rows": micro.panels(number, int(width), int(rows)),
-        "fill_columns": micro.panels(number, int(width), int(width) * int(vectors)),
-        "T": kind,
-        "V": f"{kind}{width}_u",
-        "W": width,
-        "R": rows,
-        "C": int(width) * int(vectors),
-        "G": GROUP * int(rows),
-    }
 
 
 def _fills(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
     """B's panels of `depth` k, block by block, into `y`: tiles are `y_step` apart, blocks
     `y_block`.
     """
-    words = _words(family)
+    words = progress.words(*family)
     found = sorted({call[7] for call in calls} - {"none"})
-    fills = [_FILL_B.substitute(words, word=word, order=_FILLS[word]) for word in found]
+    fills = [_FILL_B.substitute(words, word=word, order=progress.FILLS[word]) for word in found]
     return _BLOCKS.substitute(words, fills="".join(fills)) if fills else ""
 
 
 def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
     """An item's part of `out` = A B. Of an outer number o, o / inner and o % inner have strides."""
-    words = _words(family)
+    words = progress.words(*family)
     walks = sorted({call[5] for call in calls})
     tiles = [_tile(words, walk) for walk in walks]
     if len(walks) > 1:
@@ -105,7 +81,7 @@ def _whole(family: tuple[str, ...], calls: list[tuple[str, ...]]) -> str:
         plain=micro.PLAIN,
         tiles="\n            ".join(tiles),
         fill_a="".join(
-            "\n        " + _FILL_A.substitute(words, word=word, order=_FILLS[word])
+            "\n        " + _FILL_A.substitute(words, word=word, order=progress.FILLS[word])
             for word in sorted(x - {"none"})
         ),
         fills=_FILL_ALL.substitute(words) if y != {"none"} else "",

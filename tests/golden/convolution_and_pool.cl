@@ -127,16 +127,94 @@ FX_PART void tile_f32x8_6x2_top(__global const float *a, __global const float *b
   if (more) { c0_0 += *(float8_u *)(t + 0); c0_1 += *(float8_u *)(t + 8); c1_0 += *(float8_u *)(t + 1 * ld + 0); c1_1 += *(float8_u *)(t + 1 * ld + 8); c2_0 += *(float8_u *)(t + 2 * ld + 0); c2_1 += *(float8_u *)(t + 2 * ld + 8); c3_0 += *(float8_u *)(t + 3 * ld + 0); c3_1 += *(float8_u *)(t + 3 * ld + 8); c4_0 += *(float8_u *)(t + 4 * ld + 0); c4_1 += *(float8_u *)(t + 4 * ld + 8); c5_0 += *(float8_u *)(t + 5 * ld + 0); c5_1 += *(float8_u *)(t + 5 * ld + 8); }
   *(float8_u *)(t + 0) = c0_0; *(float8_u *)(t + 8) = c0_1; *(float8_u *)(t + 1 * ld + 0) = c1_0; *(float8_u *)(t + 1 * ld + 8) = c1_1; *(float8_u *)(t + 2 * ld + 0) = c2_0; *(float8_u *)(t + 2 * ld + 8) = c2_1; *(float8_u *)(t + 3 * ld + 0) = c3_0; *(float8_u *)(t + 3 * ld + 8) = c3_1; *(float8_u *)(t + 4 * ld + 0) = c4_0; *(float8_u *)(t + 4 * ld + 8) = c4_1; *(float8_u *)(t + 5 * ld + 0) = c5_0; *(float8_u *)(t + 5 * ld + 8) = c5_1;
 }
-#define by_top 0
-#define fill_none 0
-#define fill_columns 1
-FX_LIST void fills_f32x8_6x2(const int by, const int a_fill, const int b_fill,
-    __global const float *b, const long b_lane, const long b_k, const int b_count, const int b_there,
-    __global float *y, const long y_step, const long y_block, const int depth, const int block) {
-  for (int k0 = 0; k0 < depth; k0 += block, y += y_block) {
-    const int k1 = (depth - k0 < block ? depth - k0 : block);
-    panel_f32x8_16c_f32(b + k0 * b_k, b_lane, b_k,
-      (b_fill == fill_columns) * b_count, b_there, k1, y, y_step);
+FX_PART void places(int *to, const int start, const int count, const int end,
+    const long *digits, const int of) {
+  int at[16], value = 0, rest = start;
+  for (int j = 0; j < of; ++j) {
+    const int n = digits[2 * j];
+    at[j] = rest % n, rest /= n;
+    value += at[j] * (int)digits[2 * j + 1];
+  }
+  for (int r = 0; r < count; ++r) {
+    to[r] = value;
+    if (start + r + 1 >= end) continue;
+    for (int j = 0; j < of; ++j) {
+      const int n = digits[2 * j], one = digits[2 * j + 1];
+      value += one;
+      if (++at[j] < n) break;
+      value -= n * one, at[j] = 0;
+    }
+  }
+}
+typedef struct {
+  __global const float *a, *b, *ao, *bo;
+  __global float *x, *y;
+  float *acc, *sums;
+  const int *ro, *ko;
+  const long *n;
+  int o, o1, m0, m1, q0, q1, s0, s1, d0, d1, r0, r1, soon;
+} progress_f32;
+FX_PART void begin_f32(progress_f32 *s, const int item,
+    __global const float *a, __global const float *b, float *acc, const int *ro, const int *ko,
+    const long *n) {
+  const long M = n[0], N = n[1], K = n[2], RB = n[3], CB = n[4], RT = n[5], CT = n[6], OT = n[7], OB = n[8], ST = n[9], KD = n[11], GR = n[12], x_room = n[15], a_start = n[23], b_start = n[24];
+  const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
+  s->a = a + a_start, s->b = b + b_start, s->ro = ro, s->ko = ko, s->n = n;
+  s->o = io * OT - 1, s->o1 = (OB < (io + 1) * OT ? OB : (io + 1) * OT);
+  s->m0 = ir * RT, s->m1 = (M < s->m0 + RT ? M : s->m0 + RT);
+  s->q0 = ic * CT, s->q1 = (N < s->q0 + CT ? N : s->q0 + CT);
+  s->s1 = s->q1, s->d1 = K, s->r1 = s->m1, s->soon = 0;
+  s->acc = acc;
+  s->x = (__global float *)(ulong)(acc + ((K > KD ? RT : GR) * ST + 16 - 1) / 16 * 16);
+  s->y = s->x + x_room;
+}
+FX_PART int next_f32x8_6x2_top_none_columns(const int ask,
+    progress_f32 *s) {
+  const long *n = s->n;
+  const long M = n[0], N = n[1], K = n[2], ST = n[9], KB = n[10], KD = n[11], GR = n[12], x_step = n[13], y_step = n[16], y_block = n[17], a_lane = n[19], a_k = n[20], b_lane = n[21], b_k = n[22], inner = n[25], a_outer = n[26], a_inner = n[27], b_outer = n[28], b_inner = n[29], needed = n[30], by_row = n[31], by_column = n[32];
+  for (;;) {
+    if (!s->soon) {
+      s->r0 = s->r1;
+      if (s->r0 >= s->m1) {
+        s->r0 = s->m0, s->d0 = s->d1;
+        if (s->d0 >= K) {
+          s->d0 = 0, s->s0 = s->s1;
+          if (s->s0 >= s->q1) {
+            s->s0 = s->q0;
+            if (++s->o >= s->o1) return 0;
+            const int oo = s->o / (int)inner, oi = s->o % (int)inner;
+            s->ao = s->a + oo * a_outer + oi * a_inner;
+            s->bo = s->b + oo * b_outer + oi * b_inner;
+          }
+          s->s1 = (s->q1 < s->s0 + ST ? s->q1 : s->s0 + ST);
+        }
+        s->d1 = (K < s->d0 + KD ? K : s->d0 + KD);
+        for (int k0 = s->d0, kb = 0; k0 < s->d1; k0 += KB, ++kb)
+          panel_f32x8_16c_f32(s->bo + s->s0 * b_lane + k0 * b_k, b_lane, b_k,
+            s->s1 - s->s0, N - s->s0, (s->d1 - k0 < KB ? s->d1 - k0 : KB), s->y + kb * y_block,
+            y_step);
+      }
+      s->r1 = (s->m1 < s->r0 + GR ? s->m1 : s->r0 + GR);
+      s->sums = s->acc + (K > KD ? (s->r0 - s->m0) * ST : 0);
+      if (ask && s->d1 == K) {
+        s->soon = 1;
+        return 2;
+      }
+    }
+    s->soon = 0;
+    __global const float *x = s->ao, *y = s->y;
+    const int r0 = s->r0, r1 = s->r1, s0 = s->s0, s1 = s->s1, d1 = s->d1;
+    const int *ro = s->ro + (r0 - s->m0), *ko = s->ko;
+    float *sums = s->sums;
+    for (int r = r0; r < r1; r += 6, ro += 6, sums += 6 * ST)
+      for (int k0 = s->d0, kb = 0; k0 < d1; k0 += KB, ++kb) {
+        const int k1 = (d1 - k0 < KB ? d1 - k0 : KB);
+        for (int t = s0; t < s1; t += 16)
+          if (needed + by_row * r + by_column * t >= 0)
+            tile_f32x8_6x2_top(x + r / 6 * x_step + k0 * a_k, y + kb * y_block + (t - s0) / 16 * y_step, a_lane, ro, M - 1 - r, a_k, ko + k0, b_k,
+              k1, sums + (t - s0) * 6, 16, k0);
+      }
+    if (s->d1 == K) return 1;
   }
 }
 FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
@@ -167,111 +245,71 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
   }
 }
 
-FX_STAGE void stage_0_p1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22) {
+FX_STAGE void stage_0_p1_end(const progress_f32 *s, __global float *b0) {
   #pragma OPENCL FP_CONTRACT ON
-  const int M = n0;
-  const int N = n1;
-  const int K = n2;
-  const int RB = n3;
-  const int CB = n4;
-  const int RT = n5;
-  const int CT = n6;
-  const int OT = n7;
-  const int OB = n8;
-  const int ST = n9;
-  const int KB = n10;
-  const int KD = n11;
-  float acc[65536] __attribute__((aligned(64)));
-  const int sums_step = K > KD ? 6 * ST : 0;
-  const long x_step = n12;
-  const long x_block = n13;
-  const long y_step = n14;
-  const long y_block = n15;
-  const long y_last = n16;
-  const long a_lane = n17;
-  const long a_k = n18;
-  const long b_lane = n19;
-  const long b_k = n20;
-  const long a_start = n21;
-  const long b_start = n22;
-  __global float *ap = (__global float *)(ulong)(acc + ((K > KD ? RT : 6) * ST + 15) / 16 * 16);
-  __global float *bp = ap;
-  const int it = item, ir = it % RB, ic = it / RB % CB, io = it / RB / CB;
-  const int m0 = ir * RT, m1 = (M < m0 + RT ? M : m0 + RT);
-  const int q0 = ic * CT, q1 = (N < q0 + CT ? N : q0 + CT);
-  for (int o = io * OT, oe = ((io + 1) * OT < OB ? (io + 1) * OT : OB); o < oe; ++o) {
-    __global const float *a_o = b1 + a_start;
-    __global const float *b_o = b2 + b_start;
-    int ro[65536];
-    for (int r = 0, re = (m1 - m0 + 5) / 6 * 6; r < re; ++r) {
-      const int h = (m0 + r < M - 1 ? m0 + r : M - 1);
-      const int i4 = h % 2;
-      const int i3 = h / 2 % 128;
-      const int i0 = h / 256;
-      const int own = 256 * i0 + 2 * i3 + 1 * i4;
-      ro[r] = (own / 256) * 2592 + (own / 16 % 16) * 18 + (own % 16);
-    }
-    for (int s0 = q0; s0 < q1; s0 += ST) {
-      const int s1 = (s0 + ST < q1 ? s0 + ST : q1);
-      for (int d0 = 0; d0 < K; d0 += KD) {
-        const int ke = (K < d0 + KD ? K : d0 + KD);
-        int ko[2048];
-        for (int k = 0; k < ke - d0; ++k) ko[k] = ((d0 + k) / 9) * 324 + ((d0 + k) / 3 % 3) * 18 + ((d0 + k) % 3);
-        fills_f32x8_6x2(by_top, fill_none, fill_columns, b_o + s0 * b_lane + d0 * b_k, b_lane, b_k, s1 - s0, N - s0, bp, y_step, y_block, ke - d0, KB);
-        for (int r0 = m0; r0 < m1; r0 += 6) {
-          float *sums = acc + (r0 - m0) / 6 * sums_step;
-          for (int k0 = d0, kb = 0; k0 < ke; k0 += KB, ++kb) {
-            const int k1 = (ke - k0 < KB ? ke - k0 : KB);
-            for (int t0 = s0; t0 < s1; t0 += 16) {
-              tile_f32x8_6x2_top(a_o + r0 / 6 * x_step + k0 * a_k, bp + kb * y_block + (t0 - s0) / 16 * y_step, a_lane, ro + (r0 - m0), M - 1 - r0, a_k, ko + (k0 - d0), b_k, k1, sums + (t0 - s0) * 6, 16, k0);
-            }
+  const int n33 = s->n[33];
+  const int n34 = s->n[34];
+  const float *sums = s->sums;
+  const int r0 = s->r0, m1 = s->r1, s0 = s->s0, s1 = s->s1, q1 = s->q1;
+  const int N = s->n[1], ST = s->n[9];
+  {
+    int i0 = r0 / 2 / n33;
+    int i2 = r0 / 2 % n33;
+    for (int g = r0 / 2, ge = m1 / 2; g < ge; ++g) {
+      const float *row = sums + ((2 * g - r0) / 6 * (6 * ST) + (2 * g - r0) % 6 * 16);
+      for (int t0 = s0; t0 < s1; t0 += 16) {
+        const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
+        const float *sum = row + (t0 - s0) * 6;
+        for (int i1 = t0; i1 < t0 + 16; i1 += 8) {
+          float8 a1_0 = (float8)((-INFINITY));
+          for (int i3 = 0; i3 < 2; ++i3) {
+            const float8 x2 = *(__private const float8_u *)(sum + i1 - tn + 16 * i3);
+            const int8 x3 = (x2 <= (float8)(0.0f));
+            const float8 x4 = (x3 ? (float8)(0.0f) : x2);
+            a1_0 = max_f32x8(a1_0, x4);
           }
-          if (ke < K) continue;
-          for (int g = r0 / 2, ge = (r0 + 6 < m1 ? r0 + 6 : m1) / 2; g < ge; ++g) {
-            const int i3 = g % 128;
-            const int i0 = g / 128;
-            const float *row = sums + (2 * g - r0) * 16;
-            for (int t0 = s0; t0 < s1; t0 += 16) {
-              const int tn = t0, t1 = (t0 + 16 < q1 ? t0 + 16 : q1);
-              const float *sum = row + (t0 - s0) * 6;
-              for (int i1 = t0; i1 < t0 + 16; i1 += 8) {
-                float8 a1_0 = (float8)((-INFINITY));
-                for (int i4 = 0; i4 < 2; ++i4) {
-                  const float8 x2 = *(__private const float8_u *)(sum + i1 - tn + 16 * i4);
-                  const int8 x3 = (x2 <= (float8)(0.0f));
-                  const float8 x4 = (x3 ? (float8)(0.0f) : x2);
-                  a1_0 = max_f32x8(a1_0, x4);
-                }
-                const float8 t5 = a1_0;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[0] = t5.s0;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[128] = t5.s1;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[256] = t5.s2;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[384] = t5.s3;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[512] = t5.s4;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[640] = t5.s5;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[768] = t5.s6;
-                (b0 + (2048 * i0 + 128 * i1 + i3))[896] = t5.s7;
-              }
-            }
-          }
+          const float8 t5 = a1_0;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[0] = t5.s0;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[128] = t5.s1;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[256] = t5.s2;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[384] = t5.s3;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[512] = t5.s4;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[640] = t5.s5;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[768] = t5.s6;
+          (b0 + (n34 * i0 + n33 * i1 + i2))[896] = t5.s7;
         }
       }
+      if (++i2 == n33) { i2 = 0; ++i0; }
     }
   }
 }
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
+FX_LIST void stage_0_p1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48) {
+  #pragma OPENCL FP_CONTRACT ON
+  float acc[65536] __attribute__((aligned(64)));
+  int ro[65536];
+  int ko[2048];
+  const long n[] = {n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48};
+  progress_f32 s;
+  begin_f32(&s, item, b1, b2, acc, ro, ko, n);
+  places(ro, s.m0, (s.m1 - s.m0 + 5) / 6 * 6, n0, n + 35, 4);
+  places(ko, 0, n2, n2, n + 43, 3);
+  for (int what; (what = next_f32x8_6x2_top_none_columns(0, &s));)
+    stage_0_p1_end(&s, b0);
+}
+
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48, const long n49, const long n50, const long n51, const long n52, const long n53) {
   for (long k = 0; k < n3; ++k) {
     stage_0_p0(k, b0, b1, n0, n1, n2);
   }
-  for (long k = 0; k < n27; ++k) {
-    stage_0_p1(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26);
+  for (long k = 0; k < n53; ++k) {
+    stage_0_p1(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50, n51, n52);
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48, const long n49, const long n50, const long n51, const long n52, const long n53) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50, n51, n52, n53); break;
   }
 }
