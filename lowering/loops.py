@@ -17,7 +17,7 @@ from lowering import graph as g
 from lowering import lanes, schedule
 from lowering.affine import Cut
 from lowering.build.loop import build_loop, chunk_flag
-from lowering.emit.loop import emit_loop, schedule_loop
+from lowering.emit.loop import done_twice, emit_loop, schedule_loop
 from lowering.nest import Nest
 from lowering.plan import BufferRef, LoopStep
 from lowering.planning.places import Place, Region
@@ -175,9 +175,11 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
 
 def _chunks(p, region, node, inits, starts, ends, made) -> None:
     """Launch from where the carry's beginnings stand, and go on launching while the flag is set.
-    Where a lane reads what it will write, and no other lane does, the carry has one buffer.
+    Where a lane reads what it will write, and no other lane does, the carry has one buffer; not
+    where lanes are done twice: the second time would go on from where the first one ended.
     """
     news, olds, begin, wanted = {}, {}, {}, {}
+    once = not done_twice(made[0], p.profile)
     for k, end in ends.items():
         place = region.places.get(id(end))
         if place is not None and place.stride:
@@ -188,7 +190,7 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
         own = p.slots[place.slot].kind == "output"
         news[k] = olds[k] = place
         p.slots[place.slot].spare = False
-        if not _own(made[0], starts[k], end):
+        if not (once and _own(made[0], starts[k], end)):
             olds[k] = p.spare(end.shape, end.dtype, own)
         begin[k] = p.place_of(region, inits[k])
     flag = Place(p.slot("temp", (), np.dtype(bool)))

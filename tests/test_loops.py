@@ -248,6 +248,22 @@ def test_a_long_while_loop_comes_back_to_the_host(monkeypatch):
     run(*lanes_while(100.0, 1000, 70))
 
 
+@pytest.mark.parametrize("n", [16, 37, 70, 1001])
+def test_lanes_that_are_done_twice_begin_where_the_launch_did(n, monkeypatch):
+    """Two strips share lanes, and the counter that all of them read is where it was before both."""
+    from lowering import loops
+
+    monkeypatch.setattr(loops, "CHUNK_WORK", 1.0)
+    b, c, d = g.Builder(), g.Builder(), g.Builder()
+    i, x = c.input((), I32), c.input((n,), F32)
+    body = c.graph([c.map("add", i, c.const(1, I32)), c.map("add", x, c.const(1, F32, (n,)))])
+    i, _ = d.input((), I32), d.input((n,), F32)
+    cond = d.graph([d.map("lt", i, d.const(700, I32))])
+    outs = b.while_loop(cond, [], body, [], [b.const(0, I32), b.input((n,), F32)])
+    plan = run(b.graph(outs), [normal(n)])
+    assert f"[{n}] independent lanes" in reasons(plan)
+
+
 def test_a_while_loop_as_one_task_comes_back_to_the_host(monkeypatch):
     from lowering.launches import condense
 

@@ -55,6 +55,12 @@ def schedule_loop(nest: Nest, profile: Profile) -> Schedule:
     return Schedule(*placed, "cpu", 1, apart=items[1] > 1)
 
 
+def done_twice(nest: Nest, profile: Profile) -> bool:
+    """Whether the last strip overlaps the one before: results must not stand where it reads."""
+    s = schedule_loop(nest, profile)
+    return s.v is not None and nest.extents[s.v] % (s.width * s.unroll) != 0
+
+
 def _strip_axis(nest: Nest, lanes: list[int]) -> int | None:
     """The lane axis that most accesses walk through in order; the longest if none."""
     indices = [v.attr[1] for v in nest.values if v.op == "load"]
