@@ -9,6 +9,7 @@ import numpy as np
 from fx import lax
 from fx import numpy as fnp
 from fx.former import asked as _asked
+from fx.numpy.recorded import replace as _record
 from fx.numpy.reductions import highest, lowest
 from fx.numpy.util import concrete
 
@@ -139,3 +140,6 @@ def _zero(dtype: np.dtype) -> int:
 
 def _one(dtype: np.dtype) -> int:
     return 1
+
+
+_record(globals(), ("segment_sum", "segment_prod", "segment_max", "segment_min"))
