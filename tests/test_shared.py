@@ -119,6 +119,26 @@ def test_programs_share_the_loops_of_products(rng):
     assert [known[0][x] for x in ours] == [known[1][x] for x in ours]
 
 
+@pytest.mark.parametrize("size, ours", [(20, True), (260, False)])
+def test_lists_of_depths_fit_on_a_stack(rng, size, ours):
+    """The gradient of a convolution's filter sums over all places of all images."""
+
+    def f(x, d):
+        def g(w):
+            return (
+                lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=LAST) * d
+            ).sum()
+
+        return fnp.tanh(fx.grad(g)(fnp.ones((3, 3, 8, 32), np.float32)))
+
+    args = [rng.standard_normal((1, size, size, n)).astype(np.float32) for n in (8, 32)]
+    (program,) = lower_function(f, args, profile=profile.AVX512).plan.programs
+    assert re.search(r"int ko\[", program.source)
+    assert ("places(ko" in program.source) == ours
+    most = max(int(n) for n in re.findall(r"int \w+\[(\d+)\];", program.source))
+    assert most <= shared.MOST_DEPTHS
+
+
 def test_small_products_have_loops_of_their_own(rng):
     args = [rng.standard_normal(s).astype(np.float32) for s in ((64, 32), (32, 48), (48,))]
     (program,) = lower_function(dense, args, profile=profile.AVX512).plan.programs

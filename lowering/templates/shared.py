@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from lowering.emit.scope import SHORT, Scope, parameter
 from lowering.emit.stage import counted
 from lowering.planning import origin
+from lowering.profile import Profile
 from lowering.rewrite.strided import Axis
 from lowering.templates import masks, micro, progress
 from lowering.templates.access import digits
@@ -19,7 +20,7 @@ from lowering.templates.item import PRAGMA, Item, Read, room
 
 LEAST_FLOPS = 1 << 18  # of a product of two matrices, of which the calls are under 1%
 SUMS_BYTES = 1 << 13  # of rows that are done before the epilogue has them
-DEPTHS = 2048  # of a list of offsets of k, which is that long or a multiple
+DEPTHS, MOST_DEPTHS = 1 << 11, 1 << 16  # of a list of offsets of k, which is on a stack
 ALL = (0, 0, 0)  # all tiles are needed
 
 
@@ -30,14 +31,21 @@ class Shared(Item):
 
     @staticmethod
     def serves(read: Read) -> bool:
-        large, plain = read.flops() >= LEAST_FLOPS, read.plain()
-        known = None not in (_outer(read), _needed(read), _rows(read))
-        return large and plain and known and len(read.form.a.ks) <= progress.MOST_DIGITS
+        if read.flops() < LEAST_FLOPS or not read.plain():
+            return False
+        ks = read.form.a.ks
+        if len(ks) > 1 and (read.form.k > MOST_DEPTHS or len(ks) > progress.MOST_DIGITS):
+            return False
+        return None not in (_outer(read), _needed(read), _rows(read))
+
+    def __init__(self, read: Read, profile: Profile):
+        super().__init__(read, profile)
+        self.filled: list[str] = []  # lines that fill lists of offsets
+        self.asked_for: dict[int, str] | None = None  # numbers that are arguments of a function
 
     def write(self, counts: dict[str, int]) -> None:
         form, blocks = self.form, self.blocks
-        group, self.filled = self.group(counts["ST"]), list[str]()
-        self.asked_for: dict[int, str] | None = None
+        group = self.group(counts["ST"])
         self.ints += self.arguments(counts, group)
         kept = (blocks.rows if form.k > blocks.depth else group) * form.rows
         self.array(kept * counts["ST"], group)
@@ -174,11 +182,11 @@ class Shared(Item):
             self.places("ko, 0", "n2", "n2", form.a.ks)
         return ro, ko
 
-    def places(self, list: str, count: str, end: str, made: Sequence[Axis]) -> None:
+    def places(self, to: str, count: str, end: str, made: Sequence[Axis]) -> None:
         """A line that fills a list, whose digits are more arguments."""
         first = len(self.ints)
         self.ints += [x for axis in reversed(made) for x in axis]
-        self.filled.append(f"places({list}, {count}, {end}, n + {first}, {len(made)});")
+        self.filled.append(f"places({to}, {count}, {end}, n + {first}, {len(made)});")
 
 
 def _outer(read: Read) -> list[tuple[int, int, int]] | None:
