@@ -313,5 +313,5 @@ def test_a_forked_child_has_no_builders(device, monkeypatch):
 def test_without_a_cache_nothing_is_shared(device, monkeypatch):
     monkeypatch.setenv("FX_CACHE_DIR", "off")
     monkeypatch.setattr(builders, "share", lambda jobs: pytest.fail("shared"))
-    plan = long_plan(80)
+    plan = long_plan(60)
     assert len(programs.build_all(device, plan)) == 2

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lowering.planning.planner import Planner
 
 MAX_PARTS = 24
+LITTLE = 200  # characters of a stage without a loop that is not worth a function: 1 ms of a build
 LARGE = 1 << 15  # bytes that are worth not keeping
 SLOW = 1 << 20  # bytes that take longer to write than several launches take to begin
 MAX_BUFFERS = 64  # pointers of one kernel: 512 of the 1,024 bytes that every device admits
@@ -346,7 +347,10 @@ class _Combined:
         name = self.functions.get(key)
         if name is None:
             name = self.functions[key] = f"@p{len(self.functions)}"
-            text = f"{stage.signature('@')} {{\n{stage.text}\n}}"
+            head = stage.signature("@")
+            if len(stage.text) < LITTLE and not stage.helpers and "for (" not in stage.text:
+                head = head.replace("FX_STAGE", "FX_SHORT", 1)
+            text = f"{head} {{\n{stage.text}\n}}"
             for helper in (*stage.helpers, text):
                 self.helpers.append(helper.replace("@", f"{name}_"))
         return f"{name}_"

@@ -13,7 +13,7 @@ FX_STAGE void stage_0_p0(const long item, __global int *b0, const long n0, const
   }
 }
 
-FX_STAGE void stage_0_p1(const long item, __global uchar *b0) {
+FX_SHORT void stage_0_p1(const long item, __global uchar *b0) {
   #pragma OPENCL FP_CONTRACT ON
   const long ig = item;
   *(b0 + (0)) = (uchar)((0) != 0);
