@@ -46,6 +46,10 @@ def strided(x, w, b):
     return nn.relu(z + b) * b
 
 
+def narrow(x, w, b):
+    return fnp.tanh((x.astype("bfloat16") @ w.astype("bfloat16")).astype("float32") + b)
+
+
 LAST = ("NHWC", "HWIO", "NHWC")
 CASES = {
     "odd": (dense, (133, 70), (70, 83), (83,)),
@@ -60,6 +64,7 @@ CASES = {
     "rows of both": (of_rows, (130, 300), (200, 300), (200,)),
     "masked": (masked, (3, 130, 64), (3, 150, 64), (150,)),
     "pooled": (convolved, (3, 12, 20, 5), (3, 3, 5, 40), (40,)),
+    "bfloat16": (narrow, (130, 300), (300, 200), (200,)),
     "strided": (strided, (2, 15, 21, 16), (3, 5, 16, 33), (33,)),
 }
 
@@ -98,7 +103,11 @@ def test_layers_that_differ_in_sizes_are_one_function(rng):
     assert len(re.findall(r"FX_STAGE void \w+_end\(", program.source)) == 1
     text = parts.read(program.source)
     assert text is not None
-    assert {"places", "begin_f32", "next_f32x16_8x2_top_none_rows"} <= text.keys.keys()
+    assert {
+        "places",
+        "begin_f32_f32_f32",
+        "next_f32x16_8x2_top_none_rows_f32_f32",
+    } <= text.keys.keys()
 
 
 def test_programs_share_the_loops_of_products(rng):

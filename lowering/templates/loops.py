@@ -1,4 +1,4 @@
-"""Loops of a product's own: small products, tiles that may be left out, streams, narrow operands.
+"""Loops of a product's own: small products, streams, fours of 8-bit integers, and the like.
 
 The stage is seven loops in each other: outer numbers, strips of columns, depths of k, row tiles,
 blocks of k, tiles, and then the epilogue's. All that is known of the product is in its text, which

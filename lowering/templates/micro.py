@@ -43,7 +43,7 @@ FOUR_TYPES = "\n".join(
 )
 
 
-def _memory(stored: str) -> str:
+def memory(stored: str) -> str:
     """The C type of elements in memory."""
     return "uchar" if stored in FOURS else (KINDS | WHOLE).get(stored, "ushort")
 
@@ -52,7 +52,7 @@ def _read(kind: str, stored: str, width: int, pointer: str) -> str:
     """So many elements at `pointer` in registers of `kind`; narrow ones are widened."""
     if stored in FOURS:
         return _fours(stored, width, pointer)
-    vector = f"(__global const {_memory(stored)}{width}_u *)" if width > 1 else ""
+    vector = f"(__global const {memory(stored)}{width}_u *)" if width > 1 else ""
     text = f"*{vector}({pointer})"
     if stored in WHOLE:
         return cast(kind, width, text)
@@ -158,7 +158,7 @@ def _streamer(number, width, rows, a_stored, b_stored) -> str:
     return "\n".join(
         [
             f"FX_PART void stream_{number}x{width}_{rows}_{a_stored}_{b_stored}(",
-            f"    __global const {_memory(a_stored)} *a, __global const {_memory(b_stored)} *b,",
+            f"    __global const {memory(a_stored)} *a, __global const {memory(b_stored)} *b,",
             "    const long a_lane, const int last, const long a_k,",
             f"    const long b_k, const int k1, const int count, {kind} *t, const int size,",
             "    const int more) {",
@@ -190,7 +190,7 @@ def _filler(number, width, lanes, order, stored) -> str:
     kind = KINDS[number]
     head = [
         f"FX_PART void panel_{number}x{width}_{lanes}{order}_{stored}(",
-        f"    __global const {_memory(stored)} *x,",
+        f"    __global const {memory(stored)} *x,",
         "    const long x_lane, const long x_k, const int count, const int there, const int k1,",
         f"    __global {kind} *p, const long size) {{",
     ]
@@ -218,7 +218,7 @@ def _rows_side_by_side(kind: str, w: int, n: int, stored: str) -> list[str]:
     return [
         f"  for (int c0 = 0; c0 < count; c0 += {some * n}, p += {some} * size) {{",
         f"    const int c1 = (count < c0 + {some * n} ? count : c0 + {some * n});",
-        f"    __global const {_memory(stored)} *y = x;",
+        f"    __global const {memory(stored)} *y = x;",
         "    for (int k = 0; k < k1; ++k, y += x_k) {",
         f"      __global {kind} *q = p + k * {n};",
         f"      for (int c = c0; c < c1; c += {n}, q += size)",
@@ -250,7 +250,7 @@ def _columns_in_one_piece(kind: str, w: int, n: int, stored: str) -> list[str]:
         f"  for (int c = 0; c < count; c += {n}, p += size)",
         f"    for (int i = 0; i < {n}; i += {w}) {{",
         f"      const int j = {f'(i < {n - w} ? i : {n - w})' if n % w and n > w else 'i'};",
-        f"      __global const {_memory(stored)} *y[{w}];",
+        f"      __global const {memory(stored)} *y[{w}];",
         PLAIN,
         f"      for (int e = 0; e < {w}; ++e)",
         f"        y[e] = x + ({at} < there ? {at} : there - 1) * x_lane;",

@@ -1,15 +1,17 @@
 """Progress: the loops of a product with an epilogue, as functions that go on where they stopped.
 
-A stage whose sums are read by an epilogue is `begin_f32(`, and then, until it is zero,
-`next_f32x16_8x2_l1p_none_rows(`, named as the tile and by how panels of A and B are filled: the
-sums of the next rows of a strip are there, and the stage's own function does with them what the
-program wants. How far an item is, and where its operands are, is a structure; so the seven loops of
-a product are compiled once for all programs, as a tile is (docs/why/shared-loops.md).
+A stage whose sums are read by an epilogue is `begin_f32_f32_f32(`, and then, until it is zero,
+`next_f32x16_8x2_l1p_none_rows_f32_f32(`, named as the tile, by how panels of A and B are filled and
+by the operands' types in memory: the sums of the next rows of a strip are there, and the stage's
+own function does with them what the program wants. How far an item is, and where its operands are,
+is a structure; so the seven loops of a product are compiled once for all programs, as a tile is
+(docs/why/shared-loops.md).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from string import Template
 
 import numpy as np
@@ -18,7 +20,9 @@ from lowering.rewrite.product import Access, Product
 from lowering.templates import micro
 from lowering.templates.blocks import GROUP
 
-_CALL = re.compile(r"next_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([a-z1]{3})_([a-z]+)_([a-z]+)(?=\()")
+_CALL = re.compile(
+    r"next_([fiu]\d+)x(\d+)_(\d+)x(\d+)_([a-z1]{3})_([a-z]+)_([a-z]+)_(\w+)_(\w+)(?=\()"
+)
 FILLS = {"rows": "r", "columns": "c"}  # as `micro.fill` has them
 NUMBERS = (
     *("M", "N", "K", "RB", "CB", "RT", "CT", "OT", "OB", "ST", "KB", "KD", "GR"),
@@ -41,10 +45,15 @@ def number(name: str) -> str:
     return f"s->n[{NUMBERS.index(name)}]"
 
 
-def call(form: Product, dtype: np.dtype, width: int) -> str:
-    """The name of `next` for these tiles, and for how their panels are filled."""
+def call(form: Product, dtype: np.dtype, width: int, stored: Sequence[np.dtype]) -> str:
+    """The name of `next` for these tiles, for how their panels are filled, and from what."""
     tile = micro.name(form, dtype, width).removeprefix("tile_")
-    return f"next_{tile}_{fill(form.a)}_{fill(form.b)}"
+    return f"next_{tile}_{fill(form.a)}_{fill(form.b)}_{types(stored)}"
+
+
+def types(stored: Sequence[np.dtype]) -> str:
+    """The operands' types in memory as names have them."""
+    return "_".join(map(micro.element, stored))
 
 
 def fill(access: Access) -> str:
@@ -58,14 +67,21 @@ def source(text: str) -> str:
     """The functions of this kind that `text` calls."""
     found = sorted(set(_CALL.findall(text)))
     parts = [_PLACES] if "places(" in text else []
-    for number in sorted({call[0] for call in found}):
-        own = {"T": micro.KINDS[number], "number": number, "LINE": LINE}
+    for number, *stored in sorted({(call[0], *call[-2:]) for call in found}):
+        own = {"T": micro.KINDS[number], "LINE": LINE} | _stored(number, *stored)
         parts.append(_declared(_BEGIN.safe_substitute(own)))
     return "\n".join([*parts, *(_next(*call) for call in found)])
 
 
-def _next(number: str, width: str, rows: str, vectors: str, walk: str, a: str, b: str) -> str:
+def _stored(number: str, a: str, b: str) -> dict[str, str]:
+    """What the operands' types in memory make of names, and of pointers."""
+    kinds = {"A": micro.memory(a), "B": micro.memory(b), "a_type": a, "b_type": b}
+    return kinds | {"state": f"{number}_{a}_{b}"}
+
+
+def _next(number, width, rows, vectors, walk, a, b, *stored: str) -> str:
     own = words(number, width, rows, vectors) | {"walk": walk, "a_fill": a, "b_fill": b}
+    own |= _stored(number, *stored)
     own |= {"DONE": DONE, "SUMS": SUMS, "SOON": SOON}
     x, y = (_IN_PLACE if fill == "none" else _PANELS for fill in (a, b))
     own |= {"x": Template(x[0]).substitute(own), "y": Template(y[1]).substitute(own)}
@@ -107,24 +123,25 @@ _PANELS = ("x + kb * x_block + (r - r0) / $R * x_step", "y + kb * y_block + (t -
 """Where a tile's operands are."""
 
 _FILL_A = Template("""
-      $fill_rows${order}_$number(s->ao + s->r0 * a_lane + s->d0 * a_k, a_lane, a_k,
+      $fill_rows${order}_$a_type(s->ao + s->r0 * a_lane + s->d0 * a_k, a_lane, a_k,
         s->r1 - s->r0, M - s->r0, s->d1 - s->d0, s->x, x_step);""")
 _FILL_B = Template("""
         for (int k0 = s->d0, kb = 0; k0 < s->d1; k0 += KB, ++kb)
-          $fill_columns${order}_$number(s->bo + s->s0 * b_lane + k0 * b_k, b_lane, b_k,
+          $fill_columns${order}_$b_type(s->bo + s->s0 * b_lane + k0 * b_k, b_lane, b_k,
             s->s1 - s->s0, N - s->s0, (s->d1 - k0 < KB ? s->d1 - k0 : KB), s->y + kb * y_block,
             y_step);""")
 
 _BEGIN = Template("""typedef struct {
-  __global const $T *a, *b, *ao, *bo;
+  __global const $A *a, *ao;
+  __global const $B *b, *bo;
   __global $T *x, *y;
   $T *acc, *sums;
   const int *ro, *ko;
   const long *n;
   int o, o1, m0, m1, q0, q1, s0, s1, d0, d1, r0, r1, soon;
-} progress_$number;
-FX_PART void begin_$number(progress_$number *s, const int item,
-    __global const $T *a, __global const $T *b, $T *acc, const int *ro, const int *ko,
+} progress_$state;
+FX_PART void begin_$state(progress_$state *s, const int item,
+    __global const $A *a, __global const $B *b, $T *acc, const int *ro, const int *ko,
     const long *n) {
   const long $numbers;
   const int ir = item % RB, ic = item / RB % CB, io = item / RB / CB;
@@ -162,8 +179,8 @@ many values it has and what one more of it adds; from `end` on the last of these
 """
 MOST_DIGITS = 16
 
-_NEXT = Template("""FX_PART int next_${family}_${walk}_${a_fill}_$b_fill(const int ask,
-    progress_$number *s) {
+_NEXT = Template("""FX_PART int next_${family}_${walk}_${a_fill}_${b_fill}_${a_type}_$b_type(
+    const int ask, progress_$state *s) {
   const long *n = s->n;
   const long $numbers;
   for (;;) {

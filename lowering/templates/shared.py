@@ -31,7 +31,9 @@ class Shared(Item):
 
     @staticmethod
     def serves(read: Read) -> bool:
-        if read.flops() < LEAST_FLOPS or not read.plain():
+        sides = zip(read.stored_as(), (read.form.a, read.form.b), strict=True)
+        filled = all(stored == read.node.dtype or x.panel for stored, x in sides)
+        if read.flops() < LEAST_FLOPS or not filled or read.form.streamed or read.form.quads:
             return False
         ks = read.form.a.ks
         if len(ks) > 1 and (read.form.k > MOST_DEPTHS or len(ks) > progress.MOST_DIGITS):
@@ -49,7 +51,7 @@ class Shared(Item):
         self.ints += self.arguments(counts, group)
         kept = (blocks.rows if form.k > blocks.depth else group) * form.rows
         self.array(kept * counts["ST"], group)
-        call = progress.call(form, self.node.dtype, self.lanes)
+        call = progress.call(form, self.node.dtype, self.lanes, self.stored_as)
         ask = self.asks()
         functions = [self.function("@end", self.finished)]
         if ask:
@@ -59,9 +61,8 @@ class Shared(Item):
         a, b = (f"b{k}" for k in self.operands)
         self.line(f"const long n[] = {{{', '.join(f'n{k}' for k in range(len(self.ints)))}}};")
         self.line(f"{self.state} s;")
-        self.line(
-            f"begin_{micro.element(self.node.dtype)}(&s, item, {a}, {b}, acc, {ro}, {ko}, n);"
-        )
+        begin = self.state.replace("progress", "begin")
+        self.line(f"{begin}(&s, item, {a}, {b}, acc, {ro}, {ko}, n);")
         self.scope.lines += [f"  {x}" for x in self.filled]
         self.line(f"for (int what; (what = {call}({int(ask)}, &s));)")
         for text in functions:
@@ -94,7 +95,7 @@ class Shared(Item):
     @property
     def state(self) -> str:
         """The type of the structure that says how far an item is."""
-        return f"progress_{micro.element(self.node.dtype)}"
+        return f"progress_{micro.element(self.node.dtype)}_{progress.types(self.stored_as)}"
 
     # ------------------------------------------------ functions of the stage
 

@@ -147,14 +147,15 @@ FX_PART void places(int *to, const int start, const int count, const int end,
   }
 }
 typedef struct {
-  __global const float *a, *b, *ao, *bo;
+  __global const float *a, *ao;
+  __global const float *b, *bo;
   __global float *x, *y;
   float *acc, *sums;
   const int *ro, *ko;
   const long *n;
   int o, o1, m0, m1, q0, q1, s0, s1, d0, d1, r0, r1, soon;
-} progress_f32;
-FX_PART void begin_f32(progress_f32 *s, const int item,
+} progress_f32_f32_f32;
+FX_PART void begin_f32_f32_f32(progress_f32_f32_f32 *s, const int item,
     __global const float *a, __global const float *b, float *acc, const int *ro, const int *ko,
     const long *n) {
   const long M = n[0], N = n[1], K = n[2], RB = n[3], CB = n[4], RT = n[5], CT = n[6], OT = n[7], OB = n[8], ST = n[9], KD = n[11], GR = n[12], x_room = n[15], a_start = n[23], b_start = n[24];
@@ -168,8 +169,8 @@ FX_PART void begin_f32(progress_f32 *s, const int item,
   s->x = (__global float *)(ulong)(acc + ((K > KD ? RT : GR) * ST + 16 - 1) / 16 * 16);
   s->y = s->x + x_room;
 }
-FX_PART int next_f32x8_6x2_top_none_columns(const int ask,
-    progress_f32 *s) {
+FX_PART int next_f32x8_6x2_top_none_columns_f32_f32(
+    const int ask, progress_f32_f32_f32 *s) {
   const long *n = s->n;
   const long M = n[0], N = n[1], K = n[2], ST = n[9], KB = n[10], KD = n[11], GR = n[12], x_step = n[13], y_step = n[16], y_block = n[17], a_lane = n[19], a_k = n[20], b_lane = n[21], b_k = n[22], inner = n[25], a_outer = n[26], a_inner = n[27], b_outer = n[28], b_inner = n[29], needed = n[30], by_row = n[31], by_column = n[32];
   for (;;) {
@@ -245,7 +246,7 @@ FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global flo
   }
 }
 
-FX_STAGE void stage_0_p1_end(const progress_f32 *s, __global float *b0) {
+FX_STAGE void stage_0_p1_end(const progress_f32_f32_f32 *s, __global float *b0) {
   #pragma OPENCL FP_CONTRACT ON
   const int n33 = s->n[33];
   const int n34 = s->n[34];
@@ -284,11 +285,11 @@ FX_LIST void stage_0_p1(const long item, __global float *b0, __global const floa
   int ro[65536];
   int ko[2048];
   const long n[] = {n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46};
-  progress_f32 s;
-  begin_f32(&s, item, b1, b2, acc, ro, ko, n);
+  progress_f32_f32_f32 s;
+  begin_f32_f32_f32(&s, item, b1, b2, acc, ro, ko, n);
   places(ro, s.m0, (s.m1 - s.m0 + 5) / 6 * 6, n0, n + 35, 3);
   places(ko, 0, n2, n2, n + 41, 3);
-  for (int what; (what = next_f32x8_6x2_top_none_columns(0, &s));)
+  for (int what; (what = next_f32x8_6x2_top_none_columns_f32_f32(0, &s));)
     stage_0_p1_end(&s, b0);
 }
 
