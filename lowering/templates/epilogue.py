@@ -13,6 +13,7 @@ from typing import Any
 
 from lowering import scalar, schedule
 from lowering.affine import Affine
+from lowering.emit.scope import FEW_TURNS
 from lowering.emit.stage import _Emitter
 from lowering.graph import Node
 from lowering.nest import Nest, Value
@@ -148,7 +149,7 @@ class Epilogue(_Emitter):
             strips(rest // width)
         if rest % width:
             start, end = f"{lo} + {rest // width * width}", f"{lo} + {rest}"
-            self.line("#pragma clang loop vectorize(disable) unroll(disable)")
+            self.line(FEW_TURNS)
             self.run_strip(events, 1, 1, f"for (int {name} = {start}; {name} < {end}; ++{name}) {{")
         if self.node.shape[-1] > columns:
             self.line("}")

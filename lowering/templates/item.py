@@ -17,14 +17,15 @@ from lowering.emit.stage import Stage
 from lowering.graph import Node
 from lowering.nest import Nest, Value
 from lowering.profile import Profile
-from lowering.rewrite.product import Product
+from lowering.rewrite.product import Access, Product
 from lowering.templates import micro, whole
 from lowering.templates.blocks import Blocks
 from lowering.templates.epilogue import Axes, Epilogue
+from lowering.templates.progress import LINE
 
 PRAGMA = "#pragma OPENCL FP_CONTRACT ON"
 ROOMS = (1 << 18, 1 << 20)  # bytes of private arrays, most of which need not be touched
-LINE = 16  # elements: the parts of an array begin apart from what is before them
+DEPTHS = 2048  # of a list of offsets of k, which is that long or a multiple
 
 
 @dataclass(slots=True)
@@ -117,8 +118,23 @@ class Item(Epilogue):
         count = room(max(sum(sizes), enough // itemsize), itemsize)
         self.line(f"{self.kind} acc[{count}] __attribute__((aligned(64)));")
 
+    def panels(self, sums: str, together: int) -> None:
+        """Where the panels begin that follow so many sums in the array, of A so many together."""
+        form, kind = self.form, self.kind
+        if form.a.panel or form.b.panel:  # a CPU has one memory
+            end = f"({sums} + {LINE - 1}) / {LINE} * {LINE}"
+            self.line(f"__global {kind} *ap = (__global {kind} *)(ulong)(acc + {end});")
+        if form.b.panel:
+            self.line(f"__global {kind} *bp = ap{f' + {together} * x_step' * form.a.panel};")
+
     def panel_size(self, lanes: int, k: int) -> int:
         return micro.panel_size(lanes, self.lanes, k)
+
+    def apart(self, access: Access, lanes: int, k: int, in_place: int) -> int:
+        """From one tile's part of an operand to the next's."""
+        if access.panel:
+            return self.panel_size(lanes, k)
+        return access.tile if access.packed else in_place
 
     def steps(self) -> dict[str, int]:
         """From one tile and from one block of k to the next in A (x) and B (y), in panels or in
@@ -127,20 +143,8 @@ class Item(Epilogue):
         """
         form, blocks = self.form, self.blocks
         a, b = form.a, form.b
-        x = (
-            self.panel_size(form.rows, blocks.depth)
-            if a.panel
-            else a.tile
-            if a.packed
-            else form.rows * (a.lane or 0)
-        )
-        y = (
-            self.panel_size(form.columns, blocks.k)
-            if b.panel
-            else b.tile
-            if b.packed
-            else form.columns
-        )
+        x = self.apart(a, form.rows, blocks.depth, form.rows * (a.lane or 0))
+        y = self.apart(b, form.columns, blocks.k, form.columns)
         last = self.last or form.columns
         return {
             "x_step": x,

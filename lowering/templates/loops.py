@@ -15,7 +15,7 @@ from lowering.rewrite.product import QUAD
 from lowering.templates import masks, micro
 from lowering.templates.access import offset
 from lowering.templates.epilogue import least
-from lowering.templates.item import LINE, Item, Read, room
+from lowering.templates.item import DEPTHS, Item, Read, room
 
 
 class OwnLoops(Item):
@@ -46,18 +46,14 @@ class OwnLoops(Item):
 
     def arrays(self) -> None:
         """The sums of a row tile, or of all for a depth of k, and the panels."""
-        form, blocks, kind = self.form, self.blocks, self.kind
+        form, blocks = self.form, self.blocks
         deep, together = form.k > blocks.depth, micro.together(form.rows)
         kept = (blocks.rows if deep else 1) * form.rows * blocks.strip * form.columns
         self.array(kept, together)
         self.line(f"const int sums_step = K > KD ? {form.rows} * ST : 0;")
         for name, value in self.steps().items():
             self.int(name, value, "long")
-        if form.a.panel or form.b.panel:  # a CPU has one memory
-            end = f"((K > KD ? RT : {form.rows}) * ST + {LINE - 1}) / {LINE} * {LINE}"
-            self.line(f"__global {kind} *ap = (__global {kind} *)(ulong)(acc + {end});")
-        if form.b.panel:
-            self.line(f"__global {kind} *bp = ap{f' + {together} * x_step' * form.a.panel};")
+        self.panels(f"(K > KD ? RT : {form.rows}) * ST", together)
 
     def outer_indices(self) -> None:
         """Where this outer index begins in A and B, and the epilogue's outer axes."""
@@ -103,7 +99,7 @@ class OwnLoops(Item):
         deep = self.push(frozenset())
         self.line(f"const int ke = {least('K', 'd0 + KD')};")
         if form.a.k is None:
-            self.line(f"int ko[{-(-self.blocks.depth // 2048) * 2048}];")
+            self.line(f"int ko[{-(-self.blocks.depth // DEPTHS) * DEPTHS}];")
             at = offset("(d0 + k)", form.a.ks)
             self.line(f"for (int k = 0; k < ke - d0; ++k) ko[k] = {at};")
         if form.b.panel:

@@ -43,8 +43,8 @@ def stage(nest: Nest, profile: Profile) -> Stage:
         made = product_gpu.ProductEmitter(node, nest, axes, (a, b)).stage()
     else:
         read = Read(node, nest, axes, (a, b), loads[0])
-        found_ways = (way for way in (Stored, Shared, OwnLoops) if way.serves(read))
-        made = next(found_ways)(read, profile).stage()
+        way = next(way for way in (Stored, Shared, OwnLoops) if way.serves(read))
+        made = way(read, profile).stage()
     return origin.with_arguments(made, found)
 
 

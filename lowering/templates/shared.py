@@ -16,11 +16,11 @@ from lowering.profile import Profile
 from lowering.rewrite.strided import Axis
 from lowering.templates import masks, micro, progress
 from lowering.templates.access import digits
-from lowering.templates.item import PRAGMA, Item, Read, room
+from lowering.templates.item import DEPTHS, PRAGMA, Item, Read, room
 
 LEAST_FLOPS = 1 << 18  # of a product of two matrices, of which the calls are under 1%
 SUMS_BYTES = 1 << 13  # of rows that are done before the epilogue has them
-DEPTHS, MOST_DEPTHS = 1 << 11, 1 << 16  # of a list of offsets of k, which is on a stack
+MOST_DEPTHS = 1 << 16  # of a list of offsets of k, which is on a stack
 ALL = (0, 0, 0)  # all tiles are needed
 
 
@@ -42,6 +42,7 @@ class Shared(Item):
 
     def __init__(self, read: Read, profile: Profile):
         super().__init__(read, profile)
+        self.needed = _needed(read) or ALL
         self.filled: list[str] = []  # lines that fill lists of offsets
         self.asked_for: dict[int, str] | None = None  # numbers that are arguments of a function
 
@@ -80,7 +81,7 @@ class Shared(Item):
 
     def asks(self) -> bool:
         """Whether memory is asked for what the epilogue reads, before a row tile's sums."""
-        return bool(self.wanted()) and _needed(self.read) == ALL
+        return bool(self.wanted()) and self.needed == ALL
 
     def arguments(self, counts: dict[str, int], group: int) -> list[int]:
         """The stage's first arguments, in the order of `progress.NUMBERS`."""
@@ -89,7 +90,7 @@ class Shared(Item):
         high, low = [(1, 0, 0), (1, 0, 0), *(_outer(self.read) or ())][-2:]
         found |= {"inner": low[0], "a_outer": high[1], "a_inner": low[1]}
         found |= {"b_outer": high[2], "b_inner": low[2]}
-        found |= zip(("needed", "by_row", "by_column"), _needed(self.read) or ALL)
+        found |= zip(("needed", "by_row", "by_column"), self.needed)
         return [found[name] for name in progress.NUMBERS]
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import replace
 from lowering.profile import Profile
 from lowering.templates import masks
 from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks
-from lowering.templates.item import LINE, ROOMS, Item, Read
+from lowering.templates.item import ROOMS, Item, Read
 
 LEAST_FLOPS = 1 << 16  # of a product of two matrices, from which the shared function costs nothing
 HALVES = 32  # bytes of a vector; larger ones some processors take in two steps
@@ -57,11 +57,7 @@ class Stored(Item):
         self.array(form.rows * form.columns, GROUP, ROOMS[-1])
         for name, value in self.steps().items():
             self.int(name, value, "long")
-        if form.a.panel or form.b.panel:  # a CPU has one memory
-            end = f"({form.rows * form.columns} + {LINE - 1}) / {LINE} * {LINE}"
-            self.line(f"__global {self.kind} *ap = (__global {self.kind} *)(ulong)(acc + {end});")
-        if form.b.panel:
-            self.line(f"__global {self.kind} *bp = ap{f' + {GROUP} * x_step' * form.a.panel};")
+        self.panels(f"{form.rows * form.columns}", GROUP)
         high, low = [(1, (0, 0, 0)), (1, (0, 0, 0)), *outer][-2:]
         inner, strides = str(low[0]), ", ".join(["0"] * 6)
         if outer:
