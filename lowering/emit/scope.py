@@ -23,6 +23,10 @@ def parameter(buffer: NestBuffer, j: int) -> str:
     return f"__global {const}{scalar.memory_type(buffer.dtype)} *b{j}"
 
 
+LIST = "FX_LIST"
+"""The head of a stage that is a list of calls."""
+
+
 @dataclass(slots=True)
 class Stage:
     """One stage: the body of `stage(item, buffers..., ints...)`, its signature and its launch
@@ -45,8 +49,24 @@ class Stage:
     def signature(self, name: str) -> str:
         """The head of the C function that holds the stage."""
         params = ["const long item", *(parameter(b, j) for j, b in enumerate(self.buffers))]
-        params += [f"const long n{j}" for j in range(len(self.ints))]
+        numbers = [f"const long n{j}" for j in range(len(self.ints))]
+        params += ["const long *n"] if self.listed else numbers
         return f"{self.head} void {name}({', '.join(params)})"
+
+    @property
+    def listed(self) -> bool:
+        """Whether its numbers are a list: 50 arguments that a list of calls hands on one by one
+        take LLVM 3 ms, twice.
+        """
+        return bool(self.ints) and self.head == LIST
+
+    def number(self, k: int) -> str:
+        """Integer argument k in the stage's text."""
+        return f"n[{k}]" if self.listed else f"n{k}"
+
+    def numbers(self, given: list[str]) -> list[str]:
+        """What a call hands on for these integer arguments."""
+        return [f"(__private const long[]){{{', '.join(given)}}}"] if self.listed else given
 
 
 @dataclass(slots=True)

@@ -302,7 +302,7 @@ class _Combined:
         first = self.extents.setdefault((name, *extents), len(self.ints))
         if first == len(self.ints):
             self.ints += extents
-        args += [f"n{first + k}" for k in range(len(stage.ints))]
+        args += stage.numbers([f"n{first + k}" for k in range(len(stage.ints))])
         bound = first + len(stage.ints) if self.serial else len(self.ints)
         if self.serial:
             args[0] = "k"

@@ -103,7 +103,7 @@ class TeamWriter(Writer):
         self.common = self.pointer(slot)
         self.alone = False  # whether one member does the steps that are being written
         self.item, self.first = "", 0  # of items that are shared: the variable, a part's first
-        self.numbers: list[int] = []
+        self.given: list[int] = []  # the numbers
         self.hears = False  # whether what is said decides where the members go
         self.base = scratch.words  # of the numbers
 
@@ -112,18 +112,23 @@ class TeamWriter(Writer):
         heads, rest = lines[: len(self.slots)], lines[len(self.slots) :]
         members = self.scratch.members
         made = f"team t = team_of((__global ulong *){self.common}, (uint)item, {members});"
-        kind = "__global const long *"
-        numbers = f"{kind}n = ({kind}){self.common} + {self.base};"
+        numbers = f"const long *n = (const long *)(ulong){self.common} + {self.base};"
         label = ["  gone:"] if self.hears else []
         return "\n".join([*heads, f"  {made}", f"  {numbers}", *rest, *label, "  team_leave(&t);"])
 
     def number(self, value: int) -> str:
-        self.numbers.append(value)
-        return f"n[{len(self.numbers) - 1}]"
+        self.given.append(value)
+        return f"n[{len(self.given) - 1}]"
+
+    def numbers(self, stage: Stage, values: list[int]) -> list[str]:
+        if not stage.listed:
+            return super().numbers(stage, values)
+        self.given += values
+        return [f"n + {len(self.given) - len(values)}"]
 
     def keep(self, slot: int) -> None:
         """The contents of the slot that the plan brings along."""
-        words = np.array([0] * self.base + self.numbers, LONG)
+        words = np.array([0] * self.base + self.given, LONG)
         self.p.slots[slot].shape, self.p.slots[slot].data = words.shape, words.tobytes()
 
     def variables(self, s: LoopStep) -> set[int]:

@@ -259,13 +259,18 @@ class Writer:
                 assert isinstance(move, IterArg)
                 text += f" + {self.times[-1 - move.level]} * {self.number(move.step)}"
             args.append(text)
-        args += [self.number(a.value) for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
+        numbers = [a.value for a in s.args[n_b : n_b + n_i] if isinstance(a, IntArg)]
+        args += self.numbers(stage, numbers)
         args += [f"a{last}, {last}, &a{last}, &{last}"] if r is not None else []
         self.call(f"@{self.names[key]}", args, s.groups)
 
     def number(self, value: int) -> str:
         """A number that depends on shapes."""
         return f"{value}L"
+
+    def numbers(self, stage: Stage, values: list[int]) -> list[str]:
+        """What a call of a stage hands on for these integer arguments."""
+        return stage.numbers([self.number(x) for x in values])
 
     def call(self, name: str, args: list[str], groups: int) -> None:
         """Run the items of a stage."""

@@ -43,7 +43,7 @@ def with_arguments(stage: Stage, found: Origins) -> Stage:
     if not found:
         return stage
     first = len(stage.ints)
-    moves = [f"  b{k} += n{first + j};" for j, k in enumerate(found)]
+    moves = [f"  b{k} += {stage.number(first + j)};" for j, k in enumerate(found)]
     pragma, _, text = stage.text.partition("\n")
     text = "\n".join([pragma, *moves, text])
     return replace(stage, text=text, ints=[*stage.ints, *found.values()])

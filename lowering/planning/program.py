@@ -252,6 +252,6 @@ def kernel(
         for j, b in enumerate(s.buffers):
             const = "" if b.written else "const "
             args.append(f"(__global {const}{scalar.memory_type(b.dtype)} *)p{j}{moves.get(j, '')}")
-        args += [f"n{j}" for j in range(len(s.ints))]
+        args += s.numbers([f"n{j}" for j in range(len(s.ints))])
         lines.append(f"  case {k}: {names[k]}({', '.join(args)}); break;")
     return "\n".join([*lines, "  }", "}"]) + "\n"

@@ -13,7 +13,7 @@ import numpy as np
 
 from lowering import schedule
 from lowering.affine import Cut
-from lowering.emit.stage import Stage
+from lowering.emit.scope import LIST, Stage
 from lowering.graph import Node
 from lowering.nest import Nest, Value
 from lowering.profile import Profile
@@ -103,7 +103,8 @@ class Item(Epilogue):
 
     def int(self, name: str, value: int, kind: str = "int") -> None:
         """An integer argument under a name."""
-        self.line(f"const {kind} {name} = n{len(self.ints)};")
+        k = len(self.ints)
+        self.line(f"const {kind} {name} = {f'n[{k}]' if self.head == LIST else f'n{k}'};")
         self.ints.append(value)
 
     def array(self, sums: int, together: int, enough: int = 0) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lowering.emit.scope import SHORT, Scope, parameter
+from lowering.emit.scope import LIST, SHORT, Scope, parameter
 from lowering.emit.stage import counted
 from lowering.planning import origin
 from lowering.profile import Profile
@@ -27,7 +27,7 @@ ALL = (0, 0, 0)  # all tiles are needed
 class Shared(Item):
     """The emitter of such a stage."""
 
-    head = "FX_LIST"
+    head = LIST
 
     @staticmethod
     def serves(read: Read) -> bool:
@@ -60,7 +60,6 @@ class Shared(Item):
             functions.insert(0, f"if (what == {progress.SOON}) {asking} else")
         ro, ko = self.lists()
         a, b = (f"b{k}" for k in self.operands)
-        self.line(f"const long n[] = {{{', '.join(f'n{k}' for k in range(len(self.ints)))}}};")
         self.line(f"{self.state} s;")
         begin = self.state.replace("progress", "begin")
         self.line(f"{begin}(&s, item, {a}, {b}, acc, {ro}, {ko}, n);")
@@ -177,11 +176,11 @@ class Shared(Item):
             ro = "ro"
             self.line(f"int ro[{room(self.blocks.rows * form.rows)}];")
             count = f"(s.m1 - s.m0 + {form.rows - 1}) / {form.rows} * {form.rows}"
-            self.places("ro, s.m0", count, "n0", _rows(self.read) or ())
+            self.places("ro, s.m0", count, "n[0]", _rows(self.read) or ())
         if form.a.k is None:
             ko = "ko"
             self.line(f"int ko[{-(-form.k // DEPTHS) * DEPTHS}];")
-            self.places("ko, 0", "n2", "n2", form.a.ks)
+            self.places("ko, 0", "n[2]", "n[2]", form.a.ks)
         return ro, ko
 
     def places(self, to: str, count: str, end: str, made: Sequence[Axis]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lowering.emit.scope import LIST
 from lowering.profile import Profile
 from lowering.templates import masks
 from lowering.templates.blocks import GROUP, PACKED_COLUMNS, Blocks
@@ -22,7 +23,7 @@ Outer = list[tuple[int, tuple[int, int, int]]]
 class Stored(Item):
     """The emitter of such a stage."""
 
-    head = "FX_LIST"
+    head = LIST
 
     @staticmethod
     def serves(read: Read) -> bool:

@@ -279,16 +279,15 @@ FX_STAGE void stage_0_p1_end(const progress_f32_f32_f32 *s, __global float *b0) 
   }
 }
 
-FX_LIST void stage_0_p1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46) {
+FX_LIST void stage_0_p1(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long *n) {
   #pragma OPENCL FP_CONTRACT ON
   float acc[65536] __attribute__((aligned(64)));
   int ro[65536];
   int ko[2048];
-  const long n[] = {n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46};
   progress_f32_f32_f32 s;
   begin_f32_f32_f32(&s, item, b1, b2, acc, ro, ko, n);
-  places(ro, s.m0, (s.m1 - s.m0 + 5) / 6 * 6, n0, n + 35, 3);
-  places(ko, 0, n2, n2, n + 41, 3);
+  places(ro, s.m0, (s.m1 - s.m0 + 5) / 6 * 6, n[0], n + 35, 3);
+  places(ko, 0, n[2], n[2], n + 41, 3);
   for (int what; (what = next_f32x8_6x2_top_none_columns_f32_f32(0, &s));)
     stage_0_p1_end(&s, b0);
 }
@@ -298,7 +297,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     stage_0_p0(k, b0, b1, n0, n1, n2);
   }
   for (long k = 0; k < n51; ++k) {
-    stage_0_p1(k, b2, b1, b3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50);
+    stage_0_p1(k, b2, b1, b3, (__private const long[]){n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50});
   }
 }
 

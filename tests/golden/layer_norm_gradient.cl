@@ -297,7 +297,7 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global uchar *p10 = b10;
   __global uchar *p11 = b11;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
-  __global const long *n = (__global const long *)p0 + 27;
+  const long *n = (const long *)(ulong)p0 + 27;
   team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
   stage_0_0(q1, (__global const float *)(p1), (__global const float *)(p2), (__global const float *)(p3), (__global const float *)(p4), (__global const float *)(p5), (__global const float *)(p6), (__global float *)(p7), (__global float *)(p8), (__global float *)(p9), n[1], n[2], n[3]);

@@ -167,42 +167,42 @@ FX_PART void whole_f32x16_8x2(const int by, const int a_fill, const int b_fill,
     }
   }
 }
-FX_LIST void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24) {
+FX_LIST void stage_0(const long item, __global float *b0, __global const float *b1, __global const float *b2, const long *n) {
   #pragma OPENCL FP_CONTRACT ON
-  const int M = n0;
-  const int N = n1;
-  const int K = n2;
-  const int RB = n3;
-  const int CB = n4;
-  const int RT = n5;
-  const int CT = n6;
-  const int OT = n7;
-  const int OB = n8;
-  const int ST = n9;
-  const int KB = n10;
-  const int KD = n11;
+  const int M = n[0];
+  const int N = n[1];
+  const int K = n[2];
+  const int RB = n[3];
+  const int CB = n[4];
+  const int RT = n[5];
+  const int CT = n[6];
+  const int OT = n[7];
+  const int OB = n[8];
+  const int ST = n[9];
+  const int KB = n[10];
+  const int KD = n[11];
   float acc[262144] __attribute__((aligned(64)));
-  const long x_step = n12;
-  const long x_block = n13;
-  const long y_step = n14;
-  const long y_block = n15;
-  const long y_last = n16;
-  const long a_lane = n17;
-  const long a_k = n18;
-  const long b_lane = n19;
-  const long b_k = n20;
-  const long a_start = n21;
-  const long b_start = n22;
+  const long x_step = n[12];
+  const long x_block = n[13];
+  const long y_step = n[14];
+  const long y_block = n[15];
+  const long y_last = n[16];
+  const long a_lane = n[17];
+  const long a_k = n[18];
+  const long b_lane = n[19];
+  const long b_k = n[20];
+  const long a_start = n[21];
+  const long b_start = n[22];
   __global float *ap = (__global float *)(ulong)(acc + (256 + 15) / 16 * 16);
   __global float *bp = ap;
-  const long ld = n23;
-  const long start = n24;
+  const long ld = n[23];
+  const long start = n[24];
   whole_f32x16_8x2(by_l1p, fill_none, fill_rows, item, b1 + a_start, b2 + b_start, 0, x_step, bp, y_step, y_last, a_lane, a_k, b_lane, b_k, M, N, K, RB, CB, RT, CT, OT, OB, KD, acc, 1, 0, 0, 0, 0, 0, 0, ld, b0 + start);
 }
 
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const float *)p1, (__global const float *)p2, (__private const long[]){n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24}); break;
   }
 }

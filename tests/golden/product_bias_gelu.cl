@@ -202,10 +202,9 @@ FX_STAGE void stage_0_end(const progress_f32_f32_f32 *s, __global const float *b
   }
 }
 
-FX_LIST void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33) {
+FX_LIST void stage_0(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global const float *b3, const long *n) {
   #pragma OPENCL FP_CONTRACT ON
   float acc[65536] __attribute__((aligned(64)));
-  const long n[] = {n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33};
   progress_f32_f32_f32 s;
   begin_f32_f32_f32(&s, item, b2, b3, acc, 0, 0, n);
   for (int what; (what = next_f32x8_6x2_l1p_none_rows_f32_f32(0, &s));)
@@ -215,6 +214,6 @@ FX_LIST void stage_0(const long item, __global const float *b0, __global float *
 __kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global const float *)p2, (__global const float *)p3, (__private const long[]){n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33}); break;
   }
 }

@@ -66,7 +66,7 @@ FX_STAGE void stage_0(const long item, __global uchar *b0, __global uchar *b1, _
   __global uchar *p1 = b1;
   __global uchar *p2 = b2;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
-  __global const long *n = (__global const long *)p0 + 24;
+  const long *n = (const long *)(ulong)p0 + 24;
   __global uchar *const o1 = p1;
   {
   for (long k2 = 0; k2 < n[0]; ++k2) {

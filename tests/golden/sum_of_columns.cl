@@ -56,7 +56,7 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   __global uchar *p2 = b2;
   __global uchar *p3 = b3;
   team t = team_of((__global ulong *)p0, (uint)item, 2);
-  __global const long *n = (__global const long *)p0 + 27;
+  const long *n = (const long *)(ulong)p0 + 27;
   team_timed(&t, (__global ulong *)p0 + 24);
   for (long q1; (q1 = team_next(&t, n[0])) >= 0;) {
   stage_0_0(q1, (__global const float *)(p1), (__global float *)(p2), n[1], n[2]);
