@@ -422,7 +422,8 @@ NEAR = 8  # elements apart: lanes that share lines, which the next strip need no
 def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | None:
     """The axis with the most contiguous accesses; longer ones and parallel ones win ties."""
     best, best_score = None, 0.0
-    across, across_score = None, (-inf, 0)  # where nothing lies along an axis: of the rows' longest
+    # where nothing lies along an axis: of the rows', that which stores go along, or the longest
+    across, across_score = None, (-inf, 0, 0)
     found = [(v.attr[1], v.mask) for v in nest.values if v.op == "load"]
     found += [(s.index, s.index.axes | nest.values[s.value].mask) for s in all_stores(nest)]
     whole = max((prod(nest.extents[a] for a in axes) for _, axes in found), default=1)
@@ -448,8 +449,10 @@ def _vector_axis(nest: Nest, live: list[int], folded: frozenset[int]) -> int | N
             continue
         if score > best_score:
             best, best_score = a, score
-        elif a in rows and (round(score, 1), n) > across_score:
-            across, across_score = a, (round(score, 1), n)
+            continue
+        near = sum(abs(s.index.coef(a)) <= NEAR for s in nest.stores)
+        if a in rows and (round(score, 1), near, n) > across_score:
+            across, across_score = a, (round(score, 1), near, n)
     return best if best is not None else across
 
 

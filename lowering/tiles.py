@@ -124,14 +124,21 @@ def apart(roots: list[Root], stored: Collection[int]) -> Cut | None:
 
 
 def _across(nest: Nest, v: int, axis: int) -> list[int]:
-    """The loads that stride a line or more along v, and go side by side along `axis`."""
+    """The loads that stride a line or more along v, and go side by side along `axis`, or are one
+    part of complex numbers that do.
+    """
     return [
         k
         for k, x in enumerate(nest.values)
         if x.op == "load"
-        and x.attr[1].coef(axis) == 1
+        and (x.attr[1].coef(axis) == 1 or (x.attr[1].coef(axis) == 2 and _part(x)))
         and abs(x.attr[1].coef(v)) * x.dtype.itemsize >= LINE
     ]
+
+
+def _part(x: Value) -> bool:
+    """Whether a load may be of parts of complex numbers, which have `turn2`."""
+    return x.dtype.kind == "f" and x.dtype.itemsize >= 4
 
 
 def _plain(x: Value) -> bool:

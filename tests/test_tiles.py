@@ -65,3 +65,23 @@ def test_sizes_are_no_part_of_the_text_but_strides():
     assert source((512, 640)).replace("512", "") != source((512, 512))
     b = [source((n, 512)).replace(str(n), "n") for n in (384, 640)]
     assert b[0] == b[1]
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128], ids=lambda d: np.dtype(d).name)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_complex_transposes(shape, dtype):
+    """Each part is turned by itself: every second element of the lines."""
+    with fx.enable_x64(dtype == np.complex128):
+        x = (some(shape) - 1j * some(shape[::-1]).T).astype(dtype)
+        y = (1j * some(shape[::-1])).astype(dtype)
+        f = fx.jit(lambda x, y: (x.conj().T, x.T + y, abs(x.T) ** 2))
+        np.testing.assert_array_equal(np.asarray(f(x, y)[0]), x.conj().T)
+        np.testing.assert_array_equal(np.asarray(f(x, y)[1]), x.T + y)
+        np.testing.assert_allclose(np.asarray(f(x, y)[2]), abs(x.T) ** 2, rtol=1e-6)
+
+
+def test_complex_arrays_are_turned_in_tiles():
+    b = graph.Builder()
+    x = b.transpose(b.input((512, 512), np.dtype(np.complex64)), (1, 0))
+    text = make_plan(b.graph([b.map("neg", x)]), AVX2).programs[0].source
+    assert "turn2_f32x8(" in text and ".s7" not in text

@@ -232,6 +232,30 @@ def test_long_rows(dtype, n):
     assert_transforms(dtype, 2, n, 16)
 
 
+AXES = [((40, 48), (0,)), ((6, 40, 48), (1,)), ((6, 5, 48), (0, 1)), ((6, 5, 48), (2, 0))]
+
+
+@pytest.mark.parametrize(("shape", "axes"), AXES)
+@pytest.mark.parametrize("inverse", [False, True])
+def test_transforms_along_other_axes_turn_nothing(shape, axes, inverse):
+    """Columns are lanes: what comes in is read and what goes out is written once an axis."""
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
+    name = "ifftn" if inverse else "fftn"
+    f = fx.jit(lambda x: getattr(jnp.fft, name)(x, axes=axes))
+    np.testing.assert_allclose(f(x), getattr(np.fft, name)(x, axes=axes), atol=2e-5)
+    if here():
+        graph = subgraph(g.Builder(), fx.make_jaxpr(f)(x))
+        plan = compiler.make_plan(graph, devices.default_device().profile, chain=False, merge=False)
+        assert (plan.launches, plan.host_steps) == (len(axes), 0)
+
+
+def test_few_columns_are_turned():
+    x = (np.arange(64 * 64 * 3) % 7 + 1j).reshape(64, 64, 3).astype(np.complex64)
+    f = fx.jit(lambda x: jnp.fft.fft(x, axis=1))
+    np.testing.assert_allclose(f(x), np.fft.fft(x, axis=1), atol=1e-4)
+
+
 @pytest.mark.driver
 @pytest.mark.parametrize("n", [4116, 8232, 90000])
 @pytest.mark.parametrize("kind", ["fft", "rfft", "irfft"])

@@ -22,6 +22,7 @@ from fx.prims import elementwise, parts, shape
 from fx.prims import matrix as mx
 from fx.prims.host import host_primitive, lower_host
 from fx.prims.registry import Case, transpose_linear_operand
+from lowering import graph
 
 sf = LazyModule("scipy.fft")
 WORTH_THREADS = 1 << 16  # elements; each thread does whole transforms, so the bits are the same
@@ -40,7 +41,9 @@ _COMPLEX = (np.dtype(np.complex64), np.dtype(np.complex128))
 _REAL = (np.dtype(np.float32), np.dtype(np.float64))
 
 
-def _abstract(x, *, fft_type, fft_lengths):
+def _abstract(x, *, fft_type, fft_lengths, axes=None):
+    if axes is not None:  # of what was turned: a complex transform keeps the shape
+        return ShapedArray(x.shape, x.dtype)
     n = len(fft_lengths)
     if x.ndim < n:
         raise ValueError(
@@ -69,7 +72,7 @@ def _abstract(x, *, fft_type, fft_lengths):
     return ShapedArray(x.shape, x.dtype)
 
 
-def _numpy(x, *, fft_type, fft_lengths):
+def _numpy(x, *, fft_type, fft_lengths, axes=None):
     n = len(fft_lengths)
     if not x.size or not all(fft_lengths) or not n:
         out = _abstract(get_aval(x), fft_type=fft_type, fft_lengths=fft_lengths)
@@ -79,8 +82,8 @@ def _numpy(x, *, fft_type, fft_lengths):
         if fft_type is FftType.IRFFT:
             return sf.irfft(x, n=fft_lengths[0], workers=workers)
         one = {FftType.FFT: sf.fft, FftType.IFFT: sf.ifft, FftType.RFFT: sf.rfft}
-        return one[fft_type](x, workers=workers)
-    axes = tuple(range(x.ndim - n, x.ndim))
+        return one[fft_type](x, axis=-1 if axes is None else axes[0], workers=workers)
+    axes = tuple(range(x.ndim - n, x.ndim)) if axes is None else axes
     if fft_type is FftType.IRFFT:
         return sf.irfftn(x, s=fft_lengths, axes=axes, workers=workers)
     names = {FftType.FFT: sf.fftn, FftType.IFFT: sf.ifftn, FftType.RFFT: sf.rfftn}
@@ -117,6 +120,30 @@ def _batch(axis, args, dims, **params):
     return fft_p.bind(shape.move_axis(args[0], dims[0], 0), **params), 0
 
 
+_LEAST_INNER = 8  # elements after an axis: of fewer the lanes of a vector are too few
+
+
+def _stage(*, fft_type, fft_lengths, axes=None):
+    """What may do it on a device; `axes`, where these are not the last ones, in memory's order."""
+    return ("fft", fft_type.name, fft_lengths, axes)
+
+
+def _lower(b, x, *, fft_type, fft_lengths):
+    """One step. A complex transform of what is turned goes along the axes of memory, and its result
+    is turned: where users turn it back, as for an axis that is not the last, nothing is.
+    """
+    host = lower_host(lambda: fft_p, _stage)
+    n, turned = len(fft_lengths), isinstance(x.form, graph.Transpose) and not x.form.stored
+    if n and turned and fft_type in (FftType.FFT, FftType.IFFT):
+        y, perm = x.args[0], x.form.perm
+        axes = tuple(sorted(perm[-n:]))
+        if all(d == y.ndim - 1 or prod(y.shape[d + 1 :]) >= _LEAST_INNER for d in axes):
+            lengths = tuple(y.shape[d] for d in axes)
+            made = host(b, y, fft_type=fft_type, fft_lengths=lengths, axes=axes)
+            return b.transpose(made, perm)
+    return host(b, x, fft_type=fft_type, fft_lengths=fft_lengths)
+
+
 def _cases():
     c64, f32 = np.complex64, np.float32
     for kind, s, lengths, dtype in (
@@ -138,9 +165,7 @@ fft_p = host_primitive(
     uses_blas=False,
     abstract=_abstract,
     numpy=_numpy,
-    lower=lower_host(
-        lambda: fft_p, lambda *, fft_type, fft_lengths: ("fft", fft_type.name, fft_lengths)
-    ),
+    lower=_lower,
     jvp="linear",
     transpose=transpose_linear_operand(_transpose),
     batch=_batch,

@@ -76,14 +76,15 @@ class Tiled(Folds):
         buffer, index, *_ = load.attr
         element = scalar.memory_type(load.dtype)
         size = load.dtype.itemsize
-        turn = f"turn_{scalar.memory_code(load.dtype)}x{turning.WIDTHS[size]}"
-        self.line(f"{element} t{k}[{t.rows * t.strip}] __attribute__((aligned(64)));")
+        name = "turn" if index.coef(t.axis) == 1 else "turn2"
+        turn = f"{name}_{scalar.memory_code(load.dtype)}x{turning.WIDTHS[size]}"
+        self.line(f"{element} tile{k}[{t.rows * t.strip}] __attribute__((aligned(64)));")
         self.line("{")
         self.line(f"  const {self.ix} i{t.axis} = v{t.axis}, i{v} = v{v};")
         sides = f"w{v} - v{v}, w{t.axis} - v{t.axis}"
         self.line(
             f"  {turn}(b{buffer} + ({self.affine(index)}), "
-            f"{index.coef(v)}, {sides}, t{k}, {t.strip});"
+            f"{index.coef(v)}, {sides}, tile{k}, {t.strip});"
         )
         self.line("}")
 
@@ -94,7 +95,7 @@ class Tiled(Folds):
             return super().compute(k, v, u, scope)
         width, axis, strips = self.value_width(v), t.axis, self.s.v
         out = self.fresh("x")
-        at = f"t{k} + (i{axis} - v{axis}) * {t.strip} + (i{strips} - v{strips})"
+        at = f"tile{k} + (i{axis} - v{axis}) * {t.strip} + (i{strips} - v{strips})"
         text = scalar.load(v.dtype, width, at, "__private")
         self.line(f"const {scalar.register_type(v.dtype, width)} {out} = {text};")
         return out

@@ -230,8 +230,10 @@ def _svd(node: g.Node, profile: Profile) -> list[Written]:
 
 
 def _fft(node: g.Node, profile: Profile) -> list[Written]:
-    """Along each axis in turn: the last one first, but last for a real result."""
-    _, kind, lengths = node.form.stage
+    """Along each axis in turn: the last one first, but last for a real result. `axes`: None for the
+    last ones.
+    """
+    _, kind, lengths, axes = node.form.stage
     x = node.args[0]
     (shape, _), *_ = node.outs
     if not x.size or not lengths or x.dtype not in TYPES:
@@ -239,15 +241,20 @@ def _fft(node: g.Node, profile: Profile) -> list[Written]:
     along = {"RFFT": "half", "IRFFT": "real"}.get(kind, "complex")
     inverse = kind in ("IFFT", "IRFFT")
     spectrum = shape[:-1] if kind != "IRFFT" else x.shape[:-1]  # the parts are the last axis
-    if any(n > MOST_POINTS or fourier.radices(n) is None for n in lengths[:-1]):
-        return []
-    chain = _rows(lengths[-1], along, inverse, spectrum, x.dtype, profile)
-    if not chain:
-        return []
     last = len(spectrum) - 1
+    axes = tuple(range(last + 1 - len(lengths), last + 1)) if axes is None else axes
+    upright = [n for n, axis in zip(lengths, axes, strict=True) if axis != last]
+    if any(n > MOST_POINTS or fourier.radices(n) is None for n in upright):
+        return []
+    chain = []
+    if axes[-1] == last:
+        chain = _rows(lengths[-1], along, inverse, spectrum, x.dtype, profile)
+        if not chain:
+            return []
     others = [
         _columns(spectrum, axis, inverse, x.dtype, profile)
-        for axis in range(last - 1, last - len(lengths), -1)
+        for axis in reversed(axes)
+        if axis != last
     ]
     chain = [*others, *chain] if kind == "IRFFT" else [*chain, *others]
     chain[-1] = replace(chain[-1], result=None)

@@ -9,20 +9,20 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     const int w0 = min((long)n4, (long)v0 + 64);
     const int v1 = g % n3 / n2 * 64;
     const int w1 = min((long)n5, (long)v1 + 64);
-    float t0[4096] __attribute__((aligned(64)));
+    float tile0[4096] __attribute__((aligned(64)));
     {
       const int i0 = v0, i1 = v1;
-      turn_f32x8(b0 + (i0 + 128 * i1), 128, w1 - v1, w0 - v0, t0, 64);
+      turn_f32x8(b0 + (i0 + 128 * i1), 128, w1 - v1, w0 - v0, tile0, 64);
     }
     for (int i0 = v0; i0 < w0; ++i0) {
       for (int i1 = v1; i1 + 16 <= w1; i1 += 16) {
-        const float16 x1 = *(__private const float16_u *)(t0 + (i0 - v0) * 64 + (i1 - v1));
+        const float16 x1 = *(__private const float16_u *)(tile0 + (i0 - v0) * 64 + (i1 - v1));
         const float16 x2 = (x1 + (float16)(1.0f));
         *((__global float16_u *)(b1 + (256 * i0 + i1))) = x2;
       }
       #pragma clang loop vectorize(disable) unroll(disable)
       for (int i1 = v1 + (w1 - v1) / 16 * 16; i1 < w1; ++i1) {
-        const float x3 = *(t0 + (i0 - v0) * 64 + (i1 - v1));
+        const float x3 = *(tile0 + (i0 - v0) * 64 + (i1 - v1));
         const float x4 = (x3 + 1.0f);
         *(b1 + (256 * i0 + i1)) = x4;
       }
