@@ -373,6 +373,21 @@ def test_sums_that_are_left_and_taken_up_again(left, right):
     check(lambda b, x, y: b.map("tanh", b.contract(x, y, axes)), x, y, tolerance=2e-4)
 
 
+@pytest.mark.parametrize("m", [5, 7, 11])
+@pytest.mark.parametrize("epilogue", [False, True])
+def test_few_rows_that_are_packed_pass_what_is_streamed(m, epilogue):
+    """Rows go by threes or fours past a large operand, and are packed that many in a tile."""
+
+    def build(b, x, y):
+        cut = b.slice(x, (0, 3, 0), (2, 387, m))
+        z = b.contract(cut, y, ((0, 1), (0, 1)))
+        return b.map("tanh", z) if epilogue else z
+
+    x, y = normal(2, 389, m) / 30, normal(2, 384, 1100)
+    plan = check(build, x, y, as_on=profile.AVX512, tolerance=1e-4)
+    assert " stream_f" in plan.programs[0].source
+
+
 def test_bits_do_not_depend_on_the_block_of_rows():
     """The same row gives the same bits in a product of any number of rows that tiles alike."""
     x, y = normal(180, 700), normal(700, 96)

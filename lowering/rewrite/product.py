@@ -249,6 +249,8 @@ def _made(
     streamed = _streamed(m, n, k, a, c, acc.itemsize, profile)
     if streamed:
         rows = -(-m // -(-m // STREAMED_ROWS))
+        if a.packed:  # in tiles of other rows than these
+            a_node, a = _pack(b, left.flat(), rows, acc)
         a = replace(a, panel=False)
         columns = min(n, STREAM_BYTES // (1 if rows < 3 else 2) // acc.itemsize) // width * width
     elif c_node.dtype != acc:
