@@ -165,18 +165,20 @@ def _while(p: Planner, region: Region, node: g.Node, gets: dict[int, g.Node]) ->
     body = next(v.attr for v in nest.values if v.op == "loop" and v.attr.chunk)
     cost = max(1.0, schedule.work(nest)) * max(1, prod(found.extents))
     body.chunk = max(256, min(1 << 20, int(CHUNK_WORK / cost)))
+    body.alone = not found.extents
     made = _made(p, nest, node, found)
     _note(p, node, found)
     for k, get in gets.items():
         if k not in moving:
             p.fill(region, node.args[first + k], region.places[id(get)])
-    _chunks(p, region, node, {k: node.args[first + k] for k in moving}, starts, ends, made)
+    _chunks(p, region, node, {k: node.args[first + k] for k in moving}, starts, ends, made, found)
 
 
-def _chunks(p, region, node, inits, starts, ends, made) -> None:
+def _chunks(p, region, node, inits, starts, ends, made, found) -> None:
     """Launch from where the carry's beginnings stand, and go on launching while the flag is set.
     Where a lane reads what it will write, and no other lane does, the carry has one buffer; not
-    where lanes are done twice: the second time would go on from where the first one ended.
+    where lanes are done twice: the second time would go on from where the first one ended. The
+    flag falls before each launch of lanes; a state of a few scalars says in any case if it goes on.
     """
     news, olds, begin, wanted = {}, {}, {}, {}
     once = not done_twice(made[0], p.profile)
@@ -199,7 +201,8 @@ def _chunks(p, region, node, inits, starts, ends, made) -> None:
     p.chunk_flags.add(flag.slot)
 
     def launch(before: dict[int, Place], after: dict[int, Place]) -> None:
-        p.fill(region, off, flag)
+        if found.extents:
+            p.fill(region, off, flag)
         for k in ends:
             region.places[id(starts[k])], region.places[id(ends[k])] = before[k], after[k]
         p.launch(region, made)

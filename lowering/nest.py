@@ -76,7 +76,7 @@ class LoopBody:
     `stop` is the while condition on the carries (it goes on while that holds in some lane), or
     None; then there are `length` steps. Stores of stacked outputs are in `stores`. With
     `chunk`, a while loop makes at most so many steps and sets the buffer `flag` if it has not
-    ended.
+    ended; one that is `alone`, with no lanes, writes to it in any case.
     """
 
     axis: int
@@ -89,6 +89,7 @@ class LoopBody:
     stores: list[Store] = field(default_factory=list)
     chunk: int = 0
     flag: int | None = None
+    alone: bool = False
 
 
 @dataclass(slots=True)

@@ -240,6 +240,14 @@ def test_a_scalar_while_loop_is_one_kernel(limit):
     assert "a state of a few scalars" in reasons(plan)
 
 
+@pytest.mark.skipif("not on_items()")
+def test_a_state_of_scalars_says_itself_whether_its_loop_goes_on():
+    """Nothing is set before it is launched; of lanes, each one that goes on sets a flag."""
+    scalar, lanes = run(*count_to(5000)), run(*lanes_while(100.0, 1000, 70))
+    assert [p.programs[0].source.count("= (uchar)((0) != 0)") for p in (scalar, lanes)] == [0, 1]
+    assert "for (long" not in scalar.programs[0].source
+
+
 def test_a_long_while_loop_comes_back_to_the_host(monkeypatch):
     from lowering import loops
 

@@ -17,16 +17,25 @@ def _loops(builder: graph.Builder, outs: list[graph.Node]) -> tuple[int, int]:
     return sum(1 for _ in plan.walk()), text.count("for (long k = 0; k < n")
 
 
-def test_leaves_of_one_shape_are_done_in_one_loop():
+def _sums(*rows: int) -> tuple[int, int]:
+    """The same of sums of the rows of so many tables."""
     b = graph.Builder()
-    leaves = [b.input((8,), np.float32) for _ in range(6)]
-    assert _loops(b, [b.map("mul", x, x) for x in leaves]) == (1, 1)
+    leaves = [b.input((n, 24), np.float32) for n in rows]
+    return _loops(b, [b.reduce("add", x, (1,)) for x in leaves])
+
+
+def test_leaves_of_one_shape_are_done_in_one_loop():
+    assert _sums(24, 24, 24, 24, 24, 24) == (1, 1)
 
 
 def test_leaves_of_two_shapes_are_done_in_a_loop_each():
+    assert _sums(24, 24, 40, 40) == (1, 2)
+
+
+def test_what_has_one_item_has_no_loop():
     b = graph.Builder()
     leaves = [b.input((n,), np.float32) for n in (8, 8, 12, 12)]
-    assert _loops(b, [b.map("mul", x, x) for x in leaves]) == (1, 2)
+    assert _loops(b, [b.map("mul", x, x) for x in leaves]) == (1, 0)
 
 
 def test_what_waits_for_another_has_a_loop_of_its_own():

@@ -234,7 +234,9 @@ class LoopEmitter(_Emitter):
             self.perform_store(st)
         self.successors(body, state)
         self.pop(outer, self.head(body))
-        if more:
+        if more and body.alone:
+            self.line(f"*b{body.flag} = (uchar){more};")
+        elif more:
             self.line(f"if ({more}) *b{body.flag} = 1;")
 
     def head(self, body: LoopBody) -> str:

@@ -8,6 +8,7 @@ the parts. Cost: a few microseconds a launch.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,8 @@ MAX_PARTS = 24
 LITTLE = 200  # characters of a stage without a loop that is not worth a function: 1 ms of a build
 LARGE = 1 << 15  # bytes that are worth not keeping
 SLOW = 1 << 20  # bytes that take longer to write than several launches take to begin
+SPLIT = re.compile(r"const long ig = .*;")
+ITEM = re.compile(r"\b(?:item|ig|is)\b")
 MAX_BUFFERS = 64  # pointers of one kernel: 512 of the 1,024 bytes that every device admits
 
 
@@ -296,7 +299,8 @@ class _Combined:
             args.append(f"b{at}")
         name = self.function(stage)
         extents = [a.value for a in launch.args[n : n + len(stage.ints)]]  # type: ignore[union-attr]
-        if self.serial:
+        once = self.serial and launch.groups == 1 and ITEM.search(SPLIT.sub("", stage.text)) is None
+        if self.serial and not once:
             extents.append(launch.groups)
         # leaves of one shape share their extents: an argument costs a launch 0.05 us
         first = self.extents.setdefault((name, *extents), len(self.ints))
@@ -304,7 +308,10 @@ class _Combined:
             self.ints += extents
         args += stage.numbers([f"n{first + k}" for k in range(len(stage.ints))])
         bound = first + len(stage.ints) if self.serial else len(self.ints)
-        if self.serial:
+        if once:  # whatever the extents are: a loop would be 0.5 ms of a build
+            self.lines.append(f"  {name}({', '.join(['0', *args[1:]])});")
+            self.loop = (set(), set(), -1)
+        elif self.serial:
             args[0] = "k"
             call = f"{name}({', '.join(args)})"
             self.task(launch, bound, call)

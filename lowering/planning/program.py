@@ -166,7 +166,8 @@ def separate_source(stages: Sequence[Stage]) -> str:
     """The OpenCL C of a program in which every stage is a kernel."""
     kernels = [own_kernel(k, s) for k, s in enumerate(stages)]
     body = _prelude(stages, "\n\n".join(kernels))
-    return "\n".join(["#define FX_STAGE static", *body]) + "\n"
+    used = [name for name in ("FX_STAGE", "FX_SHORT") if any(f"{name} " in x for x in body)]
+    return "\n".join([*(f"#define {name} static" for name in used), *body]) + "\n"
 
 
 _UNALIGNED = re.compile(r"\b([a-z]+)\d+_u\b")

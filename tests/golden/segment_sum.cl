@@ -26,18 +26,16 @@ FX_STAGE void stage_0_p1(const long item, __global const int *b0, __global const
   }
 }
 
-FX_STAGE void stage_0(const long item, __global float *b0, __global const int *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3, const long n4) {
-  for (long k = 0; k < n1; ++k) {
-    stage_0_p0(k, b0, n0);
-  }
-  for (long k = 0; k < n4; ++k) {
-    stage_0_p1(k, b1, b2, b0, n2, n3);
+FX_STAGE void stage_0(const long item, __global float *b0, __global const int *b1, __global const float *b2, const long n0, const long n1, const long n2, const long n3) {
+  stage_0_p0(0, b0, n0);
+  for (long k = 0; k < n3; ++k) {
+    stage_0_p1(k, b1, b2, b0, n1, n2);
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3, const long n4) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, const long n0, const long n1, const long n2, const long n3) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global float *)p0, (__global const int *)p1, (__global const float *)p2, n0, n1, n2, n3, n4); break;
+  case 0: stage_0(item, (__global float *)p0, (__global const int *)p1, (__global const float *)p2, n0, n1, n2, n3); break;
   }
 }

@@ -85,31 +85,27 @@ FX_STAGE void stage_0_p2(const long item, __global const float *b0, __global flo
   }
 }
 
-FX_STAGE void stage_0(const long item, __global int *b0, __global uchar *b1, __global const float *b2, __global float *b3, __global int *b4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
+FX_STAGE void stage_0(const long item, __global int *b0, __global uchar *b1, __global const float *b2, __global float *b3, __global int *b4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
   for (long k = 0; k < n2; ++k) {
     stage_0_p0(k, b0, n0, n1);
   }
-  for (long k = 0; k < n3; ++k) {
-    stage_0_p1(k, b1);
-  }
-  for (long k = 0; k < n6; ++k) {
-    stage_0_p2(k, b2, b3, b0, b4, b1, n4, n5);
+  stage_0_p1(0, b1);
+  for (long k = 0; k < n5; ++k) {
+    stage_0_p2(k, b2, b3, b0, b4, b1, n3, n4);
   }
 }
 
-FX_STAGE void stage_1(const long item, __global uchar *b0, __global float *b1, __global int *b2, const long n0, const long n1, const long n2, const long n3) {
-  for (long k = 0; k < n0; ++k) {
-    stage_0_p1(k, b0);
-  }
-  for (long k = 0; k < n3; ++k) {
-    stage_0_p2(k, b1, b1, b2, b2, b0, n1, n2);
+FX_STAGE void stage_1(const long item, __global uchar *b0, __global float *b1, __global int *b2, const long n0, const long n1, const long n2) {
+  stage_0_p1(0, b0);
+  for (long k = 0; k < n2; ++k) {
+    stage_0_p2(k, b1, b1, b2, b2, b0, n0, n1);
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, __global uchar *p4, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global int *)p0, (__global uchar *)p1, (__global const float *)p2, (__global float *)p3, (__global int *)p4, n0, n1, n2, n3, n4, n5, n6); break;
-  case 1: stage_1(item, (__global uchar *)p0, (__global float *)p1, (__global int *)p2, n0, n1, n2, n3); break;
+  case 0: stage_0(item, (__global int *)p0, (__global uchar *)p1, (__global const float *)p2, (__global float *)p3, (__global int *)p4, n0, n1, n2, n3, n4, n5); break;
+  case 1: stage_1(item, (__global uchar *)p0, (__global float *)p1, (__global int *)p2, n0, n1, n2); break;
   }
 }
