@@ -125,3 +125,29 @@ def test_damaged_bitcode_is_a_miss(device):
     with pytest.warns(cache.CacheWarning):
         programs.build(device, Program(SIMPLE, "-w"))
     assert (counters() - before).compiles == 1
+
+
+def test_pyopencl_writes_no_function_for_a_kernel_of_ours(device, monkeypatch):
+    import pyopencl as cl
+    from pyopencl import invoker
+
+    written = []
+    write = invoker._generate_enqueue_and_set_args_module
+
+    def noted(name, *rest):
+        written.append(name)
+        return write(name, *rest)
+
+    monkeypatch.setattr(invoker, "_generate_enqueue_and_set_args_module", noted)
+    monkeypatch.setattr(cl, "_PYOPENCL_NO_CACHE", True)
+    x = np.arange(8, dtype=np.float32)
+    (y,) = run(plan_of(lambda b, x: [b.map("neg", x)], x), device, [x])
+    assert (y == -x).all() and not written
+    text = "__kernel void fx_theirs(__global float *x) { x[get_global_id(0)] += 1; }"
+    theirs = cl.Kernel(cl.Program(device.context, text).build(), "fx_theirs")
+    held = cl.Buffer(device.context, cl.mem_flags.COPY_HOST_PTR, hostbuf=x)
+    queue = cl.CommandQueue(device.context)
+    theirs(queue, x.shape, None, held)
+    got = np.empty_like(x)
+    cl.enqueue_copy(queue, got, held)
+    assert (got == x + 1).all() and written == ["fx_theirs"]

@@ -16,6 +16,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ class Builder:
         self.workshop.close()
 
 
+@cache
 def library() -> str | None:
     """The OpenCL library that pyopencl's wheel brings along."""
     import pyopencl

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lowering.errors import DeviceError
-from lowering.runtime import processor, workshop
+from lowering.runtime import invokers, processor, workshop
 from lowering.runtime.ahead import SERIAL
 from lowering.runtime.cache import CacheWarning
 
@@ -59,6 +59,7 @@ def opencl_devices() -> list[tuple[Any, Any]]:
         import pyopencl as cl
     except ImportError as e:
         raise DeviceError(f"pyopencl cannot be imported ({e}). Run:  {MEND}") from e
+    invokers.spare()
     if not processor.familiar():
         for library in Path(cl.__file__).parent.glob(".libs/libpocl*"):
             processor.give_name(str(library))

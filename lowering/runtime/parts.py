@@ -19,21 +19,20 @@ _RARE = f"static {_COLD}"  # what the library calls where hardly any argument go
 _TEAM = "FX_TEAM"
 _PARTS = "FX_PART", _TEAM, _RARE
 _ALONE = (_KERNEL, "FX_LIST", "static")  # functions that stand by the kernel, most of them
-_ITEM = re.compile(
-    r"^(?:(?P<line>#.*)\n"
+_ITEM = re.compile(  # without ^, which asks at each character whether a line begins
+    r"(?P<line>#.*)\n"
     r"|(?P<begin>(?P<kind>\w+)\b[^\n;{}=]*?\b(?!__attribute__\b)(?P<function>\w+)\([^;{]*\))"
-    r" \{(?:\n(?s:.*?)^\}\n|.*\}\n)"
-    r"|typedef struct \{\n(?s:.*?)^\} (?P<struct>\w+);\n"
+    r" \{(?:\n(?:(?!\}\n).*\n)*\}\n|.*\}\n)"
+    r"|typedef struct \{\n(?:(?!\} ).*\n)*\} (?P<struct>\w+);\n"
     r"|typedef .*?(?P<type>\w+);\n"
-    r"|(?://.*)?\n)",
-    re.M,
+    r"|(?://.*)?\n"
 )
 _DEFINE = re.compile(r"#define (\w+)(?: static (.*))?")
 _SPLIT = (
     bytes(k if chr(k).isalnum() or k == ord("_") else ord(" ") for k in range(128)) + b"_" * 128
 )
-_EMPTY = re.compile(r"^#if.*\n(?:#else\n)?#endif\n", re.M)
-_ASKED = re.compile(r"^#define (__\w+__) 1\n", re.M)  # by what may be empty
+_EMPTY = re.compile(r"#if.*\n(?:#else\n)?#endif\n")
+_ASKED = re.compile(r"#define (__\w+__) 1\n")  # by what may be empty
 
 _HIDDEN = '__attribute__((visibility("hidden")))'
 _WEAK = '__attribute__((weak, visibility("hidden")))'  # a link may have several, all equal

@@ -11,6 +11,7 @@ is a structure; so the seven loops of a product are compiled once for all progra
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 from string import Template
 
@@ -35,6 +36,7 @@ NUMBERS = (
 GR: rows that are done together), distances in panels or in place, the operands' strides; and an
 index of a tile's first row and column that is negative where nobody reads the tile.
 """
+_BETWEEN = str.maketrans(dict.fromkeys(set(string.punctuation) - {"_"}, " "))  # words of a text
 LINE = 16  # elements: panels begin apart from the sums before them
 DONE, SUMS, SOON = 0, 1, 2
 """What `next` says: there are no more; sums are there; they will be (`ask`: it is wanted)."""
@@ -93,7 +95,7 @@ def _next(number, width, rows, vectors, walk, a, b, *stored: str) -> str:
 
 def _declared(text: str) -> str:
     """The text with the numbers that it uses in place of "$numbers"."""
-    used = set(re.findall(r"\b[A-Za-z]\w*", text))
+    used = set(text.translate(_BETWEEN).split())
     numbers = [f"{name} = n[{k}]" for k, name in enumerate(NUMBERS) if name in used]
     return text.replace("$numbers", ", ".join(numbers))
 
