@@ -16,6 +16,7 @@ import numpy as np
 import fx
 import fx.numpy as jnp
 from fx import lax, nn
+from lowering.plan import Plan
 from lowering.profile import AVX2, AVX512, GPU, Profile
 
 FOLDER = Path(__file__).parent / "golden"
@@ -128,16 +129,21 @@ def names() -> list[str]:
     return [*FUNCTIONS, *(f"{name}.{device}" for device, some in ALSO.items() for name in some)]
 
 
-def text(name: str) -> str:
-    """What the file should hold: the launches, then each program's stages."""
+def plan(name: str) -> Plan:
+    """What the file is of."""
     from benchmarks.driverless import lower_function
 
     base, _, device = name.partition(".")
     profile: Profile = PROFILES[device or "avx2"]
     function, arguments = FUNCTIONS[base]
-    plan = lower_function(function, arguments, profile=profile).plan
-    parts = [f"// launches: {plan.launches}, programs: {len(plan.programs)}"]
-    parts += [_stages(program.source) for program in plan.programs]
+    return lower_function(function, arguments, profile=profile).plan
+
+
+def text(name: str) -> str:
+    """What the file should hold: the launches, then each program's stages."""
+    of = plan(name)
+    parts = [f"// launches: {of.launches}, programs: {len(of.programs)}"]
+    parts += [_stages(program.source) for program in of.programs]
     return "\n\n".join(parts) + "\n"
 
 

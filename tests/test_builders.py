@@ -11,13 +11,16 @@ import sys
 import tempfile
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
+import golden_kernels
 import numpy as np
 import pytest
 from plans import run
 
+from lowering import mathlib, scalar
 from lowering.graph import Builder
 from lowering.planning import program
 from lowering.runtime import ahead, builders, devices, drivers, lean, programs, workshop
@@ -154,6 +157,26 @@ def test_a_kernel_that_needs_a_library_is_linked_with_it(device, monkeypatch):
     (kernel,) = (Path(drivers.pocls_cache()) / f"fx_{name}p").rglob("*.so")
     libraries = subprocess.run(["readelf", "-d", kernel], capture_output=True, text=True).stdout
     assert "Dynamic section" in libraries and "libc.so" not in libraries
+
+
+@pytest.mark.parametrize("family", ["basic", "exponential", "giles", "integer", "special"])
+def test_the_library_needs_no_more_than_a_workshops_headers(device, family):
+    templates = import_module(f"lowering.mathlib.{family}").TEMPLATES
+    calls = {
+        f"{name}_{kind}x{n}(" for name in templates for kind in templates[name] for n in (1, 8)
+    }
+    dtypes = map(np.dtype, ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))
+    text = scalar.prelude((8,), dtypes) + mathlib.source(mathlib.needed(" ".join(calls)))
+    made = lean.job(text + SIMPLE, "-w", f"l{os.getpid()}", [])
+    assert ready_builder().build(*made) is not None
+
+
+@pytest.mark.parametrize("name", golden_kernels.names())
+def test_kernels_need_no_more_than_a_workshops_headers(device, name):
+    for made_of in golden_kernels.plan(name).programs:
+        if lean.suits(device, made_of.source):
+            made = lean.job(made_of.source, "-w", f"g{os.getpid()}", [])
+            assert ready_builder().build(*made) is not None
 
 
 def test_a_workshop_goes_with_its_builder(device):

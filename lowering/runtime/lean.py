@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from lowering.runtime import processor
 from lowering.runtime.ahead import LAUNCHER, Job, bitcode_of
+from lowering.runtime.headers import TYPES, WIDTHS
 
 # the wheel of PyPI, and no other: what follows relies on how this one is made
 _VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")
@@ -28,7 +29,7 @@ _ABSENT = re.compile(
 )
 _SIGNS = "fmod(", "barrier(", "mem_fence(", "get_local", "get_global", "get_num", "get_work"
 _SIGNS = (*_SIGNS, "vload", "vstore")  # one of them is in what `_ABSENT` finds, 20 times as fast
-_TYPES = ("char", "uchar", "short", "ushort", "int", "uint", "long", "ulong", "float", "double")
+_CONVERSION = re.compile(r"convert_\w+")
 
 
 def suits(device: Any, source: str) -> bool:
@@ -89,11 +90,11 @@ def job(source: str, options: str, key: str, launches: Iterable[tuple[str, int, 
 
 def piece(source: str, options: str) -> tuple[str, str]:
     """A text without kernels and the options of the front end, for another process."""
-    return prelude() + source, options + _OPTIONS
+    return _used(source) + source, options + _OPTIONS
 
 
 def _text(source: str, key: str) -> str:
-    return prelude() + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
+    return _used(source) + _KERNEL.sub(rf"__kernel void \1_{key}(", source)
 
 
 def _with_launcher(kernel: re.Match[str]) -> str:
@@ -119,23 +120,30 @@ def load(device: Any, code: bytes, options: str) -> Any:
 
 def prelude() -> str:
     """What our sources use of the header and the library: `_group_id_x` is PoCL's own name."""
-    global _prelude
-    if not _prelude:
-        lines = ["extern __constant ulong _group_id_x;", "#define get_group_id(d) _group_id_x"]
-        function = "static inline __attribute__((overloadable, always_inline))"
-        for t in ("int", "long"):
-            lines.append(f"{function} {t} min({t} a, {t} b) {{ return a < b ? a : b; }}")
-            lines.append(f"{function} {t} max({t} a, {t} b) {{ return a > b ? a : b; }}")
-        lines += [
-            f"#define convert_{t}{w}(x) __builtin_convertvector(x, {t}{w})"
-            for t in _TYPES
-            for w in (2, 4, 8, 16)
-        ]
-        _prelude = "\n".join([*lines, _MUL_HI])
-    return _prelude
+    return "".join(_brought())
 
 
-_prelude = ""
+def _used(source: str) -> str:
+    """What this one uses of that."""
+    words = {word for word in ("get_group_id", "min", "max", "mul_hi") if f"{word}(" in source}
+    words.update(_CONVERSION.findall(source))
+    return "".join(text for text, word in _brought().items() if word in words)
+
+
+@cache
+def _brought() -> dict[str, str]:
+    """The texts of that, and the word of a source by which it asks for each."""
+    group = "extern __constant ulong _group_id_x;\n#define get_group_id(d) _group_id_x\n"
+    texts = {group: "get_group_id"}
+    function = "static inline __attribute__((overloadable, always_inline))"
+    for t in ("int", "long"):
+        for word, sign in (("min", "<"), ("max", ">")):
+            texts[f"{function} {t} {word}({t} a, {t} b) {{ return a {sign} b ? a : b; }}\n"] = word
+    for t in (f"{t}{n}" for t in TYPES for n in WIDTHS):
+        texts[f"#define convert_{t}(x) __builtin_convertvector(x, {t})\n"] = f"convert_{t}"
+    return texts | {_MUL_HI: "mul_hi"}
+
+
 _MUL_HI = """
 static inline __attribute__((always_inline)) ulong mul_hi(ulong a, ulong b) {
   ulong al = a & 0xffffffffUL, ah = a >> 32, bl = b & 0xffffffffUL, bh = b >> 32;

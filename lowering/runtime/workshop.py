@@ -1,10 +1,9 @@
 """Workshop: the folder in which a builder works, where PoCL takes half its time for a program.
 
-Our texts use nothing of OpenCL's header (lean.py), which PoCL reads twice a program all the same;
-most kernels call no library, of which `ld` reads two; and PoCL waits for the disk after each file.
-So a builder gets links to PoCL with that header left empty, a linker that tries without libraries
-first, and a folder in memory for PoCL's files. What a user's own OpenCL programs need is untouched:
-all of this is seen by builders alone (docs/why/builders.md).
+Our texts use next to nothing of OpenCL's headers, which PoCL reads for each; most kernels call no
+library, of which `ld` reads two; and PoCL waits for the disk after each file. So a builder gets
+links to PoCL with headers of ours, a linker that tries without libraries first, and a folder in
+memory for PoCL's files. Nobody else sees any of this (docs/why/builders.md).
 """
 
 from __future__ import annotations
@@ -18,14 +17,12 @@ import time
 from pathlib import Path
 
 from lowering.runtime.aside import PARTS, WAIT
+from lowering.runtime.headers import headers
 
 MEMORY = "/dev/shm"
 PREFIX = "fx-builder-"
 LEFT = 600.0
 """Seconds after which the folder of a process that is gone is taken for left behind."""
-
-UNREAD = ("opencl-c.h", "_builtin_renames.h")
-"""Headers that hold only what our texts do not use."""
 
 _LEAVE = "POCL_LEAVE_KERNEL_COMPILER_TEMP_FILES"
 """PoCL's word for texts that stay after a first reading, which lighter.py leaves out."""
@@ -71,15 +68,15 @@ class Workshop:
 
     def _furnish(self) -> None:
         site = self.pocl.parent.parent
-        headers = site.joinpath(*_PARTS)
-        if all((headers / name).is_file() for name in UNREAD):
+        texts, old = headers(), site.joinpath(*_PARTS)
+        if all((old / name).is_file() for name in texts):
             there, here = site, self.folder
             for part, inner in zip(_PARTS, (*_PARTS[1:], ""), strict=True):
                 there, here = there / part, here / part
                 _mirror(there, here, leave=inner)
-            for name in UNREAD:
+            for name, text in texts.items():
                 (here / name).unlink()
-                (here / name).touch()
+                (here / name).write_text(text)
             here = self.folder / self.pocl.relative_to(site)
             _mirror(self.pocl, here)
             self.pocl = here
