@@ -27,6 +27,8 @@ PROGRAMS = {
     "rolled and cut": lambda x: (
         (jnp.roll(x, 1, 1) + jnp.roll(x, -2, 1)).at[1:, 1:].set(x[:-1, :-1])
     ),
+    "all gone round": lambda x: (jnp.roll(x, 1, 1) + jnp.roll(x, -1, 1) - x)[:, :-2],
+    "all but a row gone round": lambda x: (jnp.roll(x, 1, 1) * jnp.roll(x, 2, 1))[:-1, 2:],
     "side by side": lambda x: jnp.concatenate([x[:, :3] * 2, jnp.pad(x, ((0, 0), (1, 2)))], 1),
     "halves": lambda x: jnp.concatenate([jnp.sin(x), x[:, 1:] - x[:, :-1]], 1),
     "reversed": lambda x: jnp.pad(x[:, ::-1], ((0, 0), (2, 0))) + jnp.pad(x, ((0, 0), (0, 2))),

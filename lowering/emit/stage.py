@@ -329,12 +329,15 @@ class _Emitter(Dealer):
         tests += [f"i{v} <= {found.high - step}"] if found.high < self.nest.extents[v] else []
         bodies = []
         strip = self.scope
-        for holds in (found.holds, {}):
+        for holds in (found.holds, {}) if tests else (found.holds,):
             self.holds = holds
             self.scope = Scope(strip.open, strip.parent, strip.depth + 1, width=strip.width)
             self.body(events)
             bodies.append(self.scope.lines)
-        self.scope = strip
+        self.scope, self.holds = strip, {}
+        if not tests:  # all has gone round, say
+            strip.lines += bodies[0]
+            return
         self.line(f"if ({' && '.join(dict.fromkeys(tests))}) {{")
         strip.lines += bodies[0]
         self.line("} else {")
