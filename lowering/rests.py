@@ -10,14 +10,17 @@ from __future__ import annotations
 from lowering.nest import Nest
 
 PLAIN = frozenset({"const", "index", "load", "guard", "map", "alias"})
+FOLDS = frozenset({"reduce", "mad", "argreduce"})
 
 
 def again(nest: Nest) -> str:
-    """Whether elements may be computed twice, since they are only stored: "at any time"; or, where
-    something that is read stands there or may be made to (`inplace.overwrites`), if they are "read
-    first", before any is stored; or not: "".
+    """Whether elements along a parallel axis may be computed twice, since they are only stored: "at
+    any time"; or, where something that is read stands there or may be made to
+    (`inplace.overwrites`), if they are "read first", before any is stored; "columns", where some
+    are folds and nothing that is read stands there; or not: "".
     """
-    if any(v.op not in PLAIN for v in nest.values):
+    ops = {v.op for v in nest.values}
+    if not ops <= PLAIN | FOLDS:
         return ""
     if any(st.partial or st.join or st.dynamic is not None for st in nest.stores):
         return ""
@@ -25,4 +28,7 @@ def again(nest: Nest) -> str:
     if any(buffer in {st.buffer for st in nest.stores} for buffer, _ in read):
         return ""
     indices = {st.index for st in nest.stores}
-    return "read first" if any(index in indices for _, index in read) else "at any time"
+    here = any(index in indices for _, index in read)
+    if ops & FOLDS:
+        return "" if here else "columns"
+    return "read first" if here else "at any time"

@@ -19,10 +19,14 @@ from lowering.emit.dealt import Dealer
 from lowering.emit.inside import Inside
 from lowering.emit.scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, Stage
 from lowering.nest import Nest
-from lowering.schedule import WIDE, Schedule
+from lowering.schedule import WIDE, Schedule, work
 
 MANY = 4
 """Elements that strips leave from which they go by vectors: fewer are as fast one by one."""
+
+LIGHT_TEXT = 20.0
+"""Operations and accesses of a strip of folded columns that are written once more for what several
+at once leave."""
 
 FEW_STRIPS = 8
 """Strips of an axis below which what they leave of it matters."""
@@ -164,6 +168,8 @@ class _Emitter(Dealer):
         self, events: list[Event], lo: str, hi: str, n: int | None, reverse: bool = False
     ) -> None:
         """Loop over v: vector strips, then the rest (in reverse: strips from the end first)."""
+        if self.open_columns(events):
+            return
         s = self.s
         v, w, u = s.v, s.width, s.unroll
         step = w * u
@@ -174,6 +180,9 @@ class _Emitter(Dealer):
             hi = self.stride(n)
         name, ix = f"i{v}", self.ix
         start = lo
+        if s.again == "columns" and w > 1 and not reverse:
+            self.open_folded_again(events, lo, hi, n)
+            return
         if s.again and w > 1 and full and n is not None and n % step and n >= w:
             self.open_again(events, n)
             return
@@ -187,7 +196,8 @@ class _Emitter(Dealer):
             self.run_strip(events, w, u, head)
             if n is not None and full and n % step == 0:
                 return
-            left = v in s.folds and n is not None and n // w % u > 0
+            left = (v in s.folds or s.folds) and n is not None and n // w % u > 0
+            left = left or (n is None and u > 1 and v not in s.folds and self.folds_lightly())
             if (u == WIDE or left) and not reverse:
                 head = f"for ({ix} {name} = {start}; {name} + {w} <= {hi}; {name} += {w}) {{"
                 self.run_strip(events, w, 1, head)
@@ -221,6 +231,29 @@ class _Emitter(Dealer):
         at = f"from{self.s.v}"
         head = f"for ({ix} {at} = {whole}; {at} < {n}; {at} += {w}) {{"
         self.run_strip(events, w, 1, f"{head}\n  const {ix} {name} = min({at}, ({ix}){n - w});")
+
+    def open_folded_again(self, events: list[Event], lo: str, hi: str, n: int | None) -> None:
+        """Loop over columns that are folded: several strips at once, then one by one, the last of
+        them among the lanes of the one before. Column by column, each would wait for its sum.
+        """
+        w, ix, name = self.s.width, self.ix, f"i{self.s.v}"
+        step, start = w * self.s.unroll, lo
+        if n is None or n >= step:
+            head = f"for ({ix} {name} = {lo}; {name} + {step} <= {hi}; {name} += {step}) {{"
+            self.run_strip(events, w, self.s.unroll, head)
+            start = (
+                f"{lo} + ({hi} - {lo}) / {step} * {step}" if n is None else f"{n // step * step}"
+            )
+        if n is None or n % step:
+            at, last = f"from{self.s.v}", f"{hi} - {w}" if n is None else f"{n - w}"
+            head = f"for ({ix} {at} = {start}; {at} < {hi}; {at} += {w}) {{"
+            self.run_strip(
+                events, w, 1, f"{head}\n  const {ix} {name} = min({at}, ({ix})({last}));"
+            )
+
+    def folds_lightly(self) -> bool:
+        """Whether columns are folded, and a strip's text again is little."""
+        return bool(self.s.folds) and work(self.nest) <= LIGHT_TEXT
 
     def asks(self, events: list[Event]) -> bool:
         """Whether elements along v are asked for, each whether it is there."""

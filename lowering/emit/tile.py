@@ -10,14 +10,14 @@ from math import prod
 from typing import Any
 
 from lowering import scalar
-from lowering.emit.folds import Folds
+from lowering.emit.columns import Columns
 from lowering.emit.scope import Event, Scope
 from lowering.mathlib import turning
 from lowering.nest import Value
 from lowering.tiles import Tile
 
 
-class Tiled(Folds):
+class Tiled(Columns):
     """The loops of a tiled stage, and the loads that its tiles hold."""
 
     body: Any

@@ -39,14 +39,14 @@ FX_STAGE void stage_0_1(const long item, __global const float *b0, __global floa
     *((__global float16_u *)(b1 + (i0 + 32))) = a1_2;
     *((__global float16_u *)(b1 + (i0 + 48))) = a1_3;
   }
-  #pragma clang loop vectorize(disable) unroll(disable)
-  for (int i0 = s0 + (s1 - s0) / 64 * 64; i0 < s1; ++i0) {
-    float a6_0 = 0.0f;
+  for (int from0 = s0 + (s1 - s0) / 64 * 64; from0 < s1; from0 += 16) {
+    const int i0 = min(from0, (int)(s1 - 16));
+    float16 a6_0 = (float16)(0.0f);
     for (int i1 = 0; i1 < e1; ++i1) {
-      const float x7 = *(b0 + (i0 + 1024 * i1));
+      const float16 x7 = *(__global const float16_u *)(b0 + (i0 + 1024 * i1));
       a6_0 = (a6_0 + x7);
     }
-    *(b1 + (i0)) = a6_0;
+    *((__global float16_u *)(b1 + (i0))) = a6_0;
   }
 }
 
