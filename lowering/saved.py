@@ -69,11 +69,14 @@ def load(key: str) -> Plan | None:
 
 def store(key: str, plan: Plan) -> None:
     """Keep a plan, if it pickles."""
+    disk.store("plan", key, lambda: _pickled(plan))
+
+
+def _pickled(plan: Plan) -> bytes | None:
     try:
-        body = pickle.dumps(plan, protocol=5)
+        return pickle.dumps(plan, protocol=5)
     except Exception:  # pickle raises whatever the objects inside raise
-        return
-    disk.store("plan", key, body)
+        return None
 
 
 # ---------------------------------------------------------------- a graph as text
@@ -121,6 +124,7 @@ def _fields(form: type) -> Callable[[Any], Any]:
     return operator.attrgetter(*names) if names else lambda _: None
 
 
+@cache  # NumPy makes names anew each time
 def _code(dtype: np.dtype) -> str:
     """A name that tells byte orders and ml_dtypes' types apart."""
     return dtype.name + dtype.byteorder

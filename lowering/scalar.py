@@ -162,8 +162,8 @@ def text(op: str, in_dtypes: Dtypes, out_dtype, width: int, args: Sequence[str])
     out = np.dtype(out_dtype)
     if any(d.kind == "c" for d in (*ins, out)):
         raise TypeError(f"scalar operation {op!r} on {ins}: complex numbers have no kernel text")
-    if op not in _ON_FOUR_BITS and any(d.name in scalar_text.FOUR_BITS for d in (*ins, out)):
-        name = next(d.name for d in (*ins, out) if d.name in scalar_text.FOUR_BITS)
+    if op not in _ON_FOUR_BITS and any(map(scalar_text.has_four_bits, (*ins, out))):
+        name = next(d.name for d in (*ins, out) if scalar_text.has_four_bits(d))
         raise TypeError(f"{op} of {name} has no form in a kernel: convert to int8 before it")
     return OPS[op].text(ins, out, width, list(args))
 
@@ -171,7 +171,7 @@ def text(op: str, in_dtypes: Dtypes, out_dtype, width: int, args: Sequence[str])
 def identity(op: str, dtype: np.dtype) -> Any:
     """What `op` joins to anything without changing it: where folds begin."""
     if op in ("max", "min"):
-        if dtype.name in scalar_text.FOUR_BITS:
+        if scalar_text.has_four_bits(dtype):
             return scalar_text.FOUR_BITS[dtype.name][op == "min"]
         if dtype.kind in "iu":
             ends = np.iinfo(dtype)

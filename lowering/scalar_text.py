@@ -46,6 +46,11 @@ def _name(dtype) -> str:
     return np.dtype(dtype).name
 
 
+def has_four_bits(dtype) -> bool:
+    """Whether it is one of `FOUR_BITS`."""
+    return _name(dtype) in FOUR_BITS
+
+
 @cache
 def _entry(dtype) -> tuple[str, str, str]:
     name = np.dtype(dtype).name
@@ -205,7 +210,7 @@ def from_memory(dtype, width: int, value: str) -> str:
         return cast("int", 1, value) if width == 1 else f"({cast('int', width, value)} != 0)"
     if name in NARROW:
         return f"from_{_entry(dtype)[0]}_{memory_code(dtype)}x{width}({value})"
-    if name in FOUR_BITS:
+    if has_four_bits(dtype):
         return _lowest_four(dtype, width, value)
     return value
 
@@ -334,7 +339,7 @@ def _convert(ins, out, width, args):
     if out.kind == "b":
         small = width > 1 and code(source)[1:] in ("8", "16")  # a literal 0 is too wide for them
         return _as_mask(f"({value} != {constant(0, source, width) if small else 0})", source, width)
-    if _name(out) in FOUR_BITS:
+    if has_four_bits(out):
         return _four_bits(source, out, width, value)
     if source.kind == "b":
         value = f"({value} != 0)" if width == 1 else f"({value} & 1)"

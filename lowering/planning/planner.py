@@ -387,7 +387,8 @@ class Planner:
         if stage.items == 0 or not written or any(b.size == 0 for b in written):
             return
         moved = [(k, p) for k, p in enumerate(places) if p.stride]
-        stage = replace(stage, windows=tuple((k, region.depth - p.depth) for k, p in moved))
+        windows = tuple((k, region.depth - p.depth) for k, p in moved)
+        stage = stage if windows == stage.windows else replace(stage, windows=windows)
         args: list[Any] = [BufferRef(p.slot) for p in places]
         args += [IntArg(i, "long") for i in stage.ints]
         args += [IterArg(region.depth - p.depth, "long", p.stride) for _, p in moved]

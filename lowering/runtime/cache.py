@@ -14,6 +14,7 @@ import os
 import pickle
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,14 @@ LIMIT = 512 << 20
 FOLDERS = 256
 """Of one kind, over which a hash deals the entries."""
 
+Body = bytes | Callable[[], bytes | None]
+"""What is stored, or what makes it when it is written or asked for; None: nothing, after all."""
+
 _MAGIC = b"fxcache" + VERSION.encode() + b"\n"
 _warned = False
-_pruned: set[Path] = set()  # folders that this process has looked through
-_written: set[Path] = set()  # places where this process has stored something
-_waiting: dict[Path, bytes] = {}  # what is not yet on disk
+_pruned: set[str] = set()  # folders that this process has looked through
+_written: set[str] = set()  # places where this process has stored something
+_waiting: dict[str, Body] = {}  # what is not yet on disk
 
 
 class CacheWarning(UserWarning):
@@ -41,13 +45,18 @@ class CacheWarning(UserWarning):
 
 def directory() -> Path | None:
     """Where entries are kept, or None if FX_CACHE_DIR is "off"."""
+    root = _root()
+    return None if root is None else Path(root)
+
+
+def _root() -> str | None:
     named = os.environ.get("FX_CACHE_DIR", "")
     if named.lower() == "off":
         return None
     if named:
-        return Path(named)
+        return named
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(home) / "fx"
+    return os.path.join(home, "fx")
 
 
 def key_of(*parts: Any) -> str:
@@ -65,11 +74,12 @@ def load(kind: str, key: str) -> bytes | None:
     if path is None:
         return None
     if (body := _waiting.get(path)) is not None:
-        return body
+        return body() if callable(body) else body
     try:
-        data = path.read_bytes()
-        if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
-            raise OSError("it belongs to another user")
+        with open(path, "rb") as f:
+            if hasattr(os, "getuid") and os.fstat(f.fileno()).st_uid != os.getuid():
+                raise OSError("it belongs to another user")
+            data = f.read()
     except FileNotFoundError:
         return None
     except OSError as e:
@@ -87,7 +97,7 @@ def load(kind: str, key: str) -> bytes | None:
 def has(kind: str, key: str) -> bool:
     """Whether something is stored under `key`, whole or not."""
     path = _path(kind, key)
-    return path is not None and (path in _waiting or path.exists())
+    return path is not None and (path in _waiting or os.path.exists(path))
 
 
 def keep(kind: str, key: str, body: bytes) -> None:
@@ -97,14 +107,13 @@ def keep(kind: str, key: str, body: bytes) -> None:
         _write(path, body)
 
 
-def store(kind: str, key: str, body: bytes) -> None:
+def store(kind: str, key: str, body: Body) -> None:
     """Keep `body` under `key`; another process may do the same at the same time. It is soon on
     disk; the first entry of a process at once, so that its caller is told where that cannot be.
     """
-    path = _path(kind, key)
-    if path is None:
+    root, path = _root(), _path(kind, key)
+    if path is None or root is None:
         return
-    root = path.parents[3]
     if root not in _written:
         _written.add(root)
         _write(path, body)
@@ -113,7 +122,7 @@ def store(kind: str, key: str, body: bytes) -> None:
     later.do(_write_waiting, path)
 
 
-def _write_waiting(path: Path) -> None:
+def _write_waiting(path: str) -> None:
     body = _waiting.get(path)
     if body is None:
         return
@@ -125,29 +134,33 @@ def _write_waiting(path: Path) -> None:
             del _waiting[path]
 
 
-def _write(path: Path, body: bytes) -> None:
-    temporary = None
+def _write(path: str, made: Body) -> None:
+    body = made() if callable(made) else made
+    if body is None:
+        return
+    folder, temporary = os.path.dirname(path), None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent)
+        os.makedirs(folder, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "wb") as f:
             f.write(_MAGIC + hashlib.sha256(body).digest() + body)
         os.replace(temporary, path)
     except OSError as e:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
         _warn(path, e)
         return
-    if path.parent not in _pruned:
-        prune(path.parent)
+    if folder not in _pruned:
+        prune(folder)
 
 
-def prune(folder: Path) -> None:
+def prune(folder: str | Path) -> None:
     """Remove the entries of a folder that were not used for longest, until they fit in its share
     of LIMIT; a process that adds entries does so once a folder. To look through all of them would
     take longer than a build.
     """
-    _pruned.add(folder)
+    _pruned.add(os.fspath(folder))
     entries = []
     with contextlib.suppress(OSError), os.scandir(folder) as listed:
         for e in listed:
@@ -189,12 +202,12 @@ def clear() -> None:
     _written.clear()
 
 
-def _path(kind: str, key: str) -> Path | None:
-    root = directory()
-    return None if root is None else root / f"v{VERSION}" / kind / key[:2] / key
+def _path(kind: str, key: str) -> str | None:
+    root = _root()
+    return None if root is None else os.path.join(root, f"v{VERSION}", kind, key[:2], key)
 
 
-def _warn(path: Path | None, reason: Exception) -> None:
+def _warn(path: str | None, reason: Exception) -> None:
     global _warned
     if not _warned:
         _warned = True
