@@ -13,8 +13,8 @@ from itertools import groupby
 from math import prod
 
 from lowering.affine import Cut
+from lowering.emit import boxes, woven
 from lowering.emit import inside as emit_inside
-from lowering.emit import woven
 from lowering.emit.dealt import Dealer
 from lowering.emit.inside import Inside
 from lowering.emit.scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, Stage
@@ -44,7 +44,7 @@ def emit(nest: Nest, schedule: Schedule) -> Stage:
         from lowering.emit import cells as emit_cells
 
         return emit_cells.CellEmitter(nest, schedule).stage()
-    return _Emitter(nest, schedule).stage()
+    return boxes.emit(nest, schedule) or _Emitter(nest, schedule).stage()
 
 
 # as r"\b(i|e|far|from)(\d+)\b", but each begins with a letter: found three times as fast

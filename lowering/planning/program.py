@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from lowering import mathlib, scalar
+from lowering.emit import boxes
 from lowering.emit.scope import parameter
 from lowering.emit.stage import Stage
 from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
@@ -95,7 +96,7 @@ def pieces(s: Stage) -> set[str]:
     """The functions that a program with this stage has; equal ones of two stages are there once."""
     body = "\n".join(functions([s])[0])
     own = {x.replace("@", "") for x in (s.text, *s.helpers)}
-    products = whole.source(body)
+    products = whole.source(body) + boxes.source(body)
     library = mathlib.source(mathlib.needed(products + body)) + products
     return own.union(library.split("\n}\n"))
 
@@ -180,7 +181,7 @@ def _prelude(
     """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
-    products = whole.source(body)
+    products = whole.source(body) + boxes.source(body)
     dtypes |= {_np("float32")} if "float" in products else set()
     before = [
         _KIND.search(body, max(0, m.start() - 8), m.start()) for m in _UNALIGNED.finditer(body)

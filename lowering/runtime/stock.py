@@ -161,7 +161,8 @@ def _normalised(shape: tuple[int, int], dtype: np.dtype) -> Any:
 
 def graphs() -> Iterator[Any]:
     """What has them: a sum in two steps; products that are only stored, plain, turned, of few
-    columns, of small matrices; the same and a convolution with something done to their sums.
+    columns, of small matrices; the same and a convolution with something done to their sums; rows
+    that are moved.
     """
     import numpy as np
 
@@ -187,6 +188,8 @@ def graphs() -> Iterator[Any]:
     same = (1, 1), ((1, 1), (1, 1)), (1, 1), (1, 1), 1
     out = b.conv(images, filters, (16, 64, 28, 28), *same, f32)
     yield b.graph([b.transpose(out, (0, 2, 3, 1))])
+    b = Builder()
+    yield b.graph([b.transpose(b.input((8, 64, 8, 64), f32), (0, 2, 1, 3))])
 
 
 def _in_child() -> None:

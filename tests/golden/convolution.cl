@@ -218,32 +218,60 @@ FX_PART int next_f32x8_6x2_top_none_columns_f32_f32(
     if (s->d1 == K) return 1;
   }
 }
-FX_STAGE void stage_0_p0(const long item, __global const float *b0, __global float *b1, const long n0, const long n1, const long n2) {
-  #pragma OPENCL FP_CONTRACT ON
-  const long ig = item;
-  const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
-  const int z0 = n2;
-  for (int g = g0; g < g1; ++g) {
-    const int i1 = g % 18;
-    const int g_1 = g / 18;
-    const int i0 = g_1;
-    for (int from2 = 0; from2 < 18; from2 += 8) {
-      const int i2 = min(from2, (int)10);
-      float8 x1 = (float8)(0.0f);
-      if (((uint)(i1 + -1) < 16u) && ((uint)(i2 + -1) < 16u) && ((uint)(i2 + 6) < 16u)) x1 = *(__global const float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + -17));
-      else if (((uint)(i1 + -1) < 16u) && (i2 + -1) < 16 && (i2 + -1) + 7 >= 0) {
-      const int8 at2 = (int8)((int)(i2 + -1)) + (int8)(0, 1, 2, 3, 4, 5, 6, 7);
-        if (0 <= (256 * i0 + 16 * i1 + i2 + -17) && (256 * i0 + 16 * i1 + i2 + -17) <= z0 - 8)
-          x1 = ((at2 >= 0) & (at2 < 16)) ? *(__global const float8_u *)(b0 + (256 * i0 + 16 * i1 + i2 + -17)) : (float8)(0.0f);
-        else {
-        float8 t = 0;
-        for (int l = 0; l < 8; ++l)
-          if (((uint)(i1 + -1) < 16u) && (0 <= (i2 + -1) + 1 * l && (i2 + -1) + 1 * l < 16)) ((float *)&t)[l] = (b0 + (256 * i0 + 16 * i1 + i2 + -17))[1 * l];
-        x1 = t;
-      }}
-      *((__global float8_u *)(b1 + (324 * i0 + 18 * i1 + i2))) = x1;
+typedef uint8 __attribute__((aligned(4), may_alias)) box_4;
+typedef uint __attribute__((may_alias)) word_4;
+FX_SHORT void row_4x8(__global const uint *x, __global uint *y, const int columns, const int low,
+    const int high) {
+  const int final = columns - 8;
+  for (int k = 0; k < low; k += 8) *(__global box_4 *)(y + (k < final ? k : final)) = 0;
+  for (int k = high; k < columns; k += 8) *(__global box_4 *)(y + (k < final ? k : final)) = 0;
+  int k = low;
+  for (; k + 4 * 8 <= high; k += 4 * 8) {
+    const uint8 a = *(__global const box_4 *)(x + k), b = *(__global const box_4 *)(x + k + 8);
+    const uint8 c = *(__global const box_4 *)(x + k + 2 * 8);
+    const uint8 d = *(__global const box_4 *)(x + k + 3 * 8);
+    *(__global box_4 *)(y + k) = a, *(__global box_4 *)(y + k + 8) = b;
+    *(__global box_4 *)(y + k + 2 * 8) = c, *(__global box_4 *)(y + k + 3 * 8) = d;
+  }
+  for (; k + 8 <= high; k += 8) *(__global box_4 *)(y + k) = *(__global const box_4 *)(x + k);
+  if (k == high) return;
+  if (high - low >= 8) {
+    *(__global box_4 *)(y + high - 8) = *(__global const box_4 *)(x + high - 8);
+  } else for (; k < high; ++k) *(__global word_4 *)(y + k) = *(__global const word_4 *)(x + k);
+}
+FX_PART void box_4x8(const long item, __global const uint *x, __global uint *y, const long *n) {
+  const int columns = n[4], low = n[5], high = n[6], axes = n[7];
+  const long whole = (item + 1) * n[1], last = whole < n[0] ? whole : n[0];
+  const long step_x = n[9], step_y = n[10];
+  long at[4], g = item * n[1], rest = g;
+  x += n[2], y += n[3];
+  for (int j = 0; j < axes; ++j) {
+    const long *axis = n + 8 + 5 * j;
+    at[j] = rest % axis[0], rest /= axis[0];
+    x += at[j] * axis[1], y += at[j] * axis[2];
+  }
+  while (g < last) {
+    int there = 1;
+    for (int j = 1; j < axes; ++j) there &= at[j] >= n[11 + 5 * j] && at[j] < n[12 + 5 * j];
+    const long row = at[0] + last - g, end = row < n[8] ? row : n[8];
+    const long from = there ? n[11] : end, to = n[12];
+    g += end - at[0];
+    for (long i = at[0]; i < end; ++i, x += step_x, y += step_y) {
+      if (i >= from && i < to) row_4x8(x, y, columns, low, high);
+      else row_4x8(x, y, columns, 0, 0);
+    }
+    at[0] = end;
+    for (int j = 0; j < axes && at[j] == n[8 + 5 * j]; ++j) {
+      const long *axis = n + 8 + 5 * j;
+      x -= axis[0] * axis[1], y -= axis[0] * axis[2], at[j] = 0;
+      if (j + 1 < axes) x += axis[6], y += axis[7], at[j + 1] += 1;
     }
   }
+}
+
+FX_LIST void stage_0_p0(const long item, __global const float *b0, __global float *b1, const long *n) {
+  #pragma OPENCL FP_CONTRACT ON
+  box_4x8(item, (__global const uint *)b0, (__global uint *)b1, n);
 }
 
 FX_STAGE void stage_0_p1_end(const progress_f32_f32_f32 *s, __global float *b0) {
@@ -292,18 +320,18 @@ FX_LIST void stage_0_p1(const long item, __global float *b0, __global const floa
     stage_0_p1_end(&s, b0);
 }
 
-FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48, const long n49, const long n50, const long n51) {
-  for (long k = 0; k < n3; ++k) {
-    stage_0_p0(k, b0, b1, n0, n1, n2);
+FX_STAGE void stage_0(const long item, __global const float *b0, __global float *b1, __global float *b2, __global const float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48, const long n49, const long n50, const long n51, const long n52, const long n53, const long n54, const long n55, const long n56, const long n57, const long n58, const long n59, const long n60, const long n61, const long n62, const long n63, const long n64, const long n65, const long n66) {
+  for (long k = 0; k < n18; ++k) {
+    stage_0_p0(k, b0, b1, (__private const long[]){n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17});
   }
-  for (long k = 0; k < n51; ++k) {
-    stage_0_p1(k, b2, b1, b3, (__private const long[]){n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50});
+  for (long k = 0; k < n66; ++k) {
+    stage_0_p1(k, b2, b1, b3, (__private const long[]){n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50, n51, n52, n53, n54, n55, n56, n57, n58, n59, n60, n61, n62, n63, n64, n65});
   }
 }
 
-__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48, const long n49, const long n50, const long n51) {
+__kernel void fx(const int stage, __global uchar *p0, __global uchar *p1, __global uchar *p2, __global uchar *p3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5, const long n6, const long n7, const long n8, const long n9, const long n10, const long n11, const long n12, const long n13, const long n14, const long n15, const long n16, const long n17, const long n18, const long n19, const long n20, const long n21, const long n22, const long n23, const long n24, const long n25, const long n26, const long n27, const long n28, const long n29, const long n30, const long n31, const long n32, const long n33, const long n34, const long n35, const long n36, const long n37, const long n38, const long n39, const long n40, const long n41, const long n42, const long n43, const long n44, const long n45, const long n46, const long n47, const long n48, const long n49, const long n50, const long n51, const long n52, const long n53, const long n54, const long n55, const long n56, const long n57, const long n58, const long n59, const long n60, const long n61, const long n62, const long n63, const long n64, const long n65, const long n66) {
   const long item = get_group_id(0);
   switch (stage) {
-  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50, n51); break;
+  case 0: stage_0(item, (__global const float *)p0, (__global float *)p1, (__global float *)p2, (__global const float *)p3, n0, n1, n2, n3, n4, n5, n6, n7, n8, n9, n10, n11, n12, n13, n14, n15, n16, n17, n18, n19, n20, n21, n22, n23, n24, n25, n26, n27, n28, n29, n30, n31, n32, n33, n34, n35, n36, n37, n38, n39, n40, n41, n42, n43, n44, n45, n46, n47, n48, n49, n50, n51, n52, n53, n54, n55, n56, n57, n58, n59, n60, n61, n62, n63, n64, n65, n66); break;
   }
 }
