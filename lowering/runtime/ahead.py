@@ -202,9 +202,7 @@ class Compiler:
     def objects(self) -> objects.Objects:
         """What compiles without kernels; `objects.Unable` where PoCL's library is another."""
         if self._objects is None:
-            lines = (c_char_p * 1)(b"")
-            program = self._made("clCreateProgramWithSource", self._context, 1, lines, None)
-            self._objects = objects.Objects(self.pocl, self._device, program)
+            self._objects = objects.Objects(self.pocl, self._device)
         return self._objects
 
     def lighten(self) -> None:

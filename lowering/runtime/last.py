@@ -16,11 +16,11 @@ from lowering.runtime import lighter
 
 _P = c_void_p
 _LLVM = "_ZN4llvm"
-_TRIPLE = f"{_LLVM}6TripleC1ERKNS_5TwineE"
-_MACHINE = "_ZL16GetTargetMachineP13_cl_device_idRN4llvm6TripleE"
+TRIPLE = f"{_LLVM}6TripleC1ERKNS_5TwineE"
+MACHINE = "_ZL16GetTargetMachineP13_cl_device_idRN4llvm6TripleE"
 _KNOWS = f"{_LLVM}13TargetMachine19getTargetIRAnalysisEv"
 _AS_PASS = f"{_LLVM}36createTargetTransformInfoWrapperPassENS_16TargetIRAnalysisE"
-_ADD = f"{_LLVM}6legacy11PassManager3addEPNS_4PassE"
+ADD = f"{_LLVM}6legacy11PassManager3addEPNS_4PassE"
 _LIBRARY = f"{_LLVM}21TargetLibraryInfoImplC1ERKNS_6TripleE"
 _HAS_NOTHING = f"{_LLVM}21TargetLibraryInfoImpl19disableAllFunctionsEv"
 _VECTORS = lighter.LAST.decode()
@@ -30,11 +30,11 @@ LAST: dict[str, tuple[Any, ...]] = {  # result, arguments
     "LLVMPassManagerBuilderCreate": (_P,),
     "LLVMPassManagerBuilderSetOptLevel": (None, _P, c_uint),
     "LLVMAddTargetLibraryInfo": (None, _P, _P),
-    _TRIPLE: (None, _P, _P),
-    _MACHINE: (_P, _P, _P),
+    TRIPLE: (None, _P, _P),
+    MACHINE: (_P, _P, _P),
     _KNOWS: (_P, _P, _P),
     _AS_PASS: (_P, _P),
-    _ADD: (None, _P, _P),
+    ADD: (None, _P, _P),
     _LIBRARY: (None, _P, _P),
     _HAS_NOTHING: (None, _P),
     _VECTORS: (None, _P, _P, c_int),
@@ -48,12 +48,11 @@ _VECTORIZERS = 0x2A
 
 def last_passes(call: dict[str, Callable[..., Any]], device: Any) -> int:
     """A pass manager for PoCL's device; `call` has the functions of `LAST`."""
-    triple, knows, library = (_room(size) for size in (128, 128, 4096))
-    call[_TRIPLE](triple, _twine(b"x86_64-unknown-linux-gnu"))
+    of, knows, library = triple(call), room(128), room(4096)
     manager = call["LLVMCreatePassManager"]()
-    call[_KNOWS](knows, call[_MACHINE](device, triple))
-    call[_ADD](manager, call[_AS_PASS](knows))
-    call[_LIBRARY](library, triple)
+    call[_KNOWS](knows, call[MACHINE](device, of))
+    call[ADD](manager, call[_AS_PASS](knows))
+    call[_LIBRARY](library, of)
     call[_HAS_NOTHING](library)
     call["LLVMAddTargetLibraryInfo"](library, manager)
     builder = call["LLVMPassManagerBuilderCreate"]()
@@ -63,7 +62,14 @@ def last_passes(call: dict[str, Callable[..., Any]], device: Any) -> int:
     return manager
 
 
-def _room(size: int) -> Any:
+def triple(call: dict[str, Callable[..., Any]]) -> Any:
+    """LLVM's Triple of PoCL's device."""
+    made = room(128)
+    call[TRIPLE](made, _twine(b"x86_64-unknown-linux-gnu"))
+    return made
+
+
+def room(size: int) -> Any:
     """Zeros for an object of LLVM, more than it has bytes."""
     _held.append(ctypes.create_string_buffer(size))
     return _held[-1]

@@ -1,7 +1,7 @@
 """Objects: LLVM's bitcode to machine code and several to one, by functions inside PoCL's library.
 
-OpenCL compiles kernels only. What a builder compiles apart (parts.py) has none, so PoCL's own
-function that makes machine code of a module is called, and LLVM's that link modules. So is a
+OpenCL compiles kernels only. What a builder compiles apart (parts.py) has none, so what PoCL itself
+calls to make machine code of a module is called, and what LLVM links modules by. So is a
 program whose text says how its kernel is launched (lean.py): PoCL would take the kernel apart for
 groups of many items, write two functions that launch it, and run its passes over all of that.
 """
@@ -11,9 +11,10 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from ctypes import byref, c_char_p, c_int, c_size_t, c_uint64, c_void_p
+from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
 from typing import Any
 
+from lowering.runtime.codegen import CODEGEN, Codegen
 from lowering.runtime.last import LAST, last_passes
 from lowering.runtime.patches import addresses
 
@@ -28,8 +29,6 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments
     "LLVMGetNamedFunction": (_P, _P, c_char_p),
     "LLVMDeleteFunction": (None, _P),
     "LLVMSetValueName2": (None, _P, c_char_p, c_size_t),
-    "LLVMRunPassManager": (c_int, _P, _P),
-    "pocl_llvm_codegen": (c_int, _P, _P, _P, _P, _P),
     "pocl_write_module": (c_int, _P, c_char_p, c_int),
 }
 
@@ -47,10 +46,10 @@ class Unable(Exception):
 
 
 class Objects:
-    """The functions of the library, a file that is loaded, for a device and a program of PoCL."""
+    """The functions of the library, a file that is loaded, for a device of PoCL."""
 
-    def __init__(self, path: str, device: Any, program: Any):
-        functions = _FUNCTIONS | LAST
+    def __init__(self, path: str, device: Any):
+        functions = _FUNCTIONS | LAST | CODEGEN
         places = addresses(path, [name.encode() for name in functions])
         if places is None:
             raise Unable(path)
@@ -58,8 +57,9 @@ class Objects:
             name: ctypes.CFUNCTYPE(*types)(place)
             for (name, types), place in zip(functions.items(), places, strict=True)
         }
-        self._device, self._program = device, program
+        self._device = device
         self._last: Any = None
+        self._codegen: Codegen | None = None
 
     def machine_code(self, code: bytes) -> bytes:
         """The object file of a module."""
@@ -94,14 +94,11 @@ class Objects:
 
     def _made(self, module: Any) -> bytes:
         """The object file of a module, which is then gone."""
-        out, size = c_void_p(), c_uint64()
-        make = self._call["pocl_llvm_codegen"]
-        if make(self._device, self._program, module, byref(out), byref(size)) or not out:
+        if self._codegen is None:
+            self._codegen = Codegen(self._call, self._device)
+        if not self._codegen.able:
             raise Unable("no machine code")
-        made = ctypes.string_at(out, size.value)
-        free = ctypes.CDLL(None).free
-        free.argtypes = (c_void_p,)
-        free(out)
+        made = self._codegen.file(module)
         self._call["LLVMDisposeModule"](module)
         return made
 

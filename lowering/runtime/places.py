@@ -10,7 +10,6 @@ GUESSES = {
     b"LLVMLinkModules2": 65022,
     b"LLVMDeleteFunction": 65702,
     b"_ZN4llvm13TargetMachine19getTargetIRAnalysisEv": 66626,
-    b"pocl_llvm_codegen": 66677,
     b"_ZN4llvm21TargetLibraryInfoImpl19disableAllFunctionsEv": 66886,
     b"LLVMGetNamedFunction": 67836,
     b"LLVMAddTargetLibraryInfo": 67908,
@@ -35,6 +34,10 @@ GUESSES = {
     b"_ZN4llvm18PassManagerBuilder25populateModulePassManager"
     b"ERNS_6legacy15PassManagerBaseE": 114194,
     b"_ZN4llvm18PassManagerBuilder15addVectorPassesERNS_6legacy15PassManagerBaseEb": 122556,
+    b"_ZTVN4llvm19raw_svector_ostreamE": 89112,
+    b"_ZN4llvm28TargetLibraryInfoWrapperPassC1ERKNS_6TripleE": 115828,
+    b"_ZN4llvm17LLVMTargetMachine19addPassesToEmitFileERNS_6legacy15PassManagerBaseE"
+    b"RNS_17raw_pwrite_streamEPS4_NS_15CodeGenFileTypeEbPNS_28MachineModuleInfoWrapperPassE": 98264,
     b"_ZTVN4llvm16X86TargetMachineE": 106297,
     b"_ZN4llvm16X86TargetMachineD0Ev": 116390,
     b"_ZN4llvm18getTheX86_64TargetEv": 116809,
