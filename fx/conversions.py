@@ -5,6 +5,7 @@ where the value is abstract.
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class Conversions:
 
     def __index__(self) -> int:
         what = "A traced value was used as a Python integer"
-        return self._concrete(TracerIntegerConversionError, what).__index__()
+        return index(self._concrete(TracerIntegerConversionError, what))
 
     def __float__(self) -> float:
         return float(self._concrete(ConcretizationTypeError, "Abstract tracer value in float()"))

@@ -181,10 +181,10 @@ def itemsize_bits(dtype: Any) -> int:
 
 
 def scalar_type_of(x: Any) -> type:
-    """The Python type (bool, int, float, complex) that a value's dtype corresponds to."""
+    """The Python type (bool, int, float, complex) that a value's dtype, or a dtype, belongs to."""
     from fx import core
 
-    d = core.get_aval(x).dtype
+    d = as_dtype(x) if isinstance(x, type | str | np.dtype) else core.get_aval(x).dtype
     if d == np.bool_:
         return bool
     if is_integer(d):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 
-class SequenceKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SequenceKey:
     """The key of a path that is a position `idx` in a list or tuple; written [0]."""
 
     idx: int
@@ -21,7 +23,8 @@ class SequenceKey(NamedTuple):
         return f"[{self.idx!r}]"
 
 
-class DictKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DictKey:
     """The key of a path that is the `key` of an item of a dict; written ['a']."""
 
     key: Any
@@ -30,7 +33,8 @@ class DictKey(NamedTuple):
         return f"[{self.key!r}]"
 
 
-class GetAttrKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GetAttrKey:
     """An attribute `name` of a dataclass or named tuple; written .a."""
 
     name: str
@@ -39,7 +43,8 @@ class GetAttrKey(NamedTuple):
         return f".{self.name}"
 
 
-class FlattenedIndexKey(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FlattenedIndexKey:
     """A position among the children of a registered node without keys."""
 
     key: int
@@ -60,12 +65,16 @@ def keystr(keys: Iterable[Any], *, simple: bool = False, separator: str = "") ->
     """
     if not simple:
         return separator.join(map(str, keys))
-    return separator.join(
-        str(k[0])
-        if isinstance(k, SequenceKey | DictKey | GetAttrKey | FlattenedIndexKey)
-        else str(k)
-        for k in keys
-    )
+    return separator.join(map(_simply, keys))
+
+
+def _simply(k: Any) -> str:
+    """A key of a path without what is written around it."""
+    if isinstance(k, SequenceKey):
+        return str(k.idx)
+    if isinstance(k, GetAttrKey):
+        return k.name
+    return str(k.key) if isinstance(k, DictKey | FlattenedIndexKey) else str(k)
 
 
 # type -> flatten with keys; the types that users register

@@ -4,6 +4,8 @@ jacfwd.
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 
@@ -146,3 +148,8 @@ def test_relu_second_derivative_is_zero_everywhere():
     relu = lambda x: fnp.maximum(x, 0.0)
     for x in (-1.0, 0.0, 1.0):
         assert float(fx.grad(fx.grad(relu))(x)) == 0.0
+
+
+def test_a_float_is_no_index():
+    with pytest.raises(TypeError):
+        fx.grad(lambda x: x * operator.index(x))(2.0)

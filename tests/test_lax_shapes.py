@@ -73,3 +73,9 @@ def test_quotients_by_zero_and_roots_of_nothing():
     assert fnp.roots(fnp.zeros(0), strip_zeros=False).shape == (0,)
     rows = fnp.array([[3.0, 1.0], [2.0, 4.0]])
     np.testing.assert_array_equal(fnp.sort_complex(rows), [[1, 3], [2, 4]])
+
+
+def test_sizes_of_parts_are_not_negative():
+    for f in (lax.split, fx.jit(lax.split, static_argnums=1)):
+        with pytest.raises(ValueError, match="nonnegative"):
+            f(np.ones((3, 2)), (-1, 4))

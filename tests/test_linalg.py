@@ -456,3 +456,9 @@ def test_eigenvalues_alone_need_no_eigenvectors():
         near(f(s), want, 1e-4)
     g = fx.jit(fx.grad(lambda x: (fx.jit(lambda x: L.eigh(x)[1])(x) ** 2).sum()))(s)
     near(g, 2 * s, 1e-3)
+
+
+def test_nobody_knows_the_sign_of_a_determinant_that_is_nan():
+    sign, log = jnp.linalg.slogdet(np.full((2, 2), np.nan, np.float32))
+    assert np.isnan(sign) and np.isnan(log)
+    assert jnp.linalg.slogdet(np.zeros((2, 2), np.float32))[0] == 0

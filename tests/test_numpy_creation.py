@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserList, deque
+
 import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, p
@@ -149,3 +151,14 @@ def test_creation(case):
 def test_floats_that_fill_integers_saturate():
     for fill, expected in ((300.7, 255), (-3.7, 0), (np.nan, 0)):
         assert fnp.full(2, fill, "uint8").tolist() == [expected] * 2
+
+
+@pytest.mark.parametrize("kind", [range, deque, UserList])
+def test_arrays_of_sequences(kind):
+    given = range(3) if kind is range else kind([0, 1, 2])
+    for x in (fnp.array(given), fnp.asarray(given), fnp.asarray([given, given])[1]):
+        assert x.tolist() == [0, 1, 2] and x.dtype == np.int32
+    with pytest.raises(TypeError):
+        fnp.asarray("012")
+    with pytest.raises(TypeError):
+        fnp.asarray({1, 2})

@@ -386,3 +386,18 @@ def test_quantiles_of_narrow_floats_are_those_of_wide_ones(dtype):
         want = fnp.quantile(x.astype("float32"), q).astype(dtype)
         assert fnp.quantile(x, q) == fx.jit(lambda x, q=q: fnp.quantile(x, q))(x) == want
     assert fnp.median(x) == fnp.quantile(x, 0.5) and fnp.nanmedian(x).dtype == dtype
+
+
+def test_results_are_arrays_where_nothing_is_computed():
+    x = np.ones(2, np.float32)
+    empty = np.zeros((0, 3), np.float32)
+    found = [fnp.positive(x), lax.integer_pow(x, 1), lax.integer_pow(2, 1)]
+    found += [fnp.percentile(empty, 50), fnp.median(empty)]
+    assert [type(v) for v in found] == [fx.Array] * len(found)
+
+
+def test_scalars():
+    assert all(map(fnp.isscalar, (1, 2.0, True, 1j, "a", np.float32(1), fnp.float32(1))))
+    assert not any(map(fnp.isscalar, ([1], None, np.ones(1), fnp.ones(1))))
+    kinds = [dtypes.scalar_type_of(x) for x in (1.5, np.int32, "bool", complex, fnp.ones(2))]
+    assert kinds == [float, int, bool, complex, float]

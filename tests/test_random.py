@@ -279,3 +279,7 @@ def test_keys_are_close_where_they_are_equal():
     keys = R.split(R.key(0), 3)
     assert jnp.isclose(keys, keys[::-1]).tolist() == [False, True, False]
     assert jnp.allclose(keys, keys)
+
+
+def test_seeds_may_be_booleans():
+    assert R.key_data(R.key(True)).tolist() == R.PRNGKey(1).tolist()

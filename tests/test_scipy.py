@@ -511,3 +511,31 @@ def test_tables_of_legendre_functions_say_what_they_need():
         lpmn_values(1, 1, np.arange(3, dtype=np.int32), True)
     with pytest.raises(ValueError, match="one axis"):
         lpmn_values(1, 1, z[None], True)
+
+
+def test_cosine_transforms_of_one_axis_given_as_a_number():
+    x = fnp.asarray(np.random.default_rng(0).normal(size=(3, 4)).astype("f"))
+    for mine, ours in ((fft.dctn, fft.dct), (fft.idctn, fft.idct)):
+        near = {"rtol": 1e-6, "atol": 1e-6}
+        np.testing.assert_allclose(mine(x, axes=0), ours(x, axis=0), **near)
+        np.testing.assert_allclose(mine(x, s=2), ours(x, n=2), **near)
+        with pytest.raises(ValueError, match="repeated axis"):
+            mine(x, axes=(0, -2))
+
+
+def test_segments_of_a_spectrogram_overlap_in_part():
+    with pytest.raises(ValueError, match="less than nperseg"):
+        signal.istft(np.ones((9, 5), "c8"), noverlap=20)
+    with pytest.raises(ValueError, match="longer than nperseg"):
+        signal.istft(np.ones((9, 5), "c8"), nperseg=20, nfft=16)
+
+
+def test_triangles_and_one_matrix_of_columns():
+    a = np.random.default_rng(0).normal(size=(2, 3, 3)).astype("f") + 3 * np.eye(3, dtype="f")
+    b = np.random.default_rng(1).normal(size=(3, 2)).astype("f")
+    want = np.stack([scipy.linalg.solve_triangular(x, b) for x in a])
+    np.testing.assert_allclose(linalg.solve_triangular(a, b), want, rtol=1e-5, atol=1e-6)
+    vectors = np.stack([b[:, 0], b[:, 1]])
+    want = np.stack([scipy.linalg.solve_triangular(x, v) for x, v in zip(a, vectors)])
+    np.testing.assert_allclose(linalg.solve_triangular(a, vectors), want, rtol=1e-5, atol=1e-6)
+    assert linalg.solve_triangular([[2.0, 0], [1, 4]], [2, 2]).tolist() == [1.0, 0.5]

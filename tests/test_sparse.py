@@ -101,3 +101,18 @@ def test_derivatives_are_sparse():
 def test_vmap_over_vectors():
     w = np.stack([V, 2 * V, -V])
     assert np.allclose(fx.vmap(lambda v: M @ v)(w), w @ D.T)
+
+
+def test_reshape_takes_the_axes_in_an_order():
+    found = sparse.bcoo_reshape(M, new_sizes=(2, 6), dimensions=(1, 0))
+    assert np.array_equal(found.todense(), D.T.reshape(2, 6))
+
+
+def test_what_does_not_fit_raises():
+    with pytest.raises(ValueError, match="axes"):
+        sparse.bcoo_reduce_sum(M, axes=(2,))
+    with pytest.raises(ValueError, match="shape mismatch"):
+        sparse.bcoo_extract(M, D.T)
+    with pytest.raises(ValueError, match="sparse_format"):
+        sparse.eye(3, sparse_format="csx")
+    assert sparse.eye(3, 4, 1, None, "int8").indices.dtype == np.int8

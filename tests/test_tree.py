@@ -131,3 +131,11 @@ def test_prefix_errors_name_the_path():
 def test_none_and_leaves_are_leaf_structures():
     found = [tu.treedef_is_leaf(tu.tree_structure(t)) for t in (1, None, (), [1], [None])]
     assert found == [True, True, True, False, False]
+
+
+def test_keys_of_paths_are_leaves():
+    """Of the kind that they are: a position is no key of a dict."""
+    paths = [path for path, _ in tu.tree_leaves_with_path({"a": [1, 2]})]
+    assert tu.tree_leaves(paths[0]) == list(paths[0]) == [tu.DictKey("a"), tu.SequenceKey(0)]
+    assert tu.DictKey(0) != tu.SequenceKey(0) and hash(tu.DictKey(0)) == hash(tu.DictKey(0))
+    assert tu.keystr(paths[1], simple=True, separator="/") == "a/1"

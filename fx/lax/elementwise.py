@@ -337,11 +337,13 @@ def integer_pow(x: ArrayLike, y: int) -> Array:
             f"integer_pow takes an integer power; given was {y!r} of type {type(y).__name__}. "
             "lax.pow and ** take others."
         ) from None
+    aval = core.get_aval(x)
     if y == 0:
         from fx.prims import shape
 
-        aval = core.get_aval(x)
         return shape.full(aval.shape, 1, aval.dtype)
+    if y == 1:
+        return convert(x, aval.dtype, aval.weak_type)
     return elementwise.integer_pow(x, y)
 
 

@@ -4,7 +4,7 @@ kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -119,6 +119,8 @@ def _from_object(obj: Any, wanted: np.dtype | None, asked: Any, copy: bool) -> A
         return _from_value(obj, wanted, asked, copy)
     if hasattr(obj, "aval") and hasattr(obj, "__array__"):
         obj = np.asarray(obj)
+    if isinstance(obj, Sequence) and not (isinstance(obj, (list, tuple, str)) or _is_buffer(obj)):
+        obj = list(obj)  # ranges, deques, the user's own
     leaves = _leaves(obj)
     if isinstance(obj, (list, tuple)) and leaves and (kinds := set(map(type, leaves))) <= _NUMBERS:
         return _from_numbers(obj, kinds, wanted)

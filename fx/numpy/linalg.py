@@ -248,6 +248,7 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     lu, pivots, _ = factor.lu(a)
     diagonal_ = diagonals.diagonal(lu, axis1=-2, axis2=-1)
     zero = reductions.any(diagonal_ == 0, axis=-1)
+    unknown = reductions.any(u.isnan(diagonal_), axis=-1)
     n = a.shape[-1]
     moved = reductions.sum(pivots != lax.iota(pivots.dtype, n), axis=-1)
     if a.dtype.kind == "c":
@@ -256,6 +257,7 @@ def slogdet(a: Any, *, method: str | None = None) -> SlogdetResult:
     else:
         moved = moved + reductions.sum(diagonal_ < 0, axis=-1)
         sign = convert(1 - 2 * (moved % 2), a.dtype)
+        sign = taking.where(unknown, base.const_as(sign, np.nan), sign)
     real = _real(a.dtype)
     sign = taking.where(zero, base.const_as(sign, 0), sign)
     logs = reductions.sum(u.log(u.absolute(diagonal_)), axis=-1)

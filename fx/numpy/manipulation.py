@@ -90,8 +90,8 @@ def size(a: Any, axis: int | Sequence[int] | None = None) -> int:
 
 
 def isscalar(element: Any) -> bool:
-    """Whether x is a Python or NumPy scalar, or an array without axes."""
-    if isinstance(element, (bool, int, float, complex, np.generic)):
+    """Whether x is a Python or NumPy scalar, a string too, or an array without axes."""
+    if np.isscalar(element):
         return True
     return core.is_array_value(element) and not core.get_aval(element).shape
 

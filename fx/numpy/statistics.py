@@ -102,7 +102,7 @@ def _along_last(x: Any, q: Any, method: str, squash_nans: bool) -> Any:
     lead = core.get_aval(x).shape[:-1]
     dtype = core.get_aval(x).dtype
     if n == 0:
-        return broadcast_value(convert(np.nan, dtype), (*core.get_aval(q).shape, *lead))
+        return lax.full((*core.get_aval(q).shape, *lead), np.nan, dtype)
     if squash_nans:
         count = convert(sum_(u.logical_not(u.isnan(x)), axis=-1), dtype)
         last = u.subtract(count, 1)

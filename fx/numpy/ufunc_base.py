@@ -31,8 +31,8 @@ def dtype_of(x: Any) -> np.dtype:
 
 
 def itself(x: Any) -> Any:
-    """An operand as a result: scalars are arrays."""
-    if isinstance(x, (bool, int, float, complex, np.generic)):
+    """An operand as a result: scalars and NumPy's arrays are arrays."""
+    if isinstance(x, (bool, int, float, complex, np.generic, np.ndarray)):
         return wrap(x, core.get_aval(x).weak_type)
     return x
 

@@ -301,6 +301,8 @@ concatenate_p = primitive(
 
 
 def _split_abstract(x: ShapedArray, *, sizes: Any, axis: int) -> list[ShapedArray]:
+    if min(sizes, default=0) < 0:
+        raise ValueError(f"Sizes passed to split must be nonnegative, got {tuple(sizes)}")
     if sum(sizes) != x.shape[axis]:
         raise ValueError(
             f"Sum of sizes {sum(sizes)} must be equal to dimension {axis} of the operand shape "

@@ -80,7 +80,7 @@ def _seeded(name: str, seed: Any) -> Any:
             f"{name} accepts a scalar seed, but was given an array of shape {aval.shape} != (). "
             "Use fx.vmap for batching"
         )
-    if isinstance(seed, int) and not isinstance(seed, bool):
+    if isinstance(seed, int):
         wide = np.int64(seed)
         seed = wide if x64_enabled() else wide.astype(np.int32)
     if get_aval(seed).dtype.kind not in "iu":

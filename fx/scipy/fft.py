@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -88,12 +89,16 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: str | None 
 
 def _each(op: Any, x: Any, type: int, s: Any, axes: Any, norm: Any) -> Any:
     x = fnp.asarray(x)
+    s = (s,) if isinstance(s, Integral) else s
+    axes = (axes,) if isinstance(axes, Integral) else axes
     if axes is None:  # the last ones, as many as there are sizes
         axes = range(x.ndim) if s is None else range(x.ndim - len(s), x.ndim)
     axes = tuple(axes)
     sizes = [None] * len(axes) if s is None else list(s)
     if len(sizes) != len(axes):
         raise ValueError("s and axes must have the same length")
+    if len({axis % max(1, x.ndim) for axis in axes}) < len(axes):
+        raise ValueError(f"repeated axis: {axes}")
     for size, axis in zip(sizes, axes):
         x = op(x, type=type, n=size, axis=axis, norm=norm)
     return x

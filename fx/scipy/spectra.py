@@ -169,6 +169,10 @@ def istft(
     if input_onesided and nperseg == default + 1 and nfft == default:
         nfft = nperseg
     noverlap = nperseg // 2 if noverlap is None else int(noverlap)
+    if noverlap >= nperseg:
+        raise ValueError(f"noverlap must be less than nperseg, got {noverlap} and {nperseg}.")
+    if nfft < nperseg:
+        raise ValueError(f"FFT length ({nfft}) must be longer than nperseg ({nperseg}).")
     step = nperseg - noverlap
     w = _window(window, nperseg)
     frames = fnp.swapaxes(z, -1, -2)

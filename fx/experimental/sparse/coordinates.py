@@ -230,8 +230,14 @@ def _gathered(indices: Any, mat: Any, n_batch: int) -> Any:
 
 
 def bcoo_extract(sparr: BCOO, arr: Any, *, assume_unique: bool | None = None) -> BCOO:
-    """The values of a dense array at the indices of a sparse one, a BCOO with those indices."""
-    return sparr._with(_gathered(sparr.indices, fnp.asarray(arr), sparr.n_batch))
+    """The values of a dense array at the indices of a sparse one, a BCOO with those indices.
+
+    ValueError where their shapes differ.
+    """
+    arr = fnp.asarray(arr)
+    if arr.shape != sparr.shape:
+        raise ValueError(f"shape mismatch: sparr.shape={sparr.shape} a.shape={arr.shape}")
+    return sparr._with(_gathered(sparr.indices, arr, sparr.n_batch))
 
 
 def bcoo_todense(mat: BCOO) -> Any:
@@ -275,15 +281,22 @@ def empty(
 
 
 def eye(
-    N: int, M: int | None = None, k: int = 0, dtype: Any = None, sparse_format: str = "bcoo"
+    N: int,
+    M: int | None = None,
+    k: int = 0,
+    dtype: Any = None,
+    index_dtype: Any = np.int32,
+    sparse_format: str = "bcoo",
 ) -> BCOO:
     """Ones on the k-th diagonal of an N x M matrix (N x N by default), float32 unless a dtype is
-    given.
+    given. ValueError for other formats than "bcoo".
     """
+    if sparse_format != "bcoo":
+        raise ValueError(f"sparse_format={sparse_format!r} not recognized; must be 'bcoo'")
     m = N if M is None else M
     count = max(0, min(N + min(k, 0), m - max(k, 0)))
-    line = np.arange(count, dtype=np.int32)
-    indices = np.stack([line - min(k, 0), line + max(k, 0)], axis=-1)
+    line = np.arange(count)
+    indices = np.stack([line - min(k, 0), line + max(k, 0)], axis=-1).astype(index_dtype)
     return BCOO(
         (fnp.ones(count, dtype), indices), shape=(N, m), indices_sorted=True, unique_indices=True
     )
@@ -412,9 +425,12 @@ def bcoo_reshape(
 ) -> BCOO:
     """The same elements in another shape.
 
-    Row by row. NotImplementedError with batch or dense axes.
+    Row by row, of the axes in the order of `dimensions`. NotImplementedError with batch or dense
+    axes.
     """
     _only_sparse("bcoo_reshape", mat)
+    if dimensions is not None:
+        mat = bcoo_transpose(mat, permutation=dimensions)
     shape = tuple(np.empty(mat.shape, bool).reshape(new_sizes).shape)
     flat, size = _flat_index(mat), mat.size
     found = fnp.stack(fnp.unravel_index(flat, shape), axis=-1).astype(mat.indices.dtype)
@@ -460,6 +476,8 @@ def bcoo_reduce_sum(mat: BCOO, *, axes: Sequence[int]) -> Any:
     dense.
     """
     _only_sparse("bcoo_reduce_sum", mat)
+    if not all(-mat.ndim <= a < mat.ndim for a in axes):
+        raise ValueError(f"bcoo_reduce_sum: axes {tuple(axes)} of an array of shape {mat.shape}")
     keep = [k for k in range(mat.ndim) if k not in {int(a) % mat.ndim for a in axes}]
     inside = fnp.all(mat.indices < np.array(mat.shape), axis=-1)
     data = fnp.where(inside, mat.data, 0)

@@ -368,15 +368,16 @@ def solve_triangular(
     """x with a x = b for a triangular a.
 
     trans 0, 1 or 2 (N, T, C; ValueError otherwise): a, its transpose or its adjoint. b has a column
-    axis or is one vector; only one triangle of a is read.
+    axis or is one vector, or a vector [..., n] for each of a's matrices [..., n, n]; only one
+    triangle of a is read.
     """
     kinds = {0: (False, False), "N": (False, False), 1: (True, False), "T": (True, False)}
     kinds |= {2: (True, True), "C": (True, True)}
     if trans not in kinds:
         raise ValueError(f"Invalid 'trans' value {trans}")
     transpose, conjugate = kinds[trans]
-    a, b = _args("solve_triangular", a, b)
-    vector = a.ndim == b.ndim + 1
+    a, b = _args("solve_triangular", fnp.asarray(a), fnp.asarray(b))
+    vector = b.ndim == 1 or (a.ndim == b.ndim + 1 and a.shape[-1] == b.shape[-1])
     x = b[..., None] if vector else b
     lead = np.broadcast_shapes(a.shape[:-2], x.shape[:-2])
     out = factor.triangular_solve(
