@@ -41,6 +41,7 @@ def make_plan(
         graph,
         split_reductions=options.pop("split_reductions", True),
         profile=profile if options.pop("products", True) else None,
+        donated=tuple(donated) or (False,) * len(graph.inputs),
     )
     if options.pop("bounds", True):
         graph = bounds.narrow(graph)

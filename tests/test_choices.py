@@ -7,7 +7,12 @@ import pytest
 
 import fx
 import fx.numpy as jnp
+from benchmarks.driverless import lower_function
 from fx import lax, nn
+from fx.lower import subgraph
+from lowering import graph as g
+from lowering.compile import make_plan
+from lowering.profile import AVX512
 
 pytestmark = pytest.mark.lowering
 X = np.random.default_rng(0).standard_normal((64, 50)).astype(np.float32)
@@ -67,3 +72,42 @@ def test_windows_and_several_components():
     same(lambda i, j: jnp.zeros((20, 50)).at[i, j].set(1.5), np.int32(3), np.int32(-2))
     same(fx.vmap(lambda i: jnp.ones((4, 50, 3)).at[:, i].multiply(2.0)), LABELS[:5])
     same(lambda i: jnp.zeros(50).at[i].set(lax.exp(1.0)), np.int32(60))
+
+
+Y = np.stack([X, X + 1], 2)
+UPDATES = {  # the array, the updates, and where they go by which places
+    "rows": (X, X[:, 0], lambda i: (jnp.arange(64), i)),
+    "columns": (X, X[0], lambda i: (i[:50], jnp.arange(50))),
+    "windows": (Y, Y[:, 0], lambda i: (jnp.arange(64), i)),
+    "both": (Y.transpose(2, 0, 1), X[:, 0], lambda i: (jnp.arange(2)[:, None], jnp.arange(64), i)),
+    "some rows": (X, X[:40, 0], lambda i: (jnp.arange(40), i[:40])),
+    "others": (X, X[:, 0], lambda i: (jnp.arange(64) - 1, i)),
+    "two of a row": (X, X[:, :1], lambda i: (jnp.arange(64)[:, None], i[:, None] + jnp.arange(2))),
+}
+
+
+@pytest.mark.parametrize("mode", ["drop", "clip", "promise_in_bounds"])
+@pytest.mark.parametrize("op", ["set", "add", "multiply", "min", "max"])
+@pytest.mark.parametrize("which", UPDATES)
+def test_one_update_of_each_row_of_an_array(which, mode, op):
+    """In its own place, beyond the end and counted from the end; what is no such update, too."""
+    x, u, at = UPDATES[which]
+    inside = mode == "promise_in_bounds" or which == "two of a row"
+    places = np.minimum(LABELS, 48) if inside else WILD
+
+    def f(x, i, u):
+        return getattr(jnp.asarray(x).at[at(jnp.asarray(i))], op)(u, mode=mode)
+
+    same(f, x, places, u)
+
+
+def test_updates_of_rows_are_one_pass_unless_the_array_is_given():
+    """A copy and a kernel of updates became a kernel; what is donated is written where it is."""
+    f = lambda x, i, u: jnp.where(x > 0, x.at[jnp.arange(64), i].set(u), -1.0)
+    plan = lower_function(f, (X, LABELS, X[:, 0])).plan
+    assert len(plan.steps) == plan.launches == 1
+    own = lambda x, i, u: x.at[jnp.arange(64), i].set(u)
+    for donated in (False, True):
+        graph = subgraph(g.Builder(), fx.make_jaxpr(own)(X, LABELS, X[:, 0]))
+        text = make_plan(graph, AVX512, donated=(donated, False, False)).programs[0].source
+        assert ("continue;" in text) == donated  # a loop over the updates

@@ -8,7 +8,7 @@ number of blocks depends on shapes alone. Complex values become pairs of real on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -48,10 +48,16 @@ def canonicalize(
     split_reductions: bool = True,
     profile: Profile | None = None,
     repeated: bool = False,
+    donated: tuple[bool, ...] | None = None,
 ) -> g.Graph:
-    """The canonical form of a graph and of the graphs inside it; `repeated`: it is a loop's."""
+    """The canonical form of a graph and of the graphs inside it; `repeated`: it is a loop's;
+    `donated`: which inputs may be written over, None inside of loops and branches.
+    """
     graph = complex_pairs.split(graph)
-    return _Sweep(graph, split_reductions, profile, repeated).run()
+    kept = []
+    if donated is not None and len(donated) == len(graph.inputs):
+        kept = [n for n, given in zip(graph.inputs, donated) if not given]
+    return _Sweep(graph, split_reductions, profile, repeated, kept).run()
 
 
 Args = tuple[g.Node, ...]
@@ -63,7 +69,15 @@ class _Sweep:
     A rule takes a node and its rebuilt operands; None says that the node stays what it is.
     """
 
-    def __init__(self, graph: g.Graph, split: bool, profile: Profile | None, repeated: bool):
+    def __init__(
+        self,
+        graph: g.Graph,
+        split: bool,
+        profile: Profile | None,
+        repeated: bool,
+        kept: Sequence[g.Node],
+    ):
+        self.kept = set(map(id, kept))  # inputs that an update copies
         self.graph, self.split, self.profile, self.repeated = graph, split, profile, repeated
         self.b = g.Builder()
         self.new: dict[int, g.Node] = {}
@@ -154,7 +168,7 @@ class _Sweep:
         return _dilated_window(self.b, n, *args)
 
     def scatter(self, n: g.Node, args: Args) -> g.Node:
-        made = scatter.rewrite(self.b, n, args)
+        made = scatter.rewrite(self.b, n, args, id(n.args[0]) in self.kept)
         return made if self.profile is None else deal.rewrite(self.b, made, self.profile)
 
     def gather(self, n: g.Node, args: Args) -> g.Node | None:

@@ -90,13 +90,14 @@ def apply(node: g.Node, width: int, target: str, new: str, dtype: np.dtype | Non
 # ---------------------------------------------------------------- canon
 
 
-def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
-    """A choice where no two updates can meet and there is nothing to keep, an update of one
-    window where there is one; else the node, with negative indices counted from the end by itself
-    instead of by a pass over memory before it.
+def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...], copied: bool = False) -> g.Node:
+    """A choice where no two updates can meet and there is nothing to keep, or what is kept is
+    `copied` anyway; an update of one window where there is one; else the node, with negative
+    indices counted from the end by itself instead of by a pass over memory before it.
     """
     x, indices, updates = args
-    found = _as_choice(b, n.form, x, indices, updates)
+    form, rows = _by_rows(b, n.form, x, indices) if copied else (n.form, indices)
+    found = _as_choice(b, form, x, rows, updates, copied)
     found = found or _as_update(b, n.form, x, indices, updates)
     if found is not None:
         return found
@@ -110,13 +111,52 @@ def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node:
     return b.node(form, (x, plain if kept is None else kept, updates), n.shape, n.dtype)
 
 
+def _by_rows(b: g.Builder, f: g.Scatter, x: g.Node, indices: g.Node) -> tuple[g.Scatter, g.Node]:
+    """The form and the indices of an update of each row in order, as in x.at[arange(n), k]: rows
+    are its batch.
+    """
+    count, parts = indices.shape[:-1], [component(b, indices, j) for j in range(len(f.start_map))]
+    for j, k in enumerate(f.start_map):
+        d = _counts(parts[j])
+        new = d is not None and d not in f.index_batch and count[d] == x.shape[k]
+        if d is None or not new or k not in f.inserted or len(parts) == 1:
+            continue
+        others = [b.reshape(p, (*count, 1)) for i, p in enumerate(parts) if i != j]
+        form = replace(
+            f,
+            inserted=tuple(i for i in f.inserted if i != k),
+            start_map=tuple(i for i in f.start_map if i != k),
+            x_batch=(*f.x_batch, k),
+            index_batch=(*f.index_batch, d),
+        )
+        return form, b.concat(others, len(count))
+    return f, indices
+
+
+def _counts(x: g.Node) -> int | None:
+    """The axis that x counts along from 0, None where it is something else."""
+    if isinstance(x.form, g.Iota):
+        return x.form.dim
+    if x.form == g.Map("select"):  # what is negative counts from the end, and nothing is
+        below, _, i = x.args
+        tested = below.form == g.Map("lt") and below.args[0] is i and scalar_of(below.args[1]) == 0
+        return _counts(i) if tested else None
+    if isinstance(x.form, g.Broadcast) and (d := _counts(x.args[0])) is not None:
+        own = x.form.dims[d]
+        return own if x.args[0].shape[d] == x.shape[own] else None
+    if isinstance(x.form, g.Reshape) and (d := _counts(x.args[0])) is not None:
+        long = [k for k, n in enumerate(x.shape) if n != 1]
+        return long[0] if x.args[0].size == x.args[0].shape[d] and len(long) == 1 else None
+    return None
+
+
 def _as_choice(
-    b: g.Builder, f: g.Scatter, x: g.Node, indices: g.Node, updates: g.Node
+    b: g.Builder, f: g.Scatter, x: g.Node, indices: g.Node, updates: g.Node, copied: bool
 ) -> g.Node | None:
     """where(place == index, update, background), which fuses with what comes next.
 
     That is the scatter if each batch member has one window, as in the gradient of x[i, labels[i]],
-    and all of x is one number.
+    and all of x is one number or x is `copied` anyway.
     """
     count = indices.shape[:-1]
     alone = all(d in f.index_batch or size == 1 for d, size in enumerate(count))
@@ -124,7 +164,11 @@ def _as_choice(
     sizes = {k: updates.shape[d] for k, d in zip(window, f.window_dims)}
     whole = all(size == (1 if k in f.start_map else x.shape[k]) for k, size in sizes.items())
     background = scalar_of(x)
-    if background is None or not (alone and whole and x.size) or indices.dtype.kind != "i":
+    if (
+        (background is None and not copied)
+        or not (alone and whole and x.size)
+        or indices.dtype.kind != "i"
+    ):
         return None
     if max(x.shape[k] for k in f.start_map) - 1 > np.iinfo(indices.dtype).max:
         return None  # what counts the places has the indices' dtype
@@ -133,7 +177,7 @@ def _as_choice(
     origin |= {k: d for k, d in zip(window, f.window_dims) if k not in f.start_map}
     value = _spread(b, updates, origin, x.shape)
     if f.op != "set" and not (f.op == "add" and background == 0):
-        value = b.map(f.op, b.const(background, x.dtype, x.shape), value)
+        value = b.map(f.op, x, value)
     here = None
     for j, k in enumerate(f.start_map):
         i = component(b, indices, j)
