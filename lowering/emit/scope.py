@@ -45,10 +45,12 @@ class Stage:
     cost: float = 1e9  # flops of one launch, roughly
     alone: bool = False  # it has local memory, which only a kernel's own body can declare
     head: str = "FX_STAGE"  # how its function is compiled: a macro of `program.source`
+    table: bool = False  # its buffers come as a table of where the arguments are
 
     def signature(self, name: str) -> str:
         """The head of the C function that holds the stage."""
-        params = ["const long item", *(parameter(b, j) for j, b in enumerate(self.buffers))]
+        buffers = [parameter(b, j) for j, b in enumerate(self.buffers)]
+        params = ["const long item", *(["uchar **b"] if self.table else buffers)]
         numbers = [f"const long n{j}" for j in range(len(self.ints))]
         params += ["const long *n"] if self.listed else numbers
         return f"{self.head} void {name}({', '.join(params)})"

@@ -19,6 +19,7 @@ from lowering.emit import boxes
 from lowering.emit.scope import parameter
 from lowering.emit.stage import Stage
 from lowering.plan import SIDE_BY_SIDE, CondStep, IntArg, Launch, LoopStep, Program, Step
+from lowering.planning import tables
 from lowering.profile import INSTRUCTIONS, Profile
 from lowering.templates import team, whole
 
@@ -49,6 +50,9 @@ def assemble(
 ) -> tuple[tuple[Program, ...], tuple[Step, ...]]:
     """The programs of a plan, and its steps with every launch placed."""
     separate = profile.schedule == "gpu"
+    places = [list(range(len(s.buffers))) for s in stages]
+    if profile.driver == "pocl":
+        stages, places = zip(*map(tables.tabled, stages), strict=True) if stages else ((), ())
     homes: list[tuple[int, int, int, int]] = []  # stage -> program, case, buffers, ints
     programs: list[Program] = []
     order: dict[int, int] = {}
@@ -70,7 +74,7 @@ def assemble(
             stage = stages[step.stage]
             if separate:
                 return replace(step, program=home, kernel=f"fx{case}", stage=case)
-            refs = list(step.args[: len(stage.buffers)])
+            refs = [step.args[k] for k in places[step.stage]]
             numbers = list(step.args[len(stage.buffers) :])
             refs += [refs[0]] * (buffers - len(refs))
             numbers += [IntArg(0, "long")] * (ints - len(numbers))
@@ -254,6 +258,9 @@ def kernel(
     ]
     for k, s in enumerate(stages):
         args = ["item"]
+        if s.table:
+            lines.append(f"  case {k}: {{ {_table(s, names[k])} break; }}")
+            continue
         moves = {j: f" + n{len(s.ints) + w}" for w, (j, _) in enumerate(s.windows)}
         for j, b in enumerate(s.buffers):
             const = "" if b.written else "const "
@@ -261,3 +268,12 @@ def kernel(
         args += s.numbers([f"n{j}" for j in range(len(s.ints))])
         lines.append(f"  case {k}: {names[k]}({', '.join(args)}); break;")
     return "\n".join([*lines, "  }", "}"]) + "\n"
+
+
+def _table(s: Stage, name: str) -> str:
+    """The call of a stage that takes a table. Volatile: LLVM would ask of each of the arguments and
+    each of the table's places whether others are the same, a millisecond for 40.
+    """
+    places = ", ".join(f"(uchar *)&p{j}" for j in range(len(s.buffers)))
+    args = ["item", "(uchar **)t", *s.numbers([f"n{j}" for j in range(len(s.ints))])]
+    return f"uchar *volatile t[] = {{{places}}}; {name}({', '.join(args)});"

@@ -24,6 +24,8 @@ _KERNEL = re.compile(r"__kernel void (fx\d*)\(")  # begins with letters: found 1
 _LAUNCHED = re.compile(
     r"__kernel void fx\((.*)\) \{\n  const long item = get_group_id\(0\);\n((?:  .*\n)*)\}\n"
 )
+_TABLE = re.compile(r"uchar \*volatile t\[\] = \{.*?\};")  # of where the arguments are
+_PARAMETER = re.compile(r"[pn]\d+")
 _ABSENT = re.compile(
     r"\b(?:fmod|barrier|mem_fence|get_(?:local|global|num|work)\w*|vload\w*|vstore\w*)\("
 )
@@ -99,14 +101,18 @@ def _text(source: str, key: str) -> str:
 
 def _with_launcher(kernel: re.Match[str]) -> str:
     """A kernel whose groups are one item each, and the function that PoCL calls for a group: it
-    gets pointers to arguments, its context, and the group's place. `objects.launched` names it.
+    gets pointers to arguments (a table of which a stage may ask for), its context, and the group's
+    place. `objects.launched` names it.
     """
     params = [p.rsplit(" ", 1) for p in kernel[1].split(", ")]
+    body = _TABLE.sub("uchar **t = given + 1;", kernel[2])
+    used = {"stage", *_PARAMETER.findall(body)}
     lines = [f"void {LAUNCHER}(uchar **given, uchar *context, ulong item, ulong y, ulong z) {{"]
     for k, (kind, name) in enumerate(params):
         kind, name = (f"{kind} *", name[1:]) if name[0] == "*" else (kind, name)
-        lines.append(f"  {kind} {name} = *({kind} *)given[{k}];")
-    return kernel[0] + "\n".join(lines) + f"\n{kernel[2]}}}\n"
+        if name in used:
+            lines.append(f"  {kind} {name} = *({kind} *)given[{k}];")
+    return kernel[0] + "\n".join(lines) + f"\n{body}}}\n"
 
 
 def load(device: Any, code: bytes, options: str) -> Any:
