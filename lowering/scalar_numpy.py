@@ -232,8 +232,8 @@ FUNCTIONS: dict[str, Callable] = {
     "conj": np.conjugate,
     "abs": np.abs,
     "sign": _sign,
-    "max": np.maximum,
-    "min": np.minimum,
+    "max": lambda x, y: np.maximum(y, x),  # of two zeros the first, as kernels
+    "min": lambda x, y: np.minimum(y, x),
     "floor": np.floor,
     "ceil": np.ceil,
     "round": _wide(_round),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -36,6 +39,7 @@ def values(dtype: Any, seed: int = 0) -> fx.Array:
 X, Y, I, J = values("f4"), values("f4", 1), values("i4"), values("i4", 2)
 ROWS = fnp.asarray(np.random.default_rng(3).integers(0, 67, 200))
 KEY = fx.random.key(0)
+ZEROS = [fnp.asarray(np.copysign(np.float32(0), v)) for v in (X, Y)]
 TOP = {"k": 3, "axis": 1}
 FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "where": (lambda x: fnp.where(x > 0, x, -0.0), (X,)),
@@ -45,6 +49,11 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "integers": (lambda i, j: (i // j, i % j, i // 7, i % 8, i * j - i, i << 3), (I, J)),
     "clip and round": (lambda x: (fnp.clip(x, -1, 1), fnp.round(x), fnp.sign(x)), (X,)),
     "powers": (lambda x: (x**2, x**3, x**5, x**-1, x**-2), (X,)),
+    "zeros": (lambda x, y: (fnp.maximum(x, y), fnp.minimum(x, y), fnp.clip(x, y, 0.0)), (*ZEROS,)),
+    "zeros and bounds": (
+        lambda x: (fnp.maximum(x, 0), fnp.minimum(0, x), fnp.clip(x, 0, 1), fnp.clip(x, -1, 0)),
+        (ZEROS[0],),
+    ),
     "comparisons": (lambda x, y: (x < y, x != y, (x == y) | ~(x >= y), fnp.isnan(x)), (X, Y)),
     "conversions": (lambda x, i: (x.astype("i4"), x.astype("u1"), i.astype("f4")), (X, I)),
     "joined": (lambda x, y: fnp.concatenate([x, fnp.pad(y, ((2, 3), (0, 0)))]), (X, Y)),
@@ -260,3 +269,33 @@ def test_results_stay_when_arguments_go(clock, counted):
         b -= 0.5
         same([a], [b])
     assert counted().launches >= 20
+
+
+@pytest.mark.driver
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_has_numpy():
+    """What a kernel computes in the parent."""
+    text = """
+import os, signal, time
+import fx.numpy as fnp
+from fx.numpy import large
+large.WORTH = large.WORTH_A_DEVICE = -1.0
+large.GAIN = 0.0
+x = fnp.ones((300, 400))
+built = []
+large._Signature._by_kernel = lambda self, leaves, old=large._Signature._by_kernel: (
+    built.append(1), old(self, leaves))[1]
+end = time.time() + 60
+while not built and time.time() < end:
+    fnp.where(x > 0, x, -0.0)
+    time.sleep(0.05)
+print(bool(built), flush=True)
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    print(float(fnp.where(x > 0, x, -0.0).sum()), flush=True)
+    os._exit(0)
+print(os.waitpid(child, 0)[1])
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["True", "120000.0", "0"], done.stdout + done.stderr

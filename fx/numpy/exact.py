@@ -1,4 +1,5 @@
-"""What of a jaxpr kernels may compute in NumPy's place: what they compute to the same bit.
+"""What of a jaxpr kernels may compute in NumPy's place: what they compute to the same bit (but for
+the sign of a NaN, and that of a zero among zeros along an axis that is folded by max or min).
 
 In: a closed jaxpr. Out: its equations in phases, those of kernels and those of NumPy in turns, each
 a closed jaxpr. What only looks at memory otherwise, or is small, goes to who reads it.

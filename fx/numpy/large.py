@@ -157,7 +157,7 @@ class _Signature:
 
     def _tried(self, leaves: Sequence[Array]) -> Any:
         """The kernel, by the clock; NumPy again if it was quicker."""
-        if array.chosen_device() is not self.chosen:
+        if _forked or array.chosen_device() is not self.chosen:
             return self.host(*leaves)
         start = perf_counter()
         outs = self.kernel(leaves)
@@ -172,7 +172,7 @@ class _Signature:
         return self._result(outs)
 
     def _by_kernel(self, leaves: Sequence[Array]) -> Any:
-        if array.chosen_device() is not self.chosen:
+        if _forked or array.chosen_device() is not self.chosen:
             return self.host(*leaves)
         return self._result(self.kernel(leaves))
 
@@ -182,11 +182,12 @@ class _Signature:
 
 _total = 0.0
 _building = threading.Lock()
+_forked = False  # then the threads that run the parent's kernels are not there, and NumPy is
 
 
 def _in_child() -> None:
-    global _building
-    _building = threading.Lock()
+    global _building, _forked
+    _building, _forked = threading.Lock(), True
 
 
 if hasattr(os, "register_at_fork"):

@@ -13,6 +13,7 @@ from fx import core
 from fx.avals import ShapedArray, is_key
 from fx.core import Zero, is_undefined
 from fx.prims.elementwise import INTS, matched, meaning
+from fx.prims.extrema import extremum
 from fx.prims.registry import (
     Case,
     any_dtype,
@@ -379,7 +380,7 @@ clamp_p = primitive(
     jvp=_clamp_jvp,
     transpose=no("it is not linear"),
     batch=_clamp_batch,
-    lower=lambda b, low, x, high: b.map("min", b.map("max", low, x), high),
+    lower=lambda b, low, x, high: extremum(b, "min", extremum(b, "max", low, x), high),
     cases=lambda: [
         Case(((), (2, 3), ()), ranges=((-1.0, -0.9), (-2.0, 2.0), (0.9, 1.0))),
         Case(((4,), (4,), (4,)), ranges=((-1.0, -0.9), (-2.0, 2.0), (0.9, 1.0))),

@@ -15,6 +15,7 @@ from fx import core
 from fx.avals import ShapedArray, is_inexact
 from fx.core import Zero, instantiate, is_undefined
 from fx.prims.convert import convert
+from fx.prims.extrema import lowered, ordered
 from fx.prims.powers import power
 from fx.prims.registry import (
     Case,
@@ -279,54 +280,28 @@ _extremum_jvp = (
 )
 
 
-def _complex_order(pick_first: Any) -> Any:
-    """Extrema of complex numbers go by real part, then imaginary part."""
-
-    def rule(x: Any, y: Any) -> np.ndarray:
-        if x.dtype.kind != "c":
-            return (np.maximum if pick_first is np.greater else np.minimum)(x, y)
-        first = np.where(x.real == y.real, pick_first(x.imag, y.imag), pick_first(x.real, y.real))
-        return np.where(first | np.isnan(x), x, y)
-
-    return rule
-
-
-def _extremum_lower(op: str, compare_op: str) -> Any:
-    def lower(b: Any, x: Any, y: Any) -> Any:
-        if x.dtype.kind != "c":
-            return b.map(op, x, y, dtype=x.dtype)
-        real = [b.map("real", v) for v in (x, y)]
-        imag = [b.map("imag", v) for v in (x, y)]
-        equal = b.map("eq", *real)
-        first = b.select(equal, b.map(compare_op, *imag), b.map(compare_op, *real))
-        nan = b.map("ne", x, x)
-        return b.select(b.map("or", first, nan), x, y)
-
-    return lower
-
-
 max_p = binary(
     "max",
     arithmetic,
     "The larger of two, element by element; NaN wins; ties share the derivative evenly.",
-    numpy=_complex_order(np.greater),
+    numpy=ordered(np.greater),
     jvp=_extremum_jvp,
     scalar="max",
     near=((-2.0, 2.0), (2.5, 3.0)),
     dtypes=(np.float32, np.int32),
 )
-max_p.set(lower=_extremum_lower("max", "gt"))
+max_p.set(lower=lowered("max", "gt"))
 min_p = binary(
     "min",
     arithmetic,
     "The smaller of two, element by element; NaN wins; ties share the derivative evenly.",
-    numpy=_complex_order(np.less),
+    numpy=ordered(np.less),
     jvp=_extremum_jvp,
     scalar="min",
     near=((-2.0, 2.0), (2.5, 3.0)),
     dtypes=(np.float32, np.int32),
 )
-min_p.set(lower=_extremum_lower("min", "lt"))
+min_p.set(lower=lowered("min", "lt"))
 
 # ---------------------------------------------------------------- powers and roots
 

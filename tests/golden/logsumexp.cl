@@ -32,7 +32,7 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     float8 a7_2 = (float8)(0.0f);
     float8 a7_3 = (float8)(0.0f);
     float a7 = 0.0f;
-    const float x9 = max_f32x1((-INFINITY), a1);
+    const float x9 = max_f32x1(a1, (-INFINITY));
     const int x10 = is_finite_f32x1(x9);
     const float x11 = (x10 ? x9 : 0.0f);
     for (int i1 = 0; i1 + 32 <= e1; i1 += 32) {
