@@ -156,6 +156,13 @@ def test_a_text_of_something_unknown_stays_whole(name):
     assert parts.read(TEXT.replace("static void helper", f"{name}\nstatic void helper")) is None
 
 
+def test_what_is_unknown_is_not_searched():
+    """Roots of a Fourier transform: a search took minutes, where an item is asked for is none."""
+    roots = r"\000\200\077" * 100_000
+    constant = f'static __constant char roots[] __attribute__((aligned(64))) = "{roots}";\n'
+    assert parts.read(TEXT.replace("static void helper", f"{constant}static void helper")) is None
+
+
 def team_of_two(stages: str, head: str = ""):
     """The keys of a team's functions in a text with these stages."""
     kind = "#define FX_TEAM static __attribute__((noinline, optnone))\n"

@@ -203,13 +203,14 @@ def read(source: str) -> Text | None:
     if source.count(f"\n{_STAGE} ") < 2 and not any(f"\n{kind} " in source for kind in _PARTS):
         return None
     items, end = [], 0
-    for m in _ITEM.finditer(source):
-        if m.start() != end:
+    while end < len(source):
+        m = _ITEM.match(source, end)  # a search would try each character of a long constant
+        if m is None:
             return None
         end = m.end()
         if (item := _item(m)) is not None:
             items.append(item)
-    return Text(items) if end == len(source) and "\\\n" not in source else None
+    return Text(items) if "\\\n" not in source else None
 
 
 def _item(m: re.Match[str]) -> Item | None:
