@@ -422,3 +422,58 @@ def test_least_squares_by_reflections_in_a_loop_are_one_launch():
     if here():
         plan = fx.jit(f).lower(a, b).compile()._plan
         assert plan.host_steps == 0 and plan.launches <= 3
+
+
+def tridiagonal(shape, k, dtype, seed=0):
+    """Diagonals and right sides of systems that need no exchange of rows, and of some that do."""
+    rng = np.random.default_rng(seed)
+    dl, d, du, b = (rng.standard_normal(s) for s in (shape, shape, shape, (*shape, k)))
+    d[..., ::5] = 0 if shape[-1] > 1 else 1  # a row is exchanged with the next one
+    whole = np.zeros((*shape, shape[-1]))
+    for j in range(shape[-1]):
+        whole[..., j, j] = d[..., j]
+        if j:
+            whole[..., j, j - 1], whole[..., j - 1, j] = dl[..., j], du[..., j - 1]
+    dl[..., 0] = du[..., -1] = np.nan  # are not read
+    return [x.astype(dtype) for x in (dl, d, du, b)], np.linalg.solve(whole, b)
+
+
+SYSTEMS = [((1,), 1), ((40,), 1), ((300,), 3), ((65,), 40), ((5, 64), 1), ((37, 10), 1)]
+SYSTEMS += [((2, 3, 129), 1), ((20, 12), 5), ((3, 12), 20), ((16, 1), 2), ((1000, 4), 1)]
+
+
+@pytest.mark.parametrize(("shape", "k"), SYSTEMS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tridiagonal_systems(shape, k, dtype):
+    """Lanes are systems or right sides; no step of the host."""
+    with fx.enable_x64(dtype == np.float64):
+        args, want = tridiagonal(shape, k, np.float64)
+        f = fx.jit(linalg.tridiagonal_solve)
+        if dtype == np.float32:  # what float32 may lose depends on the system
+            args = [x.astype(dtype) for x in args]
+            args[1] += 4 * np.where(args[1] < 0, -1, 1).astype(dtype)
+            found, want = f(*args), linalg.tridiagonal_solve(*args)
+            np.testing.assert_allclose(found, want, rtol=2e-5, atol=2e-5)
+        else:
+            np.testing.assert_allclose(f(*args), want, rtol=1e-7, atol=1e-8 * np.abs(want).max())
+        if here():
+            assert f.lower(*args).compile()._plan.host_steps == 0
+
+
+def test_tridiagonal_systems_in_a_loop_are_one_task():
+    """An implicit step of the heat equation: nothing goes to the host between steps."""
+    n = 100
+    below = above = np.full(n, -0.5, np.float32)
+    middle = np.full(n, 2.0, np.float32)
+
+    def run(u):
+        step = lambda u, _: (linalg.tridiagonal_solve(below, middle, above, u[:, None])[:, 0], None)
+        return lax.scan(step, u, None, length=50)[0]
+
+    u = np.sin(np.arange(n, dtype=np.float32))
+    whole = 2 * np.eye(n) - 0.5 * (np.eye(n, k=1) + np.eye(n, k=-1))
+    want = np.linalg.matrix_power(np.linalg.inv(whole), 50) @ u
+    f = fx.jit(run)
+    np.testing.assert_allclose(f(u), want, atol=1e-6)
+    if here():
+        assert f.lower(u).compile()._plan.host_steps == 0

@@ -19,7 +19,7 @@ from fx.core import Zero, get_aval, instantiate, is_undefined, no
 from fx.lazy import LazyModule
 from fx.prims import elementwise, lapack, linalg_small, linalg_stacks, shape
 from fx.prims import matrix as mx
-from fx.prims.host import host_primitive, loop_over_batch, lower_small_or_host
+from fx.prims.host import host_primitive, loop_over_batch, lower_host, lower_small_or_host
 from fx.prims.linalg_cases import (
     complex_definite,
     complex_general,
@@ -478,6 +478,7 @@ tridiagonal_solve_p = host_primitive(
     "x with T x = b for tridiagonal T; dl[0] and du[-1] are not read.",
     abstract=_tridiagonal_abstract,
     numpy=_tridiagonal_numpy,
+    lower=lower_host(lambda: tridiagonal_solve_p, lambda **params: ("tridiagonal_solve",)),
     jvp=_tridiagonal_jvp,
     transpose=_tridiagonal_transpose,
     limits=MATRICES,

@@ -18,7 +18,14 @@ from lowering.emit.scope import Stage
 from lowering.fuse_rules import operands
 from lowering.nest import NestBuffer
 from lowering.planning.places import Place, Region, result_places
-from lowering.templates import dense, fourier, fourier_long, orthogonal, reflections
+from lowering.templates import (
+    dense,
+    fourier,
+    fourier_long,
+    orthogonal,
+    reflections,
+    tridiagonal,
+)
 
 if TYPE_CHECKING:
     from lowering.planning.planner import Planner
@@ -226,6 +233,16 @@ def _svd(node: g.Node, profile: Profile) -> list[Written]:
     return [Written(text, x.size // (m * n), work)]
 
 
+def _tridiagonal(node: g.Node, profile: Profile) -> list[Written]:
+    b = node.args[3]
+    if not b.size or b.dtype not in TYPES:
+        return []
+    n, k = b.shape[-2:]
+    lanes = profile.lanes(b.dtype.itemsize)
+    down, up, problems, between = tridiagonal.texts(b.size // (n * k), n, k, b.dtype, lanes)
+    return [Written(down, problems, 30.0 * n, (), between), Written(up, problems, 12.0 * n)]
+
+
 # ---------------------------------------------------------------- Fourier transforms
 
 
@@ -318,4 +335,5 @@ _RULES = {
     "qr": _qr,
     "svd": _svd,
     "triangular_solve": _triangular,
+    "tridiagonal_solve": _tridiagonal,
 }

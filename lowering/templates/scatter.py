@@ -170,7 +170,7 @@ def _as_choice(
         or indices.dtype.kind != "i"
     ):
         return None
-    if max(x.shape[k] for k in f.start_map) - 1 > np.iinfo(indices.dtype).max:
+    if max((x.shape[k] for k in f.start_map), default=0) - 1 > np.iinfo(indices.dtype).max:
         return None  # what counts the places has the indices' dtype
     outside = [d for d in range(updates.ndim) if d not in f.window_dims]
     origin = {k: outside[d] for k, d in zip(f.x_batch, f.index_batch)}
