@@ -129,17 +129,17 @@ def test_little_that_no_other_program_has_is_not_worth_a_process():
     assert not lists and main.source == text_of(source).deal((), 0)[0].source
 
 
-def test_what_one_text_calls_alone_is_in_it():
+def test_what_the_kernel_does_not_call_is_not_in_its_text():
     """PoCL takes a kernel and what it calls, and leaves all else of its text out."""
     head = "#define FX_STAGE static __attribute__((noinline))\n"
-    part = TEXT.replace("other(n);", "  other(n);\n" * 3000)
-    stage = f"FX_STAGE void stage_0(int n) {{\n{'  tile(0, n);' * 2000}\n}}\n"
-    source = part.replace("__kernel", f"{head}{stage}__kernel").replace(
-        "tile(0, stage)", "stage_0(0)"
-    )
-    main, ((one,),) = text_of(source).deal((), 1)
-    assert "void stage_0(int n) {" in one.source and "void tile(float_u x, int n) {" in one.source
-    assert "tile" not in main.source and one.keys == ()  # what others could not use is not kept
+    more = f"FX_PART void more(int n) {{\n{'  other(n);' * 910}\n}}\n"
+    stage = "FX_STAGE void stage_0(int n) {\n  tile(0, n);\n}\n"
+    source = TEXT.replace("other(n);", "  other(n);\n" * 760).replace("{ }", f"{{{' n;' * 2000} }}")
+    source = source.replace("__kernel", f"{head}{more}{stage}__kernel")
+    text = text_of(source.replace("tile(0, stage)", "stage_0(0); more(0)"))
+    main, ((parted, staged),) = text.deal((), 1)
+    assert "void stage_0(int n) {" in staged.source and "tile(float_u x, int n);" in staged.source
+    assert "tile" not in main.source and sorted(text.keys.values()) == list(parted.keys)
 
 
 def test_a_stage_that_calls_stages_stays_with_the_kernel():
@@ -235,9 +235,9 @@ def asked(monkeypatch):
     found: list[tuple] = []
     join = builders.Builder.join
 
-    def noted(self, main, known, texts):
+    def noted(self, main, known, texts, otherwise):
         found.append((known, texts))
-        return join(self, main, known, texts)
+        return join(self, main, known, texts, otherwise)
 
     monkeypatch.setattr(builders.Builder, "join", noted)
     return found
@@ -337,10 +337,24 @@ def test_a_program_whose_piece_is_refused_is_built_whole(device, monkeypatch):
     assert not Apart.able and all(b.ready for b in builders._builders)
 
 
-def test_a_text_of_one_stage_and_no_part_is_not_read():
+def test_a_text_of_no_stage_and_no_part_is_not_read():
     head = "#define FX_STAGE static __attribute__((noinline))\n"
-    stages = [f"FX_STAGE void stage_{k}(int n) {{\n}}\n" for k in range(2)]
+    stage = "FX_STAGE void stage_0(int n) {\n}\n"
     main = "__kernel void fx(const int stage) { stage_0(stage); }\n"
-    assert parts.read(f"{head}{stages[0]}{main}") is None
-    assert parts.read(f"{head}{stages[0]}{stages[1]}{main}") is not None
+    assert parts.read(f"{head}{main}") is None
+    assert parts.read(f"{head}{stage}{main}") is not None
     assert parts.read(TEXT) is not None
+
+
+@pytest.mark.parametrize("size", [1, 400])
+def test_what_is_longer_than_all_else_is_not_by_the_kernel(size):
+    head = "#pragma OPENCL FP_CONTRACT ON\n#define FX_STAGE static __attribute__((noinline))\n"
+    sizes = size * 400, size
+    stages = [
+        f"FX_STAGE void stage_{k}(int n) {{\n{'  for (;;) n = 1;' * n}\n}}\n"
+        for k, n in enumerate(sizes)
+    ]
+    main = "__kernel void fx(const int stage) { stage_0(stage); stage_1(stage); }\n"
+    kernel, ((other,),) = text_of(f"{head}{''.join(stages)}{main}").deal((), 1)
+    assert "stage_0(int n) {" in other.source and "stage_0(int n);" in kernel.source
+    assert "stage_1(int n) {" in kernel.source

@@ -8,7 +8,9 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from plans import run
 from test_parts import (
     SCALE,
     asked,  # noqa: F401 (a fixture)
@@ -18,6 +20,9 @@ from test_parts import (
     result,
 )
 
+from lowering.compile import make_plan
+from lowering.graph import Builder
+from lowering.profile import AVX2
 from lowering.runtime import builders, cache, lean
 from lowering.runtime.apart import Apart
 
@@ -82,6 +87,33 @@ def test_a_twin_and_a_fork_make_equal_bits(device, builder, tmp_path):  # noqa: 
     (made,) = builders._builders
     assert within_seconds(lambda: made.ready) and not children(made.process.pid)
     assert result(plan, device).tobytes() == with_twin
+
+
+def little(scale: float):
+    """A plan of one program with a short stage."""
+    b = Builder()
+    x = b.input((1000,), np.dtype(np.float32))
+    y = b.const(np.float32(scale), np.dtype(np.float32), (1000,))
+    return make_plan(b.graph([b.map("add", b.map("mul", x, x), y)]), AVX2)
+
+
+def test_little_goes_to_a_twin_and_not_to_a_fork(device, monkeypatch):  # noqa: F811
+    """Its stage is a piece of its own where there is a twin; else all is one text."""
+    x, pieces = np.linspace(-1, 1, 1000, dtype=np.float32), []
+    join = builders.Builder.join
+
+    def noted(self, *job):
+        code, made = join(self, *job)
+        pieces.append(len(made))
+        return code, made
+
+    monkeypatch.setattr(builders.Builder, "join", noted)
+    for k in range(2):
+        (y,) = run(little(SCALE + k), device, [x])
+        np.testing.assert_allclose(y, x * x + np.float32(SCALE + k), rtol=1e-6)
+        assert pieces == [0, 1][: k + 1]
+        if k == 0:  # it has built something, and now rests
+            assert within_seconds(lambda: children(builders._builders[0].process.pid))
 
 
 def test_a_twin_that_dies_is_done_without(device, builder, asked):  # noqa: F811

@@ -367,10 +367,16 @@ def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | No
 
 
 def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
-    main, known, texts = job
+    main, known, texts, otherwise = job
     for _ in range(2):
+        if otherwise is not None and compiler.twin is None:
+            main, texts = otherwise, ()
         with contextlib.suppress(*REFUSALS):
-            joined = compiler.join(main, known, texts, files)
+            if known or texts:
+                joined = compiler.join(main, known, texts, files)
+            else:
+                source, front, back, launches = main
+                joined = compiler.build(source, front, back, launches, files), []
             for name in {name for name, *_ in main[3]}:
                 move(os.path.join(files, name), os.path.join(kept_in, name))
             return joined
@@ -387,7 +393,7 @@ def _stock(compiler: Compiler, job: Any, files: str, kept_in: str) -> None:
     def build(*whole: Any) -> bytes | None:
         os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
         compiler.twin = None
-        made = _join(compiler, (*whole, ()), os.path.join(folder, "files"), kept_in)
+        made = _join(compiler, (*whole, (), None), os.path.join(folder, "files"), kept_in)
         return made and made[0]
 
     compiler.shelf.take(build, *job)

@@ -14,20 +14,28 @@ from lowering.runtime.aside import Piece, Texts
 
 
 class Apart:
-    """What has the program's kernels, pieces that are there, and texts of those that are not."""
+    """What has the program's kernels, pieces that are there, and texts of those that are not.
+    `otherwise`: the kernels and all that is not there, for a builder that would have to fork.
+    """
 
     able = True
     """Whether programs can be joined: one that could not ends it for this process."""
 
-    def __init__(self, main: Job, known: Sequence[Piece], texts: Sequence[Texts]):
-        self.main, self.known, self.texts = main, known, texts
+    def __init__(
+        self,
+        main: Job,
+        known: Sequence[Piece],
+        texts: Sequence[Texts],
+        otherwise: Job | None = None,
+    ):
+        self.job = main, known, texts, otherwise
         self.made: list[Piece] = []
 
     def build(self, builder: Any, whole: Job) -> bytes | None:
         """The program's bitcode by a builder, as `Builder.build`; then what was made for it."""
         joined = None
         try:
-            joined = builder.join(self.main, self.known, self.texts)
+            joined = builder.join(*self.job)
         finally:
             Apart.able = Apart.able and joined is not None
         if joined is None:

@@ -72,9 +72,9 @@ class Builder:
         """
         return self._ask("whole", *job)
 
-    def join(self, main: ahead.Job, known: Any, texts: Any) -> Any:
-        """As `Compiler.join`; None where it is refused, and so on."""
-        return self._ask("join", main, known, texts)
+    def join(self, *job: Any) -> Any:
+        """What `Apart` says: its bitcode and pieces; None where it is refused, and so on."""
+        return self._ask("join", *job)
 
     def tell(self, *job: Any) -> None:
         """Ask for something, and let whoever asks next read the answer."""

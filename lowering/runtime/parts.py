@@ -44,9 +44,9 @@ what is missed is 6 ms of 26.
 """
 
 FORK = 3000
-"""The same of functions that are worth a process if none is kept for other programs. (Of 2,700 and
-3,700, `tiny_pytree` and `while_scalar`, a fork took 1 and 4 ms longer, of 8,900 13 ms less; of
-3,100, `sum`, a twin takes 7 less.)
+"""The same of functions that are worth a process of their own, if none is kept for other programs.
+(Of 2,700 and 3,700, `tiny_pytree` and `while_scalar`, a fork took 1 and 4 ms longer, of 8,900 13 ms
+less.) A twin's is worth it for any stage: 1.5 of 10 ms for `tiny_add`.
 """
 
 
@@ -93,9 +93,12 @@ class Text:
                 text = self._text({x.name}, set())
                 self.keys[x.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def deal(self, known: Collection[str], count: int) -> tuple[Module, list[list[Module]]]:
+    def deal(
+        self, known: Collection[str], count: int, least: int = FORK
+    ) -> tuple[Module, list[list[Module]]]:
         """The text with the kernels, and up to `count` lists of others that take as long as it to
-        compile, about. `known`: keys of parts that are not to be compiled.
+        compile, about; of `least` that no other program has, or none. `known`: keys of parts that
+        are not to be compiled.
         """
         rest = [x for x in self._movable.values() if self.keys.get(x.name) not in known]
         rest.sort(key=lambda x: (self._calls_parts(x), -_cost(x)))
@@ -110,13 +113,14 @@ class Text:
                 taken, room = set[str](), room - TEXT
                 for x in rest:
                     free = (x.name in self.keys) == parts and x.name not in stays
-                    if free and _cost(x) <= room:
+                    first = not (taken or texts)  # if too long, it is longer by the kernel
+                    if free and (_cost(x) <= room or first):
                         taken.add(x.name)
                         room -= _cost(x)
                 texts, room = ([*texts, taken], room) if taken else (texts, room + TEXT)
                 rest = [x for x in rest if x.name not in taken]
             taken = set().union(*texts)
-            if taken & self.keys.keys() or sum(_cost(self._movable[x]) for x in taken) >= FORK:
+            if taken & self.keys.keys() or sum(_cost(self._movable[x]) for x in taken) >= least:
                 owns.append(texts)
             else:
                 rest = before
@@ -200,7 +204,7 @@ def _cost(x: Item) -> int:
 
 def read(source: str) -> Text | None:
     """The text, item by item; None where something is not known, or nothing could be dealt."""
-    if source.count(f"\n{_STAGE} ") < 2 and not any(f"\n{kind} " in source for kind in _PARTS):
+    if not any(f"\n{kind} " in source for kind in (_STAGE, *_PARTS)):
         return None
     items, end = [], 0
     while end < len(source):

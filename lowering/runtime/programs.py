@@ -122,13 +122,21 @@ def _pieces(device: Device, job: tuple[str, tuple[Program, Any]]) -> _Pieces | N
         return None
     at = cache.key_of(*lean.machine(device), lean.prelude(), program.options)
     known = on_disk(at, text.keys.values())
-    main, lists = text.deal(known, builders.processes() - 1)
+    others = builders.processes() - 1
+    main, lists = text.deal(known, others)
+    alone = main
+    if others and not lists:
+        main, lists = text.deal(known, others, 1)
     if not (known or lists):
         return None
     texts = [[lean.piece(m.source, program.options) for m in modules] for modules in lists]
-    job_ = lean.job(main.source, program.options, key[:32], launches)
+    job_, otherwise = (
+        lean.job(m.source, program.options, key[:32], launches) for m in (main, alone)
+    )
+    otherwise = otherwise if alone is not main else None
     pieces = list({piece[0]: piece for piece in known.values()}.values())
-    return _Pieces(Apart(job_, pieces, texts), at, [m for modules in lists for m in modules])
+    modules = [m for modules in lists for m in modules]
+    return _Pieces(Apart(job_, pieces, texts, otherwise), at, modules)
 
 
 def on_disk(at: str, keys: Iterable[str]) -> dict[str, Piece]:
