@@ -24,6 +24,7 @@ from lowering import mathlib, scalar
 from lowering.graph import Builder
 from lowering.planning import program
 from lowering.runtime import ahead, builders, devices, drivers, lean, programs, workshop
+from lowering.runtime.apart import Apart
 from lowering.runtime.counters import counters
 
 pytestmark = pytest.mark.driver
@@ -138,6 +139,32 @@ def test_a_ready_builder_makes_a_single_program_of_equal_bits(device, monkeypatc
     (here,) = run(plan, device, [x])
     np.testing.assert_array_equal(there, here)
     np.testing.assert_allclose(there, np.exp(x * factor), rtol=1e-6)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_program_is_loaded_while_its_machine_code_is_made(device, monkeypatch, made):
+    ready_builder()
+    order = []
+    ask, load = builders.Builder._ask, lean.load
+
+    def asked(self, *job):
+        code, answer = ask(self, *job)
+        order.append("answered")
+        return code, answer if made else None  # as where PoCL refuses the machine code
+
+    def loaded(*args):
+        order.append("loaded")
+        return load(*args)
+
+    monkeypatch.setattr(Apart, "able", True)
+    monkeypatch.setattr(builders.Builder, "_ask", asked)
+    monkeypatch.setattr(lean, "load", loaded)
+    factor = np.float32((2.0 if made else 3.0) + os.getpid() / 1e7)
+    x = np.linspace(-1, 1, 1000, dtype=np.float32)
+    (y,) = run(short_plan(factor), device, [x])
+    np.testing.assert_allclose(y, np.exp(x * factor), rtol=1e-6)
+    assert order[:2] == ["loaded", "answered"]
+    assert order.count("loaded") > order.count("answered") or made  # what was refused is no use
 
 
 def test_a_kernel_that_needs_a_library_is_linked_with_it(device, monkeypatch):

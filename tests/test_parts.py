@@ -235,9 +235,9 @@ def asked(monkeypatch):
     found: list[tuple] = []
     join = builders.Builder.join
 
-    def noted(self, main, known, texts, otherwise):
+    def noted(self, main, known, texts, otherwise, early=None):
         found.append((known, texts))
-        return join(self, main, known, texts, otherwise)
+        return join(self, main, known, texts, otherwise, early=early)
 
     monkeypatch.setattr(builders.Builder, "join", noted)
     return found
@@ -318,7 +318,7 @@ def test_pieces_and_the_whole_have_equal_bits_with_machine_code_and_without(
 def test_what_cannot_be_had_in_pieces_is_built_whole(device, monkeypatch, how):
     said = []
 
-    def join(self, *job):
+    def join(self, *job, early):
         said.append(how)
         if how == "dead":
             self.process.kill()

@@ -541,12 +541,12 @@ def test_an_interrupted_build_is_done_by_who_waits_for_it(shared, monkeypatch):
     started, go, built = threading.Event(), threading.Event(), []
     lean = programs._lean
 
-    def interrupted_once(device, program):
+    def interrupted_once(device, program, loaded):
         if not started.is_set():
             started.set()
             go.wait(10)
             raise KeyboardInterrupt
-        return lean(device, program)
+        return lean(device, program, loaded)
 
     def build():
         try:

@@ -102,8 +102,8 @@ def test_little_goes_to_a_twin_and_not_to_a_fork(device, monkeypatch):  # noqa: 
     x, pieces = np.linspace(-1, 1, 1000, dtype=np.float32), []
     join = builders.Builder.join
 
-    def noted(self, *job):
-        code, made = join(self, *job)
+    def noted(self, *job, early):
+        code, made = join(self, *job, early=early)
         pieces.append(len(made))
         return code, made
 

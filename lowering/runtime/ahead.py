@@ -58,6 +58,9 @@ RESTS = 0.01
 SHELF = "shelf"
 """Beside the folder of PoCL's files, that of a process which works while nobody waits."""
 
+BITCODE, DONE = "bitcode", "done"
+"""The first words of answers: a job may have one with bitcode, and has one at the end."""
+
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
 _PLATFORM_NAME, _DEVICE_NAME = 0x0902, 0x102B
@@ -67,6 +70,10 @@ _NUM_ARGS = 0x1191
 
 class Refused(Exception):
     """A call that PoCL answers with an error."""
+
+
+def _nothing(_: bytes) -> None:
+    """What is told to nobody."""
 
 
 def bitcode_of(packed: bytes) -> bytes | None:
@@ -100,11 +107,20 @@ class Compiler:
         self._context = self._made("clCreateContext", None, 1, byref(self._device), None, None)
         self._queue = self._made("clCreateCommandQueue", self._context, self._device, c_ulong(0))
 
-    def build(self, source: str, front: str, back: str, launches: Any, files: str = "") -> bytes:
+    def build(
+        self,
+        source: str,
+        front: str,
+        back: str,
+        launches: Any,
+        files: str = "",
+        early: Callable[[bytes], None] = _nothing,
+    ) -> bytes:
         """The program's bitcode, when the machine code of its launches is on disk: in the folder
-        `files` of a workshop, or where PoCL puts it.
+        `files` of a workshop, or where PoCL puts it. `early` has it before.
         """
         code = self._bitcode(source.encode(), front.encode())
+        early(code)
         if not (files and self._launched(code, launches, files)):
             self._machine_code(code, back.encode(), launches)
         elif launches and len(source) <= REHEARSED:
@@ -120,27 +136,40 @@ class Compiler:
         return self._bitcode(source.encode(), options.encode())
 
     def join(
-        self, job: Job, known: Sequence[Piece], others: Sequence[Texts], files: str
-    ) -> tuple[bytes, list[Piece]]:
-        """The bitcode of a program and of what it calls of others, when the machine code of its
-        launches is in the folder `files`; and the pieces that are made for it of each of the other
-        texts, list by list in a process of its own. The workshop's linker takes object files along.
+        self,
+        job: Job,
+        known: Sequence[Piece],
+        others: Sequence[Texts],
+        files: str,
+        early: Callable[[bytes], None],
+    ) -> list[Piece]:
+        """The pieces that are made for a program of each of the other texts, list by list in a
+        process of its own, when the machine code of its launches is in the folder `files`; `early`
+        has the bitcode of all of it. The workshop's linker takes object files along.
         """
         folder = os.path.join(os.path.dirname(files), PARTS)
         source, front, back, launches = job
+        told: list[bytes] = []
+
+        def tell() -> None:
+            if not told:
+                with open(os.path.join(folder, objects.JOINED), "rb") as file:
+                    told.append(file.read())
+                early(told[0])
+
         with aside.Pieces(folder, known, self.twin) as pieces:
             pieces.start(self.piece, others)
             code = self._bitcode(source.encode(), front.encode())
             pieces.begin_to_join(code, self._join)
-            if not self._launched(code, launches, files, lambda: (*known, *pieces.made())):
+            if not self._launched(code, launches, files, lambda: (*known, *pieces.made(tell))):
                 pieces.made()
                 self._machine_code(code, back.encode(), launches)
             elif len(source) <= REHEARSED:
                 self._latest = source, front, launches[0][0]
             new = pieces.made()
             pieces.join(self._join)
-            with open(os.path.join(folder, objects.JOINED), "rb") as file:
-                return file.read(), new
+            tell()
+            return new
 
     def _join(self, folder: str, count: int) -> None:
         self.objects.joined(aside.codes(folder, count), folder)
@@ -300,9 +329,10 @@ class Compiler:
 
 
 def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
-    """Say that it is ready, then answer jobs with bitcode, or None where PoCL refuses one, until
-    there are no more. PoCL works in the folder `files`; machine code is then moved to `kept_in`.
-    At the end the folder that `files` is in goes.
+    """Say that it is ready, then answer jobs until there are no more: each with bitcode, as soon as
+    it is there, and when all is done with what was made beside it, or None where PoCL refuses it.
+    PoCL works in the folder `files`; machine code is then moved to `kept_in`. At the end the folder
+    that `files` is in goes.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the process that asks
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
@@ -311,6 +341,10 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
     jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     for k in range(3):  # what LLVM prints is no answer
         os.dup2(nowhere, k)
+
+    def early(code: bytes) -> None:
+        _say((BITCODE, code), answers)
+
     try:
         compiler = Compiler(path, pocl)
         _say(b"ready", answers)
@@ -320,7 +354,8 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
                 compiler.objects  # noqa: B018 (looks functions up while nobody waits)
         while _comes(jobs, compiler, (jobs.fileno(), answers.fileno())):
             job = marshal.load(jobs)
-            _say(ANSWERS[job[0]](compiler, job[1:], files, kept_in), answers)
+            answer = ANSWERS[job[0]](compiler, job[1:], files, kept_in, early)
+            _say((DONE, answer), answers)
             if not compiler.shelf.busy:
                 _clean(files)
     except EOFError:
@@ -352,49 +387,53 @@ def _say(answer: Any, answers: Any) -> None:
 REFUSALS = Refused, OSError, objects.Unable
 
 
-def _whole(compiler: Compiler, job: Job, files: str, kept_in: str) -> bytes | None:
+def _whole(compiler: Compiler, job: Job, files: str, kept_in: str, early: Any) -> bool | None:
     source, front, back, launches = job
     with contextlib.suppress(*REFUSALS):
         names = {name for name, *_ in launches}
         there = [os.path.join(kept_in, name) for name in names]
         made = [code for k in there if kept.only_whole(k) for code in kept.files(k)]
         if len(made) >= len(launches):
-            return compiler.build(source, front, back, ())
-        code = compiler.build(*job, files)
+            compiler.build(source, front, back, (), early=early)
+            return True
+        compiler.build(*job, files, early)
         for name in names:
             move(os.path.join(files, name), os.path.join(kept_in, name))
-        return code
+        return True
 
 
-def _join(compiler: Compiler, job: Any, files: str, kept_in: str) -> Any:
+def _join(compiler: Compiler, job: Any, files: str, kept_in: str, early: Any) -> Any:
     main, known, texts, otherwise = job
     for _ in range(2):
         if otherwise is not None and compiler.twin is None:
             main, texts = otherwise, ()
         with contextlib.suppress(*REFUSALS):
+            new: list[Piece] = []
             if known or texts:
-                joined = compiler.join(main, known, texts, files)
+                new = compiler.join(main, known, texts, files, early)
             else:
                 source, front, back, launches = main
-                joined = compiler.build(source, front, back, launches, files), []
+                compiler.build(source, front, back, launches, files, early)
             for name in {name for name, *_ in main[3]}:
                 move(os.path.join(files, name), os.path.join(kept_in, name))
-            return joined
+            return new
         if compiler.twin is None or compiler.twin.able:
             return None
         compiler.twin = None  # it has failed: without it
     return None
 
 
-def _stock(compiler: Compiler, job: Any, files: str, kept_in: str) -> None:
+def _stock(compiler: Compiler, job: Any, files: str, kept_in: str, _: Any) -> None:
     """What it asks for is made in a fork, which has a folder of its own and no twin."""
     folder = os.path.join(os.path.dirname(files), SHELF)
 
     def build(*whole: Any) -> bytes | None:
         os.makedirs(os.path.join(folder, PARTS), exist_ok=True)
         compiler.twin = None
-        made = _join(compiler, (*whole, (), None), os.path.join(folder, "files"), kept_in)
-        return made and made[0]
+        codes: list[bytes] = []
+        asked = (*whole, (), None)
+        made = _join(compiler, asked, os.path.join(folder, "files"), kept_in, codes.append)
+        return None if made is None else codes[-1]
 
     compiler.shelf.take(build, *job)
 

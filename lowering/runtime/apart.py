@@ -31,14 +31,14 @@ class Apart:
         self.job = main, known, texts, otherwise
         self.made: list[Piece] = []
 
-    def build(self, builder: Any, whole: Job) -> bytes | None:
+    def build(self, builder: Any, whole: Job, early: Any = None) -> bytes | None:
         """The program's bitcode by a builder, as `Builder.build`; then what was made for it."""
         joined = None
         try:
-            joined = builder.join(*self.job)
+            joined = builder.join(*self.job, early=early)
         finally:
             Apart.able = Apart.able and joined is not None
         if joined is None:
-            return builder.build(*whole)
+            return builder.build(*whole, early=early)
         code, self.made = joined
         return code

@@ -109,13 +109,17 @@ class Pieces:
                 return
         join(self._folder, self._count)
 
-    def made(self) -> list[Piece]:
-        """What `start` began, when it is there. OSError: something is not."""
+    def made(self, then: Callable[[], None] | None = None) -> list[Piece]:
+        """What `start` began, when it is there; `then` is called before, if all was joined here.
+        OSError: something is not.
+        """
         if self._made is None:
             if self._halves is not None and self._twin is not None:
                 self._twin.wait(2)  # it still makes object files: that is time to join here
                 if claims(self._folder):
                     self._halves(self._folder, self._count)
+                    if then is not None:
+                        then()
             os.read(WAIT, 1)
             if self._twin is not None:
                 self._twin.wait(1 if self._joins and not self._children else 0)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ TOLD = 0.01
 """Seconds that somebody who asks waits for a thread that tells."""
 LONG = 20000
 """Characters of a program that takes longer to build than a builder takes to be ready."""
+
+Early = Callable[[bytes], None] | None
+"""Who has a program's bitcode before its machine code is there."""
 
 _lock = threading.Lock()
 _builders: list[Builder] = []
@@ -66,29 +69,40 @@ class Builder:
         self._greeted = False
         self._owed = 0  # answers that nobody has read
 
-    def build(self, *job: Any) -> bytes | None:
-        """As `Compiler.build`; None where it is refused. OSError, EOFError: it is dead, or was
-        stopped, and is dead now.
+    def build(self, *job: Any, early: Early = None) -> bytes | None:
+        """The bitcode of a job, of which `early` has it while its machine code is made; None where
+        it is refused. OSError, EOFError: it is dead, or was stopped, and is dead now.
         """
-        return self._ask("whole", *job)
+        code, made = self._ask(early, "whole", *job)
+        return None if made is None else code
 
-    def join(self, *job: Any) -> Any:
+    def join(self, *job: Any, early: Early = None) -> Any:
         """What `Apart` says: its bitcode and pieces; None where it is refused, and so on."""
-        return self._ask("join", *job)
+        code, made = self._ask(early, "join", *job)
+        return None if made is None else (code, made)
 
     def tell(self, *job: Any) -> None:
         """Ask for something, and let whoever asks next read the answer."""
         messages.send(self.process.stdin, job, self.process.pid)
         self._owed += 1
 
-    def _ask(self, *job: Any) -> Any:
+    def _ask(self, early: Early, *job: Any) -> tuple[bytes, Any]:
+        """The job's bitcode, of which `early` has it at once, and the last answer."""
+        code = b""
         try:
             messages.send(self.process.stdin, job, self.process.pid)
+            owed = self._owed
             self._greet()
-            while self._owed:
-                messages.receive(self.process.stdout, self.process.pid)
-                self._owed -= 1
-            return messages.receive(self.process.stdout, self.process.pid)
+            while True:
+                what, answer = messages.receive(self.process.stdout, self.process.pid)
+                if what == ahead.BITCODE:
+                    code = answer
+                    if early is not None:
+                        early(code)
+                elif owed:
+                    owed, self._owed = owed - 1, self._owed - 1
+                else:
+                    return code, answer
         except TimeoutError:
             self.process.kill()
             raise
@@ -171,9 +185,12 @@ def tell(*job: Any) -> bool:
     return False
 
 
-def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes | None]:
+def share(
+    jobs: Sequence[ahead.Job], apart: Apart | None = None, early: Early = None
+) -> list[bytes | None]:
     """The bitcode of each job, its machine code being on disk; None where it was refused, and for a
-    single one that no builder is ready for. `apart`: how that is built in pieces.
+    single one that no builder is ready for. `apart`: how that is built in pieces; `early` has its
+    bitcode while its machine code is made, and raises no exception.
     """
     path = library()
     codes: list[bytes | None] = [None] * len(jobs)
@@ -183,7 +200,7 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
     todo: deque[int] = deque()
     try:
         if len(jobs) == 1:
-            codes[0] = _alone(jobs[0], apart)
+            codes[0] = _alone(jobs[0], apart, early)
             return codes
         todo.extend(sorted(range(len(jobs)), key=lambda k: len(jobs[k][0])))
         work = jobs, todo, codes
@@ -210,11 +227,13 @@ def share(jobs: Sequence[ahead.Job], apart: Apart | None = None) -> list[bytes |
     return codes
 
 
-def _alone(job: ahead.Job, apart: Apart | None) -> bytes | None:
+def _alone(job: ahead.Job, apart: Apart | None, early: Early) -> bytes | None:
     """A single job: not worth waiting for a builder that begins, if it is short."""
     for builder in [b for b in _builders if b.ready or len(job[0]) >= LONG][:1]:
         with contextlib.suppress(OSError, EOFError, ValueError, TypeError):
-            return apart.build(builder, job) if apart is not None else builder.build(*job)
+            if apart is not None:
+                return apart.build(builder, job, early)
+            return builder.build(*job, early=early)
     return None
 
 

@@ -7,6 +7,7 @@ refused program leaves its source in a file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import marshal
 import os
@@ -53,9 +54,8 @@ def build_all(device: Device, plan: Plan) -> list[Built]:
     programs = plan.programs
     missing = [p for p in programs if not _is_there(device, (p.source, p.options))]
     if device.driver == "pocl":
-        if missing and shared(device):
-            _build_ahead(device, plan, missing)
-        return [build(device, p) for p in programs]
+        early = _build_ahead(device, plan, missing) if missing and shared(device) else {}
+        return [build(device, p, early.get(p)) for p in programs]
     if len(missing) < 2 or ending.over:  # no thread can begin any more
         return [build(device, p) for p in programs]
     device.queue  # noqa: B018 (makes context and queue before threads race for them)
@@ -71,8 +71,10 @@ def shared(device: Device) -> bool:
     return lean.known(device) and kept
 
 
-def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None:
-    """Put bitcode and machine code of a plan's programs on disk, where `build` finds them."""
+def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> dict[Program, Any]:
+    """Put bitcode and machine code of a plan's programs on disk, where `build` finds them; what
+    this process has loaded meanwhile.
+    """
     launches: dict[int, dict[Any, tuple[str, int, int]]] = {}
     for s in plan.walk():
         if isinstance(s, Launch) and s.stage is not None and s.kernel == "fx" and s.groups:
@@ -85,17 +87,35 @@ def _build_ahead(device: Device, plan: Plan, missing: Sequence[Program]) -> None
             key = _lean_key(device, p)
             if not cache.has("bitcode", key):
                 jobs[key] = p, launches[k].values()
+    loaded: dict[Program, Any] = {}
     if not jobs:
-        return
+        return loaded
+    first = next(p for p, _ in jobs.values())
     whole = [lean.job(p.source, p.options, key[:32], x) for key, (p, x) in jobs.items()]
     pieces = _pieces(device, *jobs.items()) if len(jobs) == 1 else None  # else all are busy
-    for key, code in zip(jobs, builders.share(whole, pieces and pieces.apart), strict=True):
-        if code is not None:
-            counts.compiles += 1
-            cache.store("bitcode", key, code)
+    codes = builders.share(
+        whole, pieces and pieces.apart, lambda c: _load_early(device, first, c, loaded)
+    )
+    for (key, (p, _)), code in zip(jobs.items(), codes, strict=True):
+        if code is None:
+            loaded.pop(p, None)
+            continue
+        counts.compiles += 1
+        cache.store("bitcode", key, code)
     if pieces is not None:
         pieces.store()
     stock.ask(device)
+    return loaded
+
+
+def _load_early(device: Device, program: Program, code: bytes, loaded: dict[Program, Any]) -> None:
+    """Make a program of bitcode while a builder makes its machine code: PoCL looks for that when
+    the program is launched, and writes nothing that matters before.
+    """
+    import pyopencl as cl
+
+    with contextlib.suppress(cl.Error):
+        loaded[program] = lean.load(device, code, program.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +172,10 @@ def on_disk(at: str, keys: Iterable[str]) -> dict[str, Piece]:
     return {key: (code, made) for key, (code, made, _) in found.items()}
 
 
-def build(device: Device, program: Program) -> Built:
-    """One program; threads that ask for the same one at once build it once."""
+def build(device: Device, program: Program, loaded: Any = None) -> Built:
+    """One program; threads that ask for the same one at once build it once. `loaded`: what PoCL has
+    made of its bitcode, if that is known.
+    """
     key = (program.source, program.options)
     with _lock:
         future = _found(device, key)
@@ -165,11 +187,11 @@ def build(device: Device, program: Program) -> Built:
     if not mine:
         error = future.exception()
         if error is not None and not isinstance(error, Exception):
-            return build(device, program)  # Ctrl-C was meant for the thread that built it
+            return build(device, program, loaded)  # Ctrl-C was meant for the thread that built it
         counts.cache_hits += 1
         return future.result()
     try:
-        built = ending.away(_built, device, program)
+        built = ending.away(_built, device, program, loaded)
     except BaseException as e:
         device.programs.pop(key, None)  # the next call tries again
         future.set_exception(e)
@@ -210,8 +232,8 @@ def forget() -> None:
             _retire(device, 0)
 
 
-def _built(device: Device, program: Program) -> Built:
-    return _lean(device, program) or _load(device, program) or _compile(device, program)
+def _built(device: Device, program: Program, loaded: Any) -> Built:
+    return _lean(device, program, loaded) or _load(device, program) or _compile(device, program)
 
 
 def _disk_key(device: Device, program: Program) -> str:
@@ -226,7 +248,7 @@ def _lean_key(device: Device, program: Program) -> str:
     return cache.key_of(*lean.machine(device), *parts)
 
 
-def _lean(device: Device, program: Program) -> Built | None:
+def _lean(device: Device, program: Program, loaded: Any) -> Built | None:
     """The program by PoCL's short way, from bitcode kept on disk if it is there."""
     import pyopencl as cl
 
@@ -240,6 +262,9 @@ def _lean(device: Device, program: Program) -> Built | None:
         return None  # nor can it be taken away
     if not any(variant for k in kernels for variant in kept.files(k)):
         _need_room(folder)
+    if loaded is not None:
+        counts.cache_hits += 1
+        return Built(loaded, f"_{name}")
     code = cache.load("bitcode", key)
     counts.cache_hits += code is not None
     if code is None:
