@@ -111,3 +111,40 @@ def test_updates_of_rows_are_one_pass_unless_the_array_is_given():
         graph = subgraph(g.Builder(), fx.make_jaxpr(own)(X, LABELS, X[:, 0]))
         text = make_plan(graph, AVX512, donated=(donated, False, False)).programs[0].source
         assert ("continue;" in text) == donated  # a loop over the updates
+
+
+PLACES = {  # an update, where indices count from the end and lie beyond it
+    "element": lambda x, i, v: x.at[i, 3].set(v[0]),
+    "row": lambda x, i, v: x.at[i].add(v),
+    "column": lambda x, i, v: x.at[:, i].multiply(2.0),
+    "edges": lambda x, i, v: x.at[0].set(0.0).at[-1].set(v).at[:, 0].set(1.0).at[:, -1].set(2.0),
+    "window": lambda x, i, v: x.at[2:5, 1].set(7.0),
+    "moved": lambda x, i, v: lax.dynamic_update_slice(x, v[None], (i, 0)),
+    "branch": lambda x, i, v: lax.cond(v[0] > 0, lambda: x.at[i].set(v), lambda: x),
+    "other": lambda x, i, v: lax.cond(v[0] < 0, lambda: x.at[i, 2].set(1.0), lambda: x) * 2,
+}
+
+
+@pytest.mark.parametrize("i", [0, 5, 63, -1, -64, -65, 64, 1000])
+@pytest.mark.parametrize("which", PLACES)
+def test_updates_of_places(which, i):
+    f = PLACES[which]
+    same(lambda x, i, v: f(jnp.asarray(x), i, v), X, np.int32(i), np.abs(X[1]))
+
+
+def test_an_update_of_an_array_that_is_not_given_is_a_choice_where_that_is_one_pass():
+    """Where it is little or read element by element; else it is copied, by the host's fast copy."""
+    small, large = np.ones(1000, np.float32), np.ones(1_000_000, np.float32)
+
+    def passes(f, x, donated=False):
+        graph = subgraph(g.Builder(), fx.make_jaxpr(f)(x))
+        plan = make_plan(graph, AVX512, donated=(donated,), chain=False, merge=False)
+        assert len(plan.steps) == 1
+        return "i0 += 16" in plan.programs[0].source
+
+    at = lambda x: x.at[3].set(0.0)
+    assert passes(at, small)
+    assert passes(lambda x: at(x) * 2, large)
+    assert passes(lambda x: at(x).at[-1].add(1.0) * 2, large)
+    assert not passes(at, large)
+    assert not passes(at, small, donated=True)

@@ -37,6 +37,7 @@ from lowering.walk import users_of, with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
+LITTLE = 1 << 18  # bytes that a kernel copies before the host begins to
 DEEPEST = 4  # Maps upon each other that are looked through for a reshape
 LONG_DOT = 1 << 22  # elements that one core and its caches do not multiply and sum as fast as two
 FEW_ROWS, MANY = 128, 4096  # each of so many results folds so few elements by itself
@@ -77,7 +78,9 @@ class _Sweep:
         repeated: bool,
         kept: Sequence[g.Node],
     ):
-        self.kept = set(map(id, kept))  # inputs that an update copies
+        self.inputs_kept = kept
+        self.copied: set[int] = set()  # rebuilt inputs that an update copies, and such updates
+        self.chosen: set[int] = set()  # such updates
         self.graph, self.split, self.profile, self.repeated = graph, split, profile, repeated
         self.b = g.Builder()
         self.new: dict[int, g.Node] = {}
@@ -95,6 +98,7 @@ class _Sweep:
         b, new = self.b, self.new
         for n in self.graph.inputs:
             new[id(n)] = b.input(n.shape, n.dtype)
+        self.copied |= {id(new[id(n)]) for n in self.inputs_kept}
         for n in self.graph.nodes():
             if id(n) not in new:
                 b.tag = n.tag
@@ -116,7 +120,39 @@ class _Sweep:
         return gated.rewrite(self.b, n, args, self.users)
 
     def update(self, n: g.Node, args: Args) -> g.Node | None:
-        return views.update(self.b, n, args)
+        made = views.update(self.b, n, args)
+        return made or self.one_pass(n, n, args)
+
+    def one_pass(self, old: g.Node, n: g.Node, args: Args) -> g.Node | None:
+        """The update n as a choice by place, if what it updates would be copied, and is little or
+        read element by element then, as `old`.
+        """
+        if not self.passes(old, n, args):
+            return None
+        made = views.chosen(self.b, n.shape, args)
+        return made if made is None else self.as_choice(made)
+
+    def as_choice(self, made: g.Node) -> g.Node:
+        """An update as a choice, on which another one may be one."""
+        self.copied.add(id(made))
+        self.chosen.add(id(made))
+        return made
+
+    def passes(self, old: g.Node, n: g.Node, args: Args) -> bool:
+        """Whether the update n, `old` before, is better a part of a pass than a copy's change."""
+        most = LITTLE if id(args[0]) in self.chosen else 4 * LITTLE
+        little = n.size * n.dtype.itemsize <= most
+        return id(args[0]) in self.copied and (little or self.read_along(old))
+
+    def read_along(self, n: g.Node) -> bool:
+        """Whether something that goes element by element reads n, or an update of n."""
+        for u in self.users.get(id(n), ()):
+            if isinstance(u.form, g.Map | g.Reduce):
+                return True
+            above = isinstance(u.form, g.DynamicUpdate | g.Scatter) and u.args[0] is n
+            if above and self.read_along(u):
+                return True
+        return False
 
     def part(self, n: g.Node, args: Args) -> g.Node:
         made = stacks.taken(self.b, n, args[0]) if id(n.args[0]) in self.apart else None
@@ -168,7 +204,11 @@ class _Sweep:
         return _dilated_window(self.b, n, *args)
 
     def scatter(self, n: g.Node, args: Args) -> g.Node:
-        made = scatter.rewrite(self.b, n, args, id(n.args[0]) in self.kept)
+        alone = prod(n.args[1].shape[:-1]) == 1  # of many updates, each would be a turn of a loop
+        copied = self.passes(n, n, args) if alone else id(args[0]) in self.copied
+        made = scatter.rewrite(self.b, n, args, copied)
+        if copied and isinstance(made.form, g.Map):
+            return self.as_choice(made)
         return made if self.profile is None else deal.rewrite(self.b, made, self.profile)
 
     def gather(self, n: g.Node, args: Args) -> g.Node | None:
@@ -197,8 +237,17 @@ class _Sweep:
         if isinstance(made.form, g.Cond) and not any(x.effects for x in made.form.branches):
             found = gated.branches(self.b, made, args)
             if found is not None:
-                self.several[id(n)] = found
+                self.several[id(n)] = self.left(n, found)
         return made
+
+    def left(self, n: g.Node, found: Args) -> Args:
+        """The results of the branch n, of which some are updates that its branches have left."""
+        made = list(found)
+        for get in self.users.get(id(n), ()):
+            x = found[get.form.index]
+            if isinstance(x.form, g.DynamicUpdate):
+                made[get.form.index] = self.one_pass(get, x, x.args) or x
+        return tuple(made)
 
 
 _RULES: dict[type, Callable[[_Sweep, g.Node, Args], g.Node | None]] = {

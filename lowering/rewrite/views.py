@@ -33,6 +33,25 @@ def update(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
     return b.select(inside, b.pad(new, b.const(0, x.dtype), low, high, gaps), x)
 
 
+def chosen(b: g.Builder, shape: Ints, args: tuple[g.Node, ...]) -> g.Node | None:
+    """An update of single places, rows or columns as a choice by place."""
+    x, new, *starts = args
+    single = [k for k, (n, w) in enumerate(zip(shape, new.shape)) if w == 1 and n > 1]
+    if not single or any(w not in (1, n) for n, w in zip(shape, new.shape)):
+        return None
+    here = None
+    for k in single:
+        at, top = starts[k], shape[k] - 1
+        if at.dtype.kind not in "iu" or top > np.iinfo(at.dtype).max:
+            return None
+        low = b.map("max", at, b.const(0, at.dtype))
+        at = b.map("min", low, b.const(top, at.dtype))
+        match = b.map("eq", b.iota(shape, k, at.dtype), b.broadcast(at, shape, ()))
+        here = match if here is None else b.map("and", here, match)
+    assert here is not None
+    return b.select(here, b.broadcast(new, shape, range(len(shape))), x)
+
+
 def part(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:
     """The slice n of x."""
     return sliced(b, x, n.form.starts, n.form.strides, n.shape)
