@@ -462,3 +462,11 @@ def test_nobody_knows_the_sign_of_a_determinant_that_is_nan():
     sign, log = jnp.linalg.slogdet(np.full((2, 2), np.nan, np.float32))
     assert np.isnan(sign) and np.isnan(log)
     assert jnp.linalg.slogdet(np.zeros((2, 2), np.float32))[0] == 0
+
+
+@pytest.mark.parametrize("f", [L.qr, L.lu, L.schur, L.svd, L.eigh, L.cholesky, L.hessenberg])
+def test_vectors_that_vmap_maps_are_no_matrix(f):
+    x = np.eye(3, dtype=np.float32)
+    for mapped in (fx.vmap(f), fx.jit(fx.vmap(f)), fx.vmap(f, 1)):
+        with pytest.raises((TypeError, ValueError), match=r"\(3,\)"):
+            mapped(x)

@@ -118,3 +118,10 @@ def test_manipulation(case):
 def test_the_error_for_tuples_of_blocks_shows_them():
     with pytest.raises(ValueError, match=r"tuples, got \(1, 2\)"):
         fnp.block((1, 2))
+
+
+@pytest.mark.parametrize("x", [[[1], [2]], (1.0, 2.0), range(3), [fnp.ones(2)] * 3])
+def test_shapes_of_lists_warn(x):
+    for name in ("shape", "ndim", "size"):
+        with pytest.warns(DeprecationWarning, match="got a"):
+            assert getattr(fnp, name)(x) == getattr(np, name)(x)

@@ -65,21 +65,24 @@ __all__ = [
 
 
 def shape(a: Any) -> tuple[int, ...]:
-    """The shape of an array or scalar, a tuple. TypeError for lists; None has (), with a
+    """The shape of an array or scalar, a tuple. Lists, other sequences and None have one with a
     DeprecationWarning.
     """
     if hasattr(a, "shape"):
         return tuple(a.shape)
-    if a is None:
-        message = "shape requires ndarray or scalar arguments, got None; this will be an error."
+    if a is None or (isinstance(a, Sequence) and not isinstance(a, str)):
+        given = "None" if a is None else f"a {type(a).__name__}"
+        message = f"shape requires ndarray or scalar arguments, got {given}; this will be an error."
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return ()
+        from fx.numpy.creation import array
+
+        return () if a is None else tuple(array(a).shape)
     check_arraylike("shape", a)
     return ()
 
 
 def ndim(a: Any) -> int:
-    """The number of axes of an array or scalar. TypeError for lists."""
+    """The number of axes of an array or scalar (of lists as `shape`)."""
     return len(shape(a))
 
 

@@ -78,10 +78,13 @@ def lower_small_or_host(
 
 
 def batch_in_front(p_of: Callable[[], Primitive]) -> Any:
-    """A batch rule for primitives that take leading batch axes, the same for all operands."""
+    """A batch rule for primitives that take leading batch axes, the same for all operands. What
+    one item may not be raises: a vector is no matrix, though vectors together are one.
+    """
 
     def batch(axis: Any, args: Any, dims: Any, **params: Any) -> Any:
         p = p_of()
+        p.rule("abstract")(*map(_of_one, map(get_aval, args), dims), **params)
         moved = [
             shape.broadcast_new_axis(a, 0, axis.size) if d is None else shape.move_axis(a, d, 0)
             for a, d in zip(args, dims)
@@ -90,6 +93,11 @@ def batch_in_front(p_of: Callable[[], Primitive]) -> Any:
         return out, [0] * len(out) if p.multiple_results else 0
 
     return batch
+
+
+def _of_one(aval: ShapedArray, d: int | None) -> ShapedArray:
+    """The type of one item of what is mapped along axis d."""
+    return aval if d is None else aval.update(shape=(*aval.shape[:d], *aval.shape[d + 1 :]))
 
 
 def host_primitive(
