@@ -124,6 +124,29 @@ def test_a_loop_of_small_kernels_and_steps_of_the_host_is_small():
 
 
 @pytest.mark.driver
+@pytest.mark.parametrize(
+    "f, most",
+    [
+        (lambda x: x + 1, 19),
+        (lambda x: fnp.exp(x) * x, 16),
+        (lambda x: fnp.pad(x.reshape(-1, 256), 1), 19),
+        (lambda x: (x * x).sum(), 18),
+        (lambda x: x[(x * 1000).astype(int)], 16),
+    ],
+    ids=["add", "exp", "pad", "sum", "gather"],
+)
+def test_what_strips_do_counts_as_little_as_it_takes(device, f, most):
+    """So many elements, a power of two, are done before a second thread is awake, and not 16 times
+    as many.
+    """
+
+    def small(log):
+        return fx.jit(f).lower(fnp.ones(1 << log)).compile()._plan.small
+
+    assert small(most) and not small(most + 4)
+
+
+@pytest.mark.driver
 def test_a_sort_in_a_loop_is_a_kernel():
     def run(x):
         return lax.map(lambda r: fnp.sort(r)[:3].sum(), x)

@@ -45,9 +45,8 @@ def emit(nest: Nest, s: Schedule) -> Stage | None:
     word, to = WORDS[size], store.buffer
     arrays = f"(__global const {word} *)b{source}, (__global {word} *)b{to}"
     text = f"  #pragma OPENCL FP_CONTRACT ON\n  box_{size}x{s.width}(item, {arrays}, n);"
-    made = Stage(text, nest.buffers, numbers, s.items[0] * s.items[1], 1, nest.label)
-    made.head = LIST
-    return made
+    items, told = s.items[0] * s.items[1], {"lanes": s.width, "head": LIST}
+    return Stage(text, nest.buffers, numbers, items, 1, nest.label, **told)
 
 
 def _moved(nest: Nest) -> Value | None:

@@ -43,6 +43,7 @@ class Stage:
     helpers: tuple[str, ...] = ()  # functions it calls; `@` in them and in the text is its name
     inner: tuple[NestBuffer, ...] = ()  # the buffers of its helpers
     cost: float = 1e9  # flops of one launch, roughly
+    lanes: int = 1  # of its strips
     alone: bool = False  # it has local memory, which only a kernel's own body can declare
     head: str = "FX_STAGE"  # how its function is compiled: a macro of `program.source`
     table: bool = False  # its buffers come as a table of where the arguments are

@@ -80,7 +80,8 @@ class _Emitter(Dealer):
         self.body(events)
         self.partial_end()
         text = counted("\n".join(self.scope.lines))
-        return Stage(text, nest.buffers, self.ints, s.items[0] * s.items[1], 1, nest.label)
+        items = s.items[0] * s.items[1]
+        return Stage(text, nest.buffers, self.ints, items, 1, nest.label, lanes=s.width)
 
     def has_long_rows(self) -> bool:
         """Whether rows are folded that strips divide, and so many strips that LLVM gains nothing by

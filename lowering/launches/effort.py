@@ -17,7 +17,8 @@ from lowering.plan import CondStep, CopyStep, HostStep, Launch, LoopStep, Step
 from lowering.profile import Profile
 
 LAUNCH_US = 5.0  # a launch in a chain of launches, the wait of one worker for the other included
-UNITS_PER_US = 4000.0  # of schedule.work, one core
+UNITS_PER_US = 4000.0  # of schedule.work, one core, element by element
+FEW_LANES = 4  # of a strip up to which it is no faster than that: 16,000 with 16, measured
 CALL_US = 0.01  # of a stage, inside a kernel
 WAKE_US = 60.0  # until a sleeping thread of the driver begins, and until the host sees its end
 TURNS = 100  # of a while loop, which only the data know
@@ -29,23 +30,25 @@ DOT_WORK = 0.15  # of a multiply-add, and of what it reads, along rows that stan
 LONG_DOT = 32  # elements of such rows at least
 
 
-def total_work(nest: Nest) -> float:
+def total_work(nest: Nest, lanes: int = 1) -> float:
     """Flops of the whole nest, roughly: every value as often as the axes it varies over have
-    points.
+    points. What strips do counts less, but for loads of an address a lane.
     """
-    total = 0.0
+    total, strip = 0.0, 1 / max(1.0, lanes / FEW_LANES)
     if nest.product is not None:
         total += nest.product.size * nest.product.form.k * PRODUCT_WORK
     dots = _dots(nest)
     for k, v in enumerate(nest.values):
         axes = v.mask
-        once = 1.0
+        once = strip
         if k in dots:
             once = DOT_WORK
         elif v.op == "map":
-            once = scalar.cost(v.attr)
+            once = scalar.cost(v.attr) * strip
         elif v.op == "bits":
-            once = 100.0
+            once = 100.0 * strip
+        elif v.op == "load" and v.args:
+            once = 1.0
         elif v.op in ("const", "index", "guard", "get", "carry", "loop"):
             continue
         if v.op in ("reduce", "mad", "argreduce"):
@@ -54,7 +57,8 @@ def total_work(nest: Nest) -> float:
             n if (n := nest.extents[a]) < schedule.MAX_COUNTED else 100 for a in axes
         )
     for s in nest.stores:
-        total += prod(nest.extents[a] for a in s.index.axes | nest.values[s.value].mask)
+        points = prod(nest.extents[a] for a in s.index.axes | nest.values[s.value].mask)
+        total += points * (strip if s.dynamic is None else 1.0)
     return total
 
 

@@ -278,9 +278,11 @@ FX_STAGE void stage_0_1_p0(const long item, __global const float *b0, __global f
   }
 }
 
-FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2, const long n3, const long n4, const long n5) {
-  if (item >= n2 && item < n3) stage_0_1_p0(item - n2, b0, b1, n0, n1);
-  if (item >= n4 && item < n5) stage_0_1_p0(item - n4, b2, b3, n0, n1);
+FX_STAGE void stage_0_1(const long item, __global const float *b0, __global float *b1, __global const float *b2, __global float *b3, const long n0, const long n1, const long n2) {
+  for (long k = 0; k < n2; ++k) {
+    stage_0_1_p0(k, b0, b1, n0, n1);
+    stage_0_1_p0(k, b2, b3, n0, n1);
+  }
 }
 
 FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __global uchar *b2, __global uchar *b3, __global uchar *b4, __global uchar *b5, __global uchar *b6, __global uchar *b7, __global uchar *b8, __global uchar *b9, __global uchar *b10, __global uchar *b11) {
@@ -303,7 +305,7 @@ FX_LIST void stage_0(const long item, __global uchar *b0, __global uchar *b1, __
   stage_0_0(q1, (__global const float *)(p1), (__global const float *)(p2), (__global const float *)(p3), (__global const float *)(p4), (__global const float *)(p5), (__global const float *)(p6), (__global float *)(p7), (__global float *)(p8), (__global float *)(p9), n[1], n[2], n[3]);
   }
   for (long q2; (q2 = team_next(&t, n[4])) >= 0;) {
-  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[5], n[6], n[7], n[8], n[9], n[10]);
+  stage_0_1(q2, (__global const float *)(p8), (__global float *)(p10), (__global const float *)(p9), (__global float *)(p11), n[5], n[6], n[7]);
   }
   team_leave(&t);
 }
