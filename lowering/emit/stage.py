@@ -235,9 +235,16 @@ class _Emitter(Dealer):
 
     def open_folded_again(self, events: list[Event], lo: str, hi: str, n: int | None) -> None:
         """Loop over columns that are folded: several strips at once, then one by one, the last of
-        them among the lanes of the one before. Column by column, each would wait for its sum.
+        them among the lanes of the one before, or as wide as what is left where that is one
+        strip. Column by column, each would wait for its sum.
         """
         w, ix, name = self.s.width, self.ix, f"i{self.s.v}"
+        rest = 0 if n is None else n % w
+        if n is not None and rest >= MANY and rest & -rest == rest:
+            self.open_folded_again(events, lo, str(n - rest), n - rest)
+            head = f"for ({ix} {name} = {n - rest}; {name} < {n}; {name} += {rest}) {{"
+            self.run_strip(events, rest, 1, head)
+            return
         step, start = w * self.s.unroll, lo
         if n is None or n >= step:
             head = f"for ({ix} {name} = {lo}; {name} + {step} <= {hi}; {name} += {step}) {{"
