@@ -142,7 +142,9 @@ def strides_of(shape: Sequence[int]) -> list[int]:
 
 def linearize(index: Sequence[Affine], shape: Sequence[int]) -> Affine:
     """The row-major linear index."""
-    e = ZERO
+    const, sums = 0, dict[int, int]()
     for i, s in zip(index, strides_of(shape), strict=True):
-        e = e + i * s
-    return e
+        const += i.const * s
+        for a, c in i.terms:
+            sums[a] = sums.get(a, 0) + c * s
+    return Affine(const, tuple(sorted((a, c) for a, c in sums.items() if c)))

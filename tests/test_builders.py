@@ -6,6 +6,7 @@ import contextlib
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -139,6 +140,15 @@ def test_a_ready_builder_makes_a_single_program_of_equal_bits(device, monkeypatc
     (here,) = run(plan, device, [x])
     np.testing.assert_array_equal(there, here)
     np.testing.assert_allclose(there, np.exp(x * factor), rtol=1e-6)
+
+
+def test_jobs_that_come_together_are_answered_one_by_one(device):
+    builder = ready_builder()
+    os.kill(builder.process.pid, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (builder.process.pid, signal.SIGCONT)).start()
+    builder.tell("whole", "nonsense", "-w", "-w", ())
+    assert builder.build(*lean.job(SIMPLE, "-w", f"both{os.getpid()}", [("fx", 1, 1)])) is not None
+    assert not builder._owed
 
 
 @pytest.mark.parametrize("made", [True, False])

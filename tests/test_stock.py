@@ -118,6 +118,7 @@ def kept(key: str) -> bool:
 def test_who_builds_after_a_rest_finds_all_parts(device, asked, tmp_path, monkeypatch):  # noqa: F811
     (made,) = builders._builders
     stock.ask(device)
+    later.settle()
     job = lean.job(TEXT, "-w", f"stock{os.getpid()}", [("fx", 1, 1)])
     assert made.build(*job) is not None  # and not the answer to what was told
     done = (lambda: list(tmp_path.glob(f"v*/{stock.KIND}/*/*")),) * 4  # others come first
@@ -164,6 +165,7 @@ def test_what_makes_it_ends_with_its_builder(device, monkeypatch):  # noqa: F811
     if not Path(f"/proc/{made.process.pid}/task/{made.process.pid}/children").exists():
         pytest.skip("nothing says which children a process has")
     stock.ask(device)
+    later.settle()
     job = lean.job(TEXT, "-w", f"ends{os.getpid()}", [("fx", 1, 1)])
     assert made.build(*job) is not None
     assert within_seconds(lambda: len(children(made.process.pid)) == 2)  # one is the twin

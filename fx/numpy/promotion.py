@@ -206,8 +206,9 @@ _VALUE_ERROR = ("where", "select", "copysign")
 
 def broadcast_shapes_checked(name: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
     """The common shape, under the current rank promotion mode."""
-    first = shapes[0]
-    if all(s == first for s in shapes):
+    arrays = [s for s in shapes if s] or shapes  # a scalar is of any shape
+    first = arrays[0]
+    if all(s == first for s in arrays):
         return first
     if modes.rank_promotion != "allow":
         _check_ranks(name, shapes)

@@ -338,7 +338,7 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, aside.WAIT)
-    jobs, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    jobs, answers = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb")
     for k in range(3):  # what LLVM prints is no answer
         os.dup2(nowhere, k)
 
@@ -353,7 +353,7 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
             with contextlib.suppress(objects.Unable):
                 compiler.objects  # noqa: B018 (looks functions up while nobody waits)
         while _comes(jobs, compiler, (jobs.fileno(), answers.fileno())):
-            job = marshal.load(jobs)
+            job = marshal.loads(_read(jobs, int.from_bytes(_read(jobs, 8), "little")))
             answer = ANSWERS[job[0]](compiler, job[1:], files, kept_in, early)
             _say((DONE, answer), answers)
             if not compiler.shelf.busy:
@@ -375,6 +375,17 @@ def _comes(jobs: Any, compiler: Compiler, files: tuple[int, int]) -> bool:
     compiler.double(files, lambda: within(0))
     compiler.shelf.work(compiler.piece, files)
     return within(IDLE)
+
+
+def _read(jobs: Any, size: int) -> bytes:
+    """No byte more: what is read ahead, `select` does not see. EOFError: there are no more."""
+    data = b""
+    while len(data) < size:
+        some = jobs.read(size - len(data))
+        if not some:
+            raise EOFError
+        data += some
+    return data
 
 
 def _say(answer: Any, answers: Any) -> None:

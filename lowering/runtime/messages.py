@@ -18,8 +18,9 @@ STOPPED = 2
 
 
 def send(pipe: Any, message: Any, pid: int) -> None:
-    """Write a message that the process reads with `marshal.load`."""
-    rest = memoryview(marshal.dumps(message))
+    """Write a message behind its length."""
+    text = marshal.dumps(message)
+    rest = memoryview(len(text).to_bytes(8, "little") + text)
     os.set_blocking(pipe.fileno(), False)
     while rest:
         _await([], [pipe], pid)
