@@ -98,3 +98,10 @@ def test_counts_of_histograms_have_the_dtypes_of_jax(density):
         x = fnp.arange(6, dtype="float32")
         counts, _, _ = fnp.histogram2d(x, x, bins=2, density=density)
         assert counts.dtype == ("float32" if density else "int64")
+
+
+@pytest.mark.parametrize("f", [fnp.tril_indices, fnp.triu_indices])
+def test_sizes_of_triangles_are_integers(f):
+    for sizes in ((2.5,), (3, 0, 1.5)):
+        with pytest.raises(TypeError, match="integer"):
+            f(*sizes)

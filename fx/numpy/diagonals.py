@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,7 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False, *, inplace: bool = True)
 
 
 def _triangle_indices(n: int, k: int, m: int | None, lower: bool) -> tuple[Any, Any]:
+    n, m = index(n), None if m is None else index(m)
     pair = (np.tril_indices if lower else np.triu_indices)(n, k, m)
     return wrap(pair[0]), wrap(pair[1])
 
