@@ -27,6 +27,11 @@ LIST = "FX_LIST"
 """The head of a stage that is a list of calls."""
 
 
+def number(k: int, listed: bool) -> str:
+    """Integer argument k in a stage's text; `listed`: they come as one pointer."""
+    return f"n[{k}]" if listed else f"n{k}"
+
+
 @dataclass(slots=True)
 class Stage:
     """One stage: the body of `stage(item, buffers..., ints...)`, its signature and its launch
@@ -65,7 +70,7 @@ class Stage:
 
     def number(self, k: int) -> str:
         """Integer argument k in the stage's text."""
-        return f"n[{k}]" if self.listed else f"n{k}"
+        return number(k, self.listed)
 
     def numbers(self, given: list[str]) -> list[str]:
         """What a call hands on for these integer arguments."""

@@ -100,8 +100,8 @@ def pieces(s: Stage) -> set[str]:
     """The functions that a program with this stage has; equal ones of two stages are there once."""
     body = "\n".join(functions([s])[0])
     own = {x.replace("@", "") for x in (s.text, *s.helpers)}
-    products = whole.source(body) + boxes.source(body)
-    library = mathlib.source(mathlib.needed(products + body)) + products
+    shared = _shared(body)
+    library = mathlib.source(mathlib.needed(shared + body)) + shared
     return own.union(library.split("\n}\n"))
 
 
@@ -185,16 +185,21 @@ def _prelude(
     """Typedefs and functions that `body` needs, and `body`; `calls`: functions may stay calls."""
     dtypes = {b.dtype for s in stages for b in (*s.buffers, *s.inner)}
     dtypes |= {_np("float64")} if "double" in body else set()
-    products = whole.source(body) + boxes.source(body)
-    dtypes |= {_np("float32")} if "float" in products else set()
+    shared = _shared(body)
+    dtypes |= {_np("float32")} if "float" in shared else set()
     before = [
         _KIND.search(body, max(0, m.start() - 8), m.start()) for m in _UNALIGNED.finditer(body)
     ]
     rows = {m[0] for m in before if m}  # kept rows are of what registers hold
     head = scalar.prelude((2, 4, 8, 16), dtypes, rows)
-    called = mathlib.calls(products + body)
+    called = mathlib.calls(shared + body)
     library = mathlib.source(mathlib.needed(called), called if calls else None, looks_up)
-    return [head, library, products + team.source(body), body]
+    return [head, library, shared + team.source(body), body]
+
+
+def _shared(body: str) -> str:
+    """The functions that programs share, of those that `body` calls."""
+    return whole.source(body) + boxes.source(body)
 
 
 def _np(name: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 
 from lowering import schedule
 from lowering.affine import Cut
-from lowering.emit.scope import LIST, Stage
+from lowering.emit.scope import LIST, Stage, number
 from lowering.graph import Node
 from lowering.nest import Nest, Value
 from lowering.profile import Profile
@@ -103,8 +103,7 @@ class Item(Epilogue):
 
     def int(self, name: str, value: int, kind: str = "int") -> None:
         """An integer argument under a name."""
-        k = len(self.ints)
-        self.line(f"const {kind} {name} = {f'n[{k}]' if self.head == LIST else f'n{k}'};")
+        self.line(f"const {kind} {name} = {number(len(self.ints), self.head == LIST)};")
         self.ints.append(value)
 
     def array(self, sums: int, together: int, enough: int = 0) -> None:
