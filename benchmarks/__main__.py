@@ -15,7 +15,7 @@ from benchmarks.library import LIBRARIES
 from benchmarks.roofline import Roofline
 from benchmarks.rows import load, spelled
 from benchmarks.runner import PEER_PYTHON, ROOT, Results, Runner, environment
-from lowering.runtime import processor
+from lowering.pocl import processor
 
 
 def arguments() -> argparse.Namespace:

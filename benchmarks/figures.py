@@ -23,7 +23,7 @@ from benchmarks.roofline import Roofline
 from benchmarks.rows import Program, load
 from benchmarks.runner import ROOT
 from benchmarks.start import start
-from lowering.runtime import processor
+from lowering.pocl import processor
 
 Lines = Iterator[str]
 

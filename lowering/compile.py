@@ -104,7 +104,8 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
     key = saved.key_of(graph, device.profile, donated, name)
     plan = None if key is None else saved.load(key)
     if plan is None:
-        from lowering.runtime import builders, programs
+        from lowering.pocl import builders
+        from lowering.runtime import programs
 
         if programs.shared(device):
             builders.prepare()

@@ -24,8 +24,9 @@ from plans import run
 from lowering import mathlib, scalar
 from lowering.graph import Builder
 from lowering.planning import program
-from lowering.runtime import ahead, builders, devices, drivers, lean, programs, workshop
-from lowering.runtime.apart import Apart
+from lowering.pocl import ahead, builders, lean, workshop
+from lowering.pocl.apart import Apart
+from lowering.runtime import devices, drivers, programs
 from lowering.runtime.counters import counters
 
 pytestmark = pytest.mark.driver

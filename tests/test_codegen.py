@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import builders, workshop
+from lowering.pocl import builders, workshop
 
 pytestmark = pytest.mark.driver
 
@@ -17,7 +17,7 @@ SAME = """
 import ctypes, sys
 from ctypes import byref
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, objects, patches
+from lowering.pocl import ahead, objects, patches
 compiler = ahead.Compiler(*sys.argv[2:])
 wide = '__attribute__((target("avx2,fma"), min_vector_width(256)))'
 TEXTS = (

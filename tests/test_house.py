@@ -52,6 +52,7 @@ FORBIDDEN = (
     ("lowering/**", "fx", ()),
     ("fx/**", "lowering.compile", ("fx/jit.py",)),
     ("fx/**", "lowering.runtime", ("fx/array.py",)),
+    ("fx/**", "lowering.pocl", ()),
     *((f"fx/{name}.py", "fx.prims", ()) for name in TRANSFORMATIONS),
     *((f"fx/{name}.py", surface, ()) for name in TRANSFORMATIONS for surface in SURFACES),
     *(("fx/prims/*", surface, ()) for surface in SURFACES),

@@ -13,7 +13,8 @@ from test_builders import device, job  # noqa: F401 (a fixture)
 
 from lowering.errors import KernelBuildError
 from lowering.plan import Program
-from lowering.runtime import builders, drivers, kept, messages, programs
+from lowering.pocl import builders, kept, messages
+from lowering.runtime import drivers, programs
 
 pytestmark = pytest.mark.driver
 

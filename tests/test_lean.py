@@ -8,7 +8,8 @@ from plans import run
 
 from lowering.graph import Builder
 from lowering.plan import Program
-from lowering.runtime import cache, devices, lean, programs
+from lowering.pocl import lean
+from lowering.runtime import cache, devices, programs
 from lowering.runtime.counters import counters
 
 pytestmark = pytest.mark.driver

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import builders, lighter, patches, places, workshop
+from lowering.pocl import builders, lighter, patches, symbols, workshop
 
 pytestmark = pytest.mark.driver
 
 ASK = """
 import sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter
+from lowering.pocl import ahead, lighter
 pocl = ahead.Compiler(sys.argv[2]).pocl
 print(lighter.lighten(pocl), lighter.lighten(pocl))
 """
@@ -25,7 +25,7 @@ print(lighter.lighten(pocl), lighter.lighten(pocl))
 WHERE = """
 import ctypes, struct, sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter, patches
+from lowering.pocl import ahead, lighter, patches
 pocl = ahead.Compiler(sys.argv[2]).pocl
 begin = patches._begin(getattr(ctypes.CDLL(pocl), patches.KNOWN))
 names = (lighter.WHOLE, lighter.FIRST, lighter.ALL, lighter.LAST)
@@ -41,7 +41,7 @@ for start, end in zip(places[::2], places[1::2]):
 ONCE = """
 import ctypes, re, sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter, patches
+from lowering.pocl import ahead, lighter, patches
 pocl = ahead.Compiler(sys.argv[2]).pocl
 start, act = patches.addresses(pocl, (lighter.COMPILE, lighter.ACT))
 def calls():
@@ -58,7 +58,7 @@ for _ in range(2):
 UNASKED = """
 import ctypes, sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter, patches
+from lowering.pocl import ahead, lighter, patches
 compiler = ahead.Compiler(sys.argv[2])
 lighter.lighten(compiler.pocl)
 (start,) = patches.addresses(compiler.pocl, (lighter.CHECK,))
@@ -73,7 +73,7 @@ print(b"twice" not in compiler._bitcode(text.encode(), b"-w"))
 SAME = """
 import sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter
+from lowering.pocl import ahead, lighter
 compiler = ahead.Compiler(sys.argv[2])
 lighter.lighten(compiler.pocl)
 text = "__kernel void numbered_%d(int s, __global float *x) { x[s] += %d; }"
@@ -84,7 +84,7 @@ print(*(b"numbered_%d" % k in code for code in (one, two) for k in (1, 2)))
 TURNS = """
 import sys, tempfile
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter
+from lowering.pocl import ahead, lighter
 compiler = ahead.Compiler(sys.argv[2])
 lighter.lighten(compiler.pocl)
 text = "__kernel void k%d(int s, __global float *x) { for (int i = 0; i < s; ++i) x[i] += %d; }"
@@ -113,12 +113,12 @@ def test_a_symbol_has_the_place_that_the_loader_gives_it(pocl):
 
 
 def test_guesses_are_checked_and_spare_the_search(pocl, monkeypatch):
-    names = list(places.GUESSES)
+    names = list(symbols.GUESSES)
     with monkeypatch.context() as patched:  # where they are right nothing is searched
         patched.setattr(patches, "_find", None)
         found = patches.values(pocl, names)
     assert found is not None
-    wrong = {name: place + 1 for name, place in places.GUESSES.items()}
+    wrong = {name: place + 1 for name, place in symbols.GUESSES.items()}
     wrong[names[0]] = 1 << 40
     monkeypatch.setattr(patches, "GUESSES", wrong)
     assert patches.values(pocl, names) == found

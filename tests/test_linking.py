@@ -16,17 +16,8 @@ from plans import run
 from test_builders import fresh
 
 from lowering.graph import Builder
-from lowering.runtime import (
-    ahead,
-    builders,
-    devices,
-    drivers,
-    kept,
-    lean,
-    linking,
-    objects,
-    programs,
-)
+from lowering.pocl import ahead, builders, kept, lean, linking, objects
+from lowering.runtime import devices, drivers, programs
 
 SIMPLE = """__kernel void fx(const int stage, __global float *p0, const long n0) {
   const long item = get_group_id(0);

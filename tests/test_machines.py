@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import builders, workshop
-from lowering.runtime.machines import Machines
+from lowering.pocl import builders, workshop
+from lowering.pocl.machines import Machines
 
 TEXTS = """
 import sys
 sys.path.append(sys.argv[1])
-from lowering.runtime import ahead, lighter, linking, machines
+from lowering.pocl import ahead, lighter, linking, machines
 compiler = ahead.Compiler(*sys.argv[2:])
 target = '__attribute__((target("avx2,fma"), min_vector_width(256)))'
 plain = "float f(__global float *x) { return x[0] * x[1] + x[2]; }"

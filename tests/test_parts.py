@@ -15,9 +15,10 @@ from plans import run
 
 from lowering.compile import make_plan
 from lowering.graph import Builder
+from lowering.pocl import builders, lean, parts
+from lowering.pocl.apart import Apart
 from lowering.profile import AVX2
-from lowering.runtime import builders, devices, lean, parts
-from lowering.runtime.apart import Apart
+from lowering.runtime import devices
 from lowering.templates import team
 
 SIMPLE = "__kernel void fx(const int stage, __global float *x) { if (stage == 0) x[0] += 1.0f; }"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from lowering.runtime import builders, processor
+from lowering.pocl import builders, processor
 
 UNKNOWN = """
 import ctypes
 import sys
 import numpy as np
 import fx
-from lowering.runtime import patches, processor
+from lowering.pocl import patches, processor
 
 pocl, name = sys.argv[1], ctypes.create_string_buffer(b"generic")
 ctypes.CDLL(pocl)

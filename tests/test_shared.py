@@ -12,7 +12,8 @@ import fx.numpy as fnp
 from benchmarks.driverless import lower_function
 from fx import lax, nn
 from lowering import profile
-from lowering.runtime import devices, parts
+from lowering.pocl import parts
+from lowering.runtime import devices
 from lowering.templates import access, shared
 
 pytestmark = pytest.mark.lowering

@@ -18,8 +18,9 @@ from fx.executable import graph_of
 from lowering import saved
 from lowering.compile import make_plan
 from lowering.graph import Builder
+from lowering.pocl import ahead, builders, lean, parts, shelf, stock
 from lowering.profile import AVX2, AVX512
-from lowering.runtime import ahead, builders, cache, later, lean, parts, shelf, stock
+from lowering.runtime import cache, later
 from lowering.runtime.counters import counts
 
 F32 = np.dtype(np.float32)

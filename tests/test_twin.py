@@ -22,9 +22,10 @@ from test_parts import (
 
 from lowering.compile import make_plan
 from lowering.graph import Builder
+from lowering.pocl import builders, lean
+from lowering.pocl.apart import Apart
 from lowering.profile import AVX2
-from lowering.runtime import builders, cache, lean
-from lowering.runtime.apart import Apart
+from lowering.runtime import cache
 
 TEXT = """__kernel void fx(const int stage, __global uchar *p0) {
   const long item = get_group_id(0);

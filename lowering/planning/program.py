@@ -33,7 +33,7 @@ HEADS = {
     "FX_TEAM": "static __attribute__((noinline, optnone))",
 }
 """How functions other than stages are compiled; parts and a team's functions may be built apart
-(runtime/parts.py)."""
+(pocl/parts.py)."""
 ALONE = {"intel": "__attribute__((intel_vec_len_hint(1))) "}
 """Of a kernel whose items are groups of one and whose vectors are written out: the compiler
 need not try lanes of items (docs/why/few-programs.md).
@@ -107,7 +107,7 @@ def pieces(s: Stage) -> set[str]:
 
 def count_of(sizes: Sequence[int], profile: Profile) -> int:
     """How many programs are built side by side of stages of these sizes. For PoCL one program is
-    cut in as many texts as there are cores, and no function is in two (runtime/parts.py).
+    cut in as many texts as there are cores, and no function is in two (pocl/parts.py).
     """
     if profile.driver == "pocl":
         return 1

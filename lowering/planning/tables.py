@@ -1,7 +1,7 @@
 """Tables: a stage that calls one function for buffer after buffer -> a loop along a table of them.
 
 In: a stage as `launches/merge.py` writes it, the leaves of a tree. Out: one whose function takes a
-table of where its kernel's arguments are, which a builder has at hand (runtime/lean.py), and the
+table of where its kernel's arguments are, which a builder has at hand (pocl/lean.py), and the
 order of its buffers. Twenty calls with two pointers each, loaded and handed on, take LLVM 5 ms.
 """
 

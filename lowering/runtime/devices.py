@@ -22,8 +22,9 @@ import numpy as np
 
 from lowering import ending
 from lowering.errors import DeviceError
+from lowering.pocl import processor
 from lowering.profile import INSTRUCTIONS, Profile
-from lowering.runtime import drivers, processor
+from lowering.runtime import drivers
 from lowering.runtime.counters import counts
 from lowering.runtime.memory import (
     HostStorage,

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from lowering.errors import DeviceError
-from lowering.runtime import invokers, processor, workshop
-from lowering.runtime.ahead import SERIAL
+from lowering.pocl import processor, workshop
+from lowering.pocl.ahead import SERIAL
+from lowering.runtime import invokers
 from lowering.runtime.cache import CacheWarning
 
 MEND = 'pip install "pyopencl[pocl]"'

@@ -22,9 +22,10 @@ from typing import Any
 from lowering import ending
 from lowering.errors import KernelBuildError
 from lowering.plan import Launch, Plan, Program
-from lowering.runtime import ahead, builders, cache, devices, drivers, kept, lean, parts, stock
-from lowering.runtime.apart import Apart
-from lowering.runtime.aside import Piece
+from lowering.pocl import ahead, builders, kept, lean, parts, stock
+from lowering.pocl.apart import Apart
+from lowering.pocl.aside import Piece
+from lowering.runtime import cache, devices, drivers
 from lowering.runtime.counters import counts
 from lowering.runtime.devices import Device
 

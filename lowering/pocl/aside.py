@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lowering.runtime.twin import Twin
+from lowering.pocl.twin import Twin
 
 Piece = tuple[bytes, bytes]
 """What is compiled apart: bitcode, object file."""

@@ -13,7 +13,7 @@ import ctypes
 import re
 import struct
 
-from lowering.runtime.patches import addresses, overwrite
+from lowering.pocl.patches import addresses, overwrite
 
 _FRONT = b"_ZN4llvm11PassBuilder"
 _LEVEL = b"ENS_17OptimizationLevelE"

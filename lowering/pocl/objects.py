@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
 from typing import Any
 
-from lowering.runtime.codegen import CODEGEN, Codegen
-from lowering.runtime.last import LAST, last_passes
-from lowering.runtime.patches import addresses
+from lowering.pocl.codegen import CODEGEN, Codegen
+from lowering.pocl.passes import LAST, last_passes
+from lowering.pocl.patches import addresses
 
 _P = c_void_p
 _FUNCTIONS: dict[str, tuple[Any, ...]] = {  # result, arguments

@@ -12,7 +12,7 @@ import struct
 from ctypes import c_bool, c_int, c_size_t, c_void_p
 from typing import Any
 
-from lowering.runtime.last import ADD, MACHINE, TRIPLE, room, triple
+from lowering.pocl.passes import ADD, MACHINE, TRIPLE, room, triple
 
 _P = c_void_p
 _LLVM = "_ZN4llvm"

@@ -14,7 +14,7 @@ import mmap
 import struct
 from collections.abc import Iterator
 
-from lowering.runtime.patches import addresses, overwrite
+from lowering.pocl.patches import addresses, overwrite
 
 TARGET = b"_ZN4llvm18getTheX86_64TargetEv"
 """getTheX86_64Target(), which has MAKE among its functions."""

@@ -16,8 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from lowering.runtime.aside import PARTS, WAIT
-from lowering.runtime.headers import headers
+from lowering.pocl.aside import PARTS, WAIT
+from lowering.pocl.headers import headers
 
 MEMORY = "/dev/shm"
 PREFIX = "fx-builder-"

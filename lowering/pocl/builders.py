@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from lowering.plan import SIDE_BY_SIDE
-from lowering.runtime import ahead, drivers, messages
-from lowering.runtime.apart import Apart
-from lowering.runtime.workshop import Workshop
+from lowering.pocl import ahead, messages
+from lowering.pocl.apart import Apart
+from lowering.pocl.workshop import Workshop
+from lowering.runtime import drivers
 
 _ROOT = Path(__file__).parents[2]
 _SERVE = (
-    "import sys; sys.path.append(sys.argv[1]); from lowering.runtime.ahead import serve; "
+    "import sys; sys.path.append(sys.argv[1]); from lowering.pocl.ahead import serve; "
     "serve(*sys.argv[2:])"
 )
 TOLD = 0.01

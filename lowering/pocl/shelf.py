@@ -62,6 +62,6 @@ def _make(builds: tuple[Any, Any], path: Sequence[str], *asked: Any) -> None:
     """`builds`: of parts, of programs; `path`: where imports are found, unknown to builders."""
     sys.path[:] = path
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    from lowering.runtime import stock
+    from lowering.pocl import stock
 
     stock.make(*builds, *asked)

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from lowering import ending, saved
 from lowering.plan import Program
-from lowering.runtime import ahead, builders, cache, later, lean, parts
-from lowering.runtime.aside import Piece
+from lowering.pocl import ahead, builders, lean, parts
+from lowering.pocl.aside import Piece
+from lowering.runtime import cache, later
 
 if TYPE_CHECKING:
     import numpy as np

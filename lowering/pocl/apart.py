@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lowering.runtime.ahead import Job
-from lowering.runtime.aside import Piece, Texts
+from lowering.pocl.ahead import Job
+from lowering.pocl.aside import Piece, Texts
 
 
 class Apart:

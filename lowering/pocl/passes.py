@@ -1,4 +1,4 @@
-"""Last: the passes of `lighter.LAST` as a manager of our own, for modules that have no kernel.
+"""Passes: the passes of `lighter.LAST` as a manager of our own, for modules that have no kernel.
 
 PoCL's manager, which has them too, asks each module for the kernel it is made for. Here is what it
 consists of besides PoCL's own passes, made in the same order by the same functions: what LLVM knows
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from ctypes import c_int, c_uint, c_void_p
 from typing import Any
 
-from lowering.runtime import lighter
+from lowering.pocl import lighter
 
 _P = c_void_p
 _LLVM = "_ZN4llvm"

@@ -21,11 +21,11 @@ from collections.abc import Callable, Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulong, c_void_p
 from typing import Any
 
-from lowering.runtime import aside, kept, lighter, linking, objects, processor
-from lowering.runtime.aside import BEGIN, JOIN, MAKE, PARTS, Piece, Texts
-from lowering.runtime.machines import Machines
-from lowering.runtime.shelf import Shelf
-from lowering.runtime.twin import Twin
+from lowering.pocl import aside, kept, lighter, linking, objects, processor
+from lowering.pocl.aside import BEGIN, JOIN, MAKE, PARTS, Piece, Texts
+from lowering.pocl.machines import Machines
+from lowering.pocl.shelf import Shelf
+from lowering.pocl.twin import Twin
 
 IDLE = 60.0
 """Seconds without a job after which a process of its own ends."""

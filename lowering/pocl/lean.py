@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
-from lowering.runtime import processor
-from lowering.runtime.ahead import LAUNCHER, Job, bitcode_of
-from lowering.runtime.headers import TYPES, WIDTHS
+from lowering.pocl import processor
+from lowering.pocl.ahead import LAUNCHER, Job, bitcode_of
+from lowering.pocl.headers import TYPES, WIDTHS
 
 # the wheel of PyPI, and no other: what follows relies on how this one is made
 _VERSION = re.compile(r"OpenCL 3\.0 PoCL 3\.0-rc2 .*RELOC, LLVM 14\.0\.")

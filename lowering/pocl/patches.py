@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from lowering.runtime.places import GUESSES
+from lowering.pocl.symbols import GUESSES
 
 KNOWN = "pocl_llvm_generate_workgroup_function"
 """A function that can be asked for by its name: where it is says where the library begins."""

@@ -12,7 +12,7 @@ import ctypes
 import struct
 from functools import cache
 
-from lowering.runtime.patches import addresses, overwrite
+from lowering.pocl.patches import addresses, overwrite
 
 NAME = b"_ZN4llvm3sys14getHostCPUNameEv"
 """llvm::sys::getHostCPUName(), which returns a StringRef: an address and a length."""
