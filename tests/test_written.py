@@ -88,6 +88,47 @@ def test_what_has_no_factor_is_nan():
     assert not np.isfinite(np.asarray(singular)).any()
 
 
+@pytest.mark.parametrize(
+    ("dtype", "n"), [(np.complex64, 9), (np.complex128, 5), (np.complex64, 33)]
+)
+def test_complex_numbers(dtype, n):
+    rng = np.random.default_rng(n)
+    sides = [dict(side, conjugate_a=k % 3 != 1) for k, side in enumerate(SIDES)]
+
+    def factors(a, s, y):
+        out = [*linalg.lu(a), *linalg.lu(a[..., :-2]), linalg.cholesky(s), jnp.linalg.solve(a, y)]
+        for side in sides:
+            part = y if side["left_side"] else jnp.swapaxes(y, -1, -2)
+            out.append(linalg.triangular_solve(s, part, **side))
+        return out
+
+    with fx.enable_x64(dtype == np.complex128):
+        a = (rng.standard_normal((3, n, n)) + 1j * rng.standard_normal((3, n, n))).astype(dtype)
+        s = (a @ a.swapaxes(-1, -2).conj() / n + 4 * np.eye(n)).astype(dtype)
+        s = np.where(np.eye(n, dtype=bool), s, s / n)
+        y = rng.standard_normal((3, n, 5)).astype(dtype) * dtype(1 - 2j)
+        f = fx.jit(factors)
+        found, expected = f(a, s, y), factors(a, s, y)
+        if here():
+            assert f.lower(a, s, y).compile()._plan.host_steps == 0
+    tolerance = 1e-3 if dtype == np.complex64 else 1e-10
+    for x, e in zip(map(np.asarray, found), map(np.asarray, expected), strict=True):
+        assert x.dtype == e.dtype
+        np.testing.assert_allclose(x, e, tolerance, tolerance * np.abs(e).max())
+
+
+def test_what_has_no_complex_factor_is_nan():
+    x = np.eye(6, dtype=np.complex64)
+    x[3, 3] = -1
+    lower = np.asarray(fx.jit(linalg.cholesky)(x))
+    assert np.isnan(lower[np.tril_indices(6)]).all()
+    assert (lower[np.triu_indices(6, 1)] == 0).all()
+    lu = fx.jit(lambda x: linalg.lu(x)[0])(np.zeros((6, 6), np.complex64))
+    np.testing.assert_array_equal(lu, 0)
+    singular = fx.jit(jnp.linalg.solve)(np.zeros((6, 6), np.complex64), np.ones(6, np.complex64))
+    assert np.isnan(np.asarray(singular)).all()
+
+
 def solved(x, eye):
     """A loop of systems of six equations."""
     step = lambda k, x: jnp.linalg.solve(jnp.outer(x, x) + eye, jnp.sin(x) + 1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, NamedTuple
 
@@ -69,24 +68,32 @@ def _restore(before: Before) -> None:
         p.change(n)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """While anyone is inside, BLAS has one thread; who leaves last gives it back what it had."""
-    global _inside, _before
+@cache
+def _by_owner() -> tuple[list[Pool], list[Pool]]:
+    """Pools that all threads share, and those of which each thread has its own."""
     found = pools()
+    return [p for p in found if p.shared], [p for p in found if not p.shared]
+
+
+def _enter() -> Before:
+    """From here on BLAS has one thread; what the thread's own pools had before."""
+    global _inside, _before
+    shared, own = _by_owner()
     with _lock:
         if not _inside:
-            _before = _to_one([p for p in found if p.shared])
+            _before = _to_one(shared)
         _inside += 1
-    own = _to_one([p for p in found if not p.shared])
-    try:
-        yield
-    finally:
-        _restore(own)
-        with _lock:
-            _inside -= 1
-            if not _inside:
-                _restore(_before)
+    return _to_one(own)
+
+
+def _leave(own: Before) -> None:
+    """Who leaves last gives back what BLAS had."""
+    global _inside
+    _restore(own)
+    with _lock:
+        _inside -= 1
+        if not _inside:
+            _restore(_before)
 
 
 def _in_child() -> None:
@@ -105,7 +112,10 @@ def with_one_blas_thread(rule: Any) -> Any:
     def limited(*arrays: Any, **params: Any) -> Any:
         if max((a.size for a in arrays), default=0) >= LARGE:
             return rule(*arrays, **params)
-        with one_thread():
+        own = _enter()
+        try:
             return rule(*arrays, **params)
+        finally:
+            _leave(own)
 
     return limited

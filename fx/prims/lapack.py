@@ -38,10 +38,12 @@ def by_rows(a: np.ndarray) -> np.ndarray:
 
 def _turned(a: np.ndarray) -> np.ndarray:
     """A new array by rows: the transpose of `a`."""
+    if a.nbytes < MANY:
+        return a.T.copy()
     m, n = a.shape
     out = np.empty((n, m), a.dtype)
     far = not n * a.itemsize % FAR or not m * a.itemsize % FAR
-    step = STRIP // a.itemsize if far and a.nbytes >= MANY else max(m, 1)
+    step = STRIP // a.itemsize if far else max(m, 1)
     for i in range(0, m, step):
         out[:, i : i + step] = a[i : i + step].T
     return out
@@ -115,7 +117,7 @@ def eigh(a: np.ndarray, lower: bool, vectors: bool) -> tuple[np.ndarray, ...]:
     flags = {"compute_v": int(vectors), "lower": int(lower), "overwrite_a": int(vectors)}
     w, v, info = evd(matrix, **flags, **sizes)
     found = (w, by_rows(v)) if vectors else (w,)
-    return tuple(map(_unknown, found)) if info or np.isnan(w).any() else found
+    return tuple(map(_unknown, found)) if info or math.isnan(w @ w) else found
 
 
 def svd(a: np.ndarray, full: bool, vectors: bool) -> tuple[np.ndarray, ...]:
@@ -126,7 +128,7 @@ def svd(a: np.ndarray, full: bool, vectors: bool) -> tuple[np.ndarray, ...]:
     work = _elements(asked(*matrix.shape, **flags)[0], a)
     u, s, vt, info = gesdd(matrix, lwork=work, overwrite_a=int(vectors), **flags)
     found = (s, by_rows(u), by_rows(vt)) if vectors else (s,)
-    return tuple(map(_unknown, found)) if info or np.isnan(s).any() else found
+    return tuple(map(_unknown, found)) if info or math.isnan(s @ s) else found
 
 
 def _unknown(a: np.ndarray) -> np.ndarray:

@@ -79,8 +79,8 @@ def _eigh_abstract(x, *, lower, sort_eigenvalues, subset_by_index, algorithm):
 
 
 def _eigh_numpy(x, *, lower, subset_by_index, **params):
-    avals = _eigh_abstract(get_aval(x), lower=lower, subset_by_index=subset_by_index, **params)
     if not x.size:
+        avals = _eigh_abstract(get_aval(x), lower=lower, subset_by_index=subset_by_index, **params)
         return [np.zeros(a.shape, a.dtype) for a in avals]
     w, v = _eigen(x, lower, True)
     if subset_by_index is not None:
@@ -91,6 +91,8 @@ def _eigh_numpy(x, *, lower, subset_by_index, **params):
 
 def _eigen(x: np.ndarray, lower: bool, vectors: bool) -> list[np.ndarray]:
     """Eigenvalues, and eigenvectors if wanted; NaN where there are none."""
+    if x.ndim == 2:
+        return list(lapack.eigh(x, lower, vectors))
     real = real_dtype(x.dtype)
     avals = [ShapedArray(x.shape[:-1], real), ShapedArray(x.shape, x.dtype)][: 1 + vectors]
     if not lapack.one_by_one(x):
@@ -332,14 +334,14 @@ def _svd_abstract(x, *, full_matrices, compute_uv, subset_by_index, algorithm):
 
 
 def _svd_numpy(x, *, full_matrices, compute_uv, subset_by_index, algorithm):
-    avals = _svd_abstract(
-        get_aval(x),
-        full_matrices=full_matrices,
-        compute_uv=compute_uv,
-        subset_by_index=subset_by_index,
-        algorithm=algorithm,
-    )
     if not x.size:
+        avals = _svd_abstract(
+            get_aval(x),
+            full_matrices=full_matrices,
+            compute_uv=compute_uv,
+            subset_by_index=subset_by_index,
+            algorithm=algorithm,
+        )
         eye = [np.broadcast_to(np.eye(*a.shape[-2:], dtype=a.dtype), a.shape) for a in avals[1:]]
         return [np.zeros(avals[0].shape, avals[0].dtype), *eye]
     chosen = slice(None) if subset_by_index is None else slice(*subset_by_index)
@@ -354,6 +356,8 @@ def _svd_numpy(x, *, full_matrices, compute_uv, subset_by_index, algorithm):
 
 def _singular(x: np.ndarray, full: bool, vectors: bool) -> list[np.ndarray]:
     """Singular values, and all vectors if wanted; NaN where there are none."""
+    if x.ndim == 2:
+        return list(lapack.svd(x, full, vectors))
     params = {"full_matrices": full, "compute_uv": vectors, "algorithm": None}
     avals = _svd_abstract(get_aval(x), subset_by_index=None, **params)
     if not lapack.one_by_one(x):

@@ -163,7 +163,7 @@ def _solve_one(a, b, *, left_side, lower, transpose_a, conjugate_a, unit_diagona
 
 
 def _triangular_stage(*, left_side, lower, transpose_a, conjugate_a, unit_diagonal):
-    return "triangular_solve", left_side, lower, transpose_a, unit_diagonal
+    return "triangular_solve", left_side, lower, transpose_a, unit_diagonal, conjugate_a
 
 
 def _triangular_numpy(a, b, **params):

@@ -8,6 +8,7 @@ The items share a stack of many matrices or rows.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from lowering.nest import NestBuffer
 from lowering.planning.places import Place, Region, result_places
 from lowering.templates import (
     dense,
+    dense_complex,
     fourier,
     fourier_long,
     orthogonal,
@@ -111,44 +113,47 @@ def _fits(rows: int, columns: int, dtype: np.dtype) -> bool:
     return small and dtype in TYPES and rows * columns * dtype.itemsize <= MOST_PRIVATE
 
 
-def _lu(node: g.Node, profile: Profile) -> list[Written]:
+def _lu(node: g.Node, profile: Profile, parts: int = 1) -> list[Written]:
     x = node.args[0]
-    m, n = x.shape[-2:]
-    if not x.size or not _fits(m, n, x.dtype):
+    m, n = x.shape[-2:] if parts == 1 else x.shape[-3:-1]
+    if not x.size or not _fits(m, parts * n, x.dtype):
         return []
-    text = dense.lu(m, n, x.dtype, _width(n, x.dtype, profile))
-    return [Written(text, x.size // (m * n), 2.0 * m * n * min(m, n) + 20.0 * m * n)]
+    made = dense.lu if parts == 1 else dense_complex.lu
+    text = made(m, n, x.dtype, _width(n, x.dtype, profile))
+    work = 2.0 * m * n * min(m, n) + 20.0 * m * n
+    return [Written(text, x.size // (parts * m * n), parts * parts * work)]
 
 
-def _cholesky(node: g.Node, profile: Profile) -> list[Written]:
+def _cholesky(node: g.Node, profile: Profile, parts: int = 1) -> list[Written]:
     x = node.args[0]
-    n = x.shape[-1]
-    if not x.size or not _fits(n, n, x.dtype):
+    n = x.shape[-1] if parts == 1 else x.shape[-2]
+    if not x.size or not _fits(n, parts * n, x.dtype):
         return []
-    text = dense.cholesky(n, x.dtype, _width(n, x.dtype, profile))
-    return [Written(text, x.size // (n * n), 1.0 * n * n * n + 20.0 * n * n)]
+    made = dense.cholesky if parts == 1 else dense_complex.cholesky
+    text = made(n, x.dtype, _width(n, x.dtype, profile))
+    work = 1.0 * n * n * n + 20.0 * n * n
+    return [Written(text, x.size // (parts * n * n), parts * parts * work)]
 
 
-def _triangular(node: g.Node, profile: Profile) -> list[Written]:
+def _triangular(node: g.Node, profile: Profile, parts: int = 1) -> list[Written]:
     a, y = node.args
-    n = a.shape[-1]
-    if not y.size or not _fits(n, n, a.dtype):
+    last = a.ndim - (2 if parts == 2 else 1)
+    n = a.shape[last]
+    if not y.size or not _fits(n, parts * n, a.dtype):
         return []
-    _, left_side, lower, transpose_a, unit_diagonal = node.form.stage
-    count = y.shape[-1 if left_side else -2]
+    _, left_side, lower, transpose_a, unit_diagonal, conjugate_a = node.form.stage
+    count = y.shape[last if left_side else last - 1]
     width = profile.lanes(a.dtype.itemsize)
-    text = dense.triangular(
-        n,
-        count,
-        a.dtype,
-        width,
-        left_side=left_side,
-        lower=lower,
-        transpose_a=transpose_a,
-        unit_diagonal=unit_diagonal,
-    )
-    parts = dense.blocks(count, width)
-    return [Written(text, parts * a.size // (n * n), 2.0 * n * n * count / parts + 20.0 * n)]
+    which = {"left_side": left_side, "lower": lower, "transpose_a": transpose_a}
+    which["unit_diagonal"] = unit_diagonal
+    if parts == 1:
+        text = dense.triangular(n, count, a.dtype, width, **which)
+    else:
+        which["conjugate_a"] = conjugate_a
+        text = dense_complex.triangular(n, count, a.dtype, width, **which)
+    blocks = dense.blocks(count, width)
+    work = 2.0 * n * n * count / blocks + 20.0 * n
+    return [Written(text, blocks * a.size // (parts * n * n), parts * parts * work)]
 
 
 def _width(n: int, dtype: np.dtype, profile: Profile) -> int:
@@ -325,6 +330,9 @@ def _fft_work(n: int, dtype: np.dtype) -> float:
 
 _RULES = {
     "cholesky": _cholesky,
+    "complex_cholesky": partial(_cholesky, parts=2),
+    "complex_lu": partial(_lu, parts=2),
+    "complex_triangular_solve": partial(_triangular, parts=2),
     "eigh": _eigh,
     "fft": _fft,
     "geqrf": _geqrf,

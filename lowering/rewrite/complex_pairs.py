@@ -168,8 +168,7 @@ class _Splitter:
         args = [self.stacked(a) if id(a) in self.pairs else self.real[id(a)] for a in n.args]
         wrapped = OnComplex(fn, tuple(id(a) in self.pairs for a in n.args))
         flat = [((*s, 2), part_dtype(d)) if is_complex(d) else (s, d) for s, d in outs]
-        stage = getattr(form, "stage", ())
-        stage = stage if stage[:1] == ("fft",) else ()  # what is written for arrays of parts
+        stage = _of_parts(getattr(form, "stage", ()))
         got = self.b.opaque(("complex", key, wrapped.flags), wrapped, args, flat, effect, stage)
         self.remember_effect(n, got)
         self.several[id(n)] = tuple(
@@ -233,6 +232,16 @@ def _parts(r: np.ndarray) -> np.ndarray:
         return r
     part = np.float32 if r.dtype == np.complex64 else np.float64
     return np.ascontiguousarray(r).reshape(*r.shape, 1).view(part)
+
+
+WRITTEN = ("lu", "cholesky", "triangular_solve")
+
+
+def _of_parts(stage: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What is written for arrays of parts, in the place of a stage for real arrays."""
+    if stage[:1] == ("fft",):
+        return stage
+    return (f"complex_{stage[0]}", *stage[1:]) if stage and stage[0] in WRITTEN else ()
 
 
 def _host_function(form: Any) -> tuple[Callable[..., Any], Any, bool]:
