@@ -55,7 +55,7 @@ from lowering.pieces import Piece, pieces_of
 from lowering.reads import Reads
 from lowering.rewrite.deal import Dealt
 from lowering.rewrite.product import Packed, Product
-from lowering.walk import users_of
+from lowering.walk import renamed, users_of
 
 LOOK = 64
 """Groups that read what a root reads, from the nearest on, that it may join: a weight of a loop
@@ -89,6 +89,7 @@ class _Fuser:
         self.follows = self.after_products()
         self.reads = Reads()
         self.stored: set[int] = set()
+        self.picked: set[int] = set()  # what is read at any index, or a reshape of it is
         self.reasons: list[tuple[str, str]] = []
         self.groups: list[Group] = []
         self.reading: dict[int, dict[int, Group]] = {}  # node -> groups that read it, newest last
@@ -105,6 +106,8 @@ class _Fuser:
             self.stored.add(id(n))
         for n in reversed(self.order):
             self.reads.stands(n)
+            if isinstance(n.form, g.Gather | g.DynamicSlice):
+                self.picked.add(id(n.args[0]))
             if isinstance(n.form, g.Input | g.Const) or id(n) in self.between:
                 if isinstance(n.form, g.Const) and id(n) in self.stored:
                     self.root(n)
@@ -148,6 +151,8 @@ class _Fuser:
             self.stored.add(id(n))
             self.root(n)
             return
+        if id(n) in self.picked:
+            self.picked.add(id(n.args[0]))
         self.homes[id(n)] = homes
         self.read(n, [group for group, _ in homes.values()])
         for group, dims in homes.values():
@@ -239,9 +244,9 @@ class _Fuser:
         users = self.users.get(id(n), ())
         if isinstance(n.form, g.Transpose) and n.form.stored:
             return "its columns lie side by side for lanes that read one each"
+        if id(n) in self.picked and renamed(n) is None:
+            return "it is read at indices that come from data"
         for user in users:
-            if isinstance(user.form, g.Gather | g.DynamicSlice) and user.args[0] is n:
-                return "it is read at indices that come from data"
             if isinstance(user.form, g.DynamicUpdate | Dealt) and user.args[0] is n:
                 return "it is updated in place"
             if isinstance(user.form, g.Contract | g.Conv) and not is_view(n):

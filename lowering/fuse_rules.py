@@ -16,6 +16,7 @@ from lowering.build.group import BlockReduce
 from lowering.rewrite.deal import Deal, Dealt
 from lowering.rewrite.product import Packed, Product
 from lowering.templates.sorting import place_dtype
+from lowering.walk import renamed
 
 SINGLE = (
     g.Sort,
@@ -75,12 +76,9 @@ def root_dims(n: g.Node) -> tuple[int, ...]:
 
 def flat(n: g.Node) -> g.Node:
     """The node whose memory, row by row, is n's: n without reshapes and axes of extent one."""
-    while True:
-        form = n.form
-        same = isinstance(form, g.Broadcast) and list(form.dims) == sorted(form.dims)
-        if not isinstance(form, g.Reshape) and not (same and n.args[0].size == n.size):
-            return n
-        n = n.args[0]
+    while (x := renamed(n)) is not None:
+        n = x
+    return n
 
 
 def operands(n: g.Node) -> tuple[g.Node, ...]:

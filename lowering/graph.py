@@ -183,6 +183,16 @@ class Builder:
     def select(self, pred: Node, on_true: Node, on_false: Node) -> Node:
         return self.map("select", pred, on_true, on_false, dtype=on_true.dtype)
 
+    def places(self, shape, at: dict[int, Node]) -> Node:
+        """Where the index along each of these axes is the integer, or one of the integers of this
+        shape, that `at` has for it.
+        """
+        here = self.const(True, bool, shape)
+        for k, i in at.items():
+            match = self.map("eq", self.iota(shape, k, i.dtype), i)
+            here = match if isinstance(here.form, Const) else self.map("and", here, match)
+        return here
+
     # views
     def reshape(self, x: Node, shape) -> Node:
         shape = tuple(shape)

@@ -90,12 +90,17 @@ def memory_type(dtype) -> str:
     return _entry(dtype)[2]
 
 
+def contraction(on: bool = True) -> str:
+    """Whether, from here to its block's end, a product and the sum it is in are rounded once."""
+    return f"#pragma OPENCL FP_CONTRACT {'ON' if on else 'OFF'}"
+
+
 def prelude(widths: Iterable[int], dtypes: Iterable, more: Iterable[str] = ()) -> str:
     """Pragmas, and a typedef `float16_u` for unaligned access per width and memory type, also
     those of `more`.
     """
     elements = sorted({*(memory_type(d) for d in dtypes), *more})
-    lines = ["#pragma OPENCL FP_CONTRACT ON"]
+    lines = [contraction()]
     if "double" in elements:
         lines.insert(0, "#pragma OPENCL EXTENSION cl_khr_fp64 : enable")
     for element in elements:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from lowering.graph import Builder, Cond, Get, Graph, Loop, Node
+from lowering.graph import Broadcast, Builder, Cond, Get, Graph, Loop, Node, Reshape
 
 
 def users_of(nodes: Iterable[Node]) -> dict[int, list[Node]]:
@@ -15,6 +15,17 @@ def users_of(nodes: Iterable[Node]) -> dict[int, list[Node]]:
         for a in n.args:
             users.setdefault(id(a), []).append(n)
     return users
+
+
+def renamed(n: Node) -> Node | None:
+    """The operand whose memory, row by row, is n's: of a reshape, and where axes of extent one are
+    put in between. None for others.
+    """
+    form = n.form
+    same = isinstance(form, Broadcast) and list(form.dims) == sorted(form.dims)
+    if isinstance(form, Reshape) or (same and n.args[0].size == n.size):
+        return n.args[0]
+    return None
 
 
 def inner_graphs(form: Any) -> tuple[Graph, ...]:

@@ -69,11 +69,12 @@ def gather_parts(b: ValueBuilder, node: g.Node, index: Index, guards: Guards):
 def gather(b: ValueBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     x = node.args[0]
     form = node.form
+    source = b.standing(x)
     if 0 in x.shape:
         fill = node.args[2] if len(node.args) > 2 else None
         return b.value(fill, (), ()) if fill is not None else b.const(0, node.dtype)
-    if b.inside(x) and not isinstance(x.form, g.Const):
-        raise Cut(x, "a gather reads it at indices that come from data")
+    if b.inside(source) and not isinstance(source.form, g.Const):
+        raise Cut(source, "a gather reads it at indices that come from data")
     components, full = gather_parts(b, node, index, guards)
     dtype = offset_dtype(x.size)
     strides = affine.strides_of(x.shape)
@@ -88,9 +89,9 @@ def gather(b: ValueBuilder, node: g.Node, index: Index, guards: Guards) -> int:
             part = b.map("mul", part, b.const(strides[k], dtype), dtype=dtype)
         offset = part if offset is None else b.map("add", offset, part, dtype=dtype)
     v = (
-        b.load(x, affine.linearize(full, x.shape), guards, offset)
-        if not isinstance(x.form, g.Const)
-        else b.value(x, tuple(full))
+        b.load(source, affine.linearize(full, x.shape), guards, offset)
+        if not isinstance(source.form, g.Const)
+        else b.value(source, (ZERO,) * source.ndim)
     )
     if ok is not None:
         return b.map("select", ok, v, b.value(node.args[2], (), ()), dtype=node.dtype)
@@ -125,12 +126,13 @@ def start_offset(
 
 def dynamic_slice(b: ValueBuilder, node: g.Node, index: Index, guards: Guards) -> int:
     x, *starts = node.args
-    if b.inside(x) and not isinstance(x.form, g.Const):
-        raise Cut(x, "a dynamic slice reads it at an index that comes from data")
-    if isinstance(x.form, g.Const):
-        return b.value(x, index, guards)
+    source = b.standing(x)
+    if isinstance(source.form, g.Const):
+        return b.value(source, (ZERO,) * source.ndim, guards)
+    if b.inside(source):
+        raise Cut(source, "a dynamic slice reads it at an index that comes from data")
     known, offset = start_offset(b, starts, x.shape, node.shape, node.form.fits)
-    return b.load(x, affine.linearize(index, x.shape) + known, guards, offset)
+    return b.load(source, affine.linearize(index, x.shape) + known, guards, offset)
 
 
 def dynamic_update_root(b: NestBuilder, node: g.Node, index: Index) -> None:

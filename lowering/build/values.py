@@ -18,6 +18,7 @@ from lowering import graph as g
 from lowering.affine import Affine, Range
 from lowering.build import turns
 from lowering.nest import Nest, NestBuffer, Store, Value
+from lowering.walk import renamed
 
 Index = tuple[Affine, ...]
 Guards = tuple[Range, ...]
@@ -45,6 +46,14 @@ class ValueBuilder:
     def inside(self, node: g.Node) -> bool:
         """Whether the node is computed here, not loaded."""
         raise NotImplementedError
+
+    def standing(self, node: g.Node) -> g.Node:
+        """What is loaded where the node is read at any index: what it is a reshape of, unless it
+        stands in memory itself.
+        """
+        while self.inside(node) and (x := renamed(node)) is not None:
+            node = x
+        return node
 
     def axis(self, key: Any, extent: int) -> Affine:
         """A fresh axis."""

@@ -13,6 +13,7 @@ from string import Template
 
 from lowering.emit.scope import LIST, Stage
 from lowering.nest import Nest, Value
+from lowering.scalar_text import contraction
 from lowering.schedule import Schedule
 
 LEAST, MOST_AXES = 16, 4
@@ -44,7 +45,7 @@ def emit(nest: Nest, s: Schedule) -> Stage | None:
     size = x.dtype.itemsize
     word, to = WORDS[size], store.buffer
     arrays = f"(__global const {word} *)b{source}, (__global {word} *)b{to}"
-    text = f"  #pragma OPENCL FP_CONTRACT ON\n  box_{size}x{s.width}(item, {arrays}, n);"
+    text = f"  {contraction()}\n  box_{size}x{s.width}(item, {arrays}, n);"
     items, told = s.items[0] * s.items[1], {"lanes": s.width, "head": LIST}
     return Stage(text, nest.buffers, numbers, items, 1, nest.label, **told)
 

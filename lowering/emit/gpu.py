@@ -16,6 +16,7 @@ import numpy as np
 from lowering import scalar
 from lowering.emit.stage import Event, Fold, Scope, Stage, _Emitter
 from lowering.nest import Nest, Store
+from lowering.scalar_text import contraction
 from lowering.schedule import Schedule
 
 INT = np.dtype(np.int32)
@@ -80,7 +81,7 @@ class GpuEmitter(_Emitter):
         if self.group:
             self.partial_end()
         head = [
-            "  #pragma OPENCL FP_CONTRACT " + ("ON" if self.nest.contract_fp else "OFF"),
+            f"  {contraction(self.nest.contract_fp)}",
             "  const int lid = get_local_id(0);",
         ]
         for size, places in self.meetings.items():

@@ -18,6 +18,7 @@ from lowering.emit.scope import Scope, Stage, uses_of
 from lowering.emit.stage import _Emitter
 from lowering.nest import BranchBody, LoopBody, Nest, Store, Value
 from lowering.profile import Profile
+from lowering.scalar_text import contraction
 from lowering.schedule import Schedule, work
 
 BOOL = np.dtype(bool)
@@ -112,7 +113,7 @@ class LoopEmitter(_Emitter):
 
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
-        self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
+        self.line(contraction(nest.contract_fp))
         grid = prod(nest.extents[a] for a in s.rows)
         if s.mode == "gpu":
             self.gpu_rows(grid)

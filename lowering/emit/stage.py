@@ -19,6 +19,7 @@ from lowering.emit.dealt import Dealer
 from lowering.emit.inside import Inside
 from lowering.emit.scope import FEW_TURNS, SHORT, Emission, Event, Fold, Scope, Stage
 from lowering.nest import Nest
+from lowering.scalar_text import contraction
 from lowering.schedule import WIDE, Schedule, work
 
 MANY = 4
@@ -67,7 +68,7 @@ class _Emitter(Dealer):
 
     def stage(self) -> Stage:
         s, nest = self.s, self.nest
-        self.line("#pragma OPENCL FP_CONTRACT " + ("ON" if nest.contract_fp else "OFF"))
+        self.line(contraction(nest.contract_fp))
         self.long_rows = self.has_long_rows()
         if self.long_rows:
             v, ix, least = s.v, self.ix, FEW_STRIPS * s.width * s.unroll

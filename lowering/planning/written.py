@@ -19,6 +19,7 @@ from lowering.emit.scope import Stage
 from lowering.fuse_rules import operands
 from lowering.nest import NestBuffer
 from lowering.planning.places import Place, Region, result_places
+from lowering.scalar_text import contraction
 from lowering.templates import (
     dense,
     dense_complex,
@@ -102,7 +103,7 @@ def _alone(node: g.Node) -> bool:
 def _stage(made: Written, buffers: list[NestBuffer], profile: Profile, label: str) -> Stage:
     share = int(min(ITEM_WORK / made.work, made.problems / (4 * profile.compute_units))) or 1
     last = f"min({made.problems}L, (item + 1) * {share})"
-    head = f"  #pragma OPENCL FP_CONTRACT ON\n  for (long e = item * {share}; e < {last}; ++e) {{"
+    head = f"  {contraction()}\n  for (long e = item * {share}; e < {last}; ++e) {{"
     items, cost = -(-made.problems // share), made.work * made.problems
     text = f"{head}{made.text}\n  }}"
     return Stage(text, buffers, [], items, 1, label, helpers=made.helpers, cost=cost)

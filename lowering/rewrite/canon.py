@@ -21,6 +21,7 @@ from lowering.rewrite import (
     contract,
     convolve,
     deal,
+    dynamic,
     gated,
     gather,
     network,
@@ -37,6 +38,8 @@ from lowering.walk import users_of, with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
+PICKS = (g.Slice, g.DynamicSlice, g.Gather)
+LOOKED_THROUGH = (g.Reshape, g.Transpose, g.Reverse, g.DynamicUpdate, g.Scatter)
 LITTLE = 1 << 18  # bytes that a kernel copies before the host begins to
 DEEPEST = 4  # Maps upon each other that are looked through for a reshape
 LONG_DOT = 1 << 22  # elements that one core and its caches do not multiply and sum as fast as two
@@ -87,8 +90,9 @@ class _Sweep:
         self.pieces = pads.side_by_side(graph)
         self.users = users = users_of(graph.nodes())
         self.apart = {k for k, above in users.items() if stacks.only_taken(above)}
+        self.results = set(map(id, graph.outputs))
         self.folded = {k for k, above in users.items() if upright.only_folded(above)}
-        self.folded -= set(map(id, graph.outputs))
+        self.folded -= self.results
         self.multiplied = upright.only_multiplied(graph, users) if profile is not None else set()
         self.turned = contract.turned_by_users(graph) if profile is not None else set()
         self.alone = pairs.folded_alone(graph) if profile is not None else set()
@@ -120,17 +124,20 @@ class _Sweep:
         return gated.rewrite(self.b, n, args, self.users)
 
     def update(self, n: g.Node, args: Args) -> g.Node | None:
-        made = views.update(self.b, n, args)
-        return made or self.one_pass(n, n, args)
+        return self.one_pass(n, n, args)
 
     def one_pass(self, old: g.Node, n: g.Node, args: Args) -> g.Node | None:
-        """The update n as a choice by place, if what it updates would be copied, and is little or
-        read element by element then, as `old`.
+        """The update n as a choice by place, if it is most of what it updates, or that would be
+        copied, and is little or read element by element then, as `old`, or if little of it is read.
         """
-        if not self.passes(old, n, args):
+        passes = self.passes(old, n, args)
+        if not passes and 2 * args[1].size < n.size:
             return None
-        made = views.chosen(self.b, n.shape, args)
-        return made if made is None else self.as_choice(made)
+        made = views.placed(self.b, args)
+        if passes:
+            made = made or views.chosen(self.b, n.shape, args)
+            return made if made is None else self.as_choice(made)
+        return made
 
     def as_choice(self, made: g.Node) -> g.Node:
         """An update as a choice, on which another one may be one."""
@@ -142,12 +149,30 @@ class _Sweep:
         """Whether the update n, `old` before, is better a part of a pass than a copy's change."""
         most = LITTLE if id(args[0]) in self.chosen else 4 * LITTLE
         little = n.size * n.dtype.itemsize <= most
-        return id(args[0]) in self.copied and (little or self.read_along(old))
+        copied = id(args[0]) in self.copied and (little or self.read_along(old))
+        return copied or (not self.repeated and self.few(old))
+
+    def few(self, n: g.Node) -> bool:
+        """Whether little of n is read, be it by way of views, updates or what goes along it."""
+        return id(n) not in self.results and self.picked(n) * gather.FEWER <= n.size
+
+    def picked(self, n: g.Node) -> int:
+        """How many elements slices, also at indices that come from data, take of n."""
+        taken = 0
+        for u in self.users.get(id(n), ()):
+            through = isinstance(u.form, LOOKED_THROUGH) and u.args[0] is n and self.few(u)
+            if isinstance(u.form, PICKS) and u.args[0] is n:
+                taken += u.size
+            elif through:
+                taken += self.picked(u)
+            else:
+                return n.size
+        return taken
 
     def read_along(self, n: g.Node) -> bool:
         """Whether something that goes element by element reads n, or an update of n."""
         for u in self.users.get(id(n), ()):
-            if isinstance(u.form, g.Map | g.Reduce):
+            if isinstance(u.form, g.Map | g.Reduce | g.Slice):
                 return True
             above = isinstance(u.form, g.DynamicUpdate | g.Scatter) and u.args[0] is n
             if above and self.read_along(u):
@@ -211,6 +236,9 @@ class _Sweep:
             return self.as_choice(made)
         return made if self.profile is None else deal.rewrite(self.b, made, self.profile)
 
+    def pick(self, n: g.Node, args: Args) -> g.Node | None:
+        return dynamic.rewrite(self.b, n, args, self.few(n.args[0]), self.repeated)
+
     def gather(self, n: g.Node, args: Args) -> g.Node | None:
         return gather.rewrite(self.b, n, args)
 
@@ -263,6 +291,7 @@ _RULES: dict[type, Callable[[_Sweep, g.Node, Args], g.Node | None]] = {
     g.Window: _Sweep.window,
     g.Scatter: _Sweep.scatter,
     g.Gather: _Sweep.gather,
+    g.DynamicSlice: _Sweep.pick,
     g.Sort: _Sweep.sort,
     g.TopK: _Sweep.sort,
     g.Get: _Sweep.get,

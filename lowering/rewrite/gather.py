@@ -13,10 +13,12 @@ import numpy as np
 
 from lowering import graph as g
 from lowering import scalar
+from lowering.walk import renamed
 
 FEWER = 4  # times fewer elements gathered than the source has, or the source may as well exist
 MOST_COST = 60.0  # operations an element that are done on gathered operands
 MOST_GATHERS = 3
+INT = np.dtype(np.int32)
 
 
 def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
@@ -25,15 +27,24 @@ def rewrite(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
     if not isinstance(x.form, g.Map) or n.size * FEWER > x.size or not n.size:
         return None
     leaves, cost = _leaves(x)
-    gathers = sum(_axes_kept(n, leaf) is None for leaf in leaves)
-    if cost > MOST_COST or gathers > MOST_GATHERS or gathers == len(leaves) > 1:
+    read = [leaf for leaf in leaves if _axes_kept(n, leaf) is None]
+    read = [leaf for leaf in read if not isinstance(leaf.form, g.Iota)]
+    if cost > MOST_COST or len(read) > MOST_GATHERS or len(read) == len(leaves) > 1:
         return None
-    if any(not isinstance(leaf.form, g.Input) and _axes_kept(n, leaf) is None for leaf in leaves):
+    if not all(map(stands, read)):
         return None
     moved = _moved(b, n, x, indices, {})
     if n.form.mode != "fill":
         return moved
     return b.select(_inside(b, n, x, indices), moved, b.broadcast(args[2], n.shape, ()))
+
+
+def stands(x: g.Node) -> bool:
+    """Whether x, or what it is a reshape of, is in memory anyway."""
+    while (y := renamed(x)) is not None:
+        x = y
+    several = isinstance(x.form, g.Get) and not isinstance(x.args[0].form, g.Bits)
+    return isinstance(x.form, g.Input) or several
 
 
 def _leaves(x: g.Node) -> tuple[list[g.Node], float]:
@@ -82,6 +93,8 @@ def _moved(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node, done: dict[int, 
     elif axes is not None:
         thin = b.reshape(x.args[0], tuple(size for size in x.args[0].shape if size != 1))
         found = b.broadcast(thin, n.shape, axes)
+    elif isinstance(x.form, g.Iota):
+        found = _places(b, n, x, indices)
     elif isinstance(x.form, g.Map):
         parts = [_moved(b, n, a, indices, done) for a in x.args]
         found = b.node(x.form, parts, n.shape, x.dtype)
@@ -89,6 +102,33 @@ def _moved(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node, done: dict[int, 
         found = b.gather(x, indices, n.shape, replace(n.form, mode="clip"))
     done[id(x)] = found
     return found
+
+
+def _places(b: g.Builder, n: g.Node, x: g.Node, indices: g.Node) -> g.Node:
+    """Where along the axis that x counts what is gathered stands."""
+    f, k = n.form, x.form.dim
+    batch = [a for a in range(n.ndim) if a not in f.offset_dims]
+    if k in f.x_batch:
+        return b.iota(n.shape, batch[f.index_batch[f.x_batch.index(k)]], x.dtype)
+    window = [d for d in range(x.ndim) if d not in f.collapsed and d not in f.x_batch]
+    places = None
+    if k in window and f.sizes[k] > 1:
+        places = b.iota(n.shape, f.offset_dims[window.index(k)], INT)
+    if k in f.start_map:
+        i = clamped(b, component(b, indices, f.start_map.index(k)), x.shape[k] - f.sizes[k])
+        i = b.broadcast(i, n.shape, batch)
+        places = i if places is None else b.map("add", i, places)
+    return b.const(0, x.dtype, n.shape) if places is None else b.convert(places, x.dtype)
+
+
+def clamped(b: g.Builder, start: g.Node, end: int) -> g.Node:
+    """Where a window begins moved into [0, end], in 32 bits."""
+    limits, shape = np.iinfo(start.dtype), start.shape
+    if isinstance(start.form, g.Const):
+        return b.const(min(max(int(start.form.value), 0), end), INT, shape)
+    low = b.map("max", start, b.const(0, start.dtype, shape)) if limits.min else start
+    top = b.const(min(end, limits.max), start.dtype, shape)
+    return b.convert(b.map("min", low, top), INT)
 
 
 def component(b: g.Builder, indices: g.Node, j: int) -> g.Node:

@@ -17,10 +17,10 @@ from lowering.build import turns
 Ints = tuple[int, ...]
 
 
-def update(b: g.Builder, n: g.Node, args: tuple[g.Node, ...]) -> g.Node | None:
-    """The update n as a padding of constants, or as a choice, where the window is most of it."""
+def placed(b: g.Builder, args: tuple[g.Node, ...]) -> g.Node | None:
+    """An update at a fixed place as a padding of constants, or as a choice by place."""
     x, new, *starts = args
-    if not all(isinstance(s.form, g.Const) for s in starts) or 2 * new.size < x.size:
+    if not all(isinstance(s.form, g.Const) for s in starts):
         return None
     room = [k - w for k, w in zip(x.shape, new.shape)]
     low = [min(max(int(s.form.value), 0), r) for s, r in zip(starts, room)]
@@ -39,17 +39,14 @@ def chosen(b: g.Builder, shape: Ints, args: tuple[g.Node, ...]) -> g.Node | None
     single = [k for k, (n, w) in enumerate(zip(shape, new.shape)) if w == 1 and n > 1]
     if not single or any(w not in (1, n) for n, w in zip(shape, new.shape)):
         return None
-    here = None
+    places = {}
     for k in single:
         at, top = starts[k], shape[k] - 1
         if at.dtype.kind not in "iu" or top > np.iinfo(at.dtype).max:
             return None
         low = b.map("max", at, b.const(0, at.dtype))
-        at = b.map("min", low, b.const(top, at.dtype))
-        match = b.map("eq", b.iota(shape, k, at.dtype), b.broadcast(at, shape, ()))
-        here = match if here is None else b.map("and", here, match)
-    assert here is not None
-    return b.select(here, b.broadcast(new, shape, range(len(shape))), x)
+        places[k] = b.map("min", low, b.const(top, at.dtype))
+    return b.select(b.places(shape, places), b.broadcast(new, shape, range(len(shape))), x)
 
 
 def part(b: g.Builder, n: g.Node, x: g.Node) -> g.Node:

@@ -18,12 +18,12 @@ from lowering.graph import Node
 from lowering.nest import Nest, Value
 from lowering.profile import Profile
 from lowering.rewrite.product import Access, Product
+from lowering.scalar_text import contraction
 from lowering.templates import micro, whole
 from lowering.templates.blocks import Blocks
 from lowering.templates.epilogue import Axes, Epilogue
 from lowering.templates.progress import LINE
 
-PRAGMA = "#pragma OPENCL FP_CONTRACT ON"
 ROOMS = (1 << 18, 1 << 20)  # bytes of private arrays, most of which need not be touched
 DEPTHS = 2048  # of a list of offsets of k, which is that long or a multiple
 
@@ -51,6 +51,12 @@ class Read:
     def stored_as(self) -> list[np.dtype]:
         """The types of the operands in memory."""
         return [self.nest.buffers[k].dtype for k in self.operands]
+
+    def outer(self) -> list[tuple[int, int, int]]:
+        """Extent and the operands' strides of each outer axis of several elements."""
+        form = self.form
+        axes = zip(self.node.shape[:-2], form.a.outer, form.b.outer, strict=True)
+        return [(n, s, t) for n, s, t in axes if n > 1]
 
     def plain(self) -> bool:
         """Whether the operands are numbers of the product's type, none of them streamed."""
@@ -93,7 +99,7 @@ class Item(Epilogue):
         counts |= {"RT": blocks.rows * form.rows, "CT": blocks.columns * form.columns}
         counts |= {"OT": blocks.outer, "OB": batch}
         counts |= {"ST": blocks.strip * form.columns, "KB": blocks.k, "KD": blocks.depth}
-        self.line(PRAGMA)
+        self.line(contraction())
         self.write(counts)
         items = row_blocks * column_blocks * -(-batch // blocks.outer)
         text = "\n".join(self.scope.lines)

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 
 from lowering.rewrite.product import Product
-from lowering.scalar_text import cast
+from lowering.scalar_text import cast, contraction
 
 _CALL = re.compile(r"tile_([fiu]\d+|q[us]{2})x(\d+)_(\d+)x(\d+)_([plt])([p1ko])([pk])(?=\()")
 _STREAM = re.compile(r"stream_([fiu]\d+)x(\d+)_(\d+)_(\w+)_(\w+)(?=\()")
@@ -162,7 +162,7 @@ def _streamer(number, width, rows, a_stored, b_stored) -> str:
             "    const long a_lane, const int last, const long a_k,",
             f"    const long b_k, const int k1, const int count, {kind} *t, const int size,",
             "    const int more) {",
-            "  #pragma OPENCL FP_CONTRACT ON",
+            f"  {contraction()}",
             f"  if (!more) for (int c = 0; c < {m} * size; ++c) t[c] = 0;",
             f"  int k = 0; for (; k + {many} <= k1; k += {many}) {{",
             *step(many),
@@ -344,7 +344,7 @@ def _function(number, width, rows, vectors, a_rows, a_k, b_k) -> str:
         f"FX_PART void {head}(__global const {kind} *a, __global const {kind} *b,",
         "    const long a_lane, const int *ro, const int last, const long a_k, const int *ko,",
         f"    const long b_k, const int k1, {kind} *t, const long ld, const int more) {{",
-        "  #pragma OPENCL FP_CONTRACT ON",
+        f"  {contraction()}",
         *(f"  {vec} {', '.join(f'{c} = 0' for c in row)};" for row in [*sums, shifted] if row),
     ]
     for r in range(m):

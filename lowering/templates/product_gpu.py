@@ -16,6 +16,7 @@ from lowering.emit.scope import Stage
 from lowering.graph import Node
 from lowering.nest import Nest, Store, Value
 from lowering.rewrite.product import K_SLAB, SIDE, Access, Product
+from lowering.scalar_text import contraction
 from lowering.schedule import Schedule
 from lowering.templates.access import offset
 
@@ -35,7 +36,7 @@ class ProductEmitter(GpuEmitter):
         form = self.form
         *outer, m, n = self.node.shape
         row_tiles, column_tiles = -(-m // form.rows), -(-n // form.columns)
-        self.line("#pragma OPENCL FP_CONTRACT ON")
+        self.line(contraction())
         numbers = {"M": m, "N": n, "K": form.k, "RB": row_tiles, "CB": column_tiles}
         for side, access in (("a", form.a), ("b", form.b)):
             numbers |= {f"{side}_start": access.start}

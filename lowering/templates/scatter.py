@@ -178,7 +178,7 @@ def _as_choice(
     value = _spread(b, updates, origin, x.shape)
     if f.op != "set" and not (f.op == "add" and background == 0):
         value = b.map(f.op, x, value)
-    here = None
+    at = {}
     for j, k in enumerate(f.start_map):
         i = component(b, indices, j)
         i = _spread(b, i, dict(zip(f.x_batch, f.index_batch)), x.shape)
@@ -187,9 +187,8 @@ def _as_choice(
         if f.mode == "clip":
             zero, top = (b.const(v, i.dtype, x.shape) for v in (0, x.shape[k] - 1))
             i = b.map("max", zero, b.map("min", top, i))
-        match = b.map("eq", b.iota(x.shape, k, i.dtype), i)
-        here = match if here is None else b.map("and", here, match)
-    return value if here is None else b.select(here, value, x)
+        at[k] = i
+    return b.select(b.places(x.shape, at), value, x) if at else value
 
 
 def _as_update(

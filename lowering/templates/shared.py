@@ -14,9 +14,10 @@ from lowering.emit.stage import counted
 from lowering.planning import origin
 from lowering.profile import Profile
 from lowering.rewrite.strided import Axis
+from lowering.scalar_text import contraction
 from lowering.templates import masks, micro, progress
 from lowering.templates.access import digits
-from lowering.templates.item import DEPTHS, PRAGMA, Item, Read, room
+from lowering.templates.item import DEPTHS, Item, Read, room
 
 LEAST_FLOPS = 1 << 18  # of a product of two matrices, of which the calls are under 1%
 SUMS_BYTES = 1 << 13  # of rows that are done before the epilogue has them
@@ -38,7 +39,7 @@ class Shared(Item):
         ks = read.form.a.ks
         if len(ks) > 1 and (read.form.k > MOST_DEPTHS or len(ks) > progress.MOST_DIGITS):
             return False
-        return None not in (_outer(read), _needed(read), _rows(read))
+        return None not in (_joined(read), _needed(read), _rows(read))
 
     def __init__(self, read: Read, profile: Profile):
         super().__init__(read, profile)
@@ -86,7 +87,7 @@ class Shared(Item):
         """The stage's first arguments, in the order of `progress.NUMBERS`."""
         found = counts | {"GR": group * self.form.rows} | self.steps()
         found["x_room"] = group * found["x_step"] if self.form.a.panel else 0
-        high, low = [(1, 0, 0), (1, 0, 0), *(_outer(self.read) or ())][-2:]
+        high, low = [(1, 0, 0), (1, 0, 0), *(_joined(self.read) or ())][-2:]
         found |= {"inner": low[0], "a_outer": high[1], "a_inner": low[1]}
         found |= {"b_outer": high[2], "b_inner": low[2]}
         found |= zip(("needed", "by_row", "by_column"), self.needed)
@@ -114,7 +115,7 @@ class Shared(Item):
         names = ((k, f"n{k}") for k in range(first, len(self.ints)))
         numbers = [f"  const {kinds.get(x, 'long')} {x} = s->n[{k}];" for k, x in names]
         head = f"FX_STAGE void {name}({', '.join(params)}) {{"
-        text = counted("\n".join([f"  {PRAGMA}", *numbers, *lines, "}"]))
+        text = counted("\n".join([f"  {contraction()}", *numbers, *lines, "}"]))
         self.helpers.append(f"{head}\n{text}")
         return f"{name}({', '.join(['&s', *(f'b{k}' for k in used)])});"
 
@@ -190,16 +191,13 @@ class Shared(Item):
         self.filled.append(f"places({to}, {count}, {end}, n + {first}, {len(made)});")
 
 
-def _outer(read: Read) -> list[tuple[int, int, int]] | None:
-    """The outer axes as (extent, strides of A and B), those that walk as one joined; None if that
-    leaves more than two.
-    """
-    form = read.form
+def _joined(read: Read) -> list[tuple[int, int, int]] | None:
+    """The outer axes, those that walk as one joined; None if that leaves more than two."""
     found: list[tuple[int, int, int]] = []
-    for n, s, t in zip(read.node.shape[:-2], form.a.outer, form.b.outer, strict=True):
+    for n, s, t in read.outer():
         if found and found[-1][1:] == (n * s, n * t):
             found[-1] = (found[-1][0] * n, s, t)
-        elif n > 1:
+        else:
             found.append((n, s, t))
     return found if len(found) <= 2 else None
 

@@ -93,8 +93,7 @@ def _outer(read: Read) -> Outer | None:
         return None
     if len(axes.rows) > 1 or len(axes.columns) != 1 or first.index.coef(axes.columns[0]) != 1:
         return None
-    operands = zip(read.node.shape[:-2], form.a.outer, form.b.outer, strict=True)
-    outer = [(n, s, t) for n, s, t in operands if n > 1]
+    outer = read.outer()
     if len(outer) > 2 or [n for n, *_ in outer] != [nest.extents[a] for a in axes.outer]:
         return None
     return [(n, (s, t, first.index.coef(a))) for (n, s, t), a in zip(outer, axes.outer)]
