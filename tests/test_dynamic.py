@@ -71,6 +71,17 @@ def test_small_folds_that_a_window_needs_stand_in_memory():
     np.testing.assert_allclose(fx.jit(f)(X, np.int32(3)), nn.softmax(X)[3], rtol=1e-5)
 
 
+def test_long_chains_of_updates_are_followed_once():
+    def f(x, i):
+        for k in range(60):
+            x = x.at[i, k % 50].set(k)
+        return x[i + 1]
+
+    plan = lower_function(f, (X, np.int32(3))).plan
+    assert plan.launches == 1 and plan.arena_bytes == 0
+    np.testing.assert_array_equal(fx.jit(f)(X, np.int32(3)), X[4])
+
+
 def test_what_is_stored_anyway_is_read_there():
     """An array that is a result, or a reshape of it, is not computed twice."""
 

@@ -38,8 +38,6 @@ from lowering.walk import users_of, with_inner
 
 MIN_SPLIT = 1 << 15  # elements below which one kernel does a reduction
 MAX_BLOCKS = 64
-PICKS = (g.Slice, g.DynamicSlice, g.Gather)
-LOOKED_THROUGH = (g.Reshape, g.Transpose, g.Reverse, g.DynamicUpdate, g.Scatter)
 LITTLE = 1 << 18  # bytes that a kernel copies before the host begins to
 DEEPEST = 4  # Maps upon each other that are looked through for a reshape
 LONG_DOT = 1 << 22  # elements that one core and its caches do not multiply and sum as fast as two
@@ -90,9 +88,9 @@ class _Sweep:
         self.pieces = pads.side_by_side(graph)
         self.users = users = users_of(graph.nodes())
         self.apart = {k for k, above in users.items() if stacks.only_taken(above)}
-        self.results = set(map(id, graph.outputs))
+        self.picked = dynamic.picked(graph, users)
         self.folded = {k for k, above in users.items() if upright.only_folded(above)}
-        self.folded -= self.results
+        self.folded -= set(map(id, graph.outputs))
         self.multiplied = upright.only_multiplied(graph, users) if profile is not None else set()
         self.turned = contract.turned_by_users(graph) if profile is not None else set()
         self.alone = pairs.folded_alone(graph) if profile is not None else set()
@@ -150,24 +148,7 @@ class _Sweep:
         most = LITTLE if id(args[0]) in self.chosen else 4 * LITTLE
         little = n.size * n.dtype.itemsize <= most
         copied = id(args[0]) in self.copied and (little or self.read_along(old))
-        return copied or (not self.repeated and self.few(old))
-
-    def few(self, n: g.Node) -> bool:
-        """Whether little of n is read, be it by way of views, updates or what goes along it."""
-        return id(n) not in self.results and self.picked(n) * gather.FEWER <= n.size
-
-    def picked(self, n: g.Node) -> int:
-        """How many elements slices, also at indices that come from data, take of n."""
-        taken = 0
-        for u in self.users.get(id(n), ()):
-            through = isinstance(u.form, LOOKED_THROUGH) and u.args[0] is n and self.few(u)
-            if isinstance(u.form, PICKS) and u.args[0] is n:
-                taken += u.size
-            elif through:
-                taken += self.picked(u)
-            else:
-                return n.size
-        return taken
+        return copied or (not self.repeated and id(old) in self.picked)
 
     def read_along(self, n: g.Node) -> bool:
         """Whether something that goes element by element reads n, or an update of n."""
@@ -237,7 +218,7 @@ class _Sweep:
         return made if self.profile is None else deal.rewrite(self.b, made, self.profile)
 
     def pick(self, n: g.Node, args: Args) -> g.Node | None:
-        return dynamic.rewrite(self.b, n, args, self.few(n.args[0]), self.repeated)
+        return dynamic.rewrite(self.b, n, args, id(n.args[0]) in self.picked, self.repeated)
 
     def gather(self, n: g.Node, args: Args) -> g.Node | None:
         return gather.rewrite(self.b, n, args)

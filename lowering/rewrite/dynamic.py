@@ -19,6 +19,8 @@ from lowering.rewrite.gather import FEWER, INT, MOST_COST, clamped, stands
 
 LEAST = 1 << 10  # elements of an array that a loop had better not make
 MOST_READS = 8
+PICKS = (g.Slice, g.DynamicSlice, g.Gather)
+THROUGH = (g.Reshape, g.Transpose, g.Reverse, g.DynamicUpdate, g.Scatter)
 
 Starts = Sequence[g.Node]
 
@@ -37,6 +39,27 @@ def rewrite(
     window = _Window(b, x.size // FEWER, most)
     ends = [size - w for size, w in zip(x.shape, n.shape)]
     return window.of(x, [clamped(b, s, e) for s, e in zip(starts, ends)], n.shape)
+
+
+def picked(graph: g.Graph, users: dict[int, list[g.Node]]) -> dict[int, int]:
+    """The nodes, by id, of which little is read, and by slices alone, be it by way of views and
+    updates; and how many elements that are.
+    """
+    found: dict[int, int] = {}
+    results = set(map(id, graph.outputs))
+    for n in reversed(graph.nodes()):
+        taken = 0
+        for u in users.get(id(n), ()):
+            if u.args[0] is n and isinstance(u.form, PICKS):
+                taken += u.size
+            elif u.args[0] is n and isinstance(u.form, THROUGH) and id(u) in found:
+                taken += found[id(u)]
+            else:
+                break
+        else:
+            if n.outs is None and id(n) not in results and taken * FEWER <= n.size:
+                found[id(n)] = taken
+    return found
 
 
 class _Window:
