@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fx.avals import canonicalize_dtype
+from fx.errors import JaxRuntimeError
 from fx.prims import callback as prims
 from fx.prims.callback import FlatCallback
 from fx.tree_util import tree_flatten
@@ -27,12 +29,18 @@ def _flat(name: str, callback: Any, results: Any, args: Any, kwargs: Any) -> tup
         raise TypeError(f"{name}: the callback must be callable, got {callback!r}")
     leaves, in_tree = tree_flatten((args, kwargs))
     specs, out_tree = tree_flatten(results)
+    wide = [x for x in specs if hasattr(x, "dtype") and canonicalize_dtype(x.dtype) != x.dtype]
+    if wide:
+        raise ValueError(
+            f"{name}: result_shape_dtypes cannot specify 64-bit types when `jax_enable_x64` is "
+            f"disabled, but has {wide[0]}."
+        )
 
     def on_leaves(*flat: Any) -> list[Any]:
         given, named = in_tree.unflatten(flat)
         out, tree = tree_flatten(prims.called(name, callback, given, named))
         if tree != out_tree:
-            raise RuntimeError(
+            raise JaxRuntimeError(
                 f"{name}: the callback returned {tree}, but result_shape_dtypes has the structure "
                 f"{out_tree}."
             )

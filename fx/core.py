@@ -28,7 +28,7 @@ from fx.avals import (
     x64_enabled,
 )
 from fx.conversions import Conversions
-from fx.errors import NoRuleError, UnexpectedTracerError, no, where
+from fx.errors import NoRuleError, UnexpectedTracerError, no, where  # noqa: F401 (part of core)
 from fx.jaxpr import (  # noqa: F401 (these names are part of core)
     NO_INFO,
     Atom,
@@ -155,8 +155,8 @@ class Primitive:
         """The rule, or an error that names the primitive, the rule and the declared reason."""
         found = getattr(self, name)
         if found is None or isinstance(found, no):
-            reason = found.reason if isinstance(found, no) else "no reason is declared"
-            raise NoRuleError(f"primitive '{self.name}' has no {name} rule: {reason}")
+            declared = found if isinstance(found, no) else no("no reason is declared")
+            raise declared.error(f"primitive '{self.name}' has no {name} rule: {declared.reason}")
         return found
 
     def out_avals(self, avals: Sequence[ShapedArray], params: dict[str, Any]) -> Any:

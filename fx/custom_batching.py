@@ -49,10 +49,12 @@ class custom_vmap:
                 f"No batching rule defined for custom_vmap function {name_of(self.fun)} using "
                 "def_vmap"
             )
+        from fx.numpy.creation import asarray
+
         leaves, in_tree = tree_flatten(args)
         flat_fun, out = flatten_function(self.fun, in_tree)
         outs = custom_vmap_call_p.bind(*leaves, rules=_UserRule(self, flat_fun, in_tree, out))
-        return out.tree.unflatten(outs)
+        return out.tree.unflatten([asarray(x) for x in outs])
 
 
 class _UserRule:

@@ -53,19 +53,23 @@ class NoRuleError(NotImplementedError):
     """
 
 
+class NoCallbackRuleError(NoRuleError, ValueError):
+    """A callback is differentiated or mapped without a rule: as in JAX a ValueError."""
+
+
 class no:
-    """Declares that a primitive has no such rule, and why. Falsy; calling it raises NoRuleError
+    """Declares that a primitive has no such rule, and why. Falsy; calling it raises `error`
     with the reason.
     """
 
-    def __init__(self, reason: str):
-        self.reason = reason
+    def __init__(self, reason: str, error: type[NoRuleError] = NoRuleError):
+        self.reason, self.error = reason, error
 
     def __bool__(self) -> bool:
         return False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise NoRuleError(self.reason)
+        raise self.error(self.reason)
 
 
 def where(source: object) -> str:

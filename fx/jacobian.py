@@ -15,7 +15,7 @@ from fx import core
 from fx.avals import ShapedArray, float0, is_floating, is_inexact
 from fx.core import get_aval
 from fx.flatten import check_callable, name_of, normalize_argnums, of_positions, wraps
-from fx.grad import grad, vjp
+from fx.grad import grad, of_type, vjp
 from fx.jvp import jvp
 from fx.tree_util import tree_flatten, tree_map
 from fx.vmap import vmap
@@ -36,7 +36,7 @@ def jacfwd(
     """The Jacobian of `fun` by forward mode: one pushforward per input entry; cheap for few inputs.
 
     >>> jacfwd(lambda x: x * x)(3.0)
-    Array(6., dtype=float32)
+    Array(6., dtype=float32, weak_type=True)
     """
     check_callable(fun)
 
@@ -123,7 +123,7 @@ def hessian(
     """The Hessian of `fun`: forward mode over reverse mode.
 
     >>> hessian(lambda x: x ** 3)(2.0)
-    Array(12., dtype=float32)
+    Array(12., dtype=float32, weak_type=True)
     """
     return jacfwd(
         jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic=holomorphic
@@ -171,7 +171,9 @@ def _zeros(shape: tuple[int, ...], x: Any, dtype: Any) -> Any:
 
 
 def _split_last(y: Any, j: Any, leaves: Sequence[Any], in_tree: Any, argnums: Any) -> Any:
-    """Cut the last axis of output y's Jacobian into one piece per input, each of its shape."""
+    """Cut the last axis of output y's Jacobian into one piece per input, each of its shape; weakly
+    typed where y is.
+    """
     shape = get_aval(j).shape[:-1]
     pieces, start = [], 0
     for x in leaves:
@@ -179,7 +181,8 @@ def _split_last(y: Any, j: Any, leaves: Sequence[Any], in_tree: Any, argnums: An
         if j.dtype == float0:
             pieces.append(_zeros(shape, x, get_aval(y).dtype))
         else:
-            pieces.append(j[..., start : start + aval.size].reshape((*shape, *aval.shape)))
+            piece = j[..., start : start + aval.size].reshape((*shape, *aval.shape))
+            pieces.append(of_type(piece, get_aval(y)))
         start += aval.size
     tree = in_tree.unflatten(pieces)
     return tree[0] if isinstance(argnums, int) else tree

@@ -77,7 +77,7 @@ class _Printer:
         outs = [self.atom(a) for a in jaxpr.outvars]
         tail = f"in ({', '.join(outs)}{',' if len(outs) == 1 else ''}) }}"
         if len(lines) <= 1:
-            line = " ".join([head, *lines, tail])
+            line = " ".join([head, *(lines or [""]), tail])
             if len(line) <= _WIDTH:
                 return [line]
         return [head, *(f"    {line}" for line in lines), f"  {tail}"]

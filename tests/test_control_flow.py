@@ -271,7 +271,8 @@ def test_disable_jit() -> None:
 
     with fx.disable_jit():
         c, ys = lax.scan(body, 0.0, jnp.arange(3.0))
-        assert lax.while_loop(lambda v: v < 5, lambda v: v * 2, 1) == 8
+        doubled = lax.while_loop(lambda v: v < 5, lambda v: v * 2, 1)
+        assert isinstance(doubled, fx.Array) and doubled == 8 and doubled.weak_type
         assert lax.cond(True, lambda: 1, lambda: 1 / 0) == 1
         assert lax.fori_loop(0, 3, lambda i, v: v + i, 0) == 3
     assert float(c) == 3 and seen == [0, 0, 1]

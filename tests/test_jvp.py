@@ -153,3 +153,12 @@ def test_relu_second_derivative_is_zero_everywhere():
 def test_a_float_is_no_index():
     with pytest.raises(TypeError):
         fx.grad(lambda x: x * operator.index(x))(2.0)
+
+
+def test_forward_jacobians_are_weak_where_outputs_are():
+    for x, weak in ((2.0, True), (fnp.float32(2), False)):
+        assert fx.jacfwd(lambda x: x**3)(x).weak_type == weak
+        assert fx.hessian(lambda x: x**3)(x).weak_type == weak
+        assert fx.jit(fx.jacfwd(lambda x: fnp.stack([x, x])))(x).weak_type == weak
+    both = fx.hessian(lambda d: (d["a"] * d["b"] ** 2).sum())({"a": 2.0, "b": fnp.ones(2)})
+    assert both["a"]["b"].weak_type and not both["b"]["a"].weak_type

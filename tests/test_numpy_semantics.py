@@ -401,3 +401,20 @@ def test_scalars():
     assert not any(map(fnp.isscalar, ([1], None, np.ones(1), fnp.ones(1))))
     kinds = [dtypes.scalar_type_of(x) for x in (1.5, np.int32, "bool", complex, fnp.ones(2))]
     assert kinds == [float, int, bool, complex, float]
+
+
+def test_powers_of_a_loop_counter_keep_a_small_float():
+    """A weakly typed exponent leaves a weakly typed base weak; integer powers of it are strong."""
+    half = fnp.ones(2, fnp.bfloat16)
+
+    def decayed(n):
+        return fx.lax.fori_loop(0, n, lambda i, x: x * 0.5**i, half)
+
+    assert fx.jit(decayed)(3).dtype == fnp.bfloat16
+    np.testing.assert_array_equal(np.asarray(decayed(3), np.float32), [0.125, 0.125])
+    avals = [fx.eval_shape(fnp.power, *pair) for pair in ((2.0, 3), (2, 3), (np.float32(2), 3))]
+    assert [(a.dtype.name, a.weak_type) for a in avals] == [
+        ("float32", True),
+        ("int32", False),
+        ("float32", False),
+    ]

@@ -19,6 +19,7 @@ def test_one_line_program():
         str(fx.make_jaxpr(fnp.sin)(fnp.ones(3)))
         == "{ lambda ; a:f32[3]. let b:f32[3] = sin a in (b,) }"
     )
+    assert str(fx.make_jaxpr(lambda x: x)(1.0)) == "{ lambda ; a:f32[]. let  in (a,) }"
 
 
 def test_program_with_parameters_constants_and_literals():

@@ -171,6 +171,16 @@ def _python_scan(f, init, xs_flat, xs_tree, length, reverse):
     return carry, tree_map(lambda *leaves: stacked(leaves), *ys)
 
 
+def _python_while(cond_fun: Any, body_fun: Any, init: Any) -> Any:
+    """Under disable_jit: the loop in Python, on arrays as the traced loop would have them."""
+    from fx.numpy.creation import asarray
+
+    value = tree_map(asarray, init)
+    while cond_fun(value):
+        value = tree_map(asarray, body_fun(value))
+    return value
+
+
 def stacked(values: Any) -> Any:
     """Values stacked along a new leading axis."""
     return parts.concatenate([views.expand_dims(v, (0,)) for v in values], 0)
@@ -239,9 +249,7 @@ def while_loop(
     if max_steps is not None:
         return _limited(cond_fun, body_fun, init_val, operator.index(max_steps))
     if config.disable_jit and not any(isinstance(x, core.Tracer) for x in tree_leaves(init_val)):
-        while cond_fun(init_val):
-            init_val = body_fun(init_val)
-        return init_val
+        return _python_while(cond_fun, body_fun, init_val)
     return _while(cond_fun, body_fun, init_val, None)
 
 

@@ -253,11 +253,11 @@ def power(x1: Any, x2: Any, /) -> Any:
     if is_inexact(d1) and is_integer(d2):
         shape = np.broadcast_shapes(core.get_aval(x1).shape, core.get_aval(x2).shape)
         base = convert(x1, d1, core.get_aval(x1).weak_type)
-        return lax.pow(broadcast_value(base, shape), broadcast_value(convert(x2, d2), shape))
+        exponents = convert(x2, d2, core.get_aval(x2).weak_type)
+        return lax.pow(broadcast_value(base, shape), broadcast_value(exponents, shape))
     x1, x2 = promote_numeric("power", x1, x2)
     if is_integer(dtype_of(x1)):
-        weak = d2 != np.bool_ and core.get_aval(x1).weak_type
-        return _integer_power(convert(x1, dtype_of(x1), weak), x2)
+        return _integer_power(convert(x1, dtype_of(x1)), x2)
     return lax.pow(x1, x2)
 
 

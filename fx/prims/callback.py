@@ -16,7 +16,7 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray, canonicalize_dtype
 from fx.core import Zero, get_aval, is_undefined, no
-from fx.errors import JaxRuntimeError
+from fx.errors import JaxRuntimeError, NoCallbackRuleError
 from fx.jaxpr import Effect
 from fx.prims import parts, shape
 from fx.prims.registry import Case, primitive
@@ -64,7 +64,7 @@ class FlatCallback:
         with core.set_trace(core.EVAL):
             outs = self.fun(*values)
         if len(outs) != len(self.results):
-            raise RuntimeError(
+            raise JaxRuntimeError(
                 f"{self.name}: the callback returned {len(outs)} arrays, result_shape_dtypes has "
                 f"{len(self.results)}."
             )
@@ -72,7 +72,7 @@ class FlatCallback:
 
     def checked(self, out: np.ndarray, aval: ShapedArray) -> np.ndarray:
         if out.shape != aval.shape:
-            raise RuntimeError(
+            raise JaxRuntimeError(
                 f"{self.name}: the callback returned an array of shape {out.shape}, expected "
                 f"{aval.str_short()} from result_shape_dtypes."
             )
@@ -163,7 +163,8 @@ def _unrolled(axis, args, dims, params):
 
 _NO_JVP = no(
     "Pure callbacks do not support JVP. Please use `fx.custom_jvp` to use callbacks while taking "
-    "gradients."
+    "gradients.",
+    NoCallbackRuleError,
 )
 
 
@@ -211,7 +212,8 @@ io_callback_p = primitive(
     numpy=_numpy,
     jvp=no(
         "IO callbacks do not support JVP. Please use `fx.custom_jvp` to use callbacks while taking "
-        "gradients."
+        "gradients.",
+        NoCallbackRuleError,
     ),
     transpose=no("a Python function is not known to be linear"),
     batch=_io_batch,
