@@ -83,18 +83,20 @@ def _builtin(name: str, arguments: str, calls: dict[int, str]) -> dict[str, str]
 def _exponential(
     name: str, power: str = "n", most: str = "90.0f", less: str = ""
 ) -> dict[str, str]:
-    """exp(x) = 2^n (t + t (r + r^2 (a + b r))), n in sixteenths, t from the table by its bits."""
+    """exp(x) = 2^n (t + t (r + r^2 (a + b r))), n in sixteenths, t from the table by its bits.
+
+    Of what is nothing (n below -150) `scale` makes 0, whatever the rest is.
+    """
     bound = f"  x = x > {most} ? ($F)({most}) : x;\n" if most else ""
     template = f"""
 $F {name}_$N($F x) {{
-{bound}  x = x < -104.0f ? ($F)(-104.0f) : x;
-  $F shifted = x * 1.44269504f + 786432.0f;
+{bound}  $F shifted = x * 1.44269504f + 786432.0f;
   $F n = shifted - 786432.0f;
   $F r = x - n * 0.693145752f;
   r = r - n * 1.42860677e-06f;
   r = (r * r) * (0.16667025f * r + 0.5000162f) + r;
   $F t = look_up_$N({_table(_EXPONENTIALS)}, $asI(shifted));
-  return scale_$N(t * r{less} + t, {power});
+  return scale_$N(t * r{less} + t, {power}, $v{{0.0}}, ($F)(-150.0f));
 }}"""
     return _one(name, template)
 
@@ -108,10 +110,16 @@ TEMPLATES: dict[str, dict[str, str]] = {
             8: "vpermi2varps256({table.lo}, {at:i}, {table.hi})",
         },
     ),
+    # 0 for n below -150 (21: not less), which Intel's processors would take 100 cycles for
     "scale": _builtin(
         "scale",
-        "$F y, $F n",
-        {16: "scalefps512_mask({y}, {n}, {y}, -1, 4)", 8: "scalefps256_mask({y}, {n}, {y}, -1)"},
+        "$F y, $F n, $F zero, $F least",
+        {
+            16: "scalefps512_mask({y}, {n}, {zero}, "
+            "__builtin_ia32_cmpps512_mask({n}, {least}, 21, -1, 4), 4)",
+            8: "scalefps256_mask({y}, {n}, {zero}, "
+            "__builtin_ia32_cmpps256_mask({n}, {least}, 21, -1))",
+        },
     ),
     "power_of": _builtin(
         "power_of",
