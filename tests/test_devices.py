@@ -109,6 +109,13 @@ def cache_folder(tmp_path, monkeypatch):
     cache.clear()
 
 
+def test_a_core_has_a_share_of_the_last_cache():
+    """Results of half of it go past it: 480 MB that a machine of two cores reads are not its own."""
+    all_of_it = devices._caches(10**6)[2]
+    assert devices._caches(1)[2] == min(all_of_it, devices.L3_SHARE)
+    assert devices._caches(2)[2] == min(all_of_it, 2 * devices.L3_SHARE)
+
+
 def test_cache_round_trip(cache_folder):
     key = cache.key_of("a", b"b", 3)
     assert cache.load("plan", key) is None

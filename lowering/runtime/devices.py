@@ -43,6 +43,9 @@ CALLS_AHEAD = 64
 """Calls whose completion nobody has looked at yet, before the host waits for as many before them:
 what queued calls read is held, and a process can only end when the queue is empty."""
 
+L3_SHARE = 16 << 20
+"""Bytes of a shared L3 cache that are one core's, at most."""
+
 LOCAL_THREAD = "cl_intel_exec_by_local_thread"
 IN_CALLING_THREAD = 1 << 31  # the property of a queue that this extension adds
 
@@ -402,7 +405,7 @@ def profile_of(platform: Any, d: Any) -> Profile:
         vector, registers = max(16, 4 * d.native_vector_width_float), 32
     shared = not gpu and (driver == "pocl" or bool(_svm(d) & 4))
     memory = physical_bytes() if shared else d.global_mem_size
-    l1, l2, l3 = (0, d.global_mem_cache_size, 0) if gpu else _caches()
+    l1, l2, l3 = (0, d.global_mem_cache_size, 0) if gpu else _caches(d.max_compute_units)
     forced = os.environ.get("FX_SCHEDULE", "")
     if forced not in ("", "cpu", "gpu"):
         raise DeviceError(f"FX_SCHEDULE={forced!r}: expected cpu or gpu")
@@ -433,8 +436,11 @@ def profile_of(platform: Any, d: Any) -> Profile:
     )
 
 
-def _caches() -> tuple[int, int, int]:
-    """Bytes of one core's L1 data, L2 and of the L3 cache, with common sizes where unknown."""
+def _caches(cores: int) -> tuple[int, int, int]:
+    """Bytes of one core's L1 data, L2 and of the L3 cache, with common sizes where unknown.
+
+    A virtual machine of two cores reads here that it has the L3 of all the processor's.
+    """
     sizes = {1: 32 << 10, 2: 1 << 20, 3: 8 << 20}
     for index in range(6):
         place = f"/sys/devices/system/cpu/cpu0/cache/index{index}/"
@@ -444,7 +450,7 @@ def _caches() -> tuple[int, int, int]:
             break
         if texts[1] != "Instruction" and texts[2].endswith("K"):
             sizes[int(texts[0])] = int(texts[2][:-1]) << 10
-    return sizes[1], sizes[2], sizes[3]
+    return sizes[1], sizes[2], min(sizes[3], cores * L3_SHARE)
 
 
 def _exact(d: Any) -> str:
