@@ -110,7 +110,7 @@ def cache_folder(tmp_path, monkeypatch):
 
 
 def test_a_core_has_a_share_of_the_last_cache():
-    """Results of half of it go past it: 480 MB that a machine of two cores reads are not its own."""
+    """A virtual machine of two cores reads that it has the 480 MB of all the processor's."""
     all_of_it = devices._caches(10**6)[2]
     assert devices._caches(1)[2] == min(all_of_it, devices.L3_SHARE)
     assert devices._caches(2)[2] == min(all_of_it, 2 * devices.L3_SHARE)
