@@ -117,7 +117,7 @@ def eigh(a: np.ndarray, lower: bool, vectors: bool) -> tuple[np.ndarray, ...]:
     flags = {"compute_v": int(vectors), "lower": int(lower), "overwrite_a": int(vectors)}
     w, v, info = evd(matrix, **flags, **sizes)
     found = (w, by_rows(v)) if vectors else (w,)
-    return tuple(map(_unknown, found)) if info or math.isnan(w @ w) else found
+    return tuple(map(_unknown, found)) if info or math.isnan(w.min()) else found
 
 
 def svd(a: np.ndarray, full: bool, vectors: bool) -> tuple[np.ndarray, ...]:
@@ -128,7 +128,7 @@ def svd(a: np.ndarray, full: bool, vectors: bool) -> tuple[np.ndarray, ...]:
     work = _elements(asked(*matrix.shape, **flags)[0], a)
     u, s, vt, info = gesdd(matrix, lwork=work, overwrite_a=int(vectors), **flags)
     found = (s, by_rows(u), by_rows(vt)) if vectors else (s,)
-    return tuple(map(_unknown, found)) if info or math.isnan(s @ s) else found
+    return tuple(map(_unknown, found)) if info or math.isnan(s.min()) else found
 
 
 def _unknown(a: np.ndarray) -> np.ndarray:
