@@ -84,10 +84,15 @@ def canonicalize_dtype(dtype: Any, allow_extended_dtype: bool = False) -> np.dty
 
 def check_requested(dtype: Any, function: str) -> np.dtype:
     """The canonical dtype of an explicit request; warns where 64 bits were asked for and are not
-    enabled.
+    enabled. ValueError for an array, which is a mistaken argument more often than a dtype.
     """
     if getattr(dtype, "is_extended", False):
         return dtype
+    if not isinstance(dtype, (np.dtype, type)) and isinstance(getattr(dtype, "shape", None), tuple):
+        raise ValueError(
+            f"Passing an array as a dtype argument is not supported ({function}); "
+            "instead of dtype=arr use dtype=arr.dtype."
+        )
     wanted = as_dtype(dtype)
     if wanted.kind not in "biufc" and not is_number(wanted):
         raise TypeError(f"{function}: dtype {wanted} is not a valid array type; only numbers are.")

@@ -29,7 +29,7 @@ class TracerBoolConversionError(ConcretizationTypeError):
     """The truth value of an abstract tracer was asked for (`if`, `while`, `and`, `bool`)."""
 
 
-class TracerIntegerConversionError(FxTypeError):
+class TracerIntegerConversionError(ConcretizationTypeError):
     """An abstract tracer was used as a Python integer (`range`, indexing a list, a shape)."""
 
 

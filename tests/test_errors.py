@@ -361,6 +361,21 @@ MISTAKES = {
         ValueError,
         ["axis 2", "dimension 1"],
     ),
+    "an array as a dtype": (
+        lambda: fnp.zeros(2, np.ones(3)),
+        ValueError,
+        ["array as a dtype", "(zeros)", "arr.dtype"],
+    ),
+    "a number as an operator": (
+        lambda: fx.scipy.sparse.linalg.cg(3.0, fnp.ones(2)),
+        TypeError,
+        ["function or an array", "3.0"],
+    ),
+    "an operator of two results": (
+        lambda: fx.scipy.sparse.linalg.cg(lambda x: (x, x), fnp.ones(2)),
+        ValueError,
+        ["output shapes must match", "[(2,), (2,)]"],
+    ),
     "fractional repeats": (lambda: fnp.repeat(np.ones(3), 1.5), TypeError, ["repeat", "1.5"]),
     "negative repeats": (lambda: fnp.repeat(np.ones(3), -1), TypeError, ["repeat", "-1"]),
     "fractional triangle": (lambda: fnp.tri(2.5), TypeError, ["integer", "2.5"]),
@@ -404,6 +419,8 @@ def test_errors_are_quick_and_allocate_nothing():
 def test_class_tree_follows_jax():
     assert issubclass(errors.TracerBoolConversionError, errors.ConcretizationTypeError)
     assert issubclass(errors.ConcretizationTypeError, TypeError)
+    with pytest.raises(errors.ConcretizationTypeError):
+        fx.jit(lambda n: fnp.linspace(0, 1, n))(3)
     assert issubclass(errors.UnexpectedTracerError, RuntimeError)
     assert issubclass(errors.NonConcreteBooleanIndexError, IndexError)
     for name in ("JAXTypeError", "JAXIndexError", "JaxRuntimeError", "KeyReuseError"):

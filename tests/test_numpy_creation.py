@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, p
 
+import fx
 import fx.numpy as fnp
 
 pytestmark = pytest.mark.eager
@@ -162,3 +163,11 @@ def test_arrays_of_sequences(kind):
         fnp.asarray("012")
     with pytest.raises(TypeError):
         fnp.asarray({1, 2})
+
+
+def test_diagonals_of_triangles_may_be_traced():
+    ones = fx.vmap(lambda k: fnp.tri(3, 4, k))(np.array([-1, 0, 2]))
+    np.testing.assert_array_equal(ones, [np.tri(3, 4, k) for k in (-1, 0, 2)])
+    x = np.arange(12.0, dtype=np.float32).reshape(3, 4)
+    mapped = fx.vmap(lambda k: fnp.triu(x, k))(np.array([-1, 1]))
+    np.testing.assert_array_equal(mapped, [np.triu(x, -1), np.triu(x, 1)])

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from numpy_cases import b, c, check, f, i, nanx, p
 
+import fx
+import fx.numpy as fnp
+
 pytestmark = pytest.mark.eager
+
+X = np.arange(6.0, dtype=np.float32).reshape(2, 3) ** 1.5
 
 CASES = [
     (lambda xp: xp.sum(f(3, 4)), "float32"),
@@ -97,3 +102,12 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
 def test_reductions(case):
     check(case)
+
+
+@pytest.mark.parametrize("where", [None, X > 1])
+def test_degrees_of_freedom_may_be_traced(where):
+    found = fx.vmap(lambda d: fnp.var(X, ddof=d, where=where))(np.array([0.0, 1.0, 2.5]))
+    given = True if where is None else where
+    expected = [np.var(X, ddof=d, where=given) for d in (0.0, 1.0, 2.5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert np.isnan(fx.vmap(lambda d: fnp.std(X, ddof=d))(np.array([6]))[0])

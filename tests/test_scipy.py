@@ -234,6 +234,38 @@ def test_solvers():
     same(q @ h @ q.T, A)
 
 
+def test_derivatives_of_positive_systems_are_of_the_whole_matrix():
+    positive = lambda a, b: linalg.solve(a, b, assume_a="pos").sum()
+    general = lambda a, b: fnp.linalg.solve(a, b).sum()
+    a, b = fnp.asarray(SPD, "f"), fnp.asarray(B, "f")
+    for d in (fx.grad, fx.jacfwd):
+        for ours, theirs in zip(d(positive, (0, 1))(a, b), d(general, (0, 1))(a, b)):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
+    c = a + 1j * fnp.asarray(A - A.T, "f")
+    absolute = lambda f: fx.grad(lambda c: fnp.abs(f(c, b)))(c)
+    np.testing.assert_allclose(absolute(positive), absolute(general), rtol=1e-3, atol=1e-5)
+
+
+SYSTEMS = {
+    "lu_solve": lambda a, b: linalg.lu_solve(linalg.lu_factor(a), b),
+    "cho_solve": lambda a, b: linalg.cho_solve((a, True), b),
+    "solve_triangular": linalg.solve_triangular,
+    "positive": lambda a, b: linalg.solve(a, b, assume_a="pos"),
+}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_sizes_of_systems(name):
+    """Sizes that do not fit raise; a stack may have a vector for each of its matrices."""
+    for shape in ((4,), (2,), (4, 1), ()):
+        with pytest.raises(ValueError, match="do not fit"):
+            SYSTEMS[name](fnp.eye(3), fnp.ones(shape))
+    stack, b = fnp.stack([fnp.eye(2), 2 * fnp.eye(2)]), fnp.array([[1.0, 2.0], [3.0, 4.0]])
+    out = SYSTEMS[name](stack, b)
+    each = [SYSTEMS[name](m, v) for m, v in zip(stack, b)]
+    np.testing.assert_allclose(out, np.stack(each), rtol=1e-6)
+
+
 def test_functions_of_matrices():
     same = lambda x, y: np.testing.assert_allclose(x, y, rtol=2e-3, atol=2e-3)
     same(linalg.expm(A), scipy.linalg.expm(A))

@@ -19,6 +19,9 @@ __all__ = ["custom_linear_solve", "custom_root"]
 
 def _check_same(what: str, expected_tree: Any, expected: Any, traced: Any) -> None:
     """The output of a given function must look like the equation's vectors."""
+    shapes = [[a.shape for a in avals] for avals in (traced.out_avals, expected)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"{what} output shapes must match b, got {shapes[0]} and {shapes[1]}")
     if traced.out_tree != expected_tree:
         raise TypeError(
             f"{what} output pytree structure must match that of its input: expected "

@@ -233,24 +233,25 @@ def identity(n: Any, dtype: Any = None) -> Any:
 
 def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Ones at and below the k-th diagonal of an N x M array, zeros above: float32 unless `dtype`
-    says otherwise. All three are static.
+    says otherwise. N and M are static.
     """
     wanted = np.dtype(np.float32) if dtype is None else check_requested(dtype, "tri")
     N, m = canonical_shape((N, N if M is None else M))
-    if core.state.trace is core.EVAL:
+    if core.state.trace is core.EVAL and not isinstance(k, core.Tracer):
         return asarray(np.tri(N, m, k).astype(wanted))
     return convert(tri_mask((N, m), k), wanted)
 
 
-def tri_mask(shape: tuple[int, ...], k: int) -> Any:
-    """Boolean mask of the lower triangle from the k-th diagonal down."""
+def tri_mask(shape: tuple[int, ...], k: Any) -> Any:
+    """Boolean mask of the lower triangle from the k-th diagonal down; k may be traced."""
     from fx import lax
 
-    if core.state.trace is core.EVAL:
+    if core.state.trace is core.EVAL and not isinstance(k, core.Tracer):
         return wrap(np.tri(shape[0], shape[1], k, dtype=np.bool_))
     rows = lax.broadcasted_iota(np.int32, shape, 0)
     cols = lax.broadcasted_iota(np.int32, shape, 1)
-    return lax.ge(lax.add(rows, broadcast_value(np.int32(k), shape)), cols)
+    shift = convert(k, np.dtype(np.int32)) if isinstance(k, core.Tracer) else np.int32(k)
+    return lax.ge(lax.add(rows, broadcast_value(shift, shape)), cols)
 
 
 def indices(dimensions: Any, dtype: Any = None, sparse: bool = False) -> Any:

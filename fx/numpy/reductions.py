@@ -492,9 +492,12 @@ def _variance(
     real = dtype_of(squares)
     count = counted(x, axes, where, real, keepdims)
     total = sum(squares, axis=axes, keepdims=keepdims, where=where)
-    left = (
-        u.subtract(count, real.type(ddof)) if where is not None else real.type(float(count) - ddof)
-    )
+    if isinstance(ddof, core.Tracer):
+        left = u.subtract(count, convert(ddof, real))
+    elif where is not None:
+        left = u.subtract(count, real.type(ddof))
+    else:
+        left = real.type(float(count) - ddof)
     out = _divide_or_nan(total, left)
     if dtype is None and out_dtype.kind == "c":
         out_dtype = real

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fx import lax
+from fx import core, lax
 from fx import numpy as fnp
 from fx.lax import linalg as factor
 from fx.numpy.util import promote_dtypes_inexact
@@ -43,6 +43,29 @@ def _adjoint(x: Any) -> Any:
     return fnp.conj(fnp.swapaxes(x, -1, -2))
 
 
+def _system(name: str, a: Any, b: Any) -> tuple[Any, Any, bool]:
+    """A matrix and columns with the same leading axes, and whether b was of vectors: one, or one
+    for each matrix of a stack.
+    """
+    vector = b.ndim == 1 or (a.ndim == b.ndim + 1 and a.shape[-1] == b.shape[-1])
+    return *_together(name, a, b[..., None] if vector else b), vector
+
+
+def _together(name: str, a: Any, columns: Any) -> tuple[Any, Any]:
+    """Matrices and columns with the same leading axes; ValueError where their sizes differ."""
+    sizes = (*a.shape[-2:], *columns.shape[-2:-1])
+    if len(sizes) != 3 or len(set(sizes)) != 1:
+        raise ValueError(
+            f"{name}: the sizes of matrices {a.shape} and right sides {columns.shape} do not fit; "
+            "wanted are [..., n, n] and [n] or [..., n, k]"
+        )
+    lead = np.broadcast_shapes(a.shape[:-2], columns.shape[:-2])
+    return (
+        fnp.broadcast_to(a, (*lead, *a.shape[-2:])),
+        fnp.broadcast_to(columns, (*lead, *columns.shape[-2:])),
+    )
+
+
 def cholesky(
     a: Any, lower: bool = False, overwrite_a: bool = False, check_finite: bool = True
 ) -> Any:
@@ -71,17 +94,18 @@ def cho_solve(
     """
     c, b = _args("cho_solve", c_and_lower[0], b)
     lower = c_and_lower[1]
-    vector = b.ndim == 1
-    x = b[:, None] if vector else b
-    lead = np.broadcast_shapes(c.shape[:-2], x.shape[:-2])
-    c = fnp.broadcast_to(c, (*lead, *c.shape[-2:]))
-    x = fnp.broadcast_to(x, (*lead, *x.shape[-2:]))
+    c, x, vector = _system("cho_solve", c, b)
+    x = _by_cholesky(c, x, lower)
+    return x[..., 0] if vector else x
+
+
+def _by_cholesky(c: Any, x: Any, lower: bool) -> Any:
     for first in (True, False):
         flip = first != lower
         x = factor.triangular_solve(
             c, x, left_side=True, lower=lower, transpose_a=flip, conjugate_a=flip
         )
-    return x[..., 0] if vector else x
+    return x
 
 
 def svd(
@@ -257,9 +281,9 @@ def lu_solve(
     """
     packed, pivots = lu_and_piv
     packed, b = _args("lu_solve", packed, b)
+    packed, x, vector = _system("lu_solve", packed, b)
     perm = factor.lu_pivots_to_permutation(fnp.asarray(pivots), packed.shape[-1])
-    vector = b.ndim == 1
-    x = b[:, None] if vector else b
+    perm = fnp.broadcast_to(perm, packed.shape[:-1])
     if trans not in (0, 1, 2):
         raise ValueError(f"'trans' value must be 0, 1, or 2, got {trans}")
     if trans == 0:
@@ -342,7 +366,8 @@ def solve(
     check_finite: bool = True,
     assume_a: str = "gen",
 ) -> Any:
-    """x with a x = b; assume_a "pos" uses Cholesky's factor.
+    """x with a x = b; assume_a "pos" uses Cholesky's factor, also for derivatives, which are those
+    with respect to all of a.
 
     a [..., n, n], b [n] or [..., n, k]; LU otherwise. ValueError for other names; "sym" and "her"
     are as "gen".
@@ -351,8 +376,23 @@ def solve(
         raise ValueError(f"Expected assume_a to be one of gen, sym, her, pos; got {assume_a!r}")
     a, b = _args("solve", a, b)
     if assume_a == "pos":
-        return cho_solve(cho_factor(a, lower=lower), b)
+        vector = b.ndim == 1 or a.ndim == b.ndim + 1
+        out = _solve_positive(*_together("solve", a, b[..., None] if vector else b), lower)
+        return out[..., 0] if vector else out
     return fnp.linalg.solve(a, b)
+
+
+def _solve_positive(a: Any, columns: Any, lower: bool) -> Any:
+    """Solutions whose derivatives solve with the same factor: dx = a^-1 (db - da x)."""
+    c = cholesky(lax.stop_gradient(a), lower=lower)
+    if not any(isinstance(x, core.Tracer) for x in (a, columns)):
+        return _by_cholesky(c, columns, lower)
+    return lax.custom_linear_solve(
+        lambda x: fnp.matmul(a, x, precision="highest"),
+        columns,
+        solve=lambda _, x: _by_cholesky(c, x, lower),
+        transpose_solve=lambda _, x: _by_cholesky(c.conj(), x, lower),
+    )
 
 
 def solve_triangular(
@@ -377,12 +417,10 @@ def solve_triangular(
         raise ValueError(f"Invalid 'trans' value {trans}")
     transpose, conjugate = kinds[trans]
     a, b = _args("solve_triangular", fnp.asarray(a), fnp.asarray(b))
-    vector = b.ndim == 1 or (a.ndim == b.ndim + 1 and a.shape[-1] == b.shape[-1])
-    x = b[..., None] if vector else b
-    lead = np.broadcast_shapes(a.shape[:-2], x.shape[:-2])
+    a, x, vector = _system("solve_triangular", a, b)
     out = factor.triangular_solve(
-        fnp.broadcast_to(a, (*lead, *a.shape[-2:])),
-        fnp.broadcast_to(x, (*lead, *x.shape[-2:])),
+        a,
+        x,
         left_side=True,
         lower=lower,
         transpose_a=transpose,

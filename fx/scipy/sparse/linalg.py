@@ -42,6 +42,8 @@ def _sub(x: Any, y: Any) -> Any:
 def _operator(A: Any) -> Callable[[Any], Any]:
     if callable(A):
         return A
+    if not hasattr(A, "shape"):
+        raise TypeError(f"linear operator must be either a function or an array: {A!r}")
     a = fnp.asarray(A)
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise ValueError(f"linear operator must be a square matrix, but has shape: {a.shape}")
