@@ -20,7 +20,7 @@ import numpy as np
 
 from fx import core
 from fx.array_text import array_repr, array_str
-from fx.avals import ShapedArray, canonicalize_dtype, python_scalar_dtype
+from fx.avals import ShapedArray, canonicalize_dtype, is_key, python_scalar_dtype
 
 
 @lru_cache(maxsize=4096)
@@ -203,8 +203,18 @@ class Array(metaclass=_ArrayType):
             self._store, self._device = store, device
         return store
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def _numbers(self) -> np.ndarray:
+        """The elements as numbers: TypeError for keys, which are none."""
         host = self._numpy()
+        if is_key(host.dtype):
+            raise TypeError(
+                "PRNG keys cannot be converted to numbers; fx.random.key_data(keys) gives their "
+                "words."
+            )
+        return host
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        host = self._numbers()
         if dtype is not None and np.dtype(dtype) != host.dtype:
             if copy is False:
                 raise ValueError(f"a copy is needed to convert {host.dtype} to {dtype}")
@@ -219,11 +229,11 @@ class Array(metaclass=_ArrayType):
         """The only element (ValueError where there are more), or the one at an index, flat or one
         per axis, as a Python scalar.
         """
-        return self._numpy().item(*args)
+        return self._numbers().item(*args)
 
     def tolist(self) -> Any:
         """Nested lists of Python scalars, of an array without axes the scalar."""
-        return self._numpy().tolist()
+        return self._numbers().tolist()
 
     def tobytes(self, order: Any = "C") -> bytes:
         """The elements' bytes, row by row unless `order` is "F"."""
@@ -250,7 +260,7 @@ class Array(metaclass=_ArrayType):
             which = "an empty array" if size == 0 else "an array with more than one element"
             advice = "Use `array.size > 0`." if size == 0 else "Use a.any() or a.all()"
             raise ValueError(f"The truth value of {which} is ambiguous. {advice}")
-        return bool(self._numpy().reshape(()))
+        return bool(self._numbers().reshape(()))
 
     def _scalar(self) -> Any:
         if self.shape:
@@ -258,7 +268,7 @@ class Array(metaclass=_ArrayType):
                 "Only scalar arrays can be converted to Python scalars; "
                 f"got arr.ndim={len(self.shape)}"
             )
-        return self._numpy().item()
+        return self._numbers().item()
 
     def __int__(self) -> int:
         return int(self._scalar())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
+from fx.avals import is_key
 from fx.config import config, on_change
 from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
 
@@ -100,8 +101,14 @@ def _put(leaf: Any, place: Any) -> Any:
 
 
 def device_get(x: Any) -> Any:
-    """The arrays of a tree as NumPy arrays, computed and copied to the host; a tree like x."""
-    return tree_map(lambda leaf: np.asarray(leaf), x)
+    """The arrays of a tree as NumPy arrays, computed and copied to the host; a tree like x. Keys
+    stay as they are.
+    """
+    return tree_map(lambda leaf: leaf if _is_keys(leaf) else np.asarray(leaf), x)
+
+
+def _is_keys(x: Any) -> bool:
+    return hasattr(x, "dtype") and is_key(x.dtype)
 
 
 def copy_to_host_async(x: Any) -> Any:

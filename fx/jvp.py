@@ -28,7 +28,7 @@ from fx.core import (
 )
 from fx.flatten import flatten_function
 from fx.refs import live
-from fx.tree_util import tree_flatten, tree_unflatten
+from fx.tree_util import tree_flatten, tree_structure, tree_unflatten
 
 
 class JVPTracer(Tracer):
@@ -143,10 +143,11 @@ def _jvp_of_values(
 ) -> tuple[Any, ...]:
     flat_primals, in_tree = tree_flatten(tuple(primals))
     flat_tangents, tangent_tree = tree_flatten(tuple(tangents))
-    if in_tree != tangent_tree:
+    if in_tree != tangent_tree or isinstance(primals, tuple) != isinstance(tangents, tuple):
         raise TypeError(
             "primal and tangent arguments to jvp must have the same tree structure; primals have "
-            f"tree structure {in_tree} whereas tangents have tree structure {tangent_tree}."
+            f"tree structure {tree_structure(primals)} whereas tangents have tree structure "
+            f"{tree_structure(tangents)}."
         )
     tangents_in = [check_tangent(p, t) for p, t in zip(flat_primals, flat_tangents)]
     flat_fun, out = flatten_function(fun, in_tree, has_aux)

@@ -60,6 +60,8 @@ def test_wrong_tangents():
         fx.jvp(fnp.sin, (fnp.ones(3),), (fnp.ones(2),))
     with pytest.raises(TypeError, match="same tree structure"):
         fx.jvp(lambda x: x, ({"a": 1.0},), ({"b": 1.0},))
+    with pytest.raises(TypeError, match=r"\(\(\*,\)\) whereas .*\(\[\*\]\)"):
+        fx.jvp(fnp.sin, (1.0,), [1.0])
     with pytest.raises(TypeError, match="must be tuples or lists"):
         fx.jvp(fnp.sin, 1.0, 1.0)
 

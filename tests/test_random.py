@@ -275,6 +275,17 @@ def test_a_number_is_the_size_of_one_axis():
         R.normal(key, 4.0)
 
 
+def test_keys_are_no_numbers():
+    k = R.split(R.key(0), 3)
+    readings = (np.asarray, lambda k: k.tolist(), lambda k: k[0].item(), lambda k: float(k[0]))
+    for read in (*readings, lambda k: bool(k[0])):
+        with pytest.raises(TypeError, match="key_data"):
+            read(k)
+    with pytest.raises(TypeError, match="key<fry>"):
+        lax.add(1.0, k)
+    assert fx.device_get({"key": k})["key"] is k
+
+
 def test_keys_are_close_where_they_are_equal():
     keys = R.split(R.key(0), 3)
     assert jnp.isclose(keys, keys[::-1]).tolist() == [False, True, False]

@@ -18,6 +18,7 @@ from fx.prims.reduce import highest, lowest
 from fx.prims.registry import (
     Case,
     array_value,
+    check_dtype,
     inexact,
     no,
     number,
@@ -65,8 +66,7 @@ def _define(
     def abstract(x: ShapedArray, *, axis: int, reverse: bool) -> ShapedArray:
         if not 0 <= axis < x.ndim:
             raise ValueError(f"axis {axis} is out of bounds for array of shape {x.shape}")
-        if not accepts(x.dtype):
-            raise TypeError(f"{name} does not accept dtype {x.dtype.name}.")
+        check_dtype(name, x.dtype, accepts)
         return x
 
     def numpy(x: np.ndarray, *, axis: int, reverse: bool) -> np.ndarray:

@@ -21,6 +21,7 @@ from fx.prims.registry import (
     Case,
     any_dtype,
     bitwise,
+    check_dtype,
     no,
     number,
     primitive,
@@ -69,8 +70,7 @@ def _abstract(name: str, accepts: Any) -> Any:
             raise ValueError(f"axis {axes} is out of bounds for array of dimension {x.ndim}")
         if len(set(axes)) != len(axes):
             raise ValueError(f"duplicate value in 'axes' of reduction: {axes}")
-        if not accepts(x.dtype):
-            raise TypeError(f"{name} does not accept dtype {x.dtype.name}.")
+        check_dtype(name, x.dtype, accepts)
         return x.update(shape=_kept(x, axes))
 
     return abstract

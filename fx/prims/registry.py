@@ -32,42 +32,60 @@ __all__ = [
 ]
 
 # ---------------------------------------------------------------- classes of dtypes
+# Their docstrings are what an error calls them.
 
 
 def any_dtype(dtype: np.dtype) -> bool:
+    """every dtype"""
     return True
 
 
 def arithmetic(dtype: np.dtype) -> bool:
+    """numbers and booleans"""
     return not is_key(dtype)
 
 
 def inexact(dtype: np.dtype) -> bool:
+    """floats and complex numbers"""
     return is_inexact(dtype)
 
 
 def floating(dtype: np.dtype) -> bool:
+    """floats"""
     return is_floating(dtype)
 
 
 def number(dtype: np.dtype) -> bool:
+    """numbers"""
     return dtype.kind != "b" and not is_key(dtype)
 
 
 def real(dtype: np.dtype) -> bool:
+    """integers and floats"""
     return dtype.kind not in "bc" and not is_key(dtype)
 
 
 def ordered(dtype: np.dtype) -> bool:
+    """integers, floats and booleans"""
     return dtype.kind != "c" and not is_key(dtype)
 
 
 def integer(dtype: np.dtype) -> bool:
+    """integers"""
     return dtype.kind in "iu"
 
 
 def bitwise(dtype: np.dtype) -> bool:
+    """integers and booleans"""
     return dtype.kind in "biu"
+
+
+def check_dtype(name: str, dtype: np.dtype, accepts: Callable[[np.dtype], bool]) -> None:
+    """TypeError where a primitive does not take the dtype."""
+    if not accepts(dtype):
+        raise TypeError(
+            f"{name} does not accept dtype {dtype_name(dtype)}: it takes {accepts.__doc__}."
+        )
 
 
 # ---------------------------------------------------------------- elementwise
@@ -209,11 +227,10 @@ def _elementwise_abstract(p: Primitive, accepts: Any, result: Any) -> Any:
         if any(a.dtype != first.dtype for a in avals):
             raise TypeError(
                 f"lax.{p.name} requires arguments to have the same dtypes, got "
-                f"{', '.join(a.dtype.name for a in avals)}. (Tip: fx.numpy.{p.name} is a similar "
-                "function that does automatic type promotion on inputs.)"
+                f"{', '.join(dtype_name(a.dtype) for a in avals)}. (The functions of fx.numpy "
+                "promote their arguments; x.astype converts one.)"
             )
-        if not accepts(first.dtype):
-            raise TypeError(f"{p.name} does not accept dtype {dtype_name(first.dtype)}.")
+        check_dtype(p.name, first.dtype, accepts)
         dtype = first.dtype if result is None else np.dtype(result(first.dtype))
         weak = all(a.weak_type for a in avals) and dtype != np.bool_
         return ShapedArray(shape, dtype, weak)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from fx import core
-from fx.avals import ShapedArray
+from fx.avals import ShapedArray, is_key
 
 _PYTHON = (bool, int, float, complex)
 
@@ -27,6 +27,8 @@ def matched(x: Any, y: Any) -> tuple[Any, Any]:
 def _scalar_like(scalar: Any, aval: ShapedArray) -> Any:
     """A Python scalar in the dtype of an array; beside a weak array it stays a Python scalar."""
     kind = aval.dtype.kind
+    if is_key(aval.dtype):
+        return scalar  # which no primitive takes beside a key
     widest = {"b": bool, "i": int, "u": int, "c": complex}.get(kind, float)
     if _PYTHON.index(type(scalar)) > _PYTHON.index(widest):
         raise TypeError(

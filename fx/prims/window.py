@@ -16,6 +16,7 @@ from fx.avals import ShapedArray, is_floating
 from fx.prims import shape
 from fx.prims.registry import (
     Case,
+    check_dtype,
     number,
     primitive,
     transpose_linear_operand,
@@ -98,8 +99,7 @@ def fold_abstract(name: str, accepts: Any) -> Any:
     def abstract(x: ShapedArray, **params: Any) -> ShapedArray:
         w = Windows(**params)
         check_windows(name, x, w)
-        if not accepts(x.dtype):
-            raise TypeError(f"{name} does not accept dtype {x.dtype.name}.")
+        check_dtype(name, x.dtype, accepts)
         return x.update(shape=w.result_shape(x.shape))
 
     return abstract
