@@ -245,6 +245,34 @@ def test_every_dtype_it_accepts(name: str, rng) -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "int32", "uint32"])
+def test_lanes_of_integers_divide_exactly(dtype) -> None:
+    """Of all bytes; of more bits, at the ends of the range and around multiples of the divisor,
+    where the quotient of floats is nearest to the next integer.
+    """
+    range_ = np.iinfo(dtype)
+    if range_.bits == 8:
+        every = np.arange(range_.min, range_.max + 1)
+        a, b = (v.ravel() for v in np.meshgrid(every, every))
+    else:
+        rng = np.random.default_rng(0)
+        b = np.append(rng.integers(range_.min, range_.max, 4000), rng.integers(-9, 9, 2000))
+        b = np.append(b, [range_.min, range_.max, range_.max, range_.min, 1, -1, 0])
+        top = range_.max // np.maximum(abs(b), 1)
+        a = b * (rng.uniform(-1, 1, b.shape) * (top + 1)).astype(int)
+        a, b = np.concatenate([a - 1, a, a + 1]), np.tile(b, 3)
+        a = np.append(a, [range_.min, range_.max, range_.min, range_.min])
+        b = np.append(b, [range_.min, range_.max, range_.max, -1])
+    a, b = a.astype(dtype), b.astype(dtype)
+    x, y = a.astype(object), b.astype(object)
+    quotient = np.array([(abs(p) // abs(q)) * (-1 if (p < 0) != (q < 0) else 1) if q else -1
+                         for p, q in zip(x, y)], object)  # fmt: skip
+    rest = np.where(y == 0, x, x - quotient * np.where(y == 0, 1, y))
+    for op, want in ((lax.div, quotient), (lax.rem, rest)):
+        want = np.array([int(v) % 2**range_.bits for v in want]).astype(f"uint{range_.bits}")
+        np.testing.assert_array_equal(fx.jit(op)(a, b), want.view(dtype), op.__name__)
+
+
 # ---------------------------------------------------------------- messages
 
 MESSAGES = [
@@ -254,7 +282,14 @@ MESSAGES = [
         lambda: lax.add(F(1), np.int32(1)),
         r"lax.add requires arguments to have the same dtypes, got",
     ),
-    (lambda: lax.exp(np.int32(1)), r"exp does not accept dtype int32"),
+    (
+        lambda: lax.exp(np.int32(1)),
+        r"exp does not accept dtype int32: it takes floats and complex numbers",
+    ),
+    (
+        lambda: lax.cumsum(np.ones(2, bool)),
+        r"cumsum does not accept dtype bool: it takes numbers\.",
+    ),
     (lambda: lax.lt(np.complex64(1), np.complex64(1)), r"lt does not accept dtype complex64"),
     (lambda: lax.bitwise_and(F(1), F(1)), r"and does not accept dtype float32"),
     (lambda: lax.add([1, 2], 1), r"is not a valid array type"),

@@ -58,9 +58,43 @@ int any_$N($F m) {{
 }}"""
 
 
+def _division(name: str, signed: str, unsigned: str, end: str) -> dict[str, str]:
+    """One lane divides as the device does; lanes of up to 32 bits as floats, since no processor has
+    an instruction for integers. What a divisor's inverse is too large by is more than it is rounded
+    by, so that no whole quotient is missed, and less than what any other lacks to the next, which
+    is one part in the dividend.
+    """
+    texts = _by_sign(signed, unsigned)
+    texts |= {f"{kind}x1": texts[kind] for kind in _KINDS}
+    for kind in ("i8", "i16", "i32", "u8", "u16", "u32"):
+        minus = ", minus = b == ($F)(-1)" if kind[0] == "i" else ""
+        texts[kind] = f"""
+$F {name}_$N($F a, $F b) {{
+  $M zero = b == ($F)(0){minus};
+  $F by = ({"zero | minus" if minus else "zero"}) ? ($F)(1) : b;
+{_QUOTIENT_32 if kind[1:] == "32" else _QUOTIENT_16}
+{end if minus else end.replace(_LEAST, "")}
+}}"""
+    return texts
+
+
+_QUOTIENT_16 = f"""
+  $f32 inverse = ($f32)({1 + 2.0**-20!r}f) / $tof32(by);
+  $F quotient = $toF($tof32(a) * inverse);"""
+_QUOTIENT_32 = f"""
+#if defined(POCL_DEVICE_ADDRESS_BITS) && defined(cl_khr_fp64)
+  $f64 near = $tof64(($f32)(1.0f) / $tof32(by));
+  $f64 inverse = near * (($f64)({2 + 2.0**-40!r}) - near * $tof64(by));
+  $F quotient = $toF($tof64(a) * inverse);
+#else
+  $F quotient = a / by;
+#endif"""
+_LEAST = "  quotient = minus ? $asF(($U)(($U)(0) - $asU(a))) : quotient;\n"
+
 TEMPLATES: dict[str, dict[str, str]] = {
     # division toward zero; by 0 gives all ones, the least by -1 itself
-    "div": _by_sign(
+    "div": _division(
+        "div",
         """
 $F div_$N($F a, $F b) {
   $M zero = b == ($F)(0), minus = b == ($F)(-1);
@@ -74,9 +108,11 @@ $F div_$N($F a, $F b) {
   $F quotient = a / (zero ? ($F)(1) : b);
   return zero ? ($F)(-1) : quotient;
 }""",
+        _LEAST + "  return zero ? ($F)(-1) : quotient;",
     ),
     # remainder with the dividend's sign; by 0 the dividend
-    "rem": _by_sign(
+    "rem": _division(
+        "rem",
         """
 $F rem_$N($F a, $F b) {
   $M zero = b == ($F)(0), minus = b == ($F)(-1);
@@ -89,6 +125,7 @@ $F rem_$N($F a, $F b) {
   $F rest = a % (zero ? ($F)(1) : b);
   return zero ? a : rest;
 }""",
+        "  return zero ? a : $asF(($U)($asU(a) - $asU(quotient) * $asU(by)));",
     ),
     "abs": _by_sign(
         "$F abs_$N($F x) { return x < ($F)(0) ? $asF(($U)(($U)(0) - $asU(x))) : x; }",
