@@ -260,11 +260,11 @@ CARRIES = {
     "loops inside a loop": lambda x: lax.fori_loop(
         0, 4, lambda k, x: lax.fori_loop(1, N, lambda i, x: x.at[i].set(x[i - 1] * 0.9 + k), x), x
     ),
-}  # fmt: skip
-OTHERS = {
     "an inner loop and the array before it": lambda x: lax.scan(
         lambda b, v: (inner_while(b, v)[0], b), x * 0, x
     ),
+}  # fmt: skip
+OTHERS = {
     "an inner loop that carries it twice": lambda x: lax.fori_loop(
         0, 5,
         lambda k, b: (lambda c: c[0] + 2 * c[1])(
@@ -303,3 +303,24 @@ def test_carries_are_updated_where_they_stand(name, rng):
     )
     most = max(copied(plan.steps), default=0)
     assert (most < x.nbytes) == (name in CARRIES), most
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["after", "before"])
+def test_what_is_carried_and_stacked_is_written_to_both(new, rng):
+    """A kernel has it in a register: no step copies it."""
+    x = rng.uniform(-1, 1, N).astype(np.float32)
+
+    def f(x):
+        step = lambda h, _: (lambda u: (u, u if new else h))(h + 0.1 * fnp.roll(fnp.sin(h), 1))
+        return lax.scan(step, x, None, length=20)
+
+    graph = fx.jit(f).lower(x).compile()._runner.graph
+    plan = make_plan(
+        graph, devices.default_device().profile, condense=False, loops=False, merge=False
+    )
+    assert any(isinstance(s, LoopStep) for s in plan.steps)
+    assert not list(copied(plan.steps))
+    with fx.disable_jit():
+        want = f(fnp.asarray(x))
+    for got, value in zip(fx.jit(f)(x), want, strict=True):
+        np.testing.assert_allclose(got, value, rtol=1e-5, atol=1e-6)

@@ -255,3 +255,16 @@ def test_a_team_is_one_launch():
     before = counters()
     f(x, w)
     assert (counters() - before).launches <= 4
+
+
+def test_a_counter_is_counted_while_the_others_work():
+    """A loop's counter needs no stage of its own, after which all would wait for each other."""
+    several_cores()
+
+    def f(d):
+        return lax.fori_loop(2, 60, lambda k, d: jnp.minimum(d, d[:, k, None] + d[k]), d)
+
+    d = jnp.asarray(normal(200, 200))
+    text = fx.jit(f).lower(d).compile().as_text()
+    loop = text[text.index("for (long k") :]
+    assert loop[: loop.index("team_leave")].count("= team_next(&t") == 1

@@ -143,17 +143,23 @@ class TeamWriter(Writer):
         if self.alone:
             super().steps(group)
             return
-        for little, run in groupby(group, self.little):
-            parts = list(run)
-            if little and not all(isinstance(s, Launch) for s in parts):
+        for how, run in groupby(self.ways(group), lambda pair: pair[1]):
+            parts = [s for s, _ in run]
+            if how == "one":
                 with self.one():
                     super().steps(parts)
-                continue
-            for launches, same in groupby(parts, lambda s: isinstance(s, Launch)):
-                if launches:
-                    self.launches(list(same))  # type: ignore[arg-type]
-                else:
-                    super().steps(list(same))
+            elif how == "dealt":
+                self.launches(parts)  # type: ignore[arg-type]
+            else:
+                super().steps(parts)
+
+    def ways(self, group: Sequence[Step]) -> Iterator[tuple[Step, str]]:
+        """Each step with how it is done: by one member, dealt out, or as it stands."""
+        for little, run in groupby(group, self.little):
+            parts = list(run)
+            one = little and not all(isinstance(s, Launch) for s in parts)
+            for s in parts:
+                yield s, "one" if one else "dealt" if isinstance(s, Launch) else "itself"
 
     def little(self, s: Step) -> bool:
         """Whether dealing out a step would take longer than the step; not where buffers come to

@@ -274,8 +274,8 @@ def _body(
     p, f: g.Loop, consts, carries, xs, ys
 ) -> tuple[tuple[Step, ...], tuple[tuple[int, int], ...]]:
     """One iteration's steps, and the pairs of carry buffers that change roles after it."""
-    body, n_k = f.body, f.n_carry
-    n_c = len(consts)
+    n_k, n_c = f.n_carry, len(consts)
+    body = _stacked_apart(f.body, n_c, n_k)
     before: list[Step] = []
     inputs: list[Place] = [*consts, *carries]
     by_singles = _read_by_singles(body)
@@ -304,6 +304,20 @@ def _body(
     stands = exchange.stands(p, inner, body.outputs, carries, spare)
     branches.bring(p, inner, body.outputs[n_k:], stacked)
     return (*before, *inner.steps), exchange.in_turn(stands)
+
+
+def _stacked_apart(body: g.Graph, n_c: int, n_k: int) -> g.Graph:
+    """The body where what is carried and stacked too is two values, of which a kernel writes both:
+    what it has in a register needs no copy after it, for which all would wait.
+    """
+    carried = {id(o) for o in (*body.outputs[:n_k], *body.inputs[n_c : n_c + n_k])}
+
+    def apart(y: g.Node) -> g.Node:
+        fused = isinstance(y.form, g.Map) or y in body.inputs
+        return g.Node(g.Map("convert"), (y,), y.shape, y.dtype) if fused and id(y) in carried else y
+
+    ys = [apart(y) for y in body.outputs[n_k:]]
+    return g.Graph(body.inputs, (*body.outputs[:n_k], *ys), body.effects)
 
 
 def _sliced(p, before: list[Step], place: Place, window: Place, node: g.Node) -> Place:
