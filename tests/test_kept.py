@@ -27,7 +27,7 @@ print(float(fx.jit(lambda x: jnp.tanh(x * 3).sum() * 0 + x.sum())(jnp.arange(100
 def run(folder, **env):
     env = os.environ | {"FX_CACHE_DIR": f"{folder}/fx", "POCL_CACHE_DIR": f"{folder}/pocl"} | env
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env,
-                          timeout=120)  # fmt: skip
+                          timeout=600)  # fmt: skip
     return done.returncode, done.stdout
 
 

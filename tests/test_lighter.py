@@ -137,7 +137,7 @@ def _told(text: str, **environment: str) -> list[str]:
     """What a Python text says about PoCL in a process of its own."""
     command = [sys.executable, "-c", text, str(builders._ROOT), str(builders.library())]
     environment = os.environ | {"POCL_DEVICES": "basic"} | environment
-    asked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    asked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert asked.stdout, asked.stderr
     return asked.stdout.split()
 

@@ -68,7 +68,7 @@ def told(text: str, folder: Path) -> list[str]:
     environment = os.environ | {"POCL_DEVICES": "basic"} | shop.environment
     try:
         asked = subprocess.run(
-            [*command, str(shop.pocl)], capture_output=True, text=True, env=environment, timeout=120
+            [*command, str(shop.pocl)], capture_output=True, text=True, env=environment, timeout=600
         )
     finally:
         shop.close()

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.driver
 
 def run_python(text, **env):
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True,
-                          env=os.environ | env, timeout=120)  # fmt: skip
+                          env=os.environ | env, timeout=600)  # fmt: skip
     return done.stdout + done.stderr
 
 

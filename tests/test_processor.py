@@ -74,6 +74,6 @@ def test_kernels_for_a_processor_without_a_name(tmp_path, familiar):
         "POCL_CACHE_DIR": str(tmp_path / "pocl"),
         "PYTHONPATH": str(builders._ROOT),
     }
-    asked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    asked = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
     assert ("built" in asked.stdout) != familiar, asked.stderr
     assert ("unknown target CPU 'generic'" in asked.stderr) == familiar

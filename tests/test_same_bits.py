@@ -87,7 +87,7 @@ def test_bits_do_not_depend_on_run_process_or_cores():
         for threads in ("1", "2", "2")
     ]  # fmt: skip
     (one, first), (two, second), (_, third) = (
-        json.loads(p.communicate(timeout=300)[0]) for p in processes
+        json.loads(p.communicate(timeout=600)[0]) for p in processes
     )
     if array.default_device().driver == "pocl":
         assert (one, two) == (1, 2)  # the number of threads was heard
