@@ -119,17 +119,29 @@ def test_special_matrices() -> None:
     near(fx.jit(fx.vmap(lambda a: L.eigh(a)[1]))(stack)[1], L.eigh(stack[1])[1], 1e-4)
 
 
+def test_some_singular_values() -> None:
+    """jnp.linalg.svd gives the values of a range, and their vectors."""
+    whole = np.linalg.svd(TALL, full_matrices=False)
+    u, s, vh = jnp.linalg.svd(TALL, full_matrices=False, subset_by_index=(1, 3))
+    near(s, whole[1][1:], 1e-5)
+    near((u * s) @ vh, (whole[0] * whole[1])[:, 1:] @ whole[2][1:], 1e-5)
+    near(jnp.linalg.svd(TALL, compute_uv=False, subset_by_index=(1, 3)), whole[1][1:], 1e-5)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
         (lambda: L.cholesky(jnp.ones((2, 3))), ValueError, "square"),
-        (lambda: L.lu(jnp.ones(3)), ValueError, "ndims >= 2"),
+        (lambda: L.lu(jnp.ones(3)), TypeError, "ndims >= 2"),
         (lambda: L.svd(jnp.ones((2, 2), "float16")), TypeError, "does not accept dtype float16"),
         (
             lambda: L.triangular_solve(jnp.eye(3), jnp.ones((2, 2))),
             TypeError,
             "Incompatible shapes",
         ),
+        (lambda: jnp.linalg.svd(jnp.ones(3)), TypeError, "ndims >= 2"),
+        (lambda: jnp.linalg.svd(jnp.eye(3), subset_by_index=(0, 1)), ValueError, "cannot both"),
+        (lambda: jnp.linalg.matrix_power(jnp.ones((2, 3)), 2), TypeError, "n, n"),
         (lambda: lax.fft(jnp.ones(4), "rfft", (5,)), ValueError, "last dimensions"),
         (lambda: lax.fft(jnp.ones(4), "dct", (4,)), ValueError, "Unknown FFT type"),
     ],

@@ -148,6 +148,8 @@ CASES = [
     (lambda xp: xp.linalg.matrix_power(f(3, 3), 3), "float32"),
     (lambda xp: xp.linalg.matrix_power(f(3, 3), -2), "float32"),
     (lambda xp: xp.linalg.matrix_power(f(3, 3), 0), "float32"),
+    (lambda xp: xp.linalg.matrix_power(i(3, 3), 5), "int32"),
+    (lambda xp: xp.linalg.matrix_power(i(3, 3) > 1, 2), "bool"),
     (lambda xp: xp.linalg.matrix_rank(f(4, 3)), "int32"),
     (lambda xp: xp.linalg.matrix_rank(np.ones((2, 3, 3), "f")), "int32"),
     (lambda xp: xp.linalg.norm(f(5)), "float32"),

@@ -11,6 +11,7 @@ import numpy as np
 
 from fx import lax
 from fx.avals import canonicalize_dtype
+from fx.core import get_aval
 from fx.dtypes import finfo
 from fx.lax import linalg as factor
 from fx.numpy import diagonals, linalg_products, reductions
@@ -28,12 +29,14 @@ from fx.numpy.sorting import argsort
 from fx.numpy.util import (
     broadcast_value,
     canonical_axes,
+    check_arraylike,
     convert,
     promote_inexact,
 )
 from fx.numpy.util import promote_dtypes_inexact as inexact
 from fx.prims.linalg_eigen import eigvalsh_p, svd_of_any_signs
 from fx.prims.linalg_orthogonal import geqrf_p
+from fx.prims.linalg_solve import check_matrix
 
 __all__ = [
     "EigResult",
@@ -131,7 +134,7 @@ def cholesky(a: Any, *, upper: bool = False, symmetrize_input: bool = True) -> A
     """The triangular factor L [..., n, n] with L L^H = a (with `upper` L^H); NaN where a is not
     positive definite. It reads (a + a^H) / 2, the lower half alone without symmetrize_input.
     """
-    a = _matrix("cholesky", a, True)
+    (a,) = inexact("cholesky", a)
     out = factor.cholesky(a, symmetrize_input=symmetrize_input)
     return _adjoint(out) if upper else out
 
@@ -143,7 +146,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     mode: "reduced" (or "full"); "complete" for k = m; "r" for R alone; "raw" for LAPACK's
     reflections (transposed) and their scales.
     """
-    a = _matrix("qr", a)
+    (a,) = inexact("qr", a)
     if mode not in ("reduced", "complete", "full", "r", "raw"):
         raise ValueError(f"Unsupported QR decomposition mode '{mode}'")
     if mode == "raw":
@@ -162,9 +165,10 @@ def svd(
 ) -> Any:
     """U diag(S) Vh of matrices [..., m, n], with real S [..., min(m, n)] falling: U [..., m, m] and
     Vh [..., n, n], or their first min(m, n) columns and rows without full_matrices, or S alone
-    without compute_uv. `hermitian` goes by eigh. No derivative with full_matrices unless m = n.
+    without compute_uv, or those of a range (start, end) of S, without full_matrices. `hermitian`
+    goes by eigh. No derivative with full_matrices unless m = n.
     """
-    a = _matrix("svd", a)
+    (a,) = inexact("svd", a)
     if hermitian:
         w, v = factor_eigh(a)
         size = u.absolute(w)
@@ -176,10 +180,9 @@ def svd(
         v = taking.take_along_axis(v, order[..., None, :], axis=-1)
         signs = convert(signs, v.dtype)
         return SVDResult(v * signs[..., None, :], s, _adjoint(v))
-    if not compute_uv:
-        return _first(factor.svd(a, full_matrices=full_matrices, compute_uv=False))
-    uu, s, vh = factor.svd(a, full_matrices=full_matrices, compute_uv=True)
-    return SVDResult(uu, s, vh)
+    full, chosen = full_matrices and compute_uv, subset_by_index
+    out = factor.svd(a, full_matrices=full, compute_uv=compute_uv, subset_by_index=chosen)
+    return SVDResult(*out) if compute_uv else _first(out)
 
 
 def _first(x: Any) -> Any:
@@ -201,7 +204,8 @@ def eigh(a: Any, UPLO: str | None = None, symmetrize_input: bool = True) -> Eigh
 
 
 def _hermitian(a: Any, UPLO: str | None) -> Any:
-    a = _matrix("eigh", a, True)
+    (a,) = inexact("eigh", a)
+    check_matrix("eigh", get_aval(a), square=True)
     if UPLO not in (None, "L", "U"):
         raise ValueError(f"UPLO must be one of None, 'L', or 'U', got {UPLO}")
     return a
@@ -218,14 +222,14 @@ def eig(a: Any) -> EigResult:
     """Eigenvalues and right eigenvectors of general matrices [..., n, n], complex and in no order.
     Only the eigenvalues have derivatives.
     """
-    a = _matrix("eig", a, True)
+    (a,) = inexact("eig", a)
     w, v = factor.eig(a, compute_left_eigenvectors=False)
     return EigResult(w, v)
 
 
 def eigvals(a: Any) -> Any:
     """The eigenvalues [..., n] of general matrices [..., n, n], complex and in no order."""
-    a = _matrix("eigvals", a, True)
+    (a,) = inexact("eigvals", a)
     return _first(factor.eig(a, compute_left_eigenvectors=False, compute_right_eigenvectors=False))
 
 
@@ -392,13 +396,19 @@ def lstsq(
 
 
 def matrix_power(a: Any, n: int) -> Any:
-    """Matrices [..., n, n] multiplied n times, by repeated squaring; negative n, a static integer,
-    inverts first. Integers become floats.
+    """Matrices [..., n, n] multiplied n times, by repeated squaring, in their own dtype; negative
+    n, a static integer, inverts first. TypeError where they are not square.
     """
-    a = _matrix("matrix_power", a, True)
     import operator
 
-    n = operator.index(n)
+    check_arraylike("matrix_power", a)
+    a = asarray(a)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise TypeError(f"Argument to matrix_power must have shape [..., n, n], got {a.shape}")
+    try:
+        n = operator.index(n)
+    except TypeError:
+        raise TypeError(f"exponent must be an integer, got {n}") from None
     if n == 0:
         return broadcast_value(eye(a.shape[-2], dtype=a.dtype), a.shape)
     if n < 0:

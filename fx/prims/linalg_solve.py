@@ -35,11 +35,11 @@ LAPACK = tuple(map(np.dtype, (np.float32, np.float64, np.complex64, np.complex12
 
 
 def check_matrix(name: str, x: ShapedArray, square: bool = False) -> tuple[int, int]:
-    """Rows and columns; TypeError or ValueError where x is no stack of (square) matrices of a
-    dtype LAPACK has.
+    """Rows and columns; TypeError where x is no stack of matrices of a dtype LAPACK has, ValueError
+    where they should be square and are not.
     """
     if x.ndim < 2:
-        raise ValueError(f"Argument to {name} must have ndims >= 2; got shape {x.shape}.")
+        raise TypeError(f"Argument to {name} must have ndims >= 2; got shape {x.shape}.")
     m, n = x.shape[-2:]
     if square and m != n:
         raise ValueError(
