@@ -310,6 +310,8 @@ class Array(metaclass=_ArrayType):
 
     def __format__(self, spec: str) -> str:
         host = self._numpy()
+        if is_key(host.dtype):
+            return format(array_str(host), spec)
         return format(host[()] if not self.shape else host, spec)
 
     def __reduce__(self) -> Any:

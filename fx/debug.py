@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from fx import core
+from fx.array import Array
 from fx.array import counters as counters
 from fx.array import reset_counters as reset_counters
+from fx.avals import is_key
 from fx.core import is_array_value
 from fx.prims.callback import CallbackEffect as CallbackEffect
 from fx.prims.callback import FlatCallback, called, debug_callback_p
@@ -98,10 +100,12 @@ def _check_format(fmt: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> No
 
 
 def _shown(x: Any) -> Any:
-    """Arrays as NumPy's, so that format specifications work on scalars."""
-    if is_array_value(x) and not isinstance(x, core.Tracer):
-        return np.asarray(x)[()]
-    return x
+    """Arrays as NumPy's, so that format specifications work on scalars; keys as keys."""
+    if not is_array_value(x) or isinstance(x, core.Tracer):
+        return x
+    if hasattr(x, "dtype") and is_key(x.dtype):
+        return x if isinstance(x, Array) else Array(np.asarray(x))
+    return np.asarray(x)[()]
 
 
 def print(

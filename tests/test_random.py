@@ -275,7 +275,7 @@ def test_a_number_is_the_size_of_one_axis():
         R.normal(key, 4.0)
 
 
-def test_keys_are_no_numbers():
+def test_keys_are_no_numbers(capsys):
     k = R.split(R.key(0), 3)
     readings = (np.asarray, lambda k: k.tolist(), lambda k: k[0].item(), lambda k: float(k[0]))
     for read in (*readings, lambda k: bool(k[0])):
@@ -284,6 +284,8 @@ def test_keys_are_no_numbers():
     with pytest.raises(TypeError, match="key<fry>"):
         lax.add(1.0, k)
     assert fx.device_get({"key": k})["key"] is k
+    fx.debug.print("{}", k[0])
+    assert "key<fry>" in capsys.readouterr().out
 
 
 def test_keys_are_close_where_they_are_equal():
