@@ -37,6 +37,11 @@ def is_key(dtype: np.dtype) -> bool:
     return dtype == key_dtype
 
 
+def holds_keys(x: Any) -> bool:
+    """Whether x is an array, of whatever kind, of typed random keys."""
+    return hasattr(x, "dtype") and is_key(x.dtype)
+
+
 def dtype_name(dtype: np.dtype) -> str:
     """A dtype's name for people; `key<fry>` for random keys."""
     return dtype.names[0] if is_key(dtype) else dtype.name  # type: ignore[index]

@@ -18,7 +18,7 @@ from fx import core
 from fx.array import Array
 from fx.array import counters as counters
 from fx.array import reset_counters as reset_counters
-from fx.avals import is_key
+from fx.avals import holds_keys
 from fx.core import is_array_value
 from fx.prims.callback import CallbackEffect as CallbackEffect
 from fx.prims.callback import FlatCallback, called, debug_callback_p
@@ -103,7 +103,7 @@ def _shown(x: Any) -> Any:
     """Arrays as NumPy's, so that format specifications work on scalars; keys as keys."""
     if not is_array_value(x) or isinstance(x, core.Tracer):
         return x
-    if hasattr(x, "dtype") and is_key(x.dtype):
+    if holds_keys(x):
         return x if isinstance(x, Array) else Array(np.asarray(x))
     return np.asarray(x)[()]
 

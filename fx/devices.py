@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
-from fx.avals import is_key
+from fx.avals import holds_keys
 from fx.config import config, on_change
 from fx.tree_util import prefix_leaves, tree_flatten, tree_leaves, tree_map
 
@@ -104,11 +104,7 @@ def device_get(x: Any) -> Any:
     """The arrays of a tree as NumPy arrays, computed and copied to the host; a tree like x. Keys
     stay as they are.
     """
-    return tree_map(lambda leaf: leaf if _is_keys(leaf) else np.asarray(leaf), x)
-
-
-def _is_keys(x: Any) -> bool:
-    return hasattr(x, "dtype") and is_key(x.dtype)
+    return tree_map(lambda leaf: leaf if holds_keys(leaf) else np.asarray(leaf), x)
 
 
 def copy_to_host_async(x: Any) -> Any:
