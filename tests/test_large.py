@@ -89,7 +89,7 @@ def closed_of(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Clos
 def same(found: list[Any], expected: list[Any]) -> None:
     """Equal to the bit; any NaN for a NaN, whose sign and payload have no meaning."""
     assert len(found) == len(expected)
-    for a, b in zip(map(np.asarray, found), map(np.asarray, expected)):
+    for a, b in zip(host(found), host(expected)):
         assert (a.shape, a.dtype) == (b.shape, b.dtype)
         a, b = stored(a), stored(b)
         if a.dtype.kind == "f":

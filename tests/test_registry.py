@@ -117,7 +117,7 @@ def derivative_sizes(p: Primitive) -> tuple[float, float]:
         if not differentiable(case) or any(0 in s for s in case.shapes):
             continue
         f, primals, tangents = checks.along(p, case)
-        forward = lambda *xs: fx.jvp(f, xs, tangents)[1]  # noqa: B023  called at once
+        forward = lambda *xs: fx.jvp(f, list(xs), tangents)[1]  # noqa: B023  called at once
         if case.order > 1:
             once, twice = fx.jvp(forward, primals, tangents)
             sizes.append((largest(once), largest(twice)))
