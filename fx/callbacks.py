@@ -47,7 +47,8 @@ def _flat(name: str, callback: Any, results: Any, args: Any, kwargs: Any) -> tup
         return out
 
     on_leaves.__name__ = getattr(callback, "__name__", "callback")
-    return FlatCallback(name, on_leaves, prims.result_avals(specs)), leaves, out_tree
+    keys = prims.places_of_keys(leaves)
+    return FlatCallback(name, on_leaves, prims.result_avals(specs), keys), leaves, out_tree
 
 
 def pure_callback(

@@ -21,7 +21,7 @@ from fx.array import reset_counters as reset_counters
 from fx.avals import holds_keys
 from fx.core import is_array_value
 from fx.prims.callback import CallbackEffect as CallbackEffect
-from fx.prims.callback import FlatCallback, called, debug_callback_p
+from fx.prims.callback import FlatCallback, called, debug_callback_p, places_of_keys
 from fx.prims.callback import debug_effect as DebugEffect
 from fx.prims.callback import ordered_debug_effect as OrderedDebugEffect
 from fx.tree_util import tree_flatten
@@ -73,7 +73,7 @@ def _call(callback: Any, args: tuple[Any, ...], kwargs: dict[str, Any], ordered:
         return []
 
     values = [x for x, d in zip(leaves, dynamic) if d]
-    flat = FlatCallback("debug.callback", on_leaves, ())
+    flat = FlatCallback("debug.callback", on_leaves, (), places_of_keys(values))
     debug_callback_p.bind(*values, callback=flat, ordered=bool(ordered))
 
 

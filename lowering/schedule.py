@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from math import inf, prod
 from typing import Any
 
-from lowering import rests, scalar, tiles
+from lowering import abreast, rests, scalar, tiles
+from lowering.abreast import Abreast
 from lowering.affine import Affine, Range, axis
 from lowering.build.turns import Wrap
 from lowering.cells import Cells, cells_of
@@ -50,6 +51,7 @@ class Schedule:
     tile: tiles.Tile | None = None  # for transposed reads; then a row block counts tiles
     cells: Cells | None = None  # for results in small blocks
     again: str = ""  # whether what strips leave of v is one more strip, and how: see `rests`
+    abreast: Abreast | None = None  # for rows that fold side by side: v is their axis
     apart: bool = False  # the text has blocks of v, be it one: then as many as any size asks for
 
 
@@ -273,6 +275,16 @@ def schedule(nest: Nest, profile: Profile) -> Schedule:
         return _by_cells(nest, profile, parallel, folded, cells)
     v = _vector_axis(nest, live, folded)
     v = _short_rows(nest, v, parallel) if v in folded else v
+    how = abreast.abreast_of(nest, v, parallel, profile) if v in folded else None
+    if how is not None:
+        return _rows_abreast(nest, parallel, folded, wide, how)
+    return _by_strips(nest, profile, parallel, folded, v, wide)
+
+
+def _by_strips(
+    nest: Nest, profile: Profile, parallel: list[int], folded: frozenset[int], v: Any, wide: bool
+) -> Schedule:
+    """Rows, each in strips along v."""
     again = rests.again(nest) if v in parallel else ""
     width = 1 if v is None else _lanes(nest, v, folded, profile, bool(again), wide)
     if width == 1:
@@ -333,6 +345,21 @@ def _dealt(nest: Nest, profile: Profile, live: list[int]) -> Schedule:
     rows = tuple(a for a in live if a != v)
     wide = _wide(nest, live)
     return Schedule(rows, (), v, width, 1, 1, 1, (nest.dealt.owners, 1), "cpu", 1, wide=wide)
+
+
+def _rows_abreast(
+    nest: Nest, parallel: list[int], folded: frozenset[int], wide: bool, how: Abreast
+) -> Schedule:
+    """A lane a row."""
+    v = how.rows
+    rows = tuple(a for a in parallel if a != v)
+    grid, n = prod(nest.extents[a] for a in rows), nest.extents[v]
+    row_block, block = abreast.deal(grid, n, max(1.0, work(nest)) * nest.extents[how.axis])
+    items = (-(-grid // row_block), -(-n // block))
+    folds = (*sorted(folded - {how.axis}), how.axis)
+    placed = (rows, folds, v, abreast.ROWS, 1, row_block, block, items)
+    told = {"wide": wide, "abreast": how, "again": rests.again(nest)}
+    return Schedule(*placed, "cpu", 1, apart=items[1] > 1 or not rows, **told)
 
 
 def _by_cells(

@@ -162,3 +162,27 @@ def test_a_callback_may_return_the_same_memory_each_time(wrap: Any) -> None:
     memory[:] = -1
     np.testing.assert_array_equal(first, [0, 2, 4])
     np.testing.assert_array_equal(second, [2, 4, 6])
+
+
+@pytest.mark.parametrize("jit", [lambda f: f, fx.jit])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_keys_arrive_as_keys(jit: Any, mapped: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """In kernels a key is an integer; a callback has the key, and may draw from it."""
+    keys, scales = fx.random.split(fx.random.key(3), 2), jnp.asarray([2.0, 3.0])
+
+    def draw(key: Any, scale: Any) -> Any:
+        assert key.dtype == keys.dtype and key.shape == scale.shape
+        many = fx.vmap(fx.random.normal) if mapped else fx.random.normal
+        return np.asarray(many(key)) * np.asarray(scale)
+
+    def f(key: Any, scale: Any) -> Any:
+        fx.debug.print("{} {:.0f}", key, scale)
+        spec = fx.ShapeDtypeStruct((), np.float32)
+        return fx.pure_callback(draw, spec, key, scale, vmap_method="expand_dims")
+
+    many, args = (fx.vmap(f), (keys, scales)) if mapped else (f, (keys[0], scales[0]))
+    want = [float(fx.random.normal(k) * s) for k, s in zip(keys, scales)]
+    np.testing.assert_allclose(jit(many)(*args), want if mapped else want[0], rtol=1e-6)
+    fx.effects_barrier()
+    said = capsys.readouterr().out
+    assert all(str(k) in said for k in (keys if mapped else keys[:1])) and "2\n" in said

@@ -8,13 +8,13 @@ order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from fx import core
-from fx.avals import ShapedArray, canonicalize_dtype
+from fx.avals import ShapedArray, canonicalize_dtype, holds_keys, key_dtype
 from fx.core import Zero, get_aval, is_undefined, no
 from fx.errors import JaxRuntimeError, NoCallbackRuleError
 from fx.jaxpr import Effect
@@ -53,14 +53,22 @@ def called(name: str, callback: Callable[..., Any], args: Any, kwargs: Any) -> A
 class FlatCallback:
     """A user's function on flat host arrays; checks and converts what it returns.
 
-    Equal only to itself.
+    Equal only to itself. keys: which arguments are typed random keys, that kernels have as
+    integers.
     """
 
-    def __init__(self, name: str, fun: Callable[..., Any], results: tuple[ShapedArray, ...]):
-        self.name, self.fun, self.results = name, fun, results
+    def __init__(
+        self,
+        name: str,
+        fun: Callable[..., Any],
+        results: tuple[ShapedArray, ...],
+        keys: tuple[int, ...] = (),
+    ):
+        self.name, self.fun, self.results, self.keys = name, fun, results, keys
 
     def __call__(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
-        values = [core.host.from_numpy(np.array(a), False) for a in arrays]
+        given = [a.view(key_dtype) if k in self.keys else a for k, a in enumerate(arrays)]
+        values = [core.host.from_numpy(np.array(a), False) for a in given]
         with core.set_trace(core.EVAL):
             outs = self.fun(*values)
         if len(outs) != len(self.results):
@@ -132,6 +140,7 @@ def _pure_batch(axis, args, dims, *, callback, vmap_method):
         callback.name,
         callback.fun,
         tuple(a.update(shape=(axis.size, *a.shape)) for a in callback.results),
+        callback.keys,
     )
     moved = []
     for x, d in zip(args, dims):
@@ -266,6 +275,11 @@ debug_callback_p = primitive(
         for s in ((3,), (), (0, 2))
     ],
 )
+
+
+def places_of_keys(leaves: Sequence[Any]) -> tuple[int, ...]:
+    """Which of the operands of a callback are typed random keys."""
+    return tuple(k for k, x in enumerate(leaves) if holds_keys(x))
 
 
 def result_avals(tree: Any) -> tuple[ShapedArray, ...]:

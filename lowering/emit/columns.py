@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from lowering import scalar
-from lowering.emit.folds import Folds
+from lowering.emit.abreast import Abreast
 from lowering.emit.scope import Event
 from lowering.nest import Nest, Store
 from lowering.schedule import Schedule, work
@@ -43,7 +43,7 @@ def pieces_of(nest: Nest, s: Schedule) -> tuple[Piece, ...]:
     return tuple(found) if fits else ()
 
 
-class Columns(Folds):
+class Columns(Abreast):
     """The registers of such stores, and the strips."""
 
     run_strip: Any

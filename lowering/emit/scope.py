@@ -49,6 +49,7 @@ class Stage:
     inner: tuple[NestBuffer, ...] = ()  # the buffers of its helpers
     cost: float = 1e9  # flops of one launch, roughly
     lanes: int = 1  # of its strips
+    abreast: bool = False  # whether its rows are folded side by side
     alone: bool = False  # it has local memory, which only a kernel's own body can declare
     head: str = "FX_STAGE"  # how its function is compiled: a macro of `program.source`
     table: bool = False  # its buffers come as a table of where the arguments are
@@ -122,6 +123,7 @@ class Emission:
         self.scope = Scope(frozenset(), None, 1)
         self.width = 0  # of the open strip of v; 0 while v is closed
         self.unroll = 1
+        self.beside: int | None = None  # the axis of rows abreast, while they fold
         self.repeated = 0  # lanes of the open strip that the one before had
         self.distance = ""  # from one of a strip's registers to the next, if not side by side
         self.holds: dict[Any, bool] = {}  # what is known of each lane of the strip
@@ -193,7 +195,9 @@ class Emission:
             name = f"i{a}"
             big = "(long)" if far or self.nest.extents[a] * abs(c) >= 2**31 else ""
             parts.append(big + name if c == 1 else f"{big}{self.stride(c)} * {name}")
-            if a == self.s.v and self.width > 1 and u:
+            if a == self.beside:
+                const += c * u
+            elif self.beside is None and a == self.s.v and self.width > 1 and u:
                 if self.distance:
                     times = f"{c * u} * " if c * u > 1 else ""
                     parts.append(f"{big}{times}{self.distance}")
@@ -219,6 +223,10 @@ class Emission:
             self.line(line)
         outer.lines.extend(inner.lines)
         self.line("}")
+
+    def copied(self, v: Value) -> bool:
+        """Whether a value is one for each register of a strip, or for each of the rows abreast."""
+        return (self.s.v if self.beside is None else self.beside) in v.mask
 
     def value_width(self, v: Value) -> int:
         return self.width if self.width > 1 and self.s.v in v.mask else 1

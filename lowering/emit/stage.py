@@ -82,7 +82,8 @@ class _Emitter(Dealer):
         self.partial_end()
         text = counted("\n".join(self.scope.lines))
         items = s.items[0] * s.items[1]
-        return Stage(text, nest.buffers, self.ints, items, 1, nest.label, lanes=s.width)
+        how = {"lanes": s.width, "abreast": s.abreast is not None}
+        return Stage(text, nest.buffers, self.ints, items, 1, nest.label, **how)
 
     def has_long_rows(self) -> bool:
         """Whether rows are folded that strips divide, and so many strips that LLVM gains nothing by
@@ -247,13 +248,14 @@ class _Emitter(Dealer):
             self.run_strip(events, rest, 1, head)
             return
         step, start = w * self.s.unroll, lo
-        if n is None or n >= step:
+        long = self.s.abreast is not None  # its text: once is enough
+        if not long and (n is None or n >= step):
             head = f"for ({ix} {name} = {lo}; {name} + {step} <= {hi}; {name} += {step}) {{"
             self.run_strip(events, w, self.s.unroll, head)
             start = (
                 f"{lo} + ({hi} - {lo}) / {step} * {step}" if n is None else f"{n // step * step}"
             )
-        if n is None or n % step:
+        if long or n is None or n % step:
             at, last = f"from{self.s.v}", f"{hi} - {w}" if n is None else f"{n - w}"
             head = f"for ({ix} {at} = {start}; {at} < {hi}; {at} += {w}) {{"
             self.run_strip(
@@ -308,7 +310,8 @@ class _Emitter(Dealer):
         running = any(self.values[k].op == "cumscan" for k in self.reach(events))
         stores = [e[1] for e in events if e[0] == "store"]
         rest = n % s.width
-        if s.v in s.folds and rest >= MANY and n >= s.width * s.unroll and not (stores or running):
+        enough = rest >= MANY or self.beside is not None
+        if s.v in s.folds and enough and n >= s.width * s.unroll and not (stores or running):
             self.repeated = s.width - rest
             start, width = n - s.width, s.width
         elif s.v not in s.folds and len(stores) == len(events):
@@ -560,6 +563,9 @@ class _Emitter(Dealer):
         n = self.nest.extents[a]
         if a == self.s.v:
             self.open_v(members, "0", str(n), n, reverse)
+            return
+        if self.s.abreast is not None and a == self.s.abreast.axis:
+            self.open_abreast(members, n)
             return
         end = self.extent(a, n)
         outer = self.push(frozenset({a}))

@@ -55,7 +55,7 @@ class Values(Weaving):
                 return scalar.splat(v.dtype, width, self.count_argument(k, v))
             return scalar.constant(v.attr, v.dtype, width)
         own = self.value_width(v)
-        name = self.name(k, u if self.s.v in v.mask else 0)
+        name = self.name(k, u if self.copied(v) else 0)
         return name if own == width else scalar.splat(v.dtype, width, name)
 
     def count_argument(self, k: int, v: Value) -> str:
@@ -101,7 +101,7 @@ class Values(Weaving):
             if self.computes_operands(j, v):
                 taken = self.taken_in(v)
                 args = [y for a in v.args for y in (self.values[a].args if a == taken else (a,))]
-                own = [(a, w if self.s.v in self.values[a].mask else 0, False) for a in args]
+                own = [(a, w if self.copied(self.values[a]) else 0, False) for a in args]
                 todo += reversed(own)
         return order
 

@@ -30,9 +30,9 @@ DOT_WORK = 0.15  # of a multiply-add, and of what it reads, along rows that stan
 LONG_DOT = 32  # elements of such rows at least
 
 
-def total_work(nest: Nest, lanes: int = 1) -> float:
+def total_work(nest: Nest, lanes: int = 1, abreast: bool = False) -> float:
     """Flops of the whole nest, roughly: every value as often as the axes it varies over have
-    points. What strips do counts less, but for loads of an address a lane.
+    points. What strips do counts less, but for loads of an address a lane; and rows `abreast`.
     """
     total, strip = 0.0, 1 / max(1.0, lanes / FEW_LANES)
     if nest.product is not None:
@@ -42,7 +42,7 @@ def total_work(nest: Nest, lanes: int = 1) -> float:
         axes = v.mask
         once = strip
         if k in dots:
-            once = DOT_WORK
+            once = DOT_WORK / 2 if abreast else DOT_WORK
         elif v.op == "map":
             once = scalar.cost(v.attr) * strip
         elif v.op == "bits":

@@ -15,6 +15,7 @@ from functools import cache
 import numpy as np
 
 from lowering.mathlib import (
+    abreast,
     basic,
     exponential,
     giles,
@@ -31,7 +32,8 @@ Needed = tuple[str, np.dtype, int]
 
 TEMPLATES: dict[str, dict[str, str]] = {}
 BOUNDS: dict[str, tuple[float, float]] = {}  # name: largest error in ulp, float32 and float64
-for _family in (basic, integer, exponential, trigonometric, special, giles, turning, strided):
+_FAMILIES = (basic, integer, exponential, trigonometric, special, giles, turning, strided, abreast)
+for _family in _FAMILIES:
     for _name, _kinds in _family.TEMPLATES.items():
         TEMPLATES[_name] = TEMPLATES.get(_name, {}) | _kinds
     BOUNDS.update(_family.BOUNDS)

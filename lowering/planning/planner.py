@@ -366,9 +366,8 @@ class Planner:
         nest, stage = made
         places = [self.place_of(region, b.node) for b in nest.buffers]
         self.nests.append((stage.label, nest))
-        self.add_launch(
-            region, replace(stage, cost=effort.total_work(nest, stage.lanes)), places, part
-        )
+        cost = effort.total_work(nest, stage.lanes, stage.abreast)
+        self.add_launch(region, replace(stage, cost=cost), places, part)
 
     def stage(self, stage: Stage) -> int:
         """The number of a stage; equal ones are one."""
