@@ -17,7 +17,7 @@ from fx import core
 from fx.avals import ShapedArray
 from fx.core import NamedAxisEffect, Primitive, Zero, get_aval, instantiate, set_trace
 from fx.prims import convert, reduce, shape
-from fx.prims.registry import Case, no, primitive
+from fx.prims.registry import Case, check_dtype, no, number, primitive
 
 _OUTSIDE = no("a collective has a value only under the vmap that maps its axis")
 
@@ -129,13 +129,8 @@ def _times(x: Any, size: int) -> Any:
     return x * np.asarray(size, get_aval(x).dtype)[()]
 
 
-def _numbers(name: str, x: ShapedArray) -> None:
-    if x.dtype == np.bool_:
-        raise TypeError(f"{name} does not accept dtype bool.")
-
-
 def _psum_abstract(x: ShapedArray, *, axes: Any) -> ShapedArray:
-    _numbers("psum", x)
+    check_dtype("psum", x.dtype, number)
     return _same(x, axes=axes)
 
 
@@ -273,7 +268,7 @@ def _psum_scatter_abstract(
     x: ShapedArray, *, axes: Any, scatter_dimension: int, tiled: bool
 ) -> ShapedArray:
     size, s, k = _size(axes), x.shape, scatter_dimension
-    _numbers("psum_scatter", x)
+    check_dtype("psum_scatter", x.dtype, number)
     if tiled:
         if s[k] % size:
             raise ValueError(

@@ -19,6 +19,7 @@ from fx.prims.registry import (
     any_dtype,
     binary,
     bitwise,
+    check_dtype,
     elementwise_shape,
     inexact,
     integer,
@@ -325,8 +326,7 @@ def _clamp_abstract(low: ShapedArray, x: ShapedArray, high: ShapedArray) -> Shap
             "lax.clamp requires arguments to have the same dtypes, got "
             f"{low.dtype.name}, {x.dtype.name}, {high.dtype.name}."
         )
-    if x.dtype.kind == "c":
-        raise TypeError(f"clamp does not accept dtype {x.dtype.name}.")
+    check_dtype("clamp", x.dtype, ordered)
     for name, bound in (("min", low), ("max", high)):
         if bound.shape and bound.shape != x.shape:
             raise TypeError(

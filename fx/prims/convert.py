@@ -15,7 +15,6 @@ from fx.avals import (
     canonicalize_dtype,
     dtype_name,
     float0,
-    is_floating,
     is_inexact,
     is_key,
 )
@@ -24,6 +23,8 @@ from fx.prims.registry import (
     Case,
     any_dtype,
     batch_elementwise,
+    check_dtype,
+    floating,
     no,
     primitive,
     transpose_linear_operand,
@@ -185,8 +186,7 @@ bitcast_convert_type_p = primitive(
 
 
 def _reduce_precision_abstract(x: ShapedArray, **params: int) -> ShapedArray:
-    if not is_floating(x.dtype):
-        raise TypeError(f"reduce_precision does not accept dtype {x.dtype.name}.")
+    check_dtype("reduce_precision", x.dtype, floating)
     return x
 
 

@@ -135,8 +135,7 @@ def _recurrence_abstract(a: ShapedArray, b: ShapedArray, *, axis: int, reverse: 
         )
     if not 0 <= axis < a.ndim:
         raise ValueError(f"axis {axis} is out of bounds for array of shape {a.shape}")
-    if not inexact(a.dtype):
-        raise TypeError(f"linear_recurrence does not accept dtype {a.dtype.name}.")
+    check_dtype("linear_recurrence", a.dtype, inexact)
     return ShapedArray(a.shape, a.dtype)
 
 

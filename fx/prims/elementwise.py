@@ -22,6 +22,7 @@ from fx.prims.registry import (
     arithmetic,
     batch_elementwise,
     binary,
+    check_dtype,
     elementwise_shape,
     floating,
     inexact,
@@ -184,8 +185,7 @@ ceil_p = unary(
 
 
 def _round_abstract(x: ShapedArray, *, rounding_method: int) -> ShapedArray:
-    if not floating(x.dtype):
-        raise TypeError(f"round does not accept dtype {x.dtype.name}.")
+    check_dtype("round", x.dtype, floating)
     return x
 
 

@@ -24,6 +24,7 @@ from fx.prims.registry import (
     check_dtype,
     no,
     number,
+    ordered,
     primitive,
     transpose_linear_operand,
 )
@@ -307,8 +308,7 @@ def _check_indices(name: str, size: int, dtype: np.dtype) -> None:
 def _arg(name: str, doc: str, find: Any, op: str) -> Any:
     def abstract(x: ShapedArray, *, axes: Any, index_dtype: Any) -> ShapedArray:
         (axis,) = axes
-        if x.dtype.kind == "c":
-            raise TypeError(f"{name} does not accept dtype {x.dtype.name}.")
+        check_dtype(name, x.dtype, ordered)
         if not 0 <= axis < x.ndim:
             raise ValueError(f"Invalid axis {axis} for operand shape {x.shape}")
         if x.shape[axis] < 1:

@@ -17,7 +17,7 @@ from fx.avals import ShapedArray, is_floating
 from fx.core import Zero, is_undefined
 from fx.prims import shape
 from fx.prims.reduce import highest, lowest
-from fx.prims.registry import Case, no, ordered, primitive
+from fx.prims.registry import Case, check_dtype, no, ordered, primitive
 from fx.prims.window import (
     Windows,
     check_windows,
@@ -121,8 +121,7 @@ def _first_inside(b: Any, w: Windows, sizes: Sequence[int], out: Sequence[int]) 
 def _arg_abstract(x: ShapedArray, *, op: str, **params: Any) -> ShapedArray:
     w = Windows(**params)
     check_windows("window_arg", x, w)
-    if x.dtype.kind == "c":
-        raise TypeError(f"window_arg does not accept dtype {x.dtype.name}.")
+    check_dtype("window_arg", x.dtype, ordered)
     return ShapedArray(w.result_shape(x.shape), np.int32)
 
 
