@@ -14,7 +14,7 @@ from lowering import scalar
 from lowering.nest import Nest, Value
 from lowering.profile import Profile
 
-ROWS = 8  # abreast: sums in registers, half of AVX2's
+ROWS = 8  # abreast at most: sums in registers, half of AVX2's
 MOST_WORK = 8.0  # operations an element, all of whose texts are written for each row
 MOST_BYTES = 1 << 22  # of what is read row by row: memory gives larger arrays no faster
 LONGEST = 1 << 15  # bytes of a row: one by one, cores have more of them to share
@@ -26,9 +26,10 @@ OPS = ("add", "max", "min")
 
 @dataclass(frozen=True, slots=True)
 class Abreast:
-    """Rows along one axis, eight at once, each in strips of `width` lanes along the folded one."""
+    """Rows along one axis, `count` at once, in strips of `width` lanes along the folded one."""
 
     rows: int
+    count: int
     axis: int
     width: int
 
@@ -40,8 +41,8 @@ def abreast_of(nest: Nest, v: int, parallel: list[int], profile: Profile) -> Abr
     width = profile.lanes(max((x.dtype.itemsize for x in folds), default=4))
     if width < 4 or nest.extents[v] < width or any(x.op not in PLAIN for x in nest.values):
         return None
-    beside = frozenset().union(*map(_axes, gathered)) - {v}  # which lanes fold, each its row's
-    if prod(nest.extents[a] for a in beside) > FEW or not all(_sums(nest, x, v) for x in folds):
+    others = frozenset().union(*map(_axes, gathered)) - {v}  # which lanes fold, each its row's
+    if prod(nest.extents[a] for a in others) > FEW or not all(_sums(nest, x, v) for x in folds):
         return None
     inside = _inside(nest, folds)
     if any(nest.values[k].op in ("reduce", "mad", "index") for k in inside):
@@ -51,7 +52,7 @@ def abreast_of(nest: Nest, v: int, parallel: list[int], profile: Profile) -> Abr
         return None
     for a in sorted(parallel, reverse=True):
         if nest.extents[a] >= ROWS and _shared(nest, folds, inside, a, v):
-            return Abreast(a, v, width)
+            return Abreast(a, min(ROWS, width), v, width)
     return None
 
 
@@ -110,13 +111,13 @@ def _shared(nest: Nest, folds: list[Value], inside: set[int], a: int, v: int) ->
     return size <= MOST_BYTES and nest.extents[v] * item <= LONGEST
 
 
-def deal(grid: int, n: int, cost: float) -> tuple[int, int]:
+def deal(how: Abreast, grid: int, n: int, cost: float) -> tuple[int, int]:
     """How many sets of n rows, and how many rows of one, an item does, where a row costs so much:
     eight items of few sets, that cores share evenly, if there is work for so many.
     """
-    strips = -(-n // ROWS)
+    strips, cost = -(-n // how.count), cost * how.count
     if grid >= 4:
-        block = max(1, int(UNITS / cost / n))
+        block = max(1, int(UNITS / cost / strips))
         return max(min(block, -(-grid // 4)), -(-grid // 1024)), n
-    least = max(LEAST / cost / ROWS, strips / 1024)
-    return 1, ROWS * ceil(max(min(UNITS / cost / ROWS, strips / 8), least))
+    least = max(LEAST / cost, strips / 1024)
+    return 1, how.count * ceil(max(min(UNITS / cost, strips / 8), least))

@@ -354,10 +354,10 @@ def _rows_abreast(
     v = how.rows
     rows = tuple(a for a in parallel if a != v)
     grid, n = prod(nest.extents[a] for a in rows), nest.extents[v]
-    row_block, block = abreast.deal(grid, n, max(1.0, work(nest)) * nest.extents[how.axis])
+    row_block, block = abreast.deal(how, grid, n, max(1.0, work(nest)) * nest.extents[how.axis])
     items = (-(-grid // row_block), -(-n // block))
     folds = (*sorted(folded - {how.axis}), how.axis)
-    placed = (rows, folds, v, abreast.ROWS, 1, row_block, block, items)
+    placed = (rows, folds, v, how.count, 1, row_block, block, items)
     told = {"wide": wide, "abreast": how, "again": rests.again(nest)}
     return Schedule(*placed, "cpu", 1, apart=items[1] > 1 or not rows, **told)
 

@@ -148,9 +148,9 @@ def test_short_sums_beside_long_ones():
 def test_the_text(profile):
     """Eight sums of a register each, and what follows in one register; the vector is read once."""
 
-    def text(n: int, m: int, op: str) -> str:
+    def text(n: int, m: int, op: str, dtype: type = np.float32) -> str:
         b = g.Builder()
-        A, x, y = b.input((n, m), F32), b.input((m,), F32), b.input((n,), F32)
+        A, x, y = (b.input(s, np.dtype(dtype)) for s in ((n, m), (m,), (n,)))
         if op == "dot":
             sums = b.contract(A, x, ((1,), (0,)))
         else:
@@ -160,10 +160,12 @@ def test_the_text(profile):
         (program,) = compiler.make_plan(b.graph([z]), profile).programs
         return program.source
 
-    F32, lanes = np.dtype(np.float32), profile.vector_bytes // 4
+    lanes = profile.vector_bytes // 4
     found = text(200, 200, "dot")
     assert found.count(f"= mad_f32x{lanes}(") >= 8
     assert f"folds8_add_f32x{lanes}(" in found and "exp_f32x8(" in found
     for n, m in ((7, 200), (200, 5), (64, 20000), (5000, 1000)):  # few rows, short, long, large
         assert "folds8" not in text(n, m, "dot")
+    wide = text(200, 200, "dot", np.float64)
+    assert f"folds{min(8, lanes // 2)}_add_f64x{lanes // 2}(" in wide
     assert "folds8" not in text(200, 200, "centred")  # what a row has alone is not for registers
