@@ -122,8 +122,7 @@ def test_who_builds_after_a_rest_finds_all_parts(device, asked, tmp_path, monkey
     later.settle()
     job = lean.job(TEXT, "-w", f"stock{os.getpid()}", [("fx", 1, 1)])
     assert made.build(*job) is not None  # and not the answer to what was told
-    done = (lambda: list(tmp_path.glob(f"v*/{stock.KIND}/*/*")),) * 4  # others come first
-    assert any(map(within_seconds, done))
+    assert within_seconds(lambda: list(tmp_path.glob(f"v*/{stock.KIND}/*/*")))  # others come first
     from plans import run
 
     rng = np.random.default_rng(0)

@@ -47,7 +47,9 @@ typedef struct {
   int open;
 } team;
 FX_TEAM team team_of(__global ulong *words, uint me, uint members) {
-  team t = { words, 0, me, members, 0, 0, 0, 0, 0, 0, 0 };
+  team t; // one by one: of a list of zeros clang makes a call of memset, which our linker has not
+  t.words = words, t.times = 0, t.me = me, t.members = members, t.stage = t.tried = 0;
+  t.looks = t.mine = t.heard = 0, t.until = 0, t.open = 0;
   return t;
 }
 FX_TEAM void team_timed(team *t, __global ulong *times) {
