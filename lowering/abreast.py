@@ -37,11 +37,12 @@ class Abreast:
 def abreast_of(nest: Nest, v: int, parallel: list[int], profile: Profile) -> Abreast | None:
     """How the rows of a nest that folds along `v` go abreast; None where they go one by one."""
     gathered = [x for x in nest.values if x.op in ("reduce", "mad")]
-    folds = [x for x in gathered if v in _axes(x)]
+    folds = [x for x in gathered if v in x.folded]
     width = profile.lanes(max((x.dtype.itemsize for x in folds), default=4))
     if width < 4 or nest.extents[v] < width or any(x.op not in PLAIN for x in nest.values):
         return None
-    others = frozenset().union(*map(_axes, gathered)) - {v}  # which lanes fold, each its row's
+    # what lanes fold, each its row's
+    others = frozenset().union(*(x.folded for x in gathered)) - {v}
     if prod(nest.extents[a] for a in others) > FEW or not all(_sums(nest, x, v) for x in folds):
         return None
     inside = _inside(nest, folds)
@@ -56,16 +57,10 @@ def abreast_of(nest: Nest, v: int, parallel: list[int], profile: Profile) -> Abr
     return None
 
 
-def _axes(x: Value) -> frozenset[int]:
-    """Which axes a fold folds."""
-    return x.attr if x.op == "mad" else x.attr[1]
-
-
 def _sums(nest: Nest, x: Value, v: int) -> bool:
     """Whether a fold is one along v alone, of numbers that registers hold as they are."""
-    op = "add" if x.op == "mad" else x.attr[0]
     kinds = {x.dtype, *(nest.values[a].dtype for a in x.args)}
-    return _axes(x) == {v} and op in OPS and len(kinds) == 1 and x.dtype.char in "fd"
+    return x.folded == {v} and x.fold in OPS and len(kinds) == 1 and x.dtype.char in "fd"
 
 
 def _inside(nest: Nest, folds: list[Value]) -> set[int]:

@@ -17,6 +17,8 @@ import numpy as np
 from lowering.affine import Affine, Range
 from lowering.graph import Const, Node
 
+FOLDS = frozenset({"reduce", "mad", "argreduce"})
+
 
 @dataclass(slots=True)
 class Value:
@@ -47,6 +49,20 @@ class Value:
     dtype: np.dtype
     mask: frozenset[int]
     attr: Any = None
+
+    @property
+    def is_fold(self) -> bool:
+        return self.op in FOLDS
+
+    @property
+    def fold(self) -> str:
+        """The operation of a reduce, a mad or an argreduce."""
+        return "add" if self.op == "mad" else self.attr[0]
+
+    @property
+    def folded(self) -> frozenset[int]:
+        """The axes that a reduce, a mad or an argreduce folds."""
+        return self.attr if self.op == "mad" else self.attr[-1]
 
 
 @dataclass(slots=True)

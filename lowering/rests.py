@@ -7,10 +7,9 @@ of what its rows took.
 
 from __future__ import annotations
 
-from lowering.nest import Nest
+from lowering.nest import FOLDS, Nest
 
 PLAIN = frozenset({"const", "index", "load", "guard", "map", "alias"})
-FOLDS = frozenset({"reduce", "mad", "argreduce"})
 
 
 def again(nest: Nest) -> str:

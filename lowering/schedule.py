@@ -74,12 +74,8 @@ def folded_axes(nest: Nest) -> frozenset[int]:
     """Axes that some value folds or runs along."""
     found: set[int] = set()
     for v in nest.values:
-        if v.op == "reduce":
-            found |= v.attr[1]
-        elif v.op == "mad":
-            found |= v.attr
-        elif v.op == "argreduce":
-            found |= v.attr[2]
+        if v.is_fold:
+            found |= v.folded
         elif v.op == "cumscan":
             found.add(v.attr[1])
         elif v.op == "loop":
@@ -149,9 +145,7 @@ def _mergeable(nest: Nest) -> tuple[int, int] | None:
     folded = folded_axes(nest)
     fixed = {v.attr[1] for v in nest.values if v.op == "cumscan"}
     fixed |= {v.attr.axis for v in nest.values if v.op == "loop"}
-    groups = [v.attr[1] for v in nest.values if v.op == "reduce"]
-    groups += [v.attr for v in nest.values if v.op == "mad"]
-    groups += [v.attr[2] for v in nest.values if v.op == "argreduce"]
+    groups = [v.folded for v in nest.values if v.is_fold]
     groups += [v.mask for v in nest.values if v.op != "guard"]
     groups += [_block_axes(nest, s) for s in nest.stores if s.partial]
     guards = [v.mask for v in nest.values if v.op == "guard"]

@@ -24,7 +24,7 @@ class Abreast(Folds):
     def goes_abreast(self, k: int) -> bool:
         """Whether fold k is one along the rows' strips."""
         how = self.s.abreast
-        return how is not None and how.axis in self.fold_axes(k)
+        return how is not None and how.axis in self.values[k].folded
 
     def start_fold(self, k: int) -> Fold:
         how = self.s.abreast
@@ -34,7 +34,7 @@ class Abreast(Folds):
         sums = [f"{name}_{u}" for u in range(max(1, self.width))]
         for each in sums:
             self.declare(each, v.dtype, how.width, self.fold_identity(v), v)
-        fold = Fold(k, self.fold_axes(k), name, sums, True)
+        fold = Fold(k, v.folded, name, sums, True)
         self.folds[k] = fold
         return fold
 
@@ -56,11 +56,7 @@ class Abreast(Folds):
         v, width = self.values[fold.value], self.width
         for u, target in enumerate(fold.vector_names):
             given = [self.get(a, u, width) for a in v.args]
-            if v.op == "mad":
-                text = f"mad_{scalar.code(v.dtype)}x{width}({', '.join(given)}, {target})"
-            else:
-                kinds = (v.dtype, v.dtype)
-                text = scalar.text(v.attr[0], kinds, v.dtype, width, [target, *given])
+            text = self.gathered(v, target, given, width)
             self.line(f"{target} = {self.once(fold, text, target)};")
 
     def finish_fold(self, fold: Fold) -> None:
@@ -69,9 +65,8 @@ class Abreast(Folds):
             super().finish_fold(fold)
             return
         v, sums = self.values[fold.value], fold.vector_names
-        op = "add" if v.op == "mad" else v.attr[0]
         each = "fold" if len(sums) == 1 else f"folds{len(sums)}"
         out = self.fresh("x")
-        call = f"{each}_{op}_{scalar.code(v.dtype)}x{how.width}({', '.join(sums)})"
+        call = f"{each}_{v.fold}_{scalar.code(v.dtype)}x{how.width}({', '.join(sums)})"
         self.line(f"const {scalar.register_type(v.dtype, len(sums))} {out} = {call};")
         self.scope.names[(fold.value, 0)] = out

@@ -130,13 +130,9 @@ class CellEmitter(_Emitter):
         kind = scalar.register_type(v.dtype, width)
         start = scalar.constant(self.fold_identity(v), v.dtype, width)
         self.line(f"{kind} {out} = {start};")
-        for point in points(self.nest, self.fold_axes(k)):
+        for point in points(self.nest, v.folded):
             args = [self.wide(a, u, at | point) for a in v.args]
-            if v.op == "mad":
-                text = f"mad_{scalar.code(v.dtype)}x{width}({args[0]}, {args[1]}, {out})"
-            else:
-                text = scalar.text(v.attr[0], (v.dtype, v.dtype), v.dtype, width, [out, args[0]])
-            self.line(f"{out} = {text};")
+            self.line(f"{out} = {self.gathered(v, out, args, width)};")
         return out
 
     def fold_spread(self, k: int, v: Value, u: Frame) -> str:
@@ -144,7 +140,6 @@ class CellEmitter(_Emitter):
         width, kinds = self.cells.lanes, (v.dtype, v.dtype)
         assert self.cells.spread is not None
         n = self.nest.extents[self.cells.spread]
-        op = "add" if v.op == "mad" else v.attr[0]
         held = []
         for j in range(n):
             args = [self.wide(a, (u[0], j), {}) for a in v.args]
@@ -158,7 +153,9 @@ class CellEmitter(_Emitter):
                 parts = [self.named_wide(v, _every(group, j, width)) for j in range(step)]
                 out = parts[0]
                 for part in parts[1:]:
-                    out = self.named_wide(v, scalar.text(op, kinds, v.dtype, width, [out, part]))
+                    out = self.named_wide(
+                        v, scalar.text(v.fold, kinds, v.dtype, width, [out, part])
+                    )
                 held.append(out)
         return held[0]
 

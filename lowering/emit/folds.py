@@ -32,11 +32,10 @@ class Folds(Picking):
     def start_fold(self, k: int) -> Fold:
         """Declare the accumulators of fold k in the current scope."""
         v = self.values[k]
-        axes = self.fold_axes(k)
         name = self.fresh("a")
         lanes = self.s.v in v.mask and self.width > 0
-        over_v = self.s.v in axes and self.s.width > 1
-        fold = Fold(k, axes, name, [], lanes)
+        over_v = self.s.v in v.folded and self.s.width > 1
+        fold = Fold(k, v.folded, name, [], lanes)
         start = self.fold_identity(v)
         arg = v.dtype if v.op != "argreduce" else self.values[v.args[0]].dtype
         if lanes:
@@ -54,9 +53,8 @@ class Folds(Picking):
         return fold
 
     def fold_identity(self, v: Value) -> Any:
-        op = "add" if v.op == "mad" else v.attr[0]
         dtype = self.values[v.args[0]].dtype if v.op == "argreduce" else v.dtype
-        return scalar.identity(op, dtype)
+        return scalar.identity(v.fold, dtype)
 
     def declare(self, name: str, dtype: np.dtype, width: int, start: Any, v: Value) -> None:
         kind = scalar.register_type(dtype, width)
@@ -73,17 +71,18 @@ class Folds(Picking):
         for u in range(copies):
             target = fold.vector_names[u] if (in_vector or fold.lanes) else fold.scalar_name
             width = self.width if (in_vector or fold.lanes) else 1
-            if v.op == "mad":
-                x, y = (self.get(a, u, width) for a in v.args)
-                text = f"mad_{scalar.code(v.dtype)}x{width}({x}, {y}, {target})"
-                self.line(f"{target} = {self.once(fold, text, target)};")
-                continue
-            x = self.get(v.args[0], u, width)
+            given = [self.get(a, u, width) for a in v.args]
             if v.op == "argreduce":
-                self.accumulate_arg(v, target, x, width, u)
+                self.accumulate_arg(v, target, *given, width, u)
                 continue
-            text = scalar.text(v.attr[0], (v.dtype, v.dtype), v.dtype, width, [target, x])
+            text = self.gathered(v, target, given, width)
             self.line(f"{target} = {self.once(fold, text, target)};")
+
+    def gathered(self, v: Value, target: str, given: list[str], width: int) -> str:
+        """What the accumulator `target` of fold v becomes by one more element."""
+        if v.op == "mad":
+            return f"mad_{scalar.code(v.dtype)}x{width}({', '.join(given)}, {target})"
+        return scalar.text(v.attr[0], (v.dtype, v.dtype), v.dtype, width, [target, *given])
 
     def once(self, fold: Fold, text: str, target: str) -> str:
         """`text`, what the accumulator `target` becomes, but where lanes had their turn before."""
@@ -144,7 +143,7 @@ class Folds(Picking):
             if v.op == "argreduce":
                 self.finish_arg(v, fold)
             else:
-                self.combine_lanes("add" if v.op == "mad" else v.attr[0], v.dtype, fold)
+                self.combine_lanes(v.fold, v.dtype, fold)
         self.scope.names[(fold.value, 0)] = self.arg_result(v, fold.scalar_name, 1)
 
     def arg_result(self, v: Value, name: str, width: int) -> str:

@@ -269,9 +269,8 @@ class GpuEmitter(_Emitter):
     def met(self, f: Fold) -> Met:
         """What of a fold every item brings along."""
         v = self.values[f.value]
-        if v.op == "argreduce":
-            return Met(f.scalar_name, v.attr[0], self.values[v.args[0]].dtype, True)
-        return Met(f.scalar_name, "add" if v.op == "mad" else v.attr[0], v.dtype, False)
+        found = v.op == "argreduce"
+        return Met(f.scalar_name, v.fold, self.values[v.args[0]].dtype if found else v.dtype, found)
 
     def meet(self, parts: Sequence[Met]) -> None:
         """Every item's accumulators become the group's result: runs, then heads, in order."""

@@ -71,7 +71,7 @@ class Keeping(Values):
         todo = [r for e in events for r in self.event_roots(e)]
         while todo:
             k = todo.pop()
-            if k in seen or self.is_fold(k) or self.named(k) or k in (at_hand or ()):
+            if k in seen or self.values[k].is_fold or self.named(k) or k in (at_hand or ()):
                 continue
             seen.add(k)
             todo.extend(self.values[k].args)

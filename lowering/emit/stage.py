@@ -406,7 +406,7 @@ class _Emitter(Dealer):
     def body(self, events: list[Event]) -> None:
         """Everything that happens in the current scope and inside it, phase by phase."""
         reach = self.reach(events)
-        here = [r for r in reach if self.is_fold(r) and self.belongs_here(r)]
+        here = [r for r in reach if self.values[r].is_fold and self.belongs_here(r)]
         turned = self.turned(reach)
         phase = self.phases(reach, {*here, *turned})
         started: dict[int, Fold] = {}
@@ -484,9 +484,6 @@ class _Emitter(Dealer):
             scope = scope.parent
         return False
 
-    def is_fold(self, k: int) -> bool:
-        return self.values[k].op in ("reduce", "mad", "argreduce")
-
     def belongs_here(self, k: int) -> bool:
         return self.values[k].mask <= self.scope.open
 
@@ -524,15 +521,11 @@ class _Emitter(Dealer):
         """
         return frozenset().union(
             *(
-                self.fold_axes(k)
+                self.values[k].folded
                 for k in self.reach([e])
-                if self.is_fold(k) and not self.belongs_here(k)
+                if self.values[k].is_fold and not self.belongs_here(k)
             )
         )
-
-    def fold_axes(self, k: int) -> frozenset[int]:
-        v = self.values[k]
-        return v.attr if v.op == "mad" else v.attr[1] if v.op == "reduce" else v.attr[2]
 
     def _split_directions(self, a: int, members: list[Event]) -> list[list[Event]]:
         parts: dict[bool, list[Event]] = {}

@@ -41,9 +41,7 @@ class Values(Weaving):
 
     scales = True  # whether whole numbers become arguments
 
-    is_fold: Any  # what follows is Folds', which stands on this class
-    fold_axes: Any
-    cumscan: Any
+    cumscan: Any  # what follows is Folds', which stands on this class
     partial_add: Any
     join: Any
 
@@ -130,7 +128,7 @@ class Values(Weaving):
             return self.result_of(v, u)
         elif v.op == "bits":
             return self.bits(v, u, width)
-        elif self.is_fold(k):
+        elif self.values[k].is_fold:
             raise AssertionError(f"fold %{k} is wanted before its phase")
         else:
             raise AssertionError(f"no text for {v.op}")

@@ -51,7 +51,7 @@ def total_work(nest: Nest, lanes: int = 1, abreast: bool = False) -> float:
             once = 1.0
         elif v.op in ("const", "index", "guard", "get", "carry", "loop"):
             continue
-        if v.op in ("reduce", "mad", "argreduce"):
+        if v.is_fold:
             axes = axes.union(*(nest.values[a].mask for a in v.args))
         total += once * prod(
             n if (n := nest.extents[a]) < schedule.MAX_COUNTED else 100 for a in axes

@@ -8,29 +8,22 @@ the registers are taken in the order that ends with the rows in theirs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from itertools import groupby
 
 BOUNDS: dict[str, tuple[float, float]] = {}
-TEMPLATES: dict[str, dict[str, str]] = {}
 
 _ELEMENTS = {"f32": ("float", 4), "f64": ("double", 2)}  # and how many of them are 128 bits
 _LANES = "0123456789abcdef"
 
 Lane = tuple[str, int, int]  # a register, one of its lanes, and whose row it holds
-Join = Callable[[str, str, int], str]  # two registers' texts and their width to their sum's
 
 
 def _halved(x: list[Lane], y: list[Lane], half: int, block: int) -> list[Lane]:
     """The first or second halves of the rows of two registers, as lanes of one."""
     long = sum(lane[2] == x[0][2] for lane in x)
-    step = max(block, long)
+    step = block if long <= block else len(x)  # of one register before the other's turn
     found: list[Lane] = []
-    if long > block:
-        for source in (x, y):
-            for start in range(0, len(source), step):
-                found += source[start + half * long // 2 :][: long // 2]
-        return found
     for start in range(0, len(x), step):
         for source in (x, y):
             for row in range(start, min(start + step, len(x)), long):
@@ -45,8 +38,12 @@ def _literal(lanes: list[Lane], element: str) -> str:
     return f"({element}{len(lanes)})({', '.join(texts)})"
 
 
-def _folds(rows: int, width: int, kind: str, join: Join) -> str:
-    """The body of a fold of `rows` registers of `width` lanes each."""
+def _joined(op: str, kind: str, x: str, y: str, width: int) -> str:
+    return f"{x} + {y}" if op == "add" else f"{op}_{kind}x{width}({x}, {y})"
+
+
+def _template(op: str, rows: int, kind: str, width: int) -> str:
+    """A fold of `rows` registers of `width` lanes each."""
     element, block = _ELEMENTS[kind]
     held = [[(f"${k}", lane, k) for lane in range(width)] for k in range(rows)]
     lines: list[str] = []
@@ -55,8 +52,8 @@ def _folds(rows: int, width: int, kind: str, join: Join) -> str:
         halves = [_halved(x, y, half, block) for half in (0, 1)]
         name = f"y{len(lines) + 1}"
         first, second = (_literal(lanes, element) for lanes in halves)
-        kind_of = f"{element}{len(halves[0])}"
-        lines.append(f"  const {kind_of} {name} = {join(first, second, len(halves[0]))};")
+        n = len(halves[0])
+        lines.append(f"  const {element}{n} {name} = {_joined(op, kind, first, second, n)};")
         return [(name, k, lane[2]) for k, lane in enumerate(halves[0])]
 
     while len(held) > 1:
@@ -67,24 +64,18 @@ def _folds(rows: int, width: int, kind: str, join: Join) -> str:
     text = "\n".join(lines)
     for k, (_, _, row) in enumerate(last):
         text = text.replace(f"${row}.", f"x{k}.")
-    return f"{text}\n  return {last[0][0]};"
-
-
-def _texts(rows: int, op: str, join: Join) -> dict[str, str]:
-    found = {}
     given = ", ".join(f"$F x{k}" for k in range(rows))
-    for kind, (element, _) in _ELEMENTS.items():
-        for width in (4, 8, 16):
-            if width >= rows:
-                body = _folds(rows, width, kind, join).replace("$kind", kind)
-                head = f"{element}{rows} folds{rows}_{op}_$N({given})"
-                found[f"{kind}x{width}"] = f"{head} {{\n{body}\n}}"
-    return found
+    head = f"{element}{rows} folds{rows}_{op}_$N({given})"
+    return f"{head} {{\n{text}\n  return {last[0][0]};\n}}"
 
 
-for _rows in (2, 4, 8):
-    TEMPLATES[f"folds{_rows}_add"] = _texts(_rows, "add", lambda a, b, n: f"{a} + {b}")
-    for _op in ("max", "min"):
-        TEMPLATES[f"folds{_rows}_{_op}"] = _texts(
-            _rows, _op, lambda a, b, n, op=_op: f"{op}_$kindx{n}({a}, {b})"
-        )
+TEMPLATES = {
+    f"folds{rows}_{op}": {
+        f"{kind}x{width}": partial(_template, op, rows, kind, width)
+        for kind in _ELEMENTS
+        for width in (4, 8, 16)
+        if width >= rows
+    }
+    for rows in (2, 4, 8)
+    for op in ("add", "max", "min")
+}

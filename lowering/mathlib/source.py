@@ -1,7 +1,8 @@
 """Turns names of functions (exp, float32, 16) into the OpenCL C that defines them.
 
-A template is one function's text with `$` marks for the element type and the width; a family file
-holds a dict of them by name, then by kind (f32, f64, `float` for both; i32, ..., `int` for all).
+A template is one function's text with `$` marks for the element type and the width, or what makes
+that text; a family file holds a dict of them by name, then by kind (f32, f64, `float` for both;
+i32, ..., `int` for all).
 The output is canonical: dependencies first, otherwise by name, so equal needs give equal text.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 
 import numpy as np
@@ -29,8 +30,9 @@ from lowering.mathlib import (
 from lowering.scalar_text import code
 
 Needed = tuple[str, np.dtype, int]
+Template = str | Callable[[], str]
 
-TEMPLATES: dict[str, dict[str, str]] = {}
+TEMPLATES: dict[str, dict[str, Template]] = {}
 BOUNDS: dict[str, tuple[float, float]] = {}  # name: largest error in ulp, float32 and float64
 _FAMILIES = (basic, integer, exponential, trigonometric, special, giles, turning, strided, abreast)
 for _family in _FAMILIES:
@@ -167,7 +169,7 @@ def _instance(name: str, looks_up: bool) -> tuple[str, tuple[str, ...]]:
     template = exact or kinds.get(kind) or kinds.get(family)
     if template is None:
         raise KeyError(f"no function {name}: {base} is defined for {sorted(kinds) or 'nothing'}")
-    text = expand(template, kind, width)
+    text = expand(template if isinstance(template, str) else template(), kind, width)
     known = TEMPLATES | tables.TEMPLATES if looks_up else TEMPLATES
     calls = {m.group(0) for m in _CALL.finditer(text) if m.group(1) in known} - {name}
     return text, tuple(sorted(calls))

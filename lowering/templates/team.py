@@ -38,6 +38,8 @@ static void team_yield(void) {
 #endif
 }"""
 
+# team_of sets one after the other: of a list of zeros clang makes a call of memset, which our linker
+# has not.
 _TEXT = """
 typedef struct {
   __global ulong *words;
@@ -47,7 +49,7 @@ typedef struct {
   int open;
 } team;
 FX_TEAM team team_of(__global ulong *words, uint me, uint members) {
-  team t; // one by one: of a list of zeros clang makes a call of memset, which our linker has not
+  team t;
   t.words = words, t.times = 0, t.me = me, t.members = members, t.stage = t.tried = 0;
   t.looks = t.mine = t.heard = 0, t.until = 0, t.open = 0;
   return t;
