@@ -73,7 +73,7 @@ class Folds(Picking):
             width = self.width if (in_vector or fold.lanes) else 1
             given = [self.get(a, u, width) for a in v.args]
             if v.op == "argreduce":
-                self.accumulate_arg(v, target, *given, width, u)
+                self.accumulate_arg(v, target, given[0], width, u)
                 continue
             text = self.gathered(v, target, given, width)
             self.line(f"{target} = {self.once(fold, text, target)};")
