@@ -571,11 +571,8 @@ def constant_like(value: Any, aval: ShapedArray) -> Any:
     recorded.
     """
     array = np.asarray(value, aval.dtype)
-    trace = state.trace
-    while trace.kind != "eval":
-        if trace.kind == "jaxpr":
-            return array.item() if aval.weak_type else array[()]
-        trace = trace.parent
+    if recorder() is not None:
+        return array.item() if aval.weak_type else array[()]
     return host.from_numpy(array, aval.weak_type)
 
 
@@ -595,4 +592,4 @@ def install(name: str, value: Any) -> None:
 
 # recording stands on all of the above, and its names are part of core
 from fx.former import of_core as __getattr__  # noqa: E402, F401
-from fx.recording import JaxprTrace, JaxprTracer, close, trace_to_jaxpr  # noqa: E402, F401
+from fx.recording import JaxprTrace, JaxprTracer, close, recorder, trace_to_jaxpr  # noqa: E402, F401

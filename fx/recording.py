@@ -12,6 +12,7 @@ import numpy as np
 
 from fx.avals import ShapedArray
 from fx.core import (
+    EVAL,
     Primitive,
     Trace,
     Tracer,
@@ -61,7 +62,7 @@ class JaxprTrace(Trace):
         self.function = function
         self.eqns: list[JaxprEqn] = []
         self.arg_names: dict[Var, str] = {}
-        self.constants: dict[int, tuple[Var, Any]] = {}
+        self.constants: dict[int, tuple[Atom, Any]] = {}  # literals have no constvar
         self.alive = True
 
     def end(self) -> None:
@@ -99,6 +100,10 @@ class JaxprTrace(Trace):
             found = self.constants[id(x)] = (Var(get_aval(x)), x)
         return found[0]
 
+    def write_out(self, array: Any, scalar: np.generic) -> None:
+        """Have an array of this trace's written as the literal that it holds."""
+        self.constants[id(array)] = (Literal(scalar, get_aval(array)), array)
+
     def process(self, p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Any:
         rule = p.trace_rules.get("jaxpr")
         if rule is not None:
@@ -123,10 +128,20 @@ class JaxprTrace(Trace):
     ) -> tuple[Jaxpr, list[Any]]:
         """The jaxpr from `args` to `outs`, and the values of its constvars."""
         outvars = [self.atom(o) for o in outs]
-        constvars = [v for v, _ in self.constants.values()]
-        consts = [c for _, c in self.constants.values()]
+        held = [(v, c) for v, c in self.constants.values() if isinstance(v, Var)]
+        constvars, consts = [v for v, _ in held], [c for _, c in held]
         jaxpr = Jaxpr(constvars, [a.variable for a in args], outvars, self.eqns, None, debug_info)
         return jaxpr, consts
+
+
+def recorder() -> JaxprTrace | None:
+    """The trace whose jaxpr takes what is bound now, or what transformations make of it; None where
+    it is computed at once.
+    """
+    trace: Any = state.trace
+    while trace is not EVAL and trace.kind != "jaxpr":
+        trace = trace.parent
+    return None if trace is EVAL else trace
 
 
 def trace_to_jaxpr(

@@ -373,8 +373,8 @@ class _Fuser:
         """Whether two kernels should both compute n from one product's result: an activation and
         its derivative share several values, and one array is read for all of them.
         """
-        if len(homes) > 2 or not isinstance(n.form, g.Map):
-            return False
+        if len(homes) > 2 or not isinstance(n.form, g.Map) or n.dtype.kind == "b":
+            return False  # a mask is a quarter of what it is made of
         cost, found, todo, seen = 0.0, None, [n], {id(n)}
         while todo:
             x = todo.pop()
@@ -382,7 +382,7 @@ class _Fuser:
             if cost > REPEATED:
                 return False
             for a in x.args:
-                if id(a) in seen or a.size * 8 <= n.size:
+                if id(a) in seen or a.size * 8 <= n.size or isinstance(a.form, g.Const):
                     continue
                 seen.add(id(a))
                 if isinstance(a.form, g.Map | g.Reshape | g.Broadcast):

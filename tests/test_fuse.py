@@ -54,6 +54,16 @@ def test_short_rows_are_folded_side_by_side(n):
         np.testing.assert_allclose(alone[k], expected[k], 1e-4, 1e-5, err_msg=k)
 
 
+@pytest.mark.parametrize("activation", ["gelu", "silu", "softplus", "relu"])
+def test_a_slope_is_made_of_what_its_activation_was_made_of(activation):
+    """Beside the activation the product's kernel writes one array: itself, or a mask."""
+
+    def loss(w, x, v):
+        return ((getattr(fx.nn, activation)(x @ w) @ v) ** 2).mean()
+
+    assert stored(fx.grad(loss), (128, 512), (256, 128), (512, 64)) == [2, 1, 1, 1]
+
+
 def steps(count):
     """A function that takes steps on a grid; each reads the one before at three places."""
 

@@ -265,6 +265,20 @@ def test_a_gradient_of_a_jitted_function_does_not_run_python_again():
     assert len(calls) == 1
 
 
+def test_scalars_stay_literals():
+    """A rule takes them as arrays; whoever records it, and every derivative of it, does not."""
+
+    def f(x):
+        return fnp.mean(fnp.tanh(x / 3) * np.float32(0.25))
+
+    slope = lambda x: fx.jvp(fx.grad(f), (x,), (x,))[1].sum()
+    for g in (fx.grad(f), slope, fx.vmap(fx.grad(lambda x: f(x) / 7))):
+        closed = fx.make_jaxpr(g)(X)
+        assert not closed.consts and "3.0:f32[]" in str(closed)
+    scale = fnp.float32(5.0)  # an array of the user's is no literal
+    assert len(fx.make_jaxpr(fx.grad(lambda x: f(x) * scale))(X).consts) == 1
+
+
 def test_residuals_that_are_inputs_are_not_copied_out():
     closed = fx.make_jaxpr(lambda x: fx.linearize(fx.jit(lambda x: x * x * x), x)[0])(1.0)
     (eqn,) = [e for e in closed.eqns if e.primitive.name == "jit"]

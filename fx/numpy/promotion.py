@@ -159,10 +159,8 @@ def captured(x: np.ndarray, dtype: np.dtype, weak: bool) -> Any:
     """A caller's array as a value: a copy, since the caller may write to it later. A trace that is
     kept takes one for all uses.
     """
-    trace = core.state.trace
-    while trace is not core.EVAL and trace.kind != "jaxpr":
-        trace = trace.parent
-    if trace is core.EVAL:
+    trace = core.recorder()
+    if trace is None:
         return core.host.from_numpy(np.array(x, dtype), weak)
     kept = vars(trace).setdefault("captured", {})
     key = (id(x), dtype, weak)

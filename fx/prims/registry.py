@@ -334,11 +334,14 @@ def _binary_jvp(p: Primitive, rules: Any) -> Any:
 
 def array_value(x: Any) -> Any:
     """A NumPy value as an Array of its own memory, so that operators in rules mean ours (dtypes, no
-    warnings).
+    warnings). A scalar stays a literal where a jaxpr is recorded.
     """
-    if isinstance(x, np.ndarray | np.generic):
-        return core.host.from_numpy(np.array(x, core.get_aval(x).dtype), False)
-    return x
+    if not isinstance(x, np.ndarray | np.generic):
+        return x
+    array = core.host.from_numpy(np.array(x, core.get_aval(x).dtype), False)
+    if isinstance(x, np.generic) and (trace := core.recorder()) is not None:
+        trace.write_out(array, x)
+    return array
 
 
 def _zero_jvp(p: Primitive) -> Any:
