@@ -98,6 +98,17 @@ def eager_builds_nothing(request: pytest.FixtureRequest) -> Any:
         assert (used.compiles, used.launches) == (0, 0), f"eager code built or ran kernels: {used}"
 
 
+@pytest.fixture(autouse=True)
+def every_program_is_linked(request: pytest.FixtureRequest) -> Any:
+    """A test fails if `ld` was asked for a program: it costs a first call tens of milliseconds."""
+    from lowering.pocl.builders import unlinked
+
+    unlinked.clear()
+    yield
+    if request.module.__name__ != "test_linking":
+        assert not unlinked
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """A generator of NumPy's with a fixed seed."""

@@ -84,6 +84,37 @@ def test_the_first_of_several_equal_names_is_taken(assembled, tmp_path):
     assert called(linking.link(files, b"start"), tmp_path / "library.so") == 43
 
 
+JUMP = """
+  .text
+  .globl start
+  .type start, @function
+start: jmp {name}@PLT
+  .size start, . - start
+"""
+
+
+@pytest.mark.parametrize("size", [0, 1, 272, 5000])
+@pytest.mark.parametrize("name", ["memcpy", "memset"])
+def test_calls_for_what_is_copied_or_cleared_need_no_library(assembled, tmp_path, name, size):
+    (tmp_path / "library.so").write_bytes(
+        linking.link([assembled(JUMP.format(name=name))], b"start")
+    )
+    function = ctypes.CDLL(str(tmp_path / "library.so")).start
+    function.restype = ctypes.c_void_p
+    values = np.random.default_rng(size).integers(1, 255, size + 2, np.uint8)
+    out = np.zeros(size + 2, np.uint8)
+    at, source = out.ctypes.data + 1, values.ctypes.data + 1
+    given = ctypes.c_void_p(source) if name == "memcpy" else 0x1A7  # of which one byte is meant
+    assert function(ctypes.c_void_p(at), given, ctypes.c_size_t(size)) == at
+    want = np.pad(values[1:-1] if name == "memcpy" else np.full(size, 0xA7, np.uint8), 1)
+    np.testing.assert_array_equal(out, want)
+
+
+def test_a_function_that_a_file_has_is_taken_for_the_one_brought_along(assembled, tmp_path):
+    text = JUMP.format(name="memcpy") + ".globl memcpy\nmemcpy: movl $43, %eax\n ret\n"
+    assert called(linking.link([assembled(text)], b"start"), tmp_path / "library.so") == 43
+
+
 def test_a_library_has_what_a_linker_gives_it(assembled, tmp_path):
     """No memory is writable and runs, the stack does not run, the table of sections is the end."""
     library = linking.link([assembled(CONSTANT), assembled(MORE.format(number=2))], b"start")
@@ -163,18 +194,28 @@ def test_a_builder_links_what_has_a_launcher(builder):
     assert ours(f"fx_{name}") == [True, True]
 
 
-COPY = SIMPLE.replace("p0[item] += n0", "__builtin_memcpy(p0, p0 + n0, 1 << 20)")
+MOVE = SIMPLE.replace("p0[item] += n0", "__builtin_memmove(p0, p0 + n0, 1 << 20)")
 WITHOUT = SIMPLE.replace("  const long item = get_group_id(0);\n", "").replace(
     "p0[item]", "p0[get_group_id(0)]"
 )
 
 
 @pytest.mark.driver
-@pytest.mark.parametrize("text, local", [(COPY, 1), (SIMPLE, 2), (WITHOUT, 1)])
-def test_what_calls_a_library_or_has_other_groups_is_left_to_pocl(builder, text, local):
+@pytest.mark.parametrize("text, local, refused", [(MOVE, 1, 1), (SIMPLE, 2, 0), (WITHOUT, 1, 0)])
+def test_what_calls_a_library_or_has_other_groups_is_left_to_pocl(builder, text, local, refused):
     name = f"p{os.getpid()}_{abs(hash(text))}_{local}"
     assert builder.build(*lean.job(text, "-w", name, [("fx", 2 * local, local)])) is not None
     assert ours(f"fx_{name}") == [False]
+    assert len(builders.unlinked) == refused
+
+
+@pytest.mark.driver
+def test_this_process_tells_what_was_not_linked_as_a_builder_does(builder):
+    compiler = builders._self(builders.library())
+    name = f"q{os.getpid()}"
+    compiler.build(*lean.job(MOVE, "-w", name, [("fx", 2, 1)]), drivers.pocls_cache())
+    (why,) = builders.unlinked
+    assert why.startswith(f"fx_{name}: ")
 
 
 @pytest.mark.driver

@@ -58,8 +58,9 @@ RESTS = 0.01
 SHELF = "shelf"
 """Beside the folder of PoCL's files, that of a process which works while nobody waits."""
 
-BITCODE, DONE = "bitcode", "done"
-"""The first words of answers: a job may have one with bitcode, and has one at the end."""
+BITCODE, UNLINKED, DONE = "bitcode", "unlinked", "done"
+"""The first words of answers: a job may have one with bitcode, and has one at the end; before that
+it may have some with what the linker refused."""
 
 _MAGIC = b"BC\xc0\xde"
 _ALL_DEVICES = 0xFFFFFFFF
@@ -100,6 +101,7 @@ class Compiler:
                     processor.give_name(self.pocl)
         self._cl, self._objects, self._texts = ctypes.CDLL(path), None, 0
         self.twin: Twin | None = None
+        self.unlinked: list[str] = []  # what the linker refused, and `ld` was asked for
         self.shelf = Shelf()
         self._machines: Machines | None = None
         self._latest: tuple[str, str, str] | None = None  # source, options, kernel
@@ -218,7 +220,10 @@ class Compiler:
             made = [self.objects.launched(code, kernel, LAUNCHER)]
             made += [file for _, file in others()]
             library = linking.link(made, objects.group_of(kernel))
-        except (objects.Unable, linking.Unlinkable, struct.error):
+        except objects.Unable:
+            return False
+        except (linking.Unlinkable, struct.error) as why:
+            self.unlinked.append(f"{kernel}: {why}")
             return False
         for _, size, _ in launches:
             folder = os.path.join(files, kernel, VARIANTS[size < SMALL_GRID])
@@ -355,6 +360,9 @@ def serve(path: str, pocl: str, files: str, kept_in: str) -> None:
         while _comes(jobs, compiler, (jobs.fileno(), answers.fileno())):
             job = marshal.loads(_read(jobs, int.from_bytes(_read(jobs, 8), "little")))
             answer = ANSWERS[job[0]](compiler, job[1:], files, kept_in, early)
+            for why in compiler.unlinked:
+                _say((UNLINKED, why), answers)
+            compiler.unlinked.clear()
             _say((DONE, answer), answers)
             if not compiler.shelf.busy:
                 _clean(files)

@@ -42,6 +42,8 @@ Early = Callable[[bytes], None] | None
 _lock = threading.Lock()
 _builders: list[Builder] = []
 _own: list[ahead.Compiler] = []
+unlinked: list[str] = []
+"""Programs that were built in PoCL's own way, many times slower, since our linker refused them."""
 
 
 class Builder:
@@ -100,6 +102,8 @@ class Builder:
                     code = answer
                     if early is not None:
                         early(code)
+                elif what == ahead.UNLINKED:
+                    unlinked.append(answer)
                 elif owed:
                     owed, self._owed = owed - 1, self._owed - 1
                 else:
@@ -242,6 +246,7 @@ def _self(path: str) -> ahead.Compiler:
     """This process as a builder."""
     if not _own:
         _own.append(ahead.Compiler(path))
+        _own[0].unlinked = unlinked
     return _own[0]
 
 

@@ -2,7 +2,8 @@
 
 What LLVM makes of a program is functions and constants that refer to each other by distances: they
 are laid out one after the other, and the distances are written in, in a tenth of the time that `ld`
-takes to start. An object file that has anything else is refused; then `ld` is asked.
+takes to start. LLVM calls two functions of the C library for what a text copies or clears: they are
+brought along. An object file that has anything else is refused; then `ld` is asked.
 """
 
 from __future__ import annotations
@@ -32,6 +33,24 @@ _FUNCTION, _GLOBAL, _WEAK = 2, 1, 2
 _PAGE = 4096
 
 
+# LLVM makes these calls of a list of more than eight of its words: the strings of a processor are a
+# few instructions, and start quickly enough for that.
+_BROUGHT = {
+    b"memcpy": (
+        b"\x48\x89\xf8"  # mov %rdi, %rax
+        b"\x48\x89\xd1"  # mov %rdx, %rcx
+        b"\xf3\xa4\xc3"  # rep movsb; ret
+    ),
+    b"memset": (
+        b"\x49\x89\xf8"  # mov %rdi, %r8
+        b"\x89\xf0"  # mov %esi, %eax
+        b"\x48\x89\xd1"  # mov %rdx, %rcx
+        b"\xf3\xaa"  # rep stosb
+        b"\x4c\x89\xc0\xc3"  # mov %r8, %rax; ret
+    ),
+}
+
+
 class Unlinkable(Exception):
     """What this linker does not know, or a name that no file has."""
 
@@ -55,6 +74,7 @@ class Place(NamedTuple):
 def link(objects: Sequence[bytes], name: bytes) -> bytes:
     """The library of object files for x86-64 in which a loader finds the function `name`."""
     files = [_sections(data) for data in objects]
+    files += [_brought(name) for name in _BROUGHT if any(b"\0%s\0" % name in x for x in objects)]
     head = _HEADER.size + _PARTS * _SEGMENT.size + 2 * _SYMBOL.size + 5 * 4 + len(name) + 2
     places: dict[tuple[int, int], int] = {}
     constants = _lay_out(files, 0, head, places)
@@ -100,6 +120,17 @@ def _sections(data: bytes) -> list[Section]:
         here = b"" if kind == _NOTHING else data[at : at + size]
         found.append(Section(kind, flags if size else 0, align, here, link, info))
     return found
+
+
+def _brought(name: bytes) -> list[Section]:
+    """The sections of a file that has one function, which gives way to one of the same name."""
+    code = _BROUGHT[name]
+    symbol = _SYMBOL.pack(1, _WEAK << 4 | _FUNCTION, 0, 0, 0, len(code))
+    return [
+        Section(_BYTES, _ALLOC | _RUN, 16, code, 0, 0),
+        Section(_SYMBOLS, 0, 8, symbol, 2, 0),
+        Section(_TEXTS, 0, 1, b"\0" + name + b"\0", 0, 0),
+    ]
 
 
 def _lay_out(
@@ -156,6 +187,13 @@ def _names(
     return known, functions
 
 
+def _name(sections: Sequence[Section], symbols: Section, k: int) -> str:
+    """The name of a symbol of a table."""
+    label = _SYMBOL.unpack_from(symbols.data, k * _SYMBOL.size)[0]
+    texts = sections[symbols.link].data
+    return texts[label : texts.index(b"\0", label)].decode()
+
+
 def _distances(
     files: Sequence[Sequence[Section]], places: dict[tuple[int, int], int], known: Symbols
 ) -> Iterator[tuple[int, int]]:
@@ -169,7 +207,8 @@ def _distances(
             for offset, info, more in _RELOCATION.iter_unpack(table.data):
                 to = known.get((f, info >> 32))
                 if to is None or info & 0xFFFFFFFF not in _DISTANCES:
-                    raise Unlinkable(f"a relocation {info & 0xFFFFFFFF}, or a name that none has")
+                    name = _name(sections, sections[table.link], info >> 32)
+                    raise Unlinkable(f"a relocation {info & 0xFFFFFFFF} of {name!r}")
                 at = places[f, table.info] + offset
                 yield at, to + more - at
 

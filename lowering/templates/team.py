@@ -38,8 +38,7 @@ static void team_yield(void) {
 #endif
 }"""
 
-# team_of sets one after the other: of a list of zeros clang makes a call of memset, which our
-# linker has not.
+# team_of sets one after the other: of a list of zeros clang makes a call of memset.
 _TEXT = """
 typedef struct {
   __global ulong *words;
