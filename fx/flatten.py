@@ -9,6 +9,7 @@ output's structure after the call. `argument_names` gives each leaf the path tha
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Callable, Collection, Sequence
 from functools import update_wrapper
 from typing import Any
@@ -158,16 +159,30 @@ def check_callable(fun: Any) -> None:
         raise TypeError(f"Expected a callable value, got {fun}")
 
 
+def indices(nums: Any, what: str = "argnums") -> int | tuple[int, ...]:
+    """Positions as Python integers: one, or a sequence of them; NumPy's integers will do."""
+    try:
+        return operator.index(nums)
+    except TypeError:
+        pass
+    try:
+        return tuple(map(operator.index, nums))
+    except TypeError:
+        raise TypeError(f"{what} must be an int or a sequence of ints, got {nums!r}") from None
+
+
+def index_tuple(nums: Any, what: str) -> tuple[int, ...]:
+    """Positions as a tuple, also where there is one."""
+    found = indices(nums, what)
+    return (found,) if isinstance(found, int) else found
+
+
 def normalize_argnums(argnums: Any, count: int, what: str) -> tuple[int, ...]:
     """argnums as a tuple of non-negative positions; ValueError or TypeError where they do
     not fit.
     """
-    nums = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    nums = index_tuple(argnums, f"{what}: argnums")
     for n in nums:
-        if not isinstance(n, int):
-            raise TypeError(
-                f"{what}: argnums must be an int or a sequence of ints, got {argnums!r}"
-            )
         if not -count <= n < count:
             raise (TypeError if what.startswith("grad ") else ValueError)(
                 f"{what}: argnums {argnums!r} is out of range: the function was called with "

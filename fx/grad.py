@@ -19,6 +19,7 @@ from fx.flatten import (
     argument_names,
     check_callable,
     flatten_function,
+    indices,
     name_of,
     normalize_argnums,
     of_positions,
@@ -222,6 +223,7 @@ def value_and_grad(
     (Array(9., dtype=float32, weak_type=True), Array(6., dtype=float32, weak_type=True))
     """
     check_callable(fun)
+    argnums = indices(argnums)
 
     @wraps(fun)
     def value_and_grad_f(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
@@ -452,6 +454,7 @@ def fwd_and_bwd(
     """The two halves of vjp as functions: fwd(*args) -> (out, pullback), bwd(pullback, ct) ->
     gradients.
     """
+    argnums = indices(argnums)
 
     def fwd(*args: Any, **kwargs: Any) -> Any:
         nums = normalize_argnums(argnums, len(args), f"fwd_and_bwd of {name_of(fun)}")

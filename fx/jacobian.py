@@ -14,7 +14,7 @@ import numpy as np
 from fx import core
 from fx.avals import ShapedArray, float0, is_floating, is_inexact
 from fx.core import get_aval
-from fx.flatten import check_callable, name_of, normalize_argnums, of_positions, wraps
+from fx.flatten import check_callable, indices, name_of, normalize_argnums, of_positions, wraps
 from fx.grad import grad, of_type, vjp
 from fx.jvp import jvp
 from fx.tree_util import tree_flatten, tree_map
@@ -39,6 +39,7 @@ def jacfwd(
     Array(6., dtype=float32, weak_type=True)
     """
     check_callable(fun)
+    argnums = indices(argnums)
 
     @wraps(fun)
     def jacfun(*args: Any, **kwargs: Any) -> Any:
@@ -74,6 +75,7 @@ def jacrev(
     Array(6., dtype=float32, weak_type=True)
     """
     check_callable(fun)
+    argnums = indices(argnums)
 
     @wraps(fun)
     def jacfun(*args: Any, **kwargs: Any) -> Any:

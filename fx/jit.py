@@ -22,7 +22,14 @@ from fx.config import config
 from fx.core import EVAL, ClosedJaxpr, DebugInfo, Tracer, get_aval, state
 from fx.debug_checks import check_outputs
 from fx.executable import Runner, evaluate_jit, runner_for
-from fx.flatten import argument_names, check_callable, flatten_function, name_after, name_of
+from fx.flatten import (
+    argument_names,
+    check_callable,
+    flatten_function,
+    index_tuple,
+    name_after,
+    name_of,
+)
 from fx.jit_rules import jit_p
 from fx.passes import hoist_consts
 from fx.reading import read_tree, reading_order
@@ -498,11 +505,8 @@ def _positions(
     fun: Callable[..., Any], nums: Any, names: Any, what: str
 ) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """Positions and names of marked arguments, each completed from the other by the signature."""
-    argnums = () if nums is None else (nums,) if isinstance(nums, int) else tuple(nums)
+    argnums = () if nums is None else index_tuple(nums, f"{what}_argnums")
     argnames = () if names is None else (names,) if isinstance(names, str) else tuple(names)
-    for n in argnums:
-        if not isinstance(n, int):
-            raise TypeError(f"{what}_argnums must be ints, got {nums!r}")
     if not argnums and not argnames:
         return (), ()
     try:

@@ -17,8 +17,17 @@ from fx import checkpoint_policies as checkpoint_policies
 from fx import core, ref_loops
 from fx.avals import ShapedArray
 from fx.case import Case
-from fx.core import ClosedJaxpr, Jaxpr, JaxprEqn, Primitive, Var, get_aval, set_trace
-from fx.flatten import check_callable, flatten_call, name_of, wraps
+from fx.core import (
+    ClosedJaxpr,
+    Jaxpr,
+    JaxprEqn,
+    Primitive,
+    Var,
+    get_aval,
+    has_side_effects,
+    set_trace,
+)
+from fx.flatten import check_callable, flatten_call, index_tuple, name_of, wraps
 from fx.jit_rules import hoisted, run_known
 from fx.jvp import jvp_call
 from fx.linearize import partial_eval_jaxpr, transpose_call
@@ -70,7 +79,7 @@ def checkpoint(
             "The 'concrete' option of checkpoint is deprecated; in its place, use static_argnums."
         )
     checkpoint_policies.check(policy)
-    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    nums = index_tuple(static_argnums, "static_argnums")
     named = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
     function = fun
 
@@ -185,7 +194,7 @@ def split_by_policy(
     residuals = k.outvars[n_known:]
     saved = _saved(k, residuals, policy)
     forward = Jaxpr(k.constvars, k.invars, [*k.outvars[:n_known], *saved], k.eqns, k.effects)
-    eqns = [e for e in k.eqns if not e.effects]
+    eqns = [e for e in k.eqns if not has_side_effects(e.effects)]
     replaced = [Var(v.aval) for v in saved]
     names = dict(zip(saved, replaced))
     invars = [Var(v.aval) for v in k.invars]
@@ -204,20 +213,28 @@ def split_by_policy(
 
 
 def _saved(jaxpr: Jaxpr, residuals: Sequence[Any], policy: Callable[..., Any] | None) -> list[Var]:
-    """The variables that the policy saves and that the residuals are computed from."""
-    if policy is None:
+    """The variables that the policy saves and that the residuals are computed from; what has a
+    side effect happens once, so its results are saved.
+    """
+    if policy is None and not has_side_effects(jaxpr.effects):
         return []
     needed = {a for a in residuals if isinstance(a, Var)}
     saved: list[Var] = []
     for eqn in reversed(jaxpr.eqns):
         if not any(v in needed for v in eqn.outvars):
             continue
-        avals = [a.aval for a in eqn.invars]
-        if checkpoint_policies.saves(policy(eqn.primitive, *avals, **eqn.params)):
+        if has_side_effects(eqn.effects) or _allows(policy, eqn):
             saved += [v for v in eqn.outvars if v in needed]
         else:
             needed.update(a for a in eqn.invars if isinstance(a, Var))
     return saved[::-1]
+
+
+def _allows(policy: Callable[..., Any] | None, eqn: JaxprEqn) -> bool:
+    avals = [a.aval for a in eqn.invars]
+    return policy is not None and checkpoint_policies.saves(
+        policy(eqn.primitive, *avals, **eqn.params)
+    )
 
 
 def _copy(eqns: Sequence[JaxprEqn], names: dict[Var, Any]) -> tuple[list[JaxprEqn], Any]:

@@ -15,7 +15,7 @@ from fx import core
 from fx.avals import ShapedArray, canonicalize_dtype
 from fx.core import ClosedJaxpr, DebugInfo, Literal, Var
 from fx.core import ensure_compile_time_eval as ensure_compile_time_eval
-from fx.flatten import check_callable, flatten_call, name_of, wraps
+from fx.flatten import check_callable, flatten_call, index_tuple, name_of, wraps
 from fx.linearize import linearize_flat
 from fx.passes import cse_jaxpr, dce_closed
 from fx.tree_util import tree_flatten
@@ -100,7 +100,7 @@ def make_jaxpr(
     { lambda ; a:f32[]. let  in (a,) }
     """
     check_callable(fun)
-    nums = (static_argnums,) if isinstance(static_argnums, int) else tuple(static_argnums)
+    nums = index_tuple(static_argnums, "static_argnums")
 
     @wraps(fun)
     def jaxpr_maker(*args: Any, **kwargs: Any) -> Any:

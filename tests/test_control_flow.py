@@ -496,3 +496,28 @@ def test_operands_of_cond_may_be_callable() -> None:
         found = lax.cond(pred, lambda f, g: f(5.0), lambda f, g: g(5.0), add, times)
         assert float(found) == expected
     assert float(lax.cond(False, 1.0, lambda x: x, 2.0, lambda x: x + 1)) == 3.0
+
+
+@pytest.mark.parametrize("wrap", [lambda g: g, fx.jit], ids=["eager", "jit"])
+def test_an_effect_does_not_follow_what_is_moved_out_of_a_loop(wrap: Any) -> None:
+    seen: list[float] = []
+
+    def f(x: Any, w: Any) -> Any:
+        def body(c: Any, y: Any) -> Any:
+            fx.debug.callback(lambda v: seen.append(float(v)), y)
+            return c * jnp.sin(w) + y, None
+
+        return lax.scan(body, x, jnp.arange(3.0))[0]
+
+    close(wrap(fx.grad(f))(1.0, 2.0), np.float32(np.sin(2.0) ** 3))
+    fx.effects_barrier()
+    assert sorted(seen) == [0.0, 1.0, 2.0]
+
+
+def test_branches_of_a_batched_choice_may_read_the_axis() -> None:
+    def f(x: Any) -> Any:
+        i = lax.axis_index("i")
+        return lax.cond(i > 0, lambda v: v * lax.axis_index("i"), lambda v: lax.psum(v, "i"), x)
+
+    close(fx.vmap(f, axis_name="i")(X), np.array([1.5, -1.0, 4.0], np.float32))
+    close(fx.vmap(fx.grad(f), axis_name="i")(X), np.array([3.0, 1.0, 2.0], np.float32))

@@ -129,6 +129,17 @@ def test_dtype_checks():
         fx.grad(lambda z: z * z, holomorphic=True)(1.0)
 
 
+def test_argnums_are_anything_that_counts():
+    f = lambda x, y: x * x * y
+    for transform in (fx.grad, fx.jacfwd, fx.jacrev):
+        assert float(transform(f, np.int64(1))(2.0, 3.0)) == 4.0
+        assert [float(g) for g in transform(f, np.array([1, 0]))(2.0, 3.0)] == [4.0, 12.0]
+    assert float(fx.jit(f, static_argnums=np.int64(1))(2.0, 3.0)) == 12.0
+    assert float(fx.checkpoint(f, static_argnums=np.int64(1))(2.0, 3.0)) == 12.0
+    with pytest.raises(TypeError, match="argnums must be an int or a sequence of ints, got '0'"):
+        fx.grad(f, argnums="0")
+
+
 def test_argnums_out_of_range():
     with pytest.raises(TypeError, match=r"argnums 2 is out of range.*2 positional arguments"):
         fx.grad(lambda x, y: x, argnums=2)(1.0, 2.0)

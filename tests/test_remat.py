@@ -189,3 +189,28 @@ def test_policies_may_answer_in_words():
     for wrong in (Offloadable, None, "yes"):
         with pytest.raises(TypeError, match="returned by a remat policy"):
             residuals(wrong)
+
+
+@pytest.mark.parametrize("wrap", [lambda g: g, fx.jit], ids=["eager", "jit"])
+def test_collectives_are_repeated(wrap):
+    def f(x):
+        return fnp.sin(fx.lax.psum(fnp.sin(x), "i") * fx.lax.axis_index("i")) * x
+
+    each = [fx.vmap(wrap(fx.grad(g)), axis_name="i")(X) for g in (f, fx.checkpoint(f))]
+    np.testing.assert_allclose(each[1], each[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrap", [lambda g: g, fx.jit], ids=["eager", "jit"])
+def test_results_of_side_effects_are_saved(wrap):
+    calls = []
+
+    def read(_):
+        calls.append(1)
+        return np.float32(2.0)
+
+    def f(x):
+        scale = fx.experimental.io_callback(read, fx.ShapeDtypeStruct((), np.float32), 0)
+        return fnp.sin(x * scale)
+
+    np.testing.assert_allclose(wrap(fx.grad(fx.checkpoint(f)))(1.0), 2 * np.cos(2.0), rtol=1e-6)
+    assert len(calls) == 1

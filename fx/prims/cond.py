@@ -201,8 +201,8 @@ def _batch(axis, args, dims, *, branches):
 
 def _select_all(axis, index, operands, dims, branches):
     """Run every branch on the batch and pick, example by example."""
-    effects = frozenset().union(*(b.effects for b in branches))
-    if effects:
+    effects = c.sum_effects(*branches)
+    if core.has_side_effects(effects):
         names = ", ".join(map(str, effects))
         raise NotImplementedError(
             f"{names} effect not supported in vmap-of-cond: with a batched predicate both branches "

@@ -243,7 +243,9 @@ class _Residuals:
         self.loop = ClosedJaxpr(dce_jaxpr(loop, [True] * len(outs), True)[0])
         self.outside = None
         if computed:
-            eqns = [e for e in jaxpr.eqns if all(v in invariant for v in e.outvars)]
+            eqns = [
+                e for e in jaxpr.eqns if not e.effects and all(v in invariant for v in e.outvars)
+            ]
             outer = Jaxpr([], jaxpr.invars[:n_consts], computed, eqns)
             self.outside = dce_jaxpr(outer, [True] * len(computed), True)[0]
 
