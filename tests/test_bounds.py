@@ -123,6 +123,18 @@ def test_down_and_past_the_ends():
         np.testing.assert_allclose(got[1], want[1], rtol=1e-6)
 
 
+@pytest.mark.parametrize("start, go, by", [(0, lambda i: i < 127, 2), (1, lambda i: i > -127, -3)])
+def test_a_condition_holds_again_for_what_comes_out_at_the_other_end(start, go, by):
+    def f(y, zero):
+        step = lambda c: (c[0] + by, c[1] + 1, c[2] + y[c[0]])
+        first = (jnp.argmax(zero) + start).astype(np.int8)
+        return lax.while_loop(lambda c: go(c[0]) & (c[1] < 200), step, (first, 0, 0.0))
+
+    args = jnp.arange(200.0), jnp.zeros(3)
+    for got, want in zip(fx.jit(f)(*args), f(*args), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
 @pytest.mark.skipif(os.environ.get("FX_SCHEDULE") == "gpu", reason="reads text for CPUs")
 @pytest.mark.driver
 def test_a_gather_by_iota_fills_nothing():

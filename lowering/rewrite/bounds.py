@@ -169,6 +169,12 @@ def _kept(found: Interval, f: g.Loop, k: int) -> Interval | None:
     return found if low <= found[0] and found[1] <= high else None
 
 
+def _unwrapped(found: Interval, step: int, f: g.Loop, k: int) -> Interval | None:
+    """The interval, if one more step from its end does not come out at the dtype's other end."""
+    beyond = (found[0] + min(0, step), found[1] + max(0, step))
+    return None if _kept(beyond, f, k) is None else found
+
+
 def _while_bounds(f: g.Loop, consts: Env, starts: Env) -> list[Interval | None]:
     """What the carries of a while loop can be in its body: the condition held, and a counter is
     not before its start.
@@ -187,9 +193,9 @@ def _while_bounds(f: g.Loop, consts: Env, starts: Env) -> list[Interval | None]:
         if k is None or limit is None or start is None or not step or x.shape:
             continue
         if step > 0 and op in ("lt", "le"):
-            found[k] = _kept((start[0], limit[1] - (op == "lt")), f, k)
+            found[k] = _unwrapped((start[0], limit[1] - (op == "lt")), step, f, k)
         elif step < 0 and op in ("gt", "ge"):
-            found[k] = _kept((limit[0] + (op == "gt"), start[1]), f, k)
+            found[k] = _unwrapped((limit[0] + (op == "gt"), start[1]), step, f, k)
     return found
 
 
