@@ -104,6 +104,33 @@ def test_attention_of_padded_sequences():
     np.testing.assert_allclose(local, v, atol=1e-5)
 
 
+def test_attention_refuses_masks_that_are_added_and_dtypes_that_differ():
+    q, k, v = normal(2, 5, 2, 4), normal(2, 5, 2, 4), normal(2, 5, 2, 4)
+    with pytest.raises(ValueError, match=r"mask dtype should be bool, but got float32.*bias"):
+        nn.dot_product_attention(q, k, v, mask=np.zeros((2, 2, 5, 5), np.float32))
+    with pytest.raises(ValueError, match="value dtype should be float16"):
+        nn.dot_product_attention(q, k.astype(np.float16), v)
+    with pytest.raises(ValueError, match="query dtype should be float16"):
+        nn.dot_product_attention(q, k.astype(np.float16), v.astype(np.float16))
+    with pytest.raises(ValueError, match="implementation 'fast'"):
+        nn.dot_product_attention(q, k, v, implementation="fast")
+
+
+@pytest.mark.parametrize(
+    ("distribution", "value"),
+    [
+        ("uniform", 0.1833626 + 0.008409108j),
+        ("truncated_normal", 0.19629359 + 0.00900213j),
+    ],
+)
+def test_complex_initialisers_have_jaxs_numbers(distribution, value):
+    init = initializers.variance_scaling(2.0, "fan_in", distribution)
+    x = init(fx.random.key(0), (100, 50), "complex64")
+    assert x.dtype == np.complex64
+    np.testing.assert_allclose(x[0, 0], value, rtol=1e-5)
+    assert float(fnp.mean(abs(x) ** 2)) == pytest.approx(0.02, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("make", "variance"),
     [

@@ -225,3 +225,13 @@ def test_frequencies_are_of_one_count():
         fnp.fft.fftfreq([4])
     with pytest.raises(ValueError, match="d argument"):
         fnp.fft.rfftfreq(4, [1.0])
+
+
+def test_axes_to_shift_may_be_named_twice_and_lists_are_refused():
+    x = fnp.arange(12).reshape(3, 4)
+    for name in ("fftshift", "ifftshift"):
+        mine, theirs = getattr(fnp.fft, name), getattr(np.fft, name)
+        for axes in ([1, 1], (0, -2, 1), None, 0):
+            assert mine(x, axes).tolist() == theirs(np.asarray(x), axes).tolist()
+        with pytest.raises(TypeError, match="list"):
+            mine([1, 2, 3])

@@ -555,6 +555,18 @@ def test_cosine_transforms_of_one_axis_given_as_a_number():
             mine(x, axes=(0, -2))
 
 
+def test_windows_may_be_traced_and_have_the_length_of_a_segment():
+    x = np.random.default_rng(0).normal(size=40).astype("f")
+    w = np.array([0.2, 0.7, 1.0, 0.5], "f")
+    for f in (
+        lambda w: signal.welch(x, window=w)[1],
+        lambda w: signal.istft(signal.stft(x, window=w, nperseg=4)[2], window=w, nperseg=4)[1],
+    ):
+        np.testing.assert_allclose(fx.vmap(f)(w[None])[0], f(w), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="window has 4 values, nperseg is 8"):
+        signal.welch(x, window=w, nperseg=8)
+
+
 def test_segments_of_a_spectrogram_overlap_in_part():
     with pytest.raises(ValueError, match="less than nperseg"):
         signal.istft(np.ones((9, 5), "c8"), noverlap=20)
@@ -571,3 +583,9 @@ def test_triangles_and_one_matrix_of_columns():
     want = np.stack([scipy.linalg.solve_triangular(x, v) for x, v in zip(a, vectors)])
     np.testing.assert_allclose(linalg.solve_triangular(a, vectors), want, rtol=1e-5, atol=1e-6)
     assert linalg.solve_triangular([[2.0, 0], [1, 4]], [2, 2]).tolist() == [1.0, 0.5]
+
+
+def test_quantiles_of_small_floats_are_refused():
+    for dtype in (fnp.bfloat16, np.complex64):
+        with pytest.raises(TypeError, match="ndtri does not accept dtype"):
+            special.ndtri(fnp.full(2, 0.5, dtype))

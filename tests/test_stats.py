@@ -128,3 +128,15 @@ def test_nan_is_not_outside(wrap):
 def test_a_quantile_has_the_dtype_of_its_arguments():
     q = stats.bernoulli.ppf(Q, np.float32(0.4))
     assert not q.weak_type and q.tolist() == scipy.stats.bernoulli.ppf(Q, 0.4).tolist()
+
+
+def test_densities_of_integers_and_their_weights():
+    points, weights, at = np.array([3, 1, 2, 1, 5]), np.array([1, 2, 1, 1, 3]), np.array([1.5, 2.5])
+    for w in (None, weights, weights / 8.0):
+        ours = stats.gaussian_kde(points, weights=None if w is None else fx.numpy.asarray(w))
+        theirs = scipy.stats.gaussian_kde(points, weights=w)
+        np.testing.assert_allclose(ours(at), theirs(at), rtol=1e-4)
+    with pytest.raises(ValueError, match="of length 5; got shape"):
+        stats.gaussian_kde(points, weights=weights[:3])
+    with pytest.raises(TypeError, match="list"):
+        stats.gaussian_kde([1.0, 2.0])

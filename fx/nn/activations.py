@@ -57,6 +57,7 @@ def _beside_floats(name: str, x: Any) -> Any:
 
 def identity(x: Any) -> Any:
     """x itself, as an array of its dtype: the activation of a layer that has none."""
+    check_arraylike("identity", x)
     return fnp.asarray(x)
 
 

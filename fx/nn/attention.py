@@ -30,12 +30,12 @@ def dot_product_attention(
     """softmax(scale * Q K^T + bias) V for [batch, length, heads, width] (batch may be missing).
 
     key and value may have fewer heads than query: each then serves a group of heads. `mask` is
-    True where
-    attention is allowed. Scores are kept in float32.
+    True where attention is allowed; what is added to the scores, kept in float32, is `bias`.
     The result has the shape of query but value's width; the scale is 1 / sqrt(width) unless given
     (Vaswani et al. 2017). Masked scores are -2.4e38, so that a row without any place gets equal
     weights. return_residual adds the log of each row's sum, [batch, length, heads]. ValueError
-    where shapes do not fit.
+    where shapes do not fit, for dtypes that differ, a mask that is not of booleans, and for an
+    `implementation` that is neither "xla" nor "cudnn": both are the same here.
     """
     query, key, value = fnp.asarray(query), fnp.asarray(key), fnp.asarray(value)
     shape = query.shape
@@ -45,6 +45,7 @@ def dot_product_attention(
         bias = None if bias is None else fnp.asarray(bias)[(None,) * (4 - np.ndim(bias))]
         mask = None if mask is None else fnp.asarray(mask)[(None,) * (4 - np.ndim(mask))]
     _check(query, key, value)
+    _check_kinds(query, key, value, mask, implementation)
     b, t, n, h = query.shape
     s, k = key.shape[1], key.shape[2]
     width = 1.0 / np.sqrt(h) if scale is None else scale
@@ -95,11 +96,30 @@ def _check(query: Any, key: Any, value: Any) -> None:
         )
 
 
+def _check_kinds(query: Any, key: Any, value: Any, mask: Any, implementation: Any) -> None:
+    for name, x in (("value", value), ("query", query)):
+        if x.dtype != key.dtype:
+            raise ValueError(
+                f"dot_product_attention: {name} dtype should be {key.dtype} as that of key, but "
+                f"got {x.dtype}"
+            )
+    if mask is not None and fnp.asarray(mask).dtype != bool:
+        raise ValueError(
+            f"dot_product_attention: mask dtype should be bool, but got {fnp.asarray(mask).dtype}; "
+            "what is added to the scores is given as bias"
+        )
+    if implementation not in (None, "xla", "cudnn"):
+        raise ValueError(
+            f"dot_product_attention: unsupported implementation {implementation!r}; use None, "
+            "'xla' or 'cudnn'"
+        )
+
+
 def _allowed(
     t: int, s: int, mask: Any, causal: bool, query_lengths: Any, key_lengths: Any, window: Any
 ) -> Any:
     """Where attention is allowed, [b or 1, n or 1, t, s], or None where everywhere."""
-    parts = [] if mask is None else [fnp.asarray(mask).astype(bool)]
+    parts = [] if mask is None else [fnp.asarray(mask)]
     row, col = fnp.arange(t)[:, None], fnp.arange(s)[None, :]
     if causal:
         parts.append((row >= col)[None, None])

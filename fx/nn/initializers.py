@@ -176,16 +176,39 @@ def variance_scaling(
         if distribution == "normal":
             return random.normal(key, shape, d) * fnp.sqrt(variance)
         if distribution == "uniform":
+            if d.kind == "c":
+                return _in_disk(key, shape, d, _uniform_radius) * fnp.sqrt(variance)
             return random.uniform(key, shape, d, -1) * fnp.sqrt(3 * variance)
         if distribution == "truncated_normal":
             if d.kind == "c":
-                return random.normal(key, shape, d) * fnp.sqrt(variance)
+                # the standard deviation of a complex normal variable whose modulus is cut at two
+                stddev = fnp.sqrt(variance) / fnp.array(0.95311164380491208, d)
+                return _in_disk(key, shape, d, _truncated_radius) * stddev
             # the standard deviation of a normal variable cut at two
             stddev = fnp.sqrt(variance) / fnp.array(0.87962566103423978, d)
             return random.truncated_normal(key, -2, 2, shape, d) * stddev
         raise ValueError(f"invalid distribution for variance scaling initializer: {distribution}")
 
     return init
+
+
+def _in_disk(key: Any, shape: Sequence[int], dtype: np.dtype, radius: Any) -> Any:
+    """Complex numbers of any angle; `radius` gives their modulus from uniform numbers."""
+    key_modulus, key_angle = random.split(key)
+    real = np.empty(0, dtype).real.dtype
+    modulus = radius(random.uniform(key_modulus, shape, real).astype(dtype))
+    angle = 2 * np.pi * random.uniform(key_angle, shape, real).astype(dtype)
+    return modulus * fnp.exp(1j * angle)
+
+
+def _uniform_radius(u: Any) -> Any:
+    """Uniform in the disk of variance one: its radius is sqrt(2)."""
+    return fnp.sqrt(2 * u)
+
+
+def _truncated_radius(u: Any) -> Any:
+    """The modulus r of a normal variable has P(r < x) = 1 - exp(-x^2); here it is less than 2."""
+    return fnp.sqrt(-fnp.log(1 - (1 - fnp.exp(fnp.array(-4, u.dtype))) * u))
 
 
 def _family(scale: float, mode: str, distribution: str, doc: str, name: str) -> Any:

@@ -15,7 +15,14 @@ from fx.numpy import manipulation as m
 from fx.numpy import ufunc_base as base
 from fx.numpy import ufuncs as u
 from fx.numpy.creation import asarray
-from fx.numpy.util import canonical_axes, check_arraylike, convert, promote_dtypes_inexact, wrap
+from fx.numpy.util import (
+    canonical_axes,
+    canonical_axis,
+    check_arraylike,
+    convert,
+    promote_dtypes_inexact,
+    wrap,
+)
 
 __all__ = [
     "fft",
@@ -274,15 +281,22 @@ def rfftfreq(n: int, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> 
 
 def fftshift(x: Any, axes: Any = None) -> Any:
     """Zero frequency moved to the middle of axes (None: all): rolled by half their size. Shape and
-    dtype stay.
+    dtype stay. An axis named twice is rolled twice.
     """
+    check_arraylike("fftshift", x)
     x = asarray(x)
-    axes = canonical_axes(axes, x.ndim)
+    axes = _axes_to_shift(axes, x.ndim)
     return m.roll(x, tuple(x.shape[k] // 2 for k in axes), axes)
 
 
 def ifftshift(x: Any, axes: Any = None) -> Any:
     """The inverse of fftshift: the middle of each axis comes first. Shape and dtype stay."""
+    check_arraylike("ifftshift", x)
     x = asarray(x)
-    axes = canonical_axes(axes, x.ndim)
+    axes = _axes_to_shift(axes, x.ndim)
     return m.roll(x, tuple(-(x.shape[k] // 2) for k in axes), axes)
+
+
+def _axes_to_shift(axes: Any, ndim: int) -> tuple[int, ...]:
+    given = axes if isinstance(axes, (tuple, list)) else canonical_axes(axes, ndim)
+    return tuple(canonical_axis(k, ndim) for k in given)

@@ -8,21 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from fx import core
 from fx import numpy as fnp
 from fx.numpy.util import promote_dtypes_inexact
 
 __all__ = ["csd", "istft", "stft", "welch"]
 
 
-def _window(window: Any, n: int) -> np.ndarray:
-    """A periodic window by name, or the given values."""
+def _window(window: Any, n: int) -> Any:
+    """A periodic window by name, or the given values, which may be traced."""
     if isinstance(window, (str, tuple)):
         from scipy.signal import get_window
 
         return np.asarray(get_window(window, n))
-    w = np.asarray(window)
+    w = window if isinstance(window, core.Tracer) else np.asarray(window)
     if w.ndim != 1:
-        raise ValueError("window must be 1-D")
+        raise ValueError(f"window must be 1-D, got shape {w.shape}")
+    if len(w) != n:
+        raise ValueError(f"the window has {len(w)} values, nperseg is {n}: they must be equal")
     return w
 
 
@@ -59,7 +62,7 @@ def _detrended(frames: Any, detrend: Any) -> Any:
     return signal.detrend(frames, axis=-1, type=detrend)
 
 
-def _transform(frames: Any, window: np.ndarray, nfft: int, onesided: bool) -> Any:
+def _transform(frames: Any, window: Any, nfft: int, onesided: bool) -> Any:
     weighted = frames * fnp.asarray(window.astype(fnp.real(frames).dtype))
     return fnp.fft.rfft(weighted, n=nfft) if onesided else fnp.fft.fft(weighted, n=nfft)
 
@@ -185,9 +188,9 @@ def istft(
     index = (np.arange(count)[:, None] * step + np.arange(nperseg)[None, :]).ravel()
     flat = weighted.reshape((*weighted.shape[:-2], -1))
     total = fnp.zeros((*flat.shape[:-1], length), flat.dtype).at[..., index].add(flat)
-    norm = np.zeros(length)
-    np.add.at(norm, index, np.tile(w**2, count))
-    out = total / fnp.asarray(np.where(norm > 1e-10, norm, 1.0).astype(real))
+    squares = w.astype(real) ** 2
+    norm = fnp.zeros(length, real).at[index].add(fnp.tile(squares, count))
+    out = total / fnp.where(norm > 1e-10, norm, 1)
     if boundary:
         half = nperseg // 2
         out = out[..., half : length - half]

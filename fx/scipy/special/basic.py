@@ -502,9 +502,13 @@ def _ndtri_jvp(primals: Any, tangents: Any) -> Any:
 def ndtri(p: Any) -> Any:
     """The inverse of ndtr: infinite at 0 and 1, NaN outside.
 
-    Four Newton steps on log ndtr; the derivative is sqrt(2 pi) exp(y^2 / 2).
+    Four Newton steps on log ndtr; the derivative is sqrt(2 pi) exp(y^2 / 2). TypeError for
+    bfloat16, smaller floats and complex numbers.
     """
-    return _ndtri(*_args("ndtri", p))
+    (x,) = _args("ndtri", p)
+    if x.dtype not in ("float16", "float32", "float64"):
+        raise TypeError(f"ndtri does not accept dtype {x.dtype}; convert it to float32.")
+    return _ndtri(x)
 
 
 add_fact(

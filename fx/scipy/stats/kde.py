@@ -8,6 +8,7 @@ import numpy as np
 
 from fx import nn
 from fx import numpy as fnp
+from fx.numpy.util import check_arraylike, promote_dtypes_inexact
 from fx.scipy import linalg
 from fx.scipy.special import ndtr
 from fx.tree_util import register_pytree_node_class
@@ -21,10 +22,12 @@ class gaussian_kde:
 
     The kernel's covariance is that of the data times factor^2: n^(-1 / (d + 4)) (Scott 1992), ((d +
     2) n / 4)^(-1 / (d + 4)) (Silverman 1986), a number or a function of the estimate; n counts by
-    weights. A tree of arrays. ValueError for fewer than two elements and other methods.
+    weights. A tree of arrays. ValueError for fewer than two elements, weights
+    of another shape and other methods.
     """
 
     def __init__(self, dataset: Any, bw_method: Any = None, weights: Any = None):
+        check_arraylike("gaussian_kde", dataset)
         data = fnp.atleast_2d(fnp.asarray(dataset))
         if fnp.iscomplexobj(data):
             raise NotImplementedError("gaussian_kde does not support complex data")
@@ -32,9 +35,16 @@ class gaussian_kde:
             raise ValueError("`dataset` input should have multiple elements.")
         d, n = data.shape
         if weights is None:
+            (data,) = promote_dtypes_inexact("gaussian_kde", data)
             weights = fnp.full(n, 1.0 / n, data.dtype)
         else:
-            weights = fnp.atleast_1d(fnp.asarray(weights)).astype(data.dtype)
+            check_arraylike("gaussian_kde", weights)
+            data, weights = promote_dtypes_inexact("gaussian_kde", data, fnp.atleast_1d(weights))
+            if weights.shape != (n,):
+                raise ValueError(
+                    f"`weights` input should be one-dimensional, of length {n}; got shape "
+                    f"{weights.shape}"
+                )
             weights = weights / fnp.sum(weights)
         neff = 1 / fnp.sum(weights * weights)
         if bw_method is None or bw_method == "scott":
