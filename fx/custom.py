@@ -203,7 +203,7 @@ class _PythonRules(CustomRules):
                 f"{name} must produce a pair (list or tuple of length two) representing primal and "
                 f"tangent outputs, but got {pair!r:.80}"
             )
-        outs, self.out.tree = tree_flatten(pair[0])
+        outs = self._outputs(name, pair[0])
         tangents_out, tangent_tree = tree_flatten(pair[1])
         if tangent_tree != self.out.tree:
             raise TypeError(
@@ -220,17 +220,39 @@ class _PythonRules(CustomRules):
         given = list(primals)
         if self.custom.vjp_symbolic:
             given = [CustomVJPPrimal(x, p) for x, p in zip(primals, perturbed)]
+        name = f"Custom VJP fwd rule {name_of(rule)} for function {self.name}"
         pair = rule(*self.merged(*self.in_tree.unflatten(given)))
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise TypeError(
-                f"Custom VJP fwd rule {name_of(rule)} for function {self.name} must produce a pair "
-                "(list or tuple of length two) of the output and the residuals, but got "
-                f"{pair!r:.80}"
+                f"{name} must produce a pair (list or tuple of length two) of the output and the "
+                f"residuals, but got {pair!r:.80}"
             )
-        outs, self.out.tree = tree_flatten(pair[0])
+        outs = self._outputs(name, pair[0])
         bare, put_back = apart(pair[1])
         residuals, tree = tree_flatten(bare)
         return outs, residuals, (tree, put_back)
+
+    def _outputs(self, name: str, value: Any) -> list[Any]:
+        """The leaves of a rule's primal output; TypeError where the function, which has been
+        recorded, has other ones. Where it has not, nobody has run it.
+        """
+        outs, tree = tree_flatten(value)
+        must = f"{name} must produce the primal output of {self.name}, with"
+        if self.out_avals is not None:
+            if tree != self.out.tree:
+                raise TypeError(
+                    f"{must} equal container (pytree) structure: expected {self.out.tree}, got "
+                    f"{tree}."
+                )
+            given = [get_aval(x) for x in outs]
+            for a, expected in zip(given, self.out_avals):
+                if (a.shape, a.dtype) != (expected.shape, expected.dtype):
+                    raise TypeError(
+                        f"{must} equal shapes and dtypes: expected {expected.str_short()}, got "
+                        f"{a.str_short()}."
+                    )
+        self.out.tree = tree
+        return outs
 
     def bwd(
         self, key: Any, residuals: Sequence[Any], cts: Sequence[Any], avals: Sequence[Any]

@@ -105,6 +105,7 @@ class CustomRules:
     owner: Any = None  # the custom function itself
     has_jvp = has_vjp = False
     recordable = False  # whether custom_lin may stand in a jaxpr with these rules
+    out_avals: Sequence[ShapedArray] | None = None  # of the function, where it has been recorded
 
     def call(self, *leaves: Any) -> list[Any]:
         """The outputs of the leaves; NotImplementedError here."""
@@ -214,6 +215,7 @@ def record_rules(rules: CustomRules, leaves: Sequence[Any]) -> tuple[dict[str, A
     """
     avals = [get_aval(x) for x in leaves]
     jaxpr, consts = core.trace_to_jaxpr(rules.call, avals)
+    rules.out_avals = out_avals = [v.aval for v in jaxpr.outvars]
     parts: list[tuple[str, core.Jaxpr, list[Any]]] = [("call_jaxpr", jaxpr, consts)]
     params: dict[str, Any] = {"name": rules.name, "jvp_jaxpr": None, "fwd_jaxpr": None}
     params["lazy"] = rules if any(rules.owner is o for o in _tracing.owners) else None
@@ -223,7 +225,7 @@ def record_rules(rules: CustomRules, leaves: Sequence[Any]) -> tuple[dict[str, A
             if rules.has_jvp:
                 parts.append(_record_jvp(rules, avals, params))
             if rules.has_vjp:
-                parts += _record_vjp(rules, avals, [a.aval for a in jaxpr.outvars], params)
+                parts += _record_vjp(rules, avals, out_avals, params)
         except Exception:
             params["lazy"] = rules
             del parts[1:]

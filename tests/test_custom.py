@@ -374,3 +374,23 @@ def test_a_bwd_that_is_not_linear_says_so_in_forward_mode(nonlinear):
     assert fx.grad(f)(3.0).shape == ()
     with pytest.raises(TypeError, match=r"can't apply forward-mode.*is not linear"):
         fx.jvp(f, (3.0,), (1.0,))
+
+
+OTHER_OUTPUTS = {  # (function, output of the rule, what the error says)
+    "a pair": (lambda x: x * 2, lambda x: (x, x), r"structure: expected .*\*\).*got .*\(\*, \*\)"),
+    "a shape": (lambda x: x * 2, lambda x: x * fnp.ones(2), r"float32\[\], got float32\[2\]"),
+    "a dtype": (lambda x: x * 2, lambda x: fnp.float16(x), r"float32\[\], got float16\[\]"),
+}
+
+
+@pytest.mark.parametrize("function, output, says", OTHER_OUTPUTS.values(), ids=OTHER_OUTPUTS.keys())
+def test_a_rule_with_another_output_than_the_function_is_named(function, output, says):
+    """Where the function is recorded, and differentiated: else nobody has run it."""
+    by_vjp = fx.custom_vjp(function)
+    by_vjp.defvjp(lambda x: (output(x), None), lambda _, ct: (1.0,))
+    by_jvp = fx.custom_jvp(function)
+    by_jvp.defjvp(lambda p, t: (output(p[0]), output(t[0])))
+    for f, rule in ((by_vjp, "VJP fwd"), (by_jvp, "JVP")):
+        assert float(fx.jit(f)(3.0)) == 6.0
+        with pytest.raises(TypeError, match=f"Custom {rule} rule .*with equal .*{says}"):
+            fx.grad(fx.jit(f))(3.0)

@@ -59,6 +59,18 @@ def test_gaps_overlaps_and_other_fills_stay_sums(second, value):
     check(build, arrays((6, 4), (6, 4)), 0)
 
 
+@pytest.mark.parametrize("dtype", ("float32", "bfloat16", "complex64", "int32"))
+def test_negative_zeros_do_not_stay(dtype):
+    """What they are added to is a zero that is not negative."""
+
+    def f(x, y):
+        return fnp.pad(x, (0, 3)) + fnp.pad(y, (2, 0))
+
+    x, y = -fnp.zeros(2, dtype), -fnp.zeros(3, dtype)
+    got, want = np.asarray(fx.jit(f)(x, y)), np.asarray(f(x, y))
+    assert got.tobytes() == want.tobytes() == bytes(got.nbytes)
+
+
 def test_a_sum_that_something_else_reads_is_no_part():
     def build(b, x, y, z):
         first = b.map("add", padded(b, x, 0, 0, 30), padded(b, y, 0, 10, 30))

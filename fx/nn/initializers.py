@@ -195,7 +195,7 @@ def variance_scaling(
 def _in_disk(key: Any, shape: Sequence[int], dtype: np.dtype, radius: Any) -> Any:
     """Complex numbers of any angle; `radius` gives their modulus from uniform numbers."""
     key_modulus, key_angle = random.split(key)
-    real = np.empty(0, dtype).real.dtype
+    real = fnp.finfo(dtype).dtype
     modulus = radius(random.uniform(key_modulus, shape, real).astype(dtype))
     angle = 2 * np.pi * random.uniform(key_angle, shape, real).astype(dtype)
     return modulus * fnp.exp(1j * angle)

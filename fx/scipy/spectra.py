@@ -24,8 +24,8 @@ def _window(window: Any, n: int) -> Any:
     w = window if isinstance(window, core.Tracer) else np.asarray(window)
     if w.ndim != 1:
         raise ValueError(f"window must be 1-D, got shape {w.shape}")
-    if len(w) != n:
-        raise ValueError(f"the window has {len(w)} values, nperseg is {n}: they must be equal")
+    if w.shape[0] != n:
+        raise ValueError(f"the window has {w.shape[0]} values, nperseg is {n}: they must be equal")
     return w
 
 

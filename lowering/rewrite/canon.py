@@ -112,7 +112,7 @@ class _Sweep:
     def rebuilt(self, n: g.Node) -> g.Node:
         if id(n) in self.pieces:
             axis, xs = self.pieces[id(n)]
-            return self.b.concat([self.new[id(x)] for x in xs], axis)
+            return pads.joined(self.b, [self.new[id(x)] for x in xs], axis)
         args = tuple(self.new[id(a)] for a in n.args)
         rule = _RULES.get(type(n.form))
         made = None if rule is None else rule(self, n, args)

@@ -2,12 +2,16 @@
 
 The gradient of a split (the gates of an LSTM, q, k and v of attention) is such a sum: a transposed
 slice is a pad. As a concatenation each piece is computed where it stands, once; as a sum each
-element asks of all pieces whether it lies inside (docs/why/loops-in-a-kernel.md).
+element asks of all pieces whether it lies inside (docs/why/loops-in-a-kernel.md). The zeros are
+added nevertheless: to a zero that is negative.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lowering import graph as g
+from lowering.scalar_numpy import is_float
 from lowering.walk import users_of
 
 
@@ -27,6 +31,14 @@ def side_by_side(graph: g.Graph) -> dict[int, tuple[int, list[g.Node]]]:
         if made is not None:
             found[id(n)] = made
     return found
+
+
+def joined(b: g.Builder, pieces: Sequence[g.Node], axis: int) -> g.Node:
+    """The concatenation of what is the sum of pads of these pieces."""
+    (dtype,) = {x.dtype for x in pieces}
+    if is_float(dtype) or dtype.kind == "c":
+        pieces = [b.map("add", x, b.const(0, dtype, x.shape)) for x in pieces]
+    return b.concat(pieces, axis)
 
 
 def _pieces(n: g.Node, users: dict, outputs: set[int]) -> tuple[int, list[g.Node]] | None:
