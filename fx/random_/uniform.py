@@ -17,6 +17,7 @@ import fx.numpy as jnp
 from fx import dtypes, lax
 from fx.core import get_aval
 from fx.family_docs import add_fact
+from fx.numpy.util import canonical_axis
 from fx.random_.keys import (
     FLOATS,
     INTEGERS,
@@ -214,7 +215,7 @@ def permutation(
             raise TypeError("x must be an integer or at least 1-dimensional")
         return _shuffle(k, jnp.arange(_static(x, "permutation")), 0)
     x = jnp.asarray(x)
-    axis = range(aval.ndim)[axis]
+    axis = canonical_axis(axis, aval.ndim)
     if independent or aval.ndim == 1:
         return _shuffle(k, x, axis)
     order = _shuffle(k, jnp.arange(aval.shape[axis]), 0)
@@ -228,7 +229,7 @@ def shuffle(key: Any, x: Any, axis: int = 0) -> Array:
     """
     k, _ = typed("shuffle", key)
     x = jnp.asarray(x)
-    return _shuffle(k, x, range(x.ndim)[axis])
+    return _shuffle(k, x, canonical_axis(axis, x.ndim))
 
 
 def _static(x: Any, name: str) -> int:
@@ -279,7 +280,7 @@ def choice(
     shape = canonical_shape(shape)
     whole = get_aval(a).ndim == 0
     a = a if whole else jnp.asarray(a)
-    axis = 0 if whole else range(a.ndim)[axis]
+    axis = 0 if whole else canonical_axis(axis, a.ndim)
     count = _static(a, "choice") if whole else a.shape[axis]
     draws = prod(shape)
     if draws == 0:
