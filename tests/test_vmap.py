@@ -113,6 +113,40 @@ def test_two_named_axes():
     )
 
 
+@pytest.mark.parametrize("outer", [True, False])
+def test_exchanges_over_two_named_axes_are_those_over_one_of_all_examples(outer, rng):
+    """Examples count in the order of the names, the first the most, as axis_index says."""
+    names = ("i", "j")
+    x = fnp.asarray(rng.standard_normal((2, 3, 6, 12)), dtype="float32")
+    pairs = [(0, 5), (5, 1), (3, 3)]
+    for f in (
+        lambda v, a: lax.all_gather(v, a, axis=1),
+        lambda v, a: lax.all_gather(v, a, axis=1, tiled=True),
+        lambda v, a: lax.psum_scatter(v, a),
+        lambda v, a: lax.psum_scatter(v, a, scatter_dimension=1, tiled=True),
+        lambda v, a: lax.ppermute(v, a, pairs),
+        lambda v, a: lax.all_to_all(v, a, 0, 1),
+        lambda v, a: lax.all_to_all(v, a, 1, 0, tiled=True),
+    ):
+        over = lambda v, f=f: fnp.sin(f(v, names))
+        if outer:  # which of the two vmaps is the outer does not matter
+            two = lambda v, over=over: fx.vmap(fx.vmap(over, axis_name="j"), axis_name="i")(v)
+        else:
+            two = lambda v, over=over: fx.vmap(
+                fx.vmap(over, axis_name="i"), axis_name="j", in_axes=1, out_axes=1
+            )(v)
+        one = lambda v, f=f: fx.vmap(lambda u: fnp.sin(f(u, "k")), axis_name="k")(v)
+        flat = x.reshape(6, 6, 12)
+        got = two(x)
+        np.testing.assert_allclose(got.reshape(6, *got.shape[2:]), one(flat), atol=1e-5)
+        slope = fx.grad(lambda v, two=two: (two(v) ** 2).sum())(x)
+        np.testing.assert_allclose(
+            slope.reshape(flat.shape),
+            fx.grad(lambda v, one=one: (one(v) ** 2).sum())(flat),
+            atol=1e-4,
+        )
+
+
 def test_collectives_inside_inner_jit_and_inner_vmap():
     inner = fx.jit(lambda v: lax.psum(v, "i") * fx.vmap(lambda u: lax.pmax(u, "i"))(v))
     n = np.asarray(M)

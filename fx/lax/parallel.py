@@ -15,8 +15,10 @@ import numpy as np
 
 from fx import core
 from fx.family_docs import add_fact
+from fx.lax.slicing import dynamic_index_in_dim
 from fx.prims import collective as prims
 from fx.prims.collective import axes_of
+from fx.prims.shape import concatenate, move_axis, reshape
 from fx.tree_util import tree_map
 
 __all__ = [
@@ -162,9 +164,11 @@ def all_gather(
     def one(leaf: Any) -> Any:
         ndim = core.get_aval(leaf).ndim + (0 if tiled else 1)
         dim = _dimension("all_gather", axis, ndim)
-        return prims.all_gather_p.bind(
-            leaf, axes=axes_of(axis_name), all_gather_dimension=dim, tiled=tiled
-        )
+        for name in reversed(axes_of(axis_name)):
+            leaf = prims.all_gather_p.bind(
+                leaf, axes=(name,), all_gather_dimension=dim, tiled=tiled
+            )
+        return leaf if tiled else _merged(leaf, dim, axis_name)
 
     return tree_map(one, x)
 
@@ -188,9 +192,10 @@ def psum_scatter(
     def one(leaf: Any) -> Any:
         dim = _dimension("psum_scatter", scatter_dimension, core.get_aval(leaf).ndim)
         _check_divided("psum_scatter", leaf, dim, axis_name, tiled)
-        return prims.psum_scatter_p.bind(
-            leaf, axes=axes_of(axis_name), scatter_dimension=dim, tiled=tiled
-        )
+        leaf = leaf if tiled else _apart(leaf, dim, axis_name)
+        for name in axes_of(axis_name):
+            leaf = prims.psum_scatter_p.bind(leaf, axes=(name,), scatter_dimension=dim, tiled=tiled)
+        return leaf
 
     return tree_map(one, x)
 
@@ -209,9 +214,10 @@ def ppermute(x: Any, axis_name: Any, perm: Sequence[tuple[int, int]]) -> Any:
         )
     if len({a for a, _ in pairs}) < len(pairs) or len({b for _, b in pairs}) < len(pairs):
         raise ValueError(f"ppermute sources and destinations must be unique, got {pairs}.")
-    return tree_map(
-        lambda leaf: prims.ppermute_p.bind(leaf, axes=axes_of(axis_name), perm=pairs), x
-    )
+    axes = axes_of(axis_name)
+    if len(axes) > 1:
+        return tree_map(lambda leaf: _permuted(leaf, axis_name, pairs), x)
+    return tree_map(lambda leaf: prims.ppermute_p.bind(leaf, axes=axes, perm=pairs), x)
 
 
 def pshuffle(x: Any, axis_name: Any, perm: Sequence[int]) -> Any:
@@ -245,8 +251,11 @@ def all_to_all(
         ndim = core.get_aval(leaf).ndim
         split, joined = (_dimension("all_to_all", k, ndim) for k in (split_axis, concat_axis))
         _check_divided("all_to_all", leaf, split, axis_name, tiled)
+        axes = axes_of(axis_name)
+        if len(axes) > 1:
+            return _exchanged(leaf, axis_name, split, joined, tiled)
         return prims.all_to_all_p.bind(
-            leaf, axes=axes_of(axis_name), split_axis=split, concat_axis=joined, tiled=tiled
+            leaf, axes=axes, split_axis=split, concat_axis=joined, tiled=tiled
         )
 
     return tree_map(one, x)
@@ -259,6 +268,55 @@ def pswapaxes(x: Any, axis_name: Any, axis: int, *, axis_index_groups: Any = Non
     concat_axis.
     """
     return all_to_all(x, axis_name, axis, axis, axis_index_groups=axis_index_groups)
+
+
+# ---------------------------------------------------------------- several names
+# Example (i, j) of the axes of sizes (m, n) is number i n + j, as axis_index counts.
+
+
+def _merged(x: Any, dim: int, axis_name: Any) -> Any:
+    """The dimensions from `dim` on, one for each name, as one."""
+    if len(axes_of(axis_name)) == 1:
+        return x
+    s, end = core.get_aval(x).shape, dim + len(axes_of(axis_name))
+    return reshape(x, (*s[:dim], axis_size(axis_name), *s[end:]))
+
+
+def _apart(x: Any, dim: int, axis_name: Any) -> Any:
+    """The opposite of _merged."""
+    if len(axes_of(axis_name)) == 1:
+        return x
+    s, sizes = core.get_aval(x).shape, [core.axis_size(a) for a in axes_of(axis_name)]
+    return reshape(x, (*s[:dim], *sizes, *s[dim + 1 :]))
+
+
+def _permuted(x: Any, axis_name: Any, pairs: tuple[tuple[int, int], ...]) -> Any:
+    """ppermute: each example takes its source from all of them, or the zeros behind the last."""
+    n = axis_size(axis_name)
+    source = np.full(n, n, np.int32)
+    for src, dst in pairs:
+        source[dst] = src
+    sent = all_gather(x, axis_name)
+    zeros = core.zeros_like_aval(core.get_aval(sent).update(shape=(1, *core.get_aval(x).shape)))
+    mine = dynamic_index_in_dim(source, axis_index(axis_name), keepdims=False)
+    return dynamic_index_in_dim(concatenate([sent, zeros], 0), mine, keepdims=False)
+
+
+def _exchanged(x: Any, axis_name: Any, split: int, joined: int, tiled: bool) -> Any:
+    """all_to_all, name by name: the pieces for each are leading dimensions on the way."""
+    if tiled:
+        s, n = core.get_aval(x).shape, axis_size(axis_name)
+        x = move_axis(reshape(x, (*s[:split], n, s[split] // n, *s[split + 1 :])), split, 0)
+    else:
+        x = move_axis(x, split, 0)
+    x = _apart(x, 0, axis_name)
+    for k, name in enumerate(axes_of(axis_name)):
+        x = prims.all_to_all_p.bind(x, axes=(name,), split_axis=k, concat_axis=k, tiled=False)
+    x = move_axis(_merged(x, 0, axis_name), 0, joined)
+    if not tiled:
+        return x
+    s = core.get_aval(x).shape
+    return reshape(x, (*s[:joined], s[joined] * s[joined + 1], *s[joined + 2 :]))
 
 
 add_fact(
