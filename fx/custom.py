@@ -237,20 +237,17 @@ class _PythonRules(CustomRules):
         recorded, has other ones. Where it has not, nobody has run it.
         """
         outs, tree = tree_flatten(value)
-        must = f"{name} must produce the primal output of {self.name}, with"
         if self.out_avals is not None:
+            wrong = ""
             if tree != self.out.tree:
+                wrong = f"container (pytree) structure: expected {self.out.tree}, got {tree}"
+            for a, b in zip(map(get_aval, outs), self.out_avals):
+                if not wrong and (a.shape, a.dtype) != (b.shape, b.dtype):
+                    wrong = f"shapes and dtypes: expected {b.str_short()}, got {a.str_short()}"
+            if wrong:
                 raise TypeError(
-                    f"{must} equal container (pytree) structure: expected {self.out.tree}, got "
-                    f"{tree}."
+                    f"{name} must produce the primal output of {self.name}, with equal {wrong}."
                 )
-            given = [get_aval(x) for x in outs]
-            for a, expected in zip(given, self.out_avals):
-                if (a.shape, a.dtype) != (expected.shape, expected.dtype):
-                    raise TypeError(
-                        f"{must} equal shapes and dtypes: expected {expected.str_short()}, got "
-                        f"{a.str_short()}."
-                    )
         self.out.tree = tree
         return outs
 

@@ -216,8 +216,6 @@ def _saved(jaxpr: Jaxpr, residuals: Sequence[Any], policy: Callable[..., Any] | 
     """The variables that the policy saves and that the residuals are computed from; what has a
     side effect happens once, so its results are saved.
     """
-    if policy is None and not has_side_effects(jaxpr.effects):
-        return []
     needed = {a for a in residuals if isinstance(a, Var)}
     saved: list[Var] = []
     for eqn in reversed(jaxpr.eqns):

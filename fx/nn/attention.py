@@ -38,12 +38,12 @@ def dot_product_attention(
     `implementation` that is neither "xla" nor "cudnn": both are the same here.
     """
     query, key, value = fnp.asarray(query), fnp.asarray(key), fnp.asarray(value)
+    bias, mask = (None if x is None else fnp.asarray(x) for x in (bias, mask))
     shape = query.shape
     unbatched = query.ndim == 3
     if unbatched:
         query, key, value = query[None], key[None], value[None]
-        bias = None if bias is None else fnp.asarray(bias)[(None,) * (4 - np.ndim(bias))]
-        mask = None if mask is None else fnp.asarray(mask)[(None,) * (4 - np.ndim(mask))]
+        bias, mask = (None if x is None else x[(None,) * (4 - x.ndim)] for x in (bias, mask))
     _check(query, key, value)
     _check_kinds(query, key, value, mask, implementation)
     b, t, n, h = query.shape
@@ -53,7 +53,7 @@ def dot_product_attention(
     scores = fnp.einsum("btkgh,bskh->bkgts", grouped, key, preferred_element_type=np.float32)
     scores = fnp.reshape(scores, (b, n, t, s)) * width
     if bias is not None:
-        scores = scores + fnp.asarray(bias)
+        scores = scores + bias
     allowed = _allowed(
         t, s, mask, is_causal, query_seq_lengths, key_value_seq_lengths, local_window_size
     )
@@ -103,10 +103,10 @@ def _check_kinds(query: Any, key: Any, value: Any, mask: Any, implementation: An
                 f"dot_product_attention: {name} dtype should be {key.dtype} as that of key, but "
                 f"got {x.dtype}"
             )
-    if mask is not None and fnp.asarray(mask).dtype != bool:
+    if mask is not None and mask.dtype != bool:
         raise ValueError(
-            f"dot_product_attention: mask dtype should be bool, but got {fnp.asarray(mask).dtype}; "
-            "what is added to the scores is given as bias"
+            f"dot_product_attention: mask dtype should be bool, but got {mask.dtype}; what is "
+            "added to the scores is given as bias"
         )
     if implementation not in (None, "xla", "cudnn"):
         raise ValueError(
@@ -119,7 +119,7 @@ def _allowed(
     t: int, s: int, mask: Any, causal: bool, query_lengths: Any, key_lengths: Any, window: Any
 ) -> Any:
     """Where attention is allowed, [b or 1, n or 1, t, s], or None where everywhere."""
-    parts = [] if mask is None else [fnp.asarray(mask)]
+    parts = [] if mask is None else [mask]
     row, col = fnp.arange(t)[:, None], fnp.arange(s)[None, :]
     if causal:
         parts.append((row >= col)[None, None])

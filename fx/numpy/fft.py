@@ -298,5 +298,8 @@ def ifftshift(x: Any, axes: Any = None) -> Any:
 
 
 def _axes_to_shift(axes: Any, ndim: int) -> tuple[int, ...]:
-    given = axes if isinstance(axes, (tuple, list)) else canonical_axes(axes, ndim)
+    """All axes for None; one that is named twice is shifted twice."""
+    if axes is None:
+        return tuple(range(ndim))
+    given = axes if isinstance(axes, (tuple, list)) else (axes,)
     return tuple(canonical_axis(k, ndim) for k in given)

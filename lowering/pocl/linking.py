@@ -33,8 +33,8 @@ _FUNCTION, _GLOBAL, _WEAK = 2, 1, 2
 _PAGE = 4096
 
 
-# LLVM makes these calls of a list of more than eight of its words: the strings of a processor are a
-# few instructions, and start quickly enough for that.
+# LLVM makes these calls of a text that copies or clears more than eight vectors: the strings of a
+# processor are a few instructions, and start quickly enough for that.
 _BROUGHT = {
     b"memcpy": (
         b"\x48\x89\xf8"  # mov %rdi, %rax

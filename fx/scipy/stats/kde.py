@@ -20,10 +20,10 @@ __all__ = ["gaussian_kde"]
 class gaussian_kde:
     """A sum of normal densities around the points of `dataset` [d, n].
 
-    The kernel's covariance is that of the data times factor^2: n^(-1 / (d + 4)) (Scott 1992), ((d +
-    2) n / 4)^(-1 / (d + 4)) (Silverman 1986), a number or a function of the estimate; n counts by
-    weights. A tree of arrays. ValueError for fewer than two elements, weights
-    of another shape and other methods.
+    The kernel's covariance is that of the data times factor^2: n^(-1 / (d + 4)) (Scott 1992),
+    ((d + 2) n / 4)^(-1 / (d + 4)) (Silverman 1986), a number or a function of the estimate; n
+    counts by weights. A tree of arrays. ValueError for fewer than two elements, weights of another
+    shape and other methods.
     """
 
     def __init__(self, dataset: Any, bw_method: Any = None, weights: Any = None):
