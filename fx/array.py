@@ -21,6 +21,7 @@ import numpy as np
 from fx import core
 from fx.array_text import array_repr, array_str
 from fx.avals import ShapedArray, canonicalize_dtype, is_key, python_scalar_dtype
+from fx.conversions import check_truth
 
 
 @lru_cache(maxsize=4096)
@@ -255,11 +256,7 @@ class Array(metaclass=_ArrayType):
         return reversed(list(self))
 
     def __bool__(self) -> bool:
-        size = self.size
-        if size != 1:
-            which = "an empty array" if size == 0 else "an array with more than one element"
-            advice = "Use `array.size > 0`." if size == 0 else "Use a.any() or a.all()"
-            raise ValueError(f"The truth value of {which} is ambiguous. {advice}")
+        check_truth(self.size)
         return bool(self._numbers().reshape(()))
 
     def _scalar(self) -> Any:

@@ -35,7 +35,8 @@ class Conversions:
             return value
         raise error(concretization_message(self, what))
 
-    def __bool__(self) -> bool:
+    def __bool__(self: Any) -> bool:
+        check_truth(self.size)
         what = "Attempted boolean conversion of traced array"
         return bool(self._concrete(TracerBoolConversionError, what))
 
@@ -69,6 +70,14 @@ class Conversions:
     def __format__(self: Any, spec: str) -> str:
         value = self.concrete() if spec else None
         return repr(self) if value is None else format(value, spec)
+
+
+def check_truth(size: int) -> None:
+    """ValueError unless an array of this many elements is true or false: it has one."""
+    if size != 1:
+        which = "an empty array" if size == 0 else "an array with more than one element"
+        advice = "Use `array.size > 0`." if size == 0 else "Use a.any() or a.all()"
+        raise ValueError(f"The truth value of {which} is ambiguous. {advice}")
 
 
 def concretization_message(x: Any, what: str) -> str:

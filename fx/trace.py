@@ -63,6 +63,9 @@ class ShapeDtypeStruct:
             raise TypeError("len() of unsized object")
         return self.shape[0]
 
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self!r} has no value: it cannot be computed with, nor be a result.")
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ShapeDtypeStruct) and (
             (self.shape, self.dtype, self.weak_type) == (other.shape, other.dtype, other.weak_type)

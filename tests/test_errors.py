@@ -105,6 +105,16 @@ MISTAKES = {
         errors.TracerBoolConversionError,
         ["argument flag", "test_errors.py", "where", "static_argnums"],
     ),
+    "bool of a traced vector": (
+        lambda: fx.jit(lambda x: 1 if x > 0 else 0)(fnp.ones(3)),
+        ValueError,
+        ["truth value", "more than one element", "any()"],
+    ),
+    "result of no value": (
+        lambda: fx.jit(lambda x: fx.eval_shape(fnp.sin, x))(fnp.ones(3)),
+        TypeError,
+        ["ShapeDtypeStruct(shape=(3,)", "has no value"],
+    ),
     "while on tracer": (
         lambda: fx.jit(lambda x: [x for _ in range(x)])(3),
         errors.TracerIntegerConversionError,

@@ -188,6 +188,8 @@ def test_nested_and_kept_apart():
 def test_values_are_abstract_inside():
     with pytest.raises(fx.errors.TracerBoolConversionError, match="mapped by vmap"):
         fx.vmap(lambda x: x if x > 0 else -x)(W)
+    with pytest.raises(ValueError, match="more than one element is ambiguous"):
+        fx.vmap(lambda x: x if x > 0 else -x)(W.reshape(2, 2))
 
 
 def test_per_example_gradients_equal_a_loop(rng):
