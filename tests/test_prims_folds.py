@@ -86,6 +86,44 @@ def test_reduce_with_any_monoid() -> None:
     assert np.asarray(fx.grad(lambda x: smooth(x))(F([0.1, 0.2]))).shape == (2,)
 
 
+def _composed(f, g):
+    """x -> f[0] x + f[1], and g of it: not commutative."""
+    return g[0] * f[0], g[0] * f[1] + g[1]
+
+
+def test_elements_keep_their_order() -> None:
+    rng = np.random.default_rng(0)
+    units = F(1), F(0)
+
+    def folded(pairs):
+        found = units
+        for pair in pairs:
+            found = _composed(found, pair)
+        return found
+
+    f = lambda a, b: lax.reduce((a, b), units, _composed, (0,))
+    for n in (2, 3, 4, 7, 16):
+        a, b = rng.uniform(-1, 1, (2, n, 3)).astype(F)
+        want = folded(zip(a, b))
+        for found in (f(a, b), fx.jit(f)(a, b)):
+            np.testing.assert_allclose(found, want, rtol=2e-5, atol=1e-6)
+    a, b = rng.uniform(-1, 1, (2, 4, 5)).astype(F)
+    want = folded(zip(a.ravel(), b.ravel()))
+    for dims in ((0, 1), (1, 0)):
+        found = lax.reduce((a, b), units, _composed, dims)
+        np.testing.assert_allclose(found, want, rtol=2e-5, atol=1e-6)
+    windows = lax.reduce_window((a, b), units, _composed, (2, 3), (1, 1), "VALID")
+    want = folded(zip(a[1:3, 1:4].ravel(), b[1:3, 1:4].ravel()))
+    np.testing.assert_allclose([w[1, 1] for w in windows], want, rtol=2e-5, atol=1e-6)
+
+    def first(x, y):
+        keep = x[0] >= y[0]
+        return lax.select(keep, x[0], y[0]), lax.select(keep, x[1], y[1])
+
+    x, places = F([1, 5, 5, 5, 2, 5, 0]), np.arange(7, dtype=np.int32)
+    assert int(lax.reduce((x, places), (-F(INF), np.int32(-1)), first, (0,))[1]) == 1
+
+
 # ---------------------------------------------------------------- running folds
 
 

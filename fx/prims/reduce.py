@@ -374,9 +374,10 @@ def reduce_generic(
 ) -> list[Any]:
     """Fold several operands together with an associative `combine(*x, *y)` of equal shapes.
 
-    Written as log2(n) applications to halves, so that every transformation knows it already.
+    Written as log2(n) applications to neighbours, in whose order the elements stay, so that every
+    transformation knows it already.
     """
-    dims = tuple(dims)
+    dims = tuple(sorted(dims))
     like = shape.shape_of(xs[0])
     kept = [k for k in range(len(like)) if k not in dims]
     sizes = tuple(like[k] for k in kept)
@@ -387,11 +388,10 @@ def reduce_generic(
     rows = [shape.reshape(shape.transpose(x, (*dims, *kept)), (n, *sizes)) for x in xs]
     while n > 1:
         half = n // 2
-        low = [shape.slice_in_dim(r, 0, half) for r in rows]
-        high = [shape.slice_in_dim(r, half, 2 * half) for r in rows]
-        merged = list(combine(*low, *high))
+        even, odd = ([shape.slice_in_dim(r, k, 2 * half, 2) for r in rows] for k in (0, 1))
+        merged = list(combine(*even, *odd))
         if n % 2:
-            odd = [shape.slice_in_dim(r, 2 * half, n) for r in rows]
-            merged = [shape.concatenate(pair, 0) for pair in zip(merged, odd)]
+            last = [shape.slice_in_dim(r, 2 * half, n) for r in rows]
+            merged = [shape.concatenate(pair, 0) for pair in zip(merged, last)]
         rows, n = merged, half + n % 2
     return list(combine(*inits, *(shape.reshape(r, sizes) for r in rows)))
