@@ -256,7 +256,7 @@ class Array(metaclass=_ArrayType):
         return reversed(list(self))
 
     def __bool__(self) -> bool:
-        check_truth(self.size)
+        check_truth(self.shape)
         return bool(self._numbers().reshape(()))
 
     def _scalar(self) -> Any:

@@ -5,6 +5,7 @@ where the value is abstract.
 
 from __future__ import annotations
 
+import math
 from operator import index
 from typing import Any
 
@@ -36,7 +37,7 @@ class Conversions:
         raise error(concretization_message(self, what))
 
     def __bool__(self: Any) -> bool:
-        check_truth(self.size)
+        check_truth(self.shape)
         what = "Attempted boolean conversion of traced array"
         return bool(self._concrete(TracerBoolConversionError, what))
 
@@ -72,12 +73,15 @@ class Conversions:
         return repr(self) if value is None else format(value, spec)
 
 
-def check_truth(size: int) -> None:
-    """ValueError unless an array of this many elements is true or false: it has one."""
+def check_truth(shape: tuple[int, ...]) -> None:
+    """ValueError unless an array of this shape is true or false: it has one element."""
+    size = math.prod(shape)
     if size != 1:
         which = "an empty array" if size == 0 else "an array with more than one element"
-        advice = "Use `array.size > 0`." if size == 0 else "Use a.any() or a.all()"
-        raise ValueError(f"The truth value of {which} is ambiguous. {advice}")
+        advice = "Use `array.size > 0`." if size == 0 else "Use a.any() or a.all()."
+        raise ValueError(
+            f"The truth value of {which} is ambiguous. {advice} The array's shape is {shape}."
+        )
 
 
 def concretization_message(x: Any, what: str) -> str:
