@@ -33,7 +33,14 @@ class Runner:
 
     __slots__ = ("call", "device", "donated", "graph", "name", "outputs", "used")
 
-    def __init__(self, closed: ClosedJaxpr, donated: Sequence[bool], device: Any, name: str):
+    def __init__(
+        self,
+        closed: ClosedJaxpr,
+        donated: Sequence[bool],
+        device: Any,
+        name: str,
+        joins: bool = True,
+    ):
         closed, _ = dce_closed(closed, None, True)
         self.name, self.device = name, device
         jaxpr = cse_jaxpr(closed.jaxpr)
@@ -50,7 +57,7 @@ class Runner:
             self.graph = graph_of(slim)
             from fx.jit import compile_graph
 
-            executable = compile_graph(self.graph, flags, device, name)
+            executable = compile_graph(self.graph, flags, device, name, joins)
             self.call = Call(executable, device, slim.in_avals, slim.out_avals)
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:

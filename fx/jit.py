@@ -409,11 +409,13 @@ def _kept(const: Any) -> Any:
     return array.from_numpy(np.array(array.to_numpy(const)))
 
 
-def compile_graph(graph: Any, donated: Sequence[bool], device: Any, name: str) -> Any:
+def compile_graph(
+    graph: Any, donated: Sequence[bool], device: Any, name: str, joins: bool = True
+) -> Any:
     """The back end's executable; the back end is loaded at the first compilation."""
     from lowering.compile import compile
 
-    return compile(graph, donated=tuple(donated), device=device, name=name)
+    return compile(graph, donated=tuple(donated), device=device, name=name, joins=joins)
 
 
 def _aval(x: Any, name: str) -> Any:

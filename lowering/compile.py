@@ -93,15 +93,25 @@ def _refuse_huge(graph: Graph, profile: Profile) -> None:
         )
 
 
-def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: str = "") -> Any:
-    """An executable of the graph on `device` (lowering.runtime.devices): call it with storages."""
+def compile(
+    graph: Graph,
+    *,
+    donated: Sequence[bool] = (),
+    device: Any,
+    name: str = "",
+    joins: bool = True,
+) -> Any:
+    """An executable of the graph on `device` (lowering.runtime.devices): call it with storages.
+
+    joins: sums may take in a product without rounding it first; without, each rounds as NumPy's.
+    """
     if device.profile.driver == "interpreter":
         from lowering.runtime.interpret import InterpreterExecutable
 
         return InterpreterExecutable(graph)
     from lowering.runtime.direct import bind
 
-    key = saved.key_of(graph, device.profile, donated, name)
+    key = saved.key_of(graph, device.profile, donated, name, joins)
     plan = None if key is None else saved.load(key)
     if plan is None:
         from lowering.pocl import builders
@@ -109,7 +119,7 @@ def compile(graph: Graph, *, donated: Sequence[bool] = (), device: Any, name: st
 
         if programs.shared(device):
             builders.prepare()
-        plan = make_plan(graph, device.profile, donated=donated, name=name)
+        plan = make_plan(graph, device.profile, donated=donated, name=name, joins=joins)
         if key is not None:
             saved.store(key, plan)
     return bind(plan, device)

@@ -41,7 +41,9 @@ def _sources() -> str:
 VERSIONS = (sys.version, np.__version__, _sources())
 
 
-def key_of(graph: Graph, profile: Profile, donated: Sequence[bool], name: str) -> str | None:
+def key_of(
+    graph: Graph, profile: Profile, donated: Sequence[bool], name: str, joins: bool = True
+) -> str | None:
     """The cache key of a plan; None for a graph whose plan cannot be kept, or with the cache off.
 
     Debugging aids that print while a plan is made (FX_DUMP) need it to be made.
@@ -53,7 +55,7 @@ def key_of(graph: Graph, profile: Profile, donated: Sequence[bool], name: str) -
         _write(graph, lines)
     except _Live:
         return None
-    flags = "".join("01"[bool(d)] for d in donated)
+    flags = "".join("01"[bool(d)] for d in (*donated, joins))
     machine = (profile.key, profile.compute_units)
     return disk.key_of(*VERSIONS, *machine, flags, name, "\n".join(lines))
 

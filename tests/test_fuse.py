@@ -84,7 +84,8 @@ def test_what_is_read_at_several_places_is_not_repeated_without_end():
         texts.append(sum(len(p.source) for p in plan.programs))
     assert texts[1] < 10 * texts[0]  # each step within the next: 700 times
     assert stored(steps(2), (64,)) == [1]
-    np.testing.assert_allclose(fx.jit(steps(8))(x), steps(8)(x), rtol=1e-4, atol=1e-5)
+    # steps multiply what is rounded: either is 1e-3 from the numbers in double precision
+    np.testing.assert_allclose(fx.jit(steps(8))(x), steps(8)(x), rtol=1e-3, atol=1e-4)
 
 
 def test_what_a_scatter_reads_past_a_reshape_comes_before_it():

@@ -220,11 +220,12 @@ def joined(invars: list[Var], parts: list[Phase], chosen: Any) -> Any:
 
 
 def _kernel(closed: ClosedJaxpr, device: Any) -> Any:
-    from fx.executable import runner_for
+    from fx.executable import Runner
 
     hoisted, consts = hoist_consts(closed.jaxpr, closed.consts)
     values = [x if type(x) is Array else Array(np.array(array.to_numpy(x))) for x in consts]
-    call = runner_for(hoisted, (False,) * len(hoisted.in_avals), device, "eager").direct_call()
+    donated = (False,) * len(hoisted.in_avals)
+    call = Runner(hoisted, donated, device, "eager", joins=False).direct_call()
     return (lambda leaves: call([*values, *leaves])) if values else call
 
 

@@ -138,17 +138,35 @@ class Values(Weaving):
 
     def taken_in(self, v: Value) -> int | None:
         """A product that nothing but this sum needs: in one expression the compiler may fuse them,
-        and only there (Lorenz: 1.3x, docs/why/loops-in-a-kernel.md).
+        and only there (docs/why/sums-with-products.md). What cancels is left: x y - y x is 0.
         """
         if not self.joins or v.op != "map" or v.attr not in ("add", "sub") or v.dtype.kind != "f":
             return None
         scope = self.home(v)
+        first, second = (self.factors(a) for a in v.args)
+        if first and first == second:
+            return None
         for a in v.args:
             x = self.values[a]
             alone = x.op == "map" and x.attr == "mul" and self.uses[a] == 1
             if alone and x.dtype == v.dtype and self.home(x) is scope:
                 return a
         return None
+
+    def factors(self, k: int) -> list[int]:
+        """What a product is of, in whichever order and of whichever signs; of nothing, if it is
+        none.
+        """
+        x = self.values[self.without_sign(k)]
+        is_product = x.op == "map" and x.attr == "mul"
+        return sorted(map(self.without_sign, x.args)) if is_product else []
+
+    def without_sign(self, k: int) -> int:
+        x = self.values[k]
+        while x.op == "map" and x.attr == "neg":
+            k = x.args[0]
+            x = self.values[k]
+        return k
 
     def product(self, k: int, u: int, width: int) -> str:
         x = self.values[k]

@@ -222,7 +222,7 @@ class Planner:
         keep: dict[int, tuple[g.Node, str]] = {}
         while True:
             found = {}
-            joins = region.depth > 0 and not _repeats(region)
+            joins = self.options.get("joins", True) and not _repeats(region)
             stored = region.fusion.stored
             more: dict[int, tuple[g.Node, str]] = {}
             for group in region.fusion.groups:

@@ -6,13 +6,12 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global const 
   const int g0 = ig * n1, g1 = min((long)n0, (ig + 1) * (long)n1);
   for (int g = g0; g < g1; ++g) {
     const int i0 = g;
-    const float x4 = *(b2 + (i0));
+    const float x3 = *(b2 + (i0));
     for (int i1 = 0; i1 + 8 <= 96; i1 += 8) {
       const float8 x1 = *(__global const float8_u *)(b0 + (96 * i0 + i1));
       const float8 x2 = *(__global const float8_u *)(b1 + (i1));
-      const float8 x3 = (x1 * x2);
-      const float8 x5 = (x3 + (float8)(x4));
-      *((__global float8_u *)(b3 + (96 * i0 + i1))) = x5;
+      const float8 x4 = ((x1 * x2) + (float8)(x3));
+      *((__global float8_u *)(b3 + (96 * i0 + i1))) = x4;
     }
   }
 }

@@ -11,31 +11,27 @@ FX_STAGE void stage_0(const long item, __global const float *b0, __global float 
     const float16 x4 = logistic_f32x16(x1);
     const float16 x5 = ((float16)(1.0f) - x4);
     const float16 x6 = (x4 * x5);
-    const float16 x7 = (x3 * x6);
-    const float16 x8 = ((float16)(1.0f) * x4);
-    const float16 x9 = ((float16)(1.0f) - x2);
-    const float16 x10 = (x8 * x9);
-    const float16 x11 = (x7 + x10);
-    const float16 x12 = (x10 * x2);
-    const float16 x13 = (x11 + x12);
-    *((__global float16_u *)(b1 + (i0))) = x13;
+    const float16 x7 = ((float16)(1.0f) * x4);
+    const float16 x8 = ((float16)(1.0f) - x2);
+    const float16 x9 = (x7 * x8);
+    const float16 x10 = ((x3 * x6) + x9);
+    const float16 x11 = (x10 + (x9 * x2));
+    *((__global float16_u *)(b1 + (i0))) = x11;
   }
   #pragma clang loop vectorize(disable) unroll(disable)
   for (int i0 = s0 + (s1 - s0) / 16 * 16; i0 < s1; ++i0) {
-    const float x14 = *(b0 + (i0));
-    const float x15 = tanh_f32x1(x14);
-    const float x16 = (1.0f * x15);
-    const float x17 = logistic_f32x1(x14);
-    const float x18 = (1.0f - x17);
-    const float x19 = (x17 * x18);
-    const float x20 = (x16 * x19);
-    const float x21 = (1.0f * x17);
-    const float x22 = (1.0f - x15);
-    const float x23 = (x21 * x22);
-    const float x24 = (x20 + x23);
-    const float x25 = (x23 * x15);
-    const float x26 = (x24 + x25);
-    *(b1 + (i0)) = x26;
+    const float x12 = *(b0 + (i0));
+    const float x13 = tanh_f32x1(x12);
+    const float x14 = (1.0f * x13);
+    const float x15 = logistic_f32x1(x12);
+    const float x16 = (1.0f - x15);
+    const float x17 = (x15 * x16);
+    const float x18 = (1.0f * x15);
+    const float x19 = (1.0f - x13);
+    const float x20 = (x18 * x19);
+    const float x21 = ((x14 * x17) + x20);
+    const float x22 = (x21 + (x20 * x13));
+    *(b1 + (i0)) = x22;
   }
 }
 
