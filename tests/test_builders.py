@@ -205,7 +205,8 @@ def test_the_library_needs_no_more_than_a_workshops_headers(device, family):
     }
     dtypes = map(np.dtype, ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"))
     text = scalar.prelude((8,), dtypes) + mathlib.source(mathlib.needed(" ".join(calls)))
-    made = lean.job(text + SIMPLE, "-w", f"l{os.getpid()}", [])
+    text = program.targeted(text + SIMPLE, device.profile)
+    made = lean.job(text, "-w", f"l{os.getpid()}", [])
     assert ready_builder().build(*made) is not None
 
 

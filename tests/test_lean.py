@@ -38,10 +38,10 @@ SIMPLE = "__kernel void fx(const int stage, __global float *x) { x[get_group_id(
 def plan_of(make, *arrays):
     """The plan of a function of graph nodes."""
     from lowering.compile import make_plan
-    from lowering.profile import AVX2
 
+    profile = devices.default_device().profile
     b = Builder()
-    return make_plan(b.graph(make(b, *(b.input(a.shape, a.dtype) for a in arrays))), AVX2)
+    return make_plan(b.graph(make(b, *(b.input(a.shape, a.dtype) for a in arrays))), profile)
 
 
 def conversions(b, x):

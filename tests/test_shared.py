@@ -88,7 +88,8 @@ def test_bits_are_those_of_loops_of_their_own(case, monkeypatch, rng):
         results.append(np.asarray(fx.jit(lambda *a: f(*a))(*args)))
     assert any(asked) or devices.default_device().profile.schedule != "cpu"
     np.testing.assert_array_equal(*results)
-    np.testing.assert_allclose(results[0], f(*map(fnp.asarray, args)), rtol=1e-3, atol=1e-4)
+    rtol = 1e-2 if f is narrow else 1e-3  # sums in another order may round to its neighbour
+    np.testing.assert_allclose(results[0], f(*map(fnp.asarray, args)), rtol=rtol, atol=1e-4)
 
 
 def test_layers_that_differ_in_sizes_are_one_function(rng):
