@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fx import array, core
-from fx.avals import float0, storage_dtype
+from fx.avals import ShapedArray, float0, storage_dtype
 from fx.calls import Call
 from fx.core import ClosedJaxpr, Jaxpr, Literal, Var
 from fx.lower import lower_eqns
@@ -41,10 +41,11 @@ class Runner:
         name: str,
         joins: bool = True,
     ):
-        closed, _ = dce_closed(closed, None, True)
+        out_avals = closed.out_avals
+        closed, _ = dce_closed(closed, [a.dtype != float0 for a in out_avals], True)
         self.name, self.device = name, device
         jaxpr = cse_jaxpr(closed.jaxpr)
-        computed, self.outputs = _split_outputs(jaxpr, donated)
+        computed, self.outputs = _split_outputs(jaxpr, out_avals, donated)
         read = {a for e in jaxpr.eqns for a in e.invars if isinstance(a, Var)} | set(computed)
         used = [k for k, v in enumerate(jaxpr.invars) if v in read]
         self.used = None if len(used) == len(jaxpr.invars) else used
@@ -96,15 +97,23 @@ def output(value: Any) -> Any:
     return array.from_numpy(np.array(value, aval.dtype), aval.weak_type)
 
 
-def _split_outputs(jaxpr: Jaxpr, donated: Sequence[bool]) -> tuple[list[Any], Any]:
+def _split_outputs(
+    jaxpr: Jaxpr, out_avals: Sequence[ShapedArray], donated: Sequence[bool]
+) -> tuple[list[Any], Any]:
     """The outputs to compute, and where each output comes from; None where all are computed in
-    order.
+    order. `out_avals` are of all outputs; the jaxpr has those that are not float0: zeros without
+    storage, which nothing computes.
     """
+    outvars = iter(jaxpr.outvars)
     inputs = {v: k for k, v in enumerate(jaxpr.invars)}
     computed: list[Any] = []
     places: dict[Any, int] = {}
     plan: list[tuple[str, Any]] = []
-    for a in jaxpr.outvars:
+    for aval in out_avals:
+        if aval.dtype == float0:
+            plan.append(("literal", np.zeros(aval.shape, float0)))
+            continue
+        a = next(outvars)
         if isinstance(a, Literal):
             value = np.asarray(a.val, a.aval.dtype)
             plan.append(("literal", array.from_numpy(value, a.aval.weak_type)))

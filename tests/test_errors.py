@@ -303,6 +303,11 @@ MISTAKES = {
         TypeError,
         ["window_strides", "positive", "(0, 1)"],
     ),
+    "padding that takes away too much": (
+        lambda: lax.conv_general_dilated(np.ones((1, 1, 3)), np.ones((1, 1, 1)), (1,), ((-2, -2),)),
+        ValueError,
+        ["conv_general_dilated", "(-2, -2)", "takes away more than there is", "(3,)"],
+    ),
     "no dilation of convolutions": (
         lambda: lax.conv_general_dilated(
             np.ones((1, 2, 3)), np.ones((1, 2, 3)), (1,), "VALID", rhs_dilation=(0,)

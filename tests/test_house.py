@@ -61,7 +61,7 @@ FORBIDDEN = (
     ("benchmarks/rows/*", "fx", ()),
     ("benchmarks/rows/*", "jax", ()),
 )
-PRIMS_MAY_IMPORT = ("lowering.graph", "lowering.scalar")
+PRIMS_MAY_IMPORT = ("lowering.graph", "lowering.host_sort", "lowering.scalar")
 
 
 @lru_cache(1)

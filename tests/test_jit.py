@@ -12,6 +12,7 @@ import pytest
 
 import fx
 import fx.numpy as fnp
+from fx import lax
 
 
 def count(f):
@@ -331,6 +332,26 @@ def test_integer_gradients_pass_through_jit():
     assert fx.jit(lambda z: z)(dn).dtype == fx.float0
     out = fx.jit(lambda x, z: fx.vjp(lambda n: n * 2, 3)[1](z)[0])(1.0, np.zeros((), fx.float0))
     assert out.dtype == fx.float0
+
+
+def test_tangents_without_storage_are_stacked():
+    """The gradients of integers are zeros of dtype float0, which no kernel computes."""
+    gradients = fx.grad(lambda x, n: x * n, argnums=(0, 1), allow_int=True)
+    xs = fnp.arange(4.0)
+
+    def steps(xs):
+        return lax.scan(lambda c, x: (c + x, gradients(x, 3)), 0.0, xs)
+
+    def mapped(xs):
+        return lax.map(lambda x: gradients(x, 3), xs)
+
+    for f in (steps, fx.jit(steps)):
+        total, (dx, dn) = f(xs)
+        assert float(total) == 6.0 and dx.tolist() == [3.0] * 4
+        assert dn.dtype == fx.float0 and dn.shape == (4,)
+    for f in (mapped, fx.jit(mapped), fx.vmap(lambda x: gradients(x, 3))):
+        dx, dn = f(xs)
+        assert dx.tolist() == [3.0] * 4 and dn.dtype == fx.float0 and dn.shape == (4,)
 
 
 def test_callable_objects():

@@ -50,6 +50,20 @@ def test_which_processors_are_familiar(monkeypatch, maker, family, known):
     assert processor.familiar() == known and processor.maker() == maker
 
 
+@pytest.mark.parametrize(
+    "maker, family, flags, quickly",
+    [
+        ("AuthenticAMD", "25", "avx2 avx512f", False),
+        ("AuthenticAMD", "26", "avx2 avx512f", True),
+        ("AuthenticAMD", "25", "avx2", True),
+        ("GenuineIntel", "6", "avx512f", True),
+    ],
+)
+def test_which_processors_compress_quickly(monkeypatch, maker, family, flags, quickly):
+    of(monkeypatch, maker=maker, family=family, flags=flags)
+    assert processor.compresses_quickly() == quickly
+
+
 def test_processors_that_are_not_x86s(monkeypatch):
     of(monkeypatch, Features="fp asimd sve")
     assert processor.familiar() and processor.features() == {"fp", "asimd", "sve"}

@@ -189,6 +189,39 @@ def test_halves_of_a_long_row_make_the_row(dtype):
         np.testing.assert_array_equal(host_sort.sort(row[:, None], 0)[:, 0], want)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "int16", "uint64", "float64", "float16", "complex64"])
+@pytest.mark.parametrize(
+    "shape, dim",
+    [((2, 300_000), 1), ((1200, 500), 1), ((300, 501), 0), ((3, 700, 70), 1), ((1, 9), 0)],
+)
+def test_halves_of_many_rows_are_sorted(shape, dim, dtype, rng):
+    """Stable: zeros of both signs come in their order."""
+    x = rng.integers(-50, 50, shape).astype("float32")
+    x[x == 0] *= rng.choice([1, -1], np.sum(x == 0))
+    x[x == 49] = np.nan if dtype[0] == "f" else 49
+    x = np.abs(x).astype(dtype) if dtype[0] == "u" else x.astype(dtype)
+    given = x.copy()
+    expected = np.sort(x, dim, kind="stable").tobytes()
+    assert host_sort.sort(x, dim).tobytes() == expected and x.tobytes() == given.tobytes()
+    assert host_sort.sort(np.asfortranarray(x), dim).tobytes() == expected
+
+
+@pytest.mark.parametrize(
+    "shape, by_host", [((1200, 64), False), ((500, 64), True), ((1200, 1), True)]
+)
+def test_long_columns_are_sorted_by_kernels(shape, by_host, rng):
+    """NumPy copies each to sort it."""
+    x = values(rng, shape, np.float32)
+    quick = devices.default_device().profile.with_(host_sorts=True)
+    (got,), plan = run(graph_of(lambda b, x: list(b.sort([x], 0, 1)), [x]), [x], quick)
+    expected = np.sort(x, 0, kind="stable")
+    np.testing.assert_array_equal(got, expected)
+    minus = np.sum(np.signbit(expected) & (expected == 0), 0)
+    np.testing.assert_array_equal(np.sum(np.signbit(got) & (got == 0), 0), minus)
+    if on_cpu():
+        assert by_host == any(isinstance(s, HostStep) for s in plan.steps)
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u4", "f2"])
 def test_eager_sorts_are_stable(dtype, axis):

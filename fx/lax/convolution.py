@@ -161,7 +161,8 @@ def conv_general_dilated(
 
     The dtype is preferred_element_type, or that of both operands, which must agree (TypeError).
     Sizes of space are floor((n + padding - k) / stride) + 1. ValueError where features and groups
-    or the lengths of strides and padding do not fit.
+    or the lengths of strides and padding do not fit, or negative padding takes away more than
+    there is.
 
     >>> import fx.lax as lax, numpy as np
     >>> x, w = np.float32([[[1, 2, 3, 4]]]), np.float32([[[1, 0, -1]]])
@@ -180,6 +181,11 @@ def conv_general_dilated(
         )
     window = [dilated(k, d) for k, d in zip(_space(w, numbers.rhs_spec), gaps)]
     pads = _pairs(_space(x, numbers.lhs_spec), window, window_strides, padding)
+    held = tuple(dilated(n, d) for n, d in zip(_space(x, numbers.lhs_spec), holes))
+    if any(n + low + high < 0 for n, (low, high) in zip(held, pads)):
+        raise ValueError(
+            f"conv_general_dilated: padding {tuple(pads)} takes away more than there is of {held}"
+        )
     dtype = None if preferred_element_type is None else canonicalize_dtype(preferred_element_type)
     return convs.conv(
         lhs,

@@ -16,6 +16,7 @@ from fx.core import Zero
 from fx.prims import shape
 from fx.prims.index import GatherDimensionNumbers, GatherScatterMode, gather
 from fx.prims.registry import Case, no, primitive
+from lowering import host_sort
 
 
 def take_along(x: Any, indices: Any, axis: int) -> Any:
@@ -57,25 +58,12 @@ def _sort_numpy(
 ) -> tuple[np.ndarray, ...]:
     keys = [_comparable(x) for x in xs[:num_keys]]
     if len(xs) == 1 and keys[0] is xs[0]:
-        return (_sorted(xs[0], dimension),)
+        return (host_sort.sort(xs[0], dimension),)
     if num_keys == 1:
         order = _order(keys[0], dimension)
     else:
         order = np.lexsort(keys[::-1], dimension)
     return tuple(np.take_along_axis(x, order, dimension) for x in xs)
-
-
-def _sorted(x: np.ndarray, axis: int) -> np.ndarray:
-    """A sorted copy. NumPy's vector sort is not stable (four million floats: 34 ms, stable 180),
-    which shows in zeros alone: they come in their order, row by row.
-    """
-    if x.dtype.kind not in "iuf" or x.dtype == np.float16:  # of which it makes other NaNs
-        return np.sort(x, axis, kind="stable")
-    out = np.sort(x, axis)
-    if x.dtype.kind == "f" and np.any((zeros := x == 0) & np.signbit(x)):
-        rows = np.moveaxis(out, axis, -1)
-        rows[rows == 0] = np.moveaxis(x, axis, -1)[np.moveaxis(zeros, axis, -1)]
-    return out
 
 
 def _order(x: np.ndarray, axis: int) -> np.ndarray:

@@ -58,6 +58,15 @@ def familiar() -> bool:
     return not family.isdigit() or int(family) <= _LAST_FAMILY.get(maker(), 0)
 
 
+def compresses_quickly() -> bool:
+    """Whether AVX-512 stores compressed vectors to memory quickly, or is not there: AMD's do it in
+    some hundred steps up to family 25 (Zen 4).
+    """
+    family = _said().get("cpu family", "")
+    older = maker() == "AuthenticAMD" and family.isdigit() and int(family) <= 25
+    return not (older and "avx512f" in features())
+
+
 class _StringRef(ctypes.Structure):
     _fields_ = (("at", ctypes.c_void_p), ("size", ctypes.c_size_t))
 

@@ -431,7 +431,7 @@ def profile_of(platform: Any, d: Any) -> Profile:
         arguments=d.max_parameter_size // 8 if gpu else Profile.arguments,
         align=max(Profile.align, d.mem_base_addr_align // 8),
         options=_exact(d) if gpu else "",
-        host_sorts=not (wide and processor.maker() == "AuthenticAMD"),  # docs/why/sorting.md
+        host_sorts=processor.compresses_quickly(),  # docs/why/sorting.md
         schedule=forced or ("gpu" if gpu else "cpu"),  # type: ignore[arg-type]
     )
 

@@ -94,7 +94,8 @@ def job(
         outs = tuple(o for o in outs if o.index in wanted)
         return Job(x.shape, x.ndim - 1, (0,), outs, (x,), f.k, True)
     if len(node.args) == 1 and x.shape[f.dim] > (MOST_REPEATED if repeated else INSERTION):
-        if host_is_quick or not sort_keys.invertible(x.dtype):
+        columns = prod(x.shape[f.dim + 1 :]) > 1
+        if (host_is_quick and not columns) or not sort_keys.invertible(x.dtype):
             return None
         out = Out(0, x.dtype, 0)
         made = Job(x.shape, f.dim, (0,), (out,), (x,), x.shape[f.dim], alone=True)
