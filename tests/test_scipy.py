@@ -361,6 +361,13 @@ def test_signal():
             expected = getattr(scipy.signal, name)(x, k, mode)
             found = getattr(signal, name)(x, k, mode)
             np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    for mode in ("full", "same", "valid"):  # 73 + 29 - 1 is prime
+        for a, b in ((rng().normal(size=73), rng().normal(size=29)), (1j * x[0], x[1, :3])):
+            expected = scipy.signal.fftconvolve(a, b, mode)
+            np.testing.assert_allclose(signal.fftconvolve(a, b, mode), expected, 1e-3, 1e-4)
+    jaxpr = fx.make_jaxpr(signal.fftconvolve)(np.ones(73), np.ones(29))
+    lengths = {e.params["fft_lengths"] for e in jaxpr.eqns if e.primitive.name == "fft"}
+    assert lengths == {(108,)}
     np.testing.assert_allclose(signal.detrend(x), scipy.signal.detrend(x), rtol=1e-3, atol=1e-4)
     line = rng().normal(size=60)
     _, _, spectrum = signal.stft(line, nperseg=16)

@@ -142,11 +142,56 @@ def _eps(x: Any) -> float:
 # ---------------------------------------------------------------- incomplete gamma
 
 
-def gamma_series(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
-    """S with P(a, x) = S e^(a log x - x - lgamma(a)) / a, and dS/da; for x <= a or x <= 1.
+def gamma_series(ops: Any, a: Any, x: Any, active: Any) -> Any:
+    """S with P(a, x) = S e^(a log x - x - lgamma(a)) / a; for x <= a or x <= 1.
 
-    S = sum_n x^n / ((a+1)...(a+n)); the n-th term's log has slope -sum_k 1/(a+k) in a.
+    S = sum_n x^n / ((a+1)...(a+n)).
     """
+    eps = _eps(a)
+    one, zero = 1 + 0 * a, 0 * a
+    go = ops.where(active, one, zero)
+
+    def more(n, term, total, a, x, go):
+        return (ops.abs(term) > eps * ops.abs(total)) & (n < MAX_STEPS) & (go > 0)
+
+    def step(n, term, total, a, x, go):
+        n = n + 1
+        term = term * (x / (a + n))
+        return n, term, total + term
+
+    return ops.iterate(more, step, [zero, one, one], [a, x, go])[2]
+
+
+def gamma_fraction(ops: Any, a: Any, x: Any, active: Any) -> Any:
+    """h with Q(a, x) = h e^(a log x - x - lgamma(a)); for x > a and x > 1.
+
+    Lentz's algorithm on x + 1 - a - 1(1-a)/(x + 3 - a - 2(2-a)/(...)).
+    """
+    eps = _eps(a)
+    zero = 0 * a
+    go = ops.where(active, 1 + zero, zero)
+    x = ops.where(active, x, a + 2)  # keeps the idle lanes finite
+    b = x + 1 - a
+    d = 1 / b
+
+    def more(n, b, c, d, h, ratio, a, go):
+        moving = (n < 1) | (ops.abs(ratio - 1) > eps)
+        return moving & (n < MAX_STEPS) & (go > 0)
+
+    def step(n, b, c, d, h, ratio, a, go):
+        n = n + 1
+        p = -n * (n - a)
+        b = b + 2
+        d = 1 / (p * d + b)
+        c = b + p / c
+        ratio = c * d
+        return n, b, c, d, h * ratio, ratio
+
+    return ops.iterate(more, step, [zero, b, 1e30 + zero, d, d, 1 + zero], [a, go])[4]
+
+
+def gamma_series_slope(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
+    """S of `gamma_series`, and dS/da: the n-th term's log has slope -sum_k 1/(a+k) in a."""
     eps = _eps(a)
     one, zero = 1 + 0 * a, 0 * a
     go = ops.where(active, one, zero)
@@ -167,11 +212,8 @@ def gamma_series(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
     return total, d_total
 
 
-def gamma_fraction(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
-    """h with Q(a, x) = h e^(a log x - x - lgamma(a)), and dh/da; for x > a and x > 1.
-
-    Lentz's algorithm on x + 1 - a - 1(1-a)/(x + 3 - a - 2(2-a)/(...)), with derivatives by a.
-    """
+def gamma_fraction_slope(ops: Any, a: Any, x: Any, active: Any) -> tuple[Any, Any]:
+    """h of `gamma_fraction`, and dh/da: Lentz's algorithm with derivatives by a."""
     eps = _eps(a)
     zero = 0 * a
     go = ops.where(active, 1 + zero, zero)
@@ -242,8 +284,8 @@ class _Lanes:
 def igamma(ops: Any, a0: Any, x0: Any) -> Any:
     """P(a, x) = integral from 0 to x of t^(a-1) e^-t / Gamma(a)."""
     lanes = _Lanes.of(ops, a0, x0)
-    total, _ = gamma_series(ops, lanes.a, lanes.x, lanes.series)
-    h, _ = gamma_fraction(ops, lanes.a, lanes.x, lanes.fraction)
+    total = gamma_series(ops, lanes.a, lanes.x, lanes.series)
+    h = gamma_fraction(ops, lanes.a, lanes.x, lanes.fraction)
     factor = lanes.factor()
     p = ops.where(lanes.fraction, 1 - h * factor, total * factor / lanes.a)
     p = ops.where(lanes.uniform, lanes.expansion().tail(upper=False), p)
@@ -253,8 +295,8 @@ def igamma(ops: Any, a0: Any, x0: Any) -> Any:
 def igammac(ops: Any, a0: Any, x0: Any) -> Any:
     """Q(a, x) = 1 - P(a, x), accurate where P is near 1."""
     lanes = _Lanes.of(ops, a0, x0)
-    total, _ = gamma_series(ops, lanes.a, lanes.x, lanes.series)
-    h, _ = gamma_fraction(ops, lanes.a, lanes.x, lanes.fraction)
+    total = gamma_series(ops, lanes.a, lanes.x, lanes.series)
+    h = gamma_fraction(ops, lanes.a, lanes.x, lanes.fraction)
     factor = lanes.factor()
     q = ops.where(lanes.fraction, h * factor, 1 - total * factor / lanes.a)
     q = ops.where(lanes.uniform, lanes.expansion().tail(upper=True), q)
@@ -273,8 +315,8 @@ def _edges(
 def _slopes(lanes: _Lanes) -> Any:
     """dP/da divided by the common factor."""
     ops, a, x = lanes.ops, lanes.a, lanes.x
-    total, d_total = gamma_series(ops, a, x, lanes.series)
-    h, dh = gamma_fraction(ops, a, x, lanes.fraction)
+    total, d_total = gamma_series_slope(ops, a, x, lanes.series)
+    h, dh = gamma_fraction_slope(ops, a, x, lanes.fraction)
     log_slope = ops.log(x) - ops.digamma(a)
     by_series = (total * (log_slope - 1 / a) + d_total) / a
     slopes = ops.where(lanes.fraction, -(dh + h * log_slope), by_series)

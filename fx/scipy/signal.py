@@ -10,8 +10,11 @@ import numpy as np
 
 from fx import lax
 from fx import numpy as fnp
+from fx.lazy import LazyModule
 from fx.numpy.util import promote_dtypes_inexact
 from fx.scipy.spectra import csd, istft, stft, welch
+
+fft = LazyModule("scipy.fft")
 
 __all__ = [
     "convolve",
@@ -141,7 +144,8 @@ def fftconvolve(
 ) -> Any:
     """Convolution by transforms, along axes; the others broadcast.
 
-    Real where both are; modes, sizes and errors as in `convolve`.
+    Real where both are; modes, sizes and errors as in `convolve`. Transforms are of the next sizes
+    that have small factors alone.
     """
     a, b = _args("fftconvolve", in1, in2)
     if a.ndim != b.ndim:
@@ -150,13 +154,14 @@ def fftconvolve(
     axes = tuple(k % a.ndim for k in given)
     if mode == "valid":
         a, b = _ordered(a, b, mode)
-    full = [a.shape[k] + b.shape[k] - 1 for k in axes]
+    sizes = {k: a.shape[k] + b.shape[k] - 1 for k in axes}
+    quick = [fft.next_fast_len(n, True) for n in sizes.values()]
     if a.dtype.kind == "c":
-        out = fnp.fft.ifftn(fnp.fft.fftn(a, full, axes) * fnp.fft.fftn(b, full, axes), full, axes)
+        to, back = fnp.fft.fftn, fnp.fft.ifftn
     else:
-        out = fnp.fft.irfftn(
-            fnp.fft.rfftn(a, full, axes) * fnp.fft.rfftn(b, full, axes), full, axes
-        )
+        to, back = fnp.fft.rfftn, fnp.fft.irfftn
+    out = back(to(a, quick, axes) * to(b, quick, axes), quick, axes)
+    out = out[tuple(slice(sizes.get(k)) for k in range(out.ndim))]
     if mode == "full":
         return out
     if mode == "same":
