@@ -1,7 +1,8 @@
 """Figures that the table of rows does not have: each section prints one table of its own.
 
-`python -m benchmarks.figures [bandwidth numpy dispatch start sizes memory] [--doc]`; with `--doc`
-the tables go into docs/figures.md. All but `start` run in this process, compared things in turns.
+`python -m benchmarks.figures [bandwidth products numpy dispatch start sizes memory] [--doc]`; with
+`--doc` the tables go into docs/figures.md. All but `products` and `start` run in this process,
+compared things in turns.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import against_numpy, memory
+from benchmarks import against_numpy, memory, products
 from benchmarks.eager import measure as eager
 from benchmarks.library import open_library
 from benchmarks.roofline import Roofline
 from benchmarks.rows import Program, load
+from benchmarks.rows.products import PREFIX
 from benchmarks.runner import ROOT
 from benchmarks.start import start
 from lowering.pocl import processor
@@ -63,6 +65,14 @@ def bandwidth() -> Lines:
         speed = row.nbytes / ms / 1e6
         yield f"| {name} | {row.what} | {ms:.2f} | {speed:.1f} | {speed / roof.copy:.2f} |"
     yield f"\nA copy on all cores: {roof.copy:.1f} GB/s read and written."
+
+
+def of_matrices() -> Lines:
+    """Products of squares in the four transpositions, thin ones and batches, against OpenBLAS."""
+    yield "n, t: an operand as it is, or transposed. Ratios are medians over 5 rounds of turns.\n"
+    rows = load()
+    names = [n for n in rows if n.startswith(PREFIX) and rows[n].numpy]
+    yield from products.table(names, ("numpy",), 5, 0.06)
 
 
 def numpys_best() -> Lines:
@@ -133,6 +143,7 @@ def peaks() -> Lines:
 
 SECTIONS: dict[str, tuple[str, Callable[[], Lines]]] = {
     "bandwidth": ("Memory speed", bandwidth),
+    "products": ("Products", of_matrices),
     "numpy": ("Against NumPy's best", numpys_best),
     "dispatch": ("Dispatch", dispatch),
     "start": ("Start", start),
@@ -143,8 +154,8 @@ SECTIONS: dict[str, tuple[str, Callable[[], Lines]]] = {
 HEAD = """# Figures
 
 Made by `python -m benchmarks.figures --doc`; the rows that decide are in
-[performance.md](performance.md), products of many shapes come from
-`python -m benchmarks.products --sweep`, convolutions and pools from `python -m benchmarks --extra`.
+[performance.md](performance.md), products of more shapes, and against JAX, come from
+`python -m benchmarks.products`, convolutions and pools from `python -m benchmarks --extra`.
 """
 
 

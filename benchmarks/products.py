@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator, Sequence
 
 from benchmarks.report import geometric_mean, number, verdict
 from benchmarks.rows import load
@@ -14,6 +15,39 @@ from benchmarks.rows.products import PREFIX, SWEEP
 from benchmarks.runner import ONE_THREAD, Runner, environment, paired_ratio
 
 PEERS = ("numpy", "jax")
+
+
+def table(
+    names: Sequence[str],
+    peers: Sequence[str],
+    rounds: int,
+    seconds: float,
+    device: str | None = None,
+    cpu: bool = False,
+) -> Iterator[str]:
+    """The lines of a table of some rows, each as it is done; `cpu`: CPU time of one thread."""
+    rows = load()
+    ratios = " | ".join(f"{peer} / fx" for peer in peers)
+    yield f"| product | fx, ms | GF/s | {ratios} | agrees |\n|{'---|' * (4 + len(peers))}"
+    found: dict[str, list[float]] = {peer: [] for peer in peers}
+    with tempfile.TemporaryDirectory() as cache:
+        variables = environment(cache, device) | (ONE_THREAD if cpu else {})
+        runner = Runner(["fx", *peers], variables)
+        for name in names:
+            by_library = runner.measure(name, rounds, seconds)
+            mine = by_library["fx"]
+            speed = rows[name].flops / mine.ms / 1e6 if mine.ms else None
+            cells = [name.removeprefix(PREFIX).removeprefix(SWEEP), number(mine.ms), number(speed)]
+            for peer in peers:
+                ratio = paired_ratio(mine, by_library[peer])
+                cells.append("–" if ratio is None else f"{ratio:.2f}")
+                found[peer] += [] if ratio is None else [ratio]
+            yield "| " + " | ".join([*cells, verdict(rows[name], by_library)]) + " |"
+        runner.close()
+    for peer, given in found.items():
+        if given:
+            mean, worst = geometric_mean(given), min(given)
+            yield f"\nAgainst {peer}: geometric mean {mean:.2f}, worst {worst:.2f}."
 
 
 def main() -> None:
@@ -33,26 +67,9 @@ def main() -> None:
     names = [name for name in rows if name.startswith(prefix)]
     if options.rows:
         names = [prefix + name for name in options.rows.split(",")]
-    print("| product | fx, ms | GF/s | numpy / fx | jax / fx | agrees |\n|---|---|---|---|---|---|")
-    found: dict[str, list[float]] = {peer: [] for peer in PEERS}
-    with tempfile.TemporaryDirectory() as cache:
-        variables = environment(cache, options.device) | (ONE_THREAD if options.cpu else {})
-        runner = Runner(["fx", *PEERS], variables)
-        for name in names:
-            by_library = runner.measure(name, options.rounds, options.seconds)
-            mine, cells = by_library["fx"], [name.removeprefix(prefix)]
-            speed = rows[name].flops / mine.ms / 1e6 if mine.ms else None
-            cells += [number(mine.ms), number(speed)]
-            for peer in PEERS:
-                ratio = paired_ratio(mine, by_library[peer])
-                cells.append("–" if ratio is None else f"{ratio:.2f}")
-                found[peer] += [] if ratio is None else [ratio]
-            print("| " + " | ".join([*cells, verdict(rows[name], by_library)]) + " |", flush=True)
-        runner.close()
-    for peer, ratios in found.items():
-        if ratios:
-            mean, worst = geometric_mean(ratios), min(ratios)
-            print(f"Against {peer}: geometric mean {mean:.2f}, worst {worst:.2f}")
+    lines = table(names, PEERS, options.rounds, options.seconds, options.device, options.cpu)
+    for line in lines:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

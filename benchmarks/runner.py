@@ -21,7 +21,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PEER_PYTHON = "FX_BENCH_PEER_PYTHON"
-SETTLE = 0.04  # seconds after NumPy's turn: OpenBLAS's threads spin for 2**26 cycles
+SETTLE = 0.1  # seconds after NumPy's turn: OpenBLAS's threads spin for 2**26 cycles and more
 
 ONE_THREAD = {
     "POCL_MAX_PTHREAD_COUNT": "1",
